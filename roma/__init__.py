@@ -1,0 +1,3 @@
+"""ROMA: multi-agent reinforcement learning with emergent roles, and the baselines of its paper."""
+
+__version__ = "0.1.0"

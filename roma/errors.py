@@ -1,0 +1,16 @@
+"""The one error a user is meant to read: a single line, without a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something the user can put right. The command line prints it as `error: <message>` and exits with status 2."""
+
+
+def unknown(kind: str, value: object, valid: Iterable[str]) -> UserError:
+    """The error for a name that is none of `valid`: it says the nearest valid name and lists all of them."""
+    names = sorted(valid)
+    nearest = get_close_matches(str(value), names, n=1)
+    suggestion = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return UserError(f"{str(value)!r} is not a known {kind}{suggestion}; known: {', '.join(names)}")
