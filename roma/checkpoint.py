@@ -1,0 +1,199 @@
+"""What it takes to go on with a run as if nothing had happened, in one safetensors file.
+
+The file holds the learner's tensors, the run's counters and records, and the replay as seeds and actions: the engine
+is deterministic, so the battles are fought again on resume. No observation and no random state is stored.
+
+The file's name carries the beginning of its own SHA-256: a flipped byte or a missing end is noticed, and the checkpoint
+before is used instead.
+"""
+
+import fcntl
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from roma.envs import VectorEnv
+from roma.errors import UserError
+from roma.files import digest, remove_unfinished, write_bytes
+from roma.replay import Replay
+from roma.runner import Episode, resimulate
+
+FORMAT = 1  # of the file's contents; raise it when they change
+KEPT = 2  # the newest, and one to fall back on
+DIGEST_LENGTH = 16
+
+
+@dataclass
+class RunState:
+    """Counters and records of a run, all JSON-able."""
+
+    t_env: int = 0  # environment steps of training
+    previous_t_env: int = 0  # the same before the last round: the run has just now reached horizons between the two
+    episode: int = 0  # training episodes
+    updates: int = 0
+    metrics: list[dict[str, float]] = field(default_factory=list)  # one row per test
+    timing: list[dict[str, float]] = field(default_factory=list)  # likewise; clocks, which are no part of the result
+    sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of what is averaged since the last row
+    started: str = ""  # UTC, ISO 8601
+    resumes: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint belongs to. It is of no use to a run of which any of this differs."""
+
+    config_hash: str
+    engine_digest: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read."""
+
+    path: Path
+    identity: Identity
+    state: RunState
+    learner: Mapping[str, Tensor]
+    policies: dict[int, bytes]  # milestone: content of its policy file
+    _replay: Mapping[str, Tensor]
+    _replay_facts: Mapping[str, Any]
+
+    def restore_replay(self, replay: Replay, env: VectorEnv) -> None:
+        """Fills `replay` with the battles it held, fought again on `env`.
+
+        Raises UserError where they do not come out as they did.
+        """
+        lengths = self._replay["lengths"].tolist()
+        actions = self._replay["actions"].numpy()
+        script = np.split(actions, np.cumsum(lengths)[:-1]) if lengths else []
+        episodes = resimulate(env, self._replay["seeds"].tolist(), script)
+        same_lengths = [episode.length for episode in episodes] == lengths
+        if not same_lengths or _outcome_digest(episodes) != self._replay_facts["outcomes"]:
+            raise UserError(
+                f"the battles in {self.path} do not come out here as they did when they were played; "
+                "remove it to start from scratch, or resume on the machine that wrote it"
+            )
+        replay.restore(episodes, self._replay_facts["inserted"])
+
+
+def save(
+    directory: Path,
+    identity: Identity,
+    state: RunState,
+    learner: Mapping[str, Tensor],
+    replay: Replay,
+    policies: Mapping[int, bytes],
+) -> Path:
+    """Writes a checkpoint and removes all but the newest two."""
+    episodes = replay.episodes
+    tensors = {f"learner/{name}": tensor.detach().cpu().contiguous() for name, tensor in learner.items()}
+    tensors |= {
+        f"policy/{step}": torch.frombuffer(bytearray(blob), dtype=torch.uint8) for step, blob in policies.items()
+    }
+    tensors["replay/seeds"] = torch.tensor([episode.seed for episode in episodes], dtype=torch.int64)
+    tensors["replay/lengths"] = torch.tensor([episode.length for episode in episodes], dtype=torch.int64)
+    tensors["replay/actions"] = torch.from_numpy(np.concatenate([episode.actions for episode in episodes]))
+    facts = {
+        "identity": asdict(identity),
+        "state": asdict(state),
+        "replay": {"inserted": replay.inserted, "outcomes": _outcome_digest(episodes)},
+    }
+    content = pack(tensors, facts)
+    path = directory / f"t{state.t_env:09d}-{digest(content)[:DIGEST_LENGTH]}.safetensors"
+    write_bytes(path, content)
+    older = [other for other in paths(directory) if other != path]
+    same_moment = [other for other in older if other.name.startswith(f"t{state.t_env:09d}-")]
+    for other in [*same_moment, *[other for other in older if other not in same_moment][: 1 - KEPT]]:
+        other.unlink()
+    return path
+
+
+def newest(directory: Path, log: Logger) -> Checkpoint | None:
+    """The newest undamaged checkpoint; None where there has been none. UserError if all are damaged."""
+    found = paths(directory)
+    damaged: list[Path] = []
+    for path in reversed(found):
+        checkpoint = _read(path)
+        if checkpoint is None:
+            damaged.append(path)
+            continue
+        for broken in damaged:
+            log.warning("checkpoint %s is damaged: removed, going back to %s", broken.name, path.name)
+            broken.unlink()
+        return checkpoint
+    if damaged:
+        raise UserError(
+            f"all checkpoints are damaged, remove them to start from scratch: {', '.join(map(str, damaged))}"
+        )
+    return None
+
+
+def paths(directory: Path) -> list[Path]:
+    """The checkpoints in a directory, oldest first."""
+    return sorted(directory.glob("t*-*.safetensors"))
+
+
+@contextmanager
+def only_writer(directory: Path) -> Iterator[None]:
+    """Keeps any other process from writing the same run; UserError if one already does."""
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another process is writing the run in {directory.parent}") from None
+        remove_unfinished(directory)
+        yield
+
+
+def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    """A safetensors file with `facts` as JSON in its header: the same input gives the same bytes."""
+    return safetensors.torch.save(dict(tensors), {"facts": json.dumps(facts)})
+
+
+def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts that `pack` put together."""
+    (header_size,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + header_size])
+    return safetensors.torch.load(content), json.loads(header["__metadata__"]["facts"])
+
+
+def _read(path: Path) -> Checkpoint | None:
+    """The checkpoint in a file, None if it is damaged."""
+    content = path.read_bytes()
+    if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
+        return None
+    tensors, facts = unpack(content)
+    policies = {int(step): bytes(tensor.numpy()) for step, tensor in _part(tensors, "policy/").items()}
+    return Checkpoint(
+        path=path,
+        identity=Identity(**facts["identity"]),
+        state=RunState(**facts["state"]),
+        learner=_part(tensors, "learner/"),
+        policies=policies,
+        _replay=_part(tensors, "replay/"),
+        _replay_facts=facts["replay"],
+    )
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _outcome_digest(episodes: Sequence[Episode]) -> str:
+    """Digest of all rewards and endings."""
+    endings = bytes(flag for episode in episodes for flag in (episode.terminated, episode.won))
+    return digest(b"".join(episode.reward.tobytes() for episode in episodes) + endings)

@@ -1,0 +1,147 @@
+"""Battles side by side: a round of them begins together and ends with the last (PyMARL's parallel runner).
+
+Shapes: E battles, T the episode limit, L the length of one episode, A agents, N units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma.seeding import Stream, episode_seed, noise_seed
+
+if TYPE_CHECKING:
+    import torch
+
+    from roma.envs import VectorEnv
+    from roma.learners.learner import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One battle from beginning to end.
+
+    It is a function of its seed and its actions. What the agents saw is a function of the snapshots, which are far
+    smaller than observations.
+    """
+
+    seed: int
+    snapshots: NDArray[np.float64]  # (L + 1, N, 6): unit rows before each timestep, and after the last
+    actions: NDArray[np.uint8]  # (L, A)
+    reward: NDArray[np.float32]  # (L,)
+    terminated: bool  # whether the last timestep ended the battle for good, running out of time included
+    won: bool
+
+    @property
+    def length(self) -> int:
+        return len(self.reward)
+
+    @property
+    def episode_return(self) -> float:
+        """Undiscounted sum of rewards."""
+        return float(self.reward.sum(dtype=np.float64))
+
+
+class Recorder:
+    """Writes down a round as it is played, in buffers that are allocated once, and takes it apart into episodes."""
+
+    def __init__(self, env: VectorEnv) -> None:
+        limit, battles = env.info.episode_limit, env.n_battles
+        self._env = env
+        self._snapshots = np.empty((limit + 1, *env.snapshots.shape))
+        self._actions = np.empty((limit, battles, env.info.n_agents), np.uint8)
+        self._reward = np.empty((limit, battles), np.float32)
+        self._terminated = np.empty((limit, battles), bool)
+        self._won = np.empty((limit, battles), bool)
+
+    def begin(self, seeds: Sequence[int]) -> None:
+        """Begins one battle for each seed, at most E; the environment's other battles stand still."""
+        padded = np.zeros(self._env.n_battles, np.int64)
+        padded[: len(seeds)] = seeds
+        self._seeds = seeds
+        self._steps = 0
+        self._lengths = np.zeros(self._env.n_battles, np.int64)
+        self._env.reset(padded)
+        self._snapshots[0] = self._env.snapshots
+        self._live = np.arange(self._env.n_battles) < len(seeds)
+
+    def step(self, actions: NDArray[np.int64]) -> bool:
+        """Plays one timestep of the live battles with `actions` (E, A); returns whether any battle goes on."""
+        step = self._steps
+        reward, terminated, won = self._env.step(actions, self._live)
+        self._actions[step] = actions
+        self._reward[step] = reward
+        self._terminated[step] = terminated
+        self._won[step] = won
+        self._snapshots[step + 1] = self._env.snapshots
+        self._steps = step + 1
+        self._lengths += self._live
+        self._live &= ~terminated
+        return self._steps < len(self._reward) and bool(self._live.any())
+
+    def episodes(self) -> list[Episode]:
+        """The battles of the round, in the order of their seeds, each cut to its own length."""
+        return [
+            Episode(
+                seed=int(seed),
+                snapshots=self._snapshots[: length + 1, battle].copy(),
+                actions=self._actions[:length, battle].copy(),
+                reward=self._reward[:length, battle].copy(),
+                terminated=bool(self._terminated[length - 1, battle]),
+                won=bool(self._won[length - 1, battle]),
+            )
+            for battle, (seed, length) in enumerate(zip(self._seeds, self._lengths[: len(self._seeds)], strict=True))
+        ]
+
+
+class Runner:
+    """Lets an actor play battles of one run's streams on an environment."""
+
+    def __init__(self, env: VectorEnv, actor: Actor, run_seed: int, generator: torch.Generator) -> None:
+        self._env = env
+        self._actor = actor
+        self._run_seed = run_seed
+        self._generator = generator  # seeded anew for each round
+        self._recorder = Recorder(env)
+
+    def play(self, stream: Stream, first: int, count: int, epsilon: float) -> list[Episode]:
+        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E."""
+        seeds = [episode_seed(self._run_seed, stream, index) for index in range(first, first + count)]
+        episodes: list[Episode] = []
+        for start in range(0, count, self._env.n_battles):
+            self._generator.manual_seed(noise_seed(self._run_seed, stream, first + start))
+            episodes += self._play_round(seeds[start : start + self._env.n_battles], epsilon)
+        return episodes
+
+    def _play_round(self, seeds: Sequence[int], epsilon: float) -> list[Episode]:
+        """Epsilon is constant within a round. Battles that have ended stand still until the last one ends."""
+        env, actor, recorder = self._env, self._actor, self._recorder
+        recorder.begin(seeds)
+        actor.begin(env.n_battles)
+        while recorder.step(actor.act(env.obs, env.avail_actions, epsilon, self._generator)):
+            pass
+        return recorder.episodes()
+
+
+def resimulate(env: VectorEnv, seeds: Sequence[int], actions: Sequence[NDArray[np.uint8]]) -> list[Episode]:
+    """Plays recorded battles again from their seeds and actions, each (L, A): any number of them, E at a time.
+
+    An episode that ends elsewhere than it did then comes back with another length.
+    """
+    recorder = Recorder(env)
+    episodes: list[Episode] = []
+    for first in range(0, len(seeds), env.n_battles):
+        batch = actions[first : first + env.n_battles]
+        script = np.zeros((max(map(len, batch)), env.n_battles, env.info.n_agents), np.int64)
+        for battle, taken in enumerate(batch):
+            script[: len(taken), battle] = taken
+        recorder.begin(seeds[first : first + env.n_battles])
+        for step_actions in script:
+            if not recorder.step(step_actions):
+                break
+        episodes += recorder.episodes()
+    return episodes
