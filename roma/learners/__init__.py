@@ -1,0 +1,61 @@
+"""The algorithms: one file per family, its hyper-parameters beside it in `<family>_config.py`.
+
+Importing this package does not import torch; building a learner does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from roma.errors import unknown
+
+if TYPE_CHECKING:
+    from roma.envs.vector import EnvInfo
+    from roma.learners.base_config import BaseConfig
+    from roma.learners.learner import Learner
+
+
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """A named algorithm: a family of learners and what it overrides in the family's defaults."""
+
+    name: str
+    family: str
+    config_class: type[Any]
+    overrides: dict[str, object]
+
+
+@cache
+def _algorithms() -> dict[str, AlgorithmSpec]:
+    found = {}
+    for module_info in iter_modules(__path__):
+        family = module_info.name.removesuffix("_config")
+        if family in (module_info.name, "base"):
+            continue
+        module = import_module(f"{__name__}.{module_info.name}")
+        for name, overrides in module.VARIANTS.items():
+            found[name] = AlgorithmSpec(name, family, module.Config, overrides)
+    return found
+
+
+def algorithm_names() -> list[str]:
+    """Every algorithm there is, sorted."""
+    return sorted(_algorithms())
+
+
+def algorithm(name: str) -> AlgorithmSpec:
+    """The algorithm called `name`; raises UserError with the nearest name where there is none."""
+    if name not in _algorithms():
+        raise unknown("algorithm", name, _algorithms())
+    return _algorithms()[name]
+
+
+def make_learner(name: str, config: BaseConfig, info: EnvInfo, seed: int, device: str = "cpu") -> Learner:
+    """A fresh learner of algorithm `name` for environments shaped like `info`; `seed` decides its first weights."""
+    module = import_module(f"{__name__}.{algorithm(name).family}")
+    learner: Learner = module.Learner(config, info, seed, device)
+    return learner

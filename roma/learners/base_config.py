@@ -1,0 +1,44 @@
+"""Hyper-parameters every learner has. Torch-free, so that a run can be described without starting one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from roma.errors import UserError, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class BaseConfig:
+    """Defaults follow SMAC's customary settings, which the paper shares wherever it states a value."""
+
+    gamma: float = 0.99  # discount factor per environment step (paper, appendix B)
+    learning_rate: float = 5e-4  # of RMSprop (paper, appendix B)
+    optimiser_alpha: float = 0.99  # RMSprop's smoothing of squared gradients (paper, appendix B)
+    optimiser_epsilon: float = 1e-5  # added outside the square root, as torch does and the reference learners did
+    grad_norm_clip: float = 10.0  # largest gradient norm, over all parameters together
+    epsilon_start: float = 1.0  # exploration at the first environment step (paper, appendix B)
+    epsilon_finish: float = 0.05  # exploration once annealed (paper, appendix B)
+    epsilon_anneal_steps: int = 50_000  # environment steps of the linear annealing (paper, appendix B)
+    target_update_episodes: int = 200  # training episodes between copies into the target network
+    double_q: bool = True  # the online network chooses the action that the target network values
+    hidden_dim: int = 64  # units of the first layer and of the GRU (paper, appendix B.1)
+
+    def __post_init__(self) -> None:
+        for name, choices in literal_fields(type(self)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise unknown(f"value of {name}", value, choices)
+        for name in ("learning_rate", "grad_norm_clip", "target_update_episodes", "hidden_dim"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("gamma", "optimiser_alpha", "epsilon_start", "epsilon_finish"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
+
+
+def literal_fields(config_class: type[Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The fields of a config class that take one of a few names, each with those names."""
+    hints = get_type_hints(config_class)
+    for field in fields(config_class):
+        if get_origin(hints[field.name]) is Literal:
+            yield field.name, get_args(hints[field.name])

@@ -1,0 +1,222 @@
+"""ROMA (Wang et al., ICML 2020): agents whose utility layer is generated from a role, and the losses on roles.
+
+L = L_TD + lambda_I L_I + lambda_D L_D (Eq. 7). L_TD trains everything but q_xi and d_phi; L_I and L_D train the role
+encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, as data. Time-major: (T, B, A, ...).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from roma.learners.batch import Batch
+from roma.learners.learner import Learner as BaseLearner
+from roma.learners.learner import Networks
+from roma.learners.roma_config import Config
+from roma.learners.temporal_difference import (
+    best_values,
+    masked_mean,
+    taken,
+    td_loss,
+    td_statistics,
+    td_targets,
+)
+from roma.nets.mixers import make_mixer
+from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
+
+TINY = 1e-12  # added to the range in the min-max normalisation
+
+
+class RoleNoise(NamedTuple):
+    """Standard normal draws behind the sampled roles, each (B, T+1, A, role_dim)."""
+
+    online: Tensor
+    target: Tensor
+
+
+def loss(
+    online: Networks, target: Networks, batch: Batch, noise: RoleNoise, config: Config
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Eq. 7 and its statistics. A role loss of weight 0 is not computed."""
+    actions, avail_actions = batch.actions.transpose(0, 1), batch.avail_actions.transpose(0, 1)
+    state, mask = batch.state.transpose(0, 1), batch.mask.T
+
+    unrolled = online.agent(batch.obs, batch.actions, noise.online)
+    q_tot = online.mixer(taken(unrolled.utilities[:-1], actions), state[:-1])
+    with torch.no_grad():
+        target_utilities = target.agent(batch.obs, batch.actions, noise.target).utilities
+        best = best_values(unrolled.utilities[1:], target_utilities[1:], avail_actions[1:], config.double_q)
+        target_q_tot = target.mixer(best, state[1:])
+    targets = td_targets(batch.reward.T, batch.terminated.T, target_q_tot, config.gamma)
+    total = td_loss(q_tot, targets, mask)
+
+    role = Gaussian(unrolled.distribution.mean[:-1], unrolled.distribution.variance[:-1])
+    statistics = {"loss_td": total.detach()}
+    statistics |= td_statistics(q_tot, targets, mask, actions.shape[-1])
+    statistics |= role_statistics(role, mask, config.variance_floor)
+
+    if config.lambda_identifiability or config.lambda_specialisation:
+        obs = batch.obs[:, :-1]
+        trajectory = unrolled.hidden[:-2].detach()  # h^{t-1}: what was known before o^t
+        posterior = online.trajectory_encoder(trajectory, obs)
+        alive = obs.ne(0).any(-1).transpose(0, 1) if config.mask_dead else None
+        if config.lambda_identifiability:
+            identifiability = identifiability_loss(role, posterior, mask, alive)
+            total = total + config.lambda_identifiability * identifiability
+            statistics["loss_identifiability"] = identifiability.detach()
+        if config.lambda_specialisation:
+            information = role_information(unrolled.role[:-1], posterior, config.log_density)
+            specialisation = specialisation_loss(
+                information, online.dissimilarity(trajectory), mask, alive, config.pairs, config.pair_reduction
+            )
+            total = total + config.lambda_specialisation * specialisation.loss
+            statistics["loss_specialisation"] = specialisation.loss.detach()
+            statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
+            statistics["saturated_pair_share"] = specialisation.saturated_share
+    return total, statistics
+
+
+def identifiability_loss(role: Gaussian, posterior: Gaussian, mask: Tensor, alive: Tensor | None = None) -> Tensor:
+    """L_I, Eqs. 3 and 11: KL from the role to its posterior given the trajectory, mean over agents and real steps.
+
+    Distributions (T, B, A, role_dim), mask (T, B), alive (T, B, A) or None where every agent counts.
+    """
+    divergence = kl_divergence(role, posterior)
+    if alive is None:
+        return masked_mean(divergence.mean(-1), mask)
+    return masked_mean((divergence * alive).sum(-1) / alive.sum(-1).clamp_min(1), mask)
+
+
+def kl_divergence(role: Gaussian, posterior: Gaussian) -> Tensor:
+    """KL(role || posterior) of diagonal normals, summed over role dimensions: (..., role_dim) to (...)."""
+    ratio = role.variance / posterior.variance
+    distance = (role.mean - posterior.mean) ** 2 / posterior.variance
+    return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
+
+
+def role_information(role: Tensor, posterior: Gaussian, log_density: bool = True) -> Tensor:
+    """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density itself; (..., A, role_dim) to (..., A, A)."""
+    distance = (role.unsqueeze(-2) - posterior.mean.unsqueeze(-3)) ** 2 / posterior.variance.unsqueeze(-3)
+    normaliser = (2 * math.pi * posterior.variance).log().sum(-1)
+    information = -0.5 * (distance.sum(-1) + normaliser.unsqueeze(-2))
+    return information if log_density else information.exp()
+
+
+class Specialisation(NamedTuple):
+    """L_D and what is logged beside it, all scalars."""
+
+    loss: Tensor
+    dissimilarity_norm: Tensor  # mean of ||D'||_F
+    saturated_share: Tensor  # share of ordered pairs whose I' + d' is capped
+
+
+def specialisation_loss(
+    information: Tensor,
+    dissimilarity: Tensor,
+    mask: Tensor,
+    alive: Tensor | None = None,
+    pairs: str = "offdiag",
+    reduction: str = "sum",
+) -> Specialisation:
+    """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
+
+    I and d (T, B, A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (T, B), alive (T, B, A).
+    """
+    select = off_diagonal if pairs == "offdiag" else torch.nn.Identity()
+    counted = None if alive is None else alive.unsqueeze(-1) & alive.unsqueeze(-2)
+    scope = None if counted is None else select(counted)
+    scaled_information = min_max_normalised(select(information), scope)
+    scaled_dissimilarity = min_max_normalised(select(dissimilarity), scope)
+    norm = torch.linalg.vector_norm(scaled_dissimilarity, dim=(-2, -1))
+
+    combined = scaled_information + scaled_dissimilarity
+    if pairs == "allpairs":
+        combined = off_diagonal(combined)
+    capped = combined.clamp_max(1.0).sum((-2, -1))
+    n_agents = information.shape[-1] if alive is None else alive.sum(-1).clamp_min(1)
+    n_pairs = n_agents * (n_agents - 1)
+    per_step = norm - capped
+    if reduction == "mean":
+        per_step = norm / n_agents - capped / n_pairs
+    saturated = (combined.detach() >= 1.0).sum((-2, -1)) / n_pairs
+    return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
+
+
+def off_diagonal(matrix: Tensor) -> Tensor:
+    """The entries i != j of (..., A, A), in order, as (..., A-1, A)."""
+    agents = matrix.shape[-1]
+    return matrix.flatten(-2)[..., 1:].unflatten(-1, (agents - 1, agents + 1))[..., :-1]
+
+
+def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
+    """Scales each (..., P, Q) block to [0, 1] over its counted entries; others become 0. Gradients pass min and max."""
+    if counted is None:
+        low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
+        return (values - low) / (high - low + TINY)
+    some = counted.any(-1, keepdim=True).any(-2, keepdim=True)
+    low = values.masked_fill(~counted, math.inf).amin((-2, -1), keepdim=True).masked_fill(~some, 0.0)
+    high = values.masked_fill(~counted, -math.inf).amax((-2, -1), keepdim=True).masked_fill(~some, 0.0)
+    return ((values - low) / (high - low + TINY)).masked_fill(~counted, 0.0)
+
+
+@torch.no_grad()
+def role_statistics(role: Gaussian, mask: Tensor, variance_floor: float) -> dict[str, Tensor]:
+    """Mean entropy of the role distributions in nats, and the share of their variances that lie at the floor."""
+    return {
+        "role_entropy": masked_mean(role.entropy().mean(-1), mask),
+        "variance_floor_share": masked_mean((role.variance <= variance_floor).float().mean((-2, -1)), mask),
+    }
+
+
+class Learner(BaseLearner[Config]):
+    """ROMA by the paper's equations, and its ablations by the weights of the role losses."""
+
+    stat_names = (
+        "loss",
+        "loss_td",
+        "loss_identifiability",
+        "loss_specialisation",
+        "grad_norm",
+        "td_error_abs",
+        "q_taken_mean",
+        "target_mean",
+        "q_tot_mean",
+        "role_entropy",
+        "variance_floor_share",
+        "dissimilarity_norm",
+        "saturated_pair_share",
+    )
+
+    def build_networks(self) -> Networks:
+        info, config = self.info, self.config
+        networks = Networks()
+        networks.agent = RoleAgent(
+            info.obs_size,
+            info.n_actions,
+            info.n_agents,
+            config.hidden_dim,
+            config.role_dim,
+            config.role_hidden,
+            config.variance_floor,
+            config.role_at_test == "mean",
+        )
+        networks.trajectory_encoder = TrajectoryEncoder(
+            config.hidden_dim,
+            info.obs_size,
+            config.role_hidden,
+            config.role_dim,
+            config.variance_floor,
+            config.posterior_uses_observation,
+        )
+        networks.dissimilarity = Dissimilarity(config.hidden_dim, config.role_hidden, config.absolute_dissimilarity)
+        networks.mixer = make_mixer(config, info.state_size, info.n_agents)
+        return networks
+
+    def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
+        shape = (2, *batch.obs.shape[:3], self.config.role_dim)
+        noise = torch.randn(shape, generator=generator, device=generator.device).to(self.device)
+        return RoleNoise(noise[0], noise[1])
+
+    def loss(self, batch: Batch, noise: RoleNoise) -> tuple[Tensor, dict[str, Tensor]]:
+        return loss(self.online, self.target, batch, noise, self.config)

@@ -1,0 +1,45 @@
+"""One-step temporal-difference learning of Q_tot (QMIX; the paper's L_TD). Tensors are time-major: (T, B, ...)."""
+
+import torch
+from torch import Tensor
+
+UNAVAILABLE = -9999999.0  # value of an action that cannot be taken, PyMARL's
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real timesteps; values and mask (T, B)."""
+    return (values * mask).sum() / mask.sum()
+
+
+def taken(utilities: Tensor, actions: Tensor) -> Tensor:
+    """Utilities (T, B, A, U) of the actions taken (T, B, A)."""
+    return utilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def best_values(utilities: Tensor, target_utilities: Tensor, avail_actions: Tensor, double_q: bool) -> Tensor:
+    """Target utilities of the best available actions (T, B, A); with double Q the online utilities say which is best."""
+    if not double_q:
+        return target_utilities.masked_fill(~avail_actions, UNAVAILABLE).amax(-1)
+    return taken(target_utilities, utilities.masked_fill(~avail_actions, UNAVAILABLE).argmax(-1))
+
+
+def td_targets(reward: Tensor, terminated: Tensor, target_q_tot: Tensor, gamma: float) -> Tensor:
+    """y = r + gamma Q_tot^-(s'), without the second term at an episode's end; all (T, B)."""
+    return reward + gamma * (1 - terminated) * target_q_tot
+
+
+def td_loss(q_tot: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """L_TD: mean squared error over the real timesteps."""
+    return masked_mean((q_tot - targets) ** 2, mask)
+
+
+@torch.no_grad()
+def td_statistics(q_tot: Tensor, targets: Tensor, mask: Tensor, n_agents: int) -> dict[str, Tensor]:
+    """What PyMARL logs under these names; its q_taken_mean and target_mean are Q_tot per agent."""
+    q_tot_mean = masked_mean(q_tot, mask)
+    return {
+        "td_error_abs": masked_mean((q_tot - targets).abs(), mask),
+        "q_taken_mean": q_tot_mean / n_agents,
+        "target_mean": masked_mean(targets, mask) / n_agents,
+        "q_tot_mean": q_tot_mean,
+    }

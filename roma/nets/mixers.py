@@ -1,0 +1,61 @@
+"""Mixers: the utilities of the actions taken, and the state, to Q_tot."""
+
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class AdditiveMixer(nn.Module):
+    """Q_tot is the sum of the utilities (VDN, Sunehag et al., 2018)."""
+
+    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
+        """Utilities (..., A) and state (..., S) to Q_tot (...)."""
+        return utilities.sum(-1)
+
+
+class MonotonicMixer(nn.Module):
+    """Q_tot = |w2(s)| . f(|W1(s)| q + b1(s)) + v(s) (QMIX, Rashid et al., 2018), non-decreasing in every utility.
+
+    All that is a function of the state alone starts with one matrix product: `state_layer` holds side by side the
+    rows of W1, w2, b1 and of v's hidden layer; with `hypernet_hidden` > 0 W1 and w2 have a hidden layer of that width.
+    """
+
+    def __init__(self, state_size: int, n_agents: int, embed_dim: int, hypernet_hidden: int, activation: str) -> None:
+        super().__init__()
+        self.activation = {"elu": functional.elu, "relu": functional.relu}[activation]
+        first, final = n_agents * embed_dim, embed_dim
+        self.widths = [hypernet_hidden or first, hypernet_hidden or final, embed_dim, embed_dim]
+        self.state_layer = nn.Linear(state_size, sum(self.widths))
+        self.first_weight = nn.Linear(hypernet_hidden, first) if hypernet_hidden else None
+        self.final_weight = nn.Linear(hypernet_hidden, final) if hypernet_hidden else None
+        self.value = nn.Linear(embed_dim, 1)
+
+    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
+        """Utilities (..., A) and state (..., S) to Q_tot (...)."""
+        first, final, bias, value = self.state_layer(state).split(self.widths, dim=-1)
+        if self.first_weight is not None and self.final_weight is not None:
+            first, final = self.first_weight(first.relu()), self.final_weight(final.relu())
+        weights = first.abs().unflatten(-1, (utilities.shape[-1], -1))
+        hidden = self.activation((utilities.unsqueeze(-2) @ weights).squeeze(-2) + bias)
+        return (hidden * final.abs()).sum(-1) + self.value(value.relu()).squeeze(-1)
+
+
+class MixerConfig(Protocol):
+    """What `make_mixer` reads of a learner's configuration."""
+
+    @property
+    def mixer(self) -> str: ...
+    @property
+    def mixer_embed_dim(self) -> int: ...
+    @property
+    def hypernet_hidden(self) -> int: ...
+    @property
+    def mixer_activation(self) -> str: ...
+
+
+def make_mixer(config: MixerConfig, state_size: int, n_agents: int) -> nn.Module:
+    """The mixer that the configuration names."""
+    if config.mixer == "vdn":
+        return AdditiveMixer()
+    return MonotonicMixer(state_size, n_agents, config.mixer_embed_dim, config.hypernet_hidden, config.mixer_activation)
