@@ -38,7 +38,7 @@ class RunState:
     """Counters and records of a run, all JSON-able."""
 
     t_env: int = 0  # environment steps of training
-    previous_t_env: int = 0  # the same before the last round: the run has just now reached horizons between the two
+    previous_t_env: int = -1  # the same before the last round, which reached the horizons between the two
     episode: int = 0  # training episodes
     updates: int = 0
     metrics: list[dict[str, float]] = field(default_factory=list)  # one row per test
@@ -64,7 +64,6 @@ class Checkpoint:
     """A checkpoint as read."""
 
     path: Path
-    identity: Identity
     state: RunState
     learner: Mapping[str, Tensor]
     policies: dict[int, bytes]  # milestone: content of its policy file
@@ -112,32 +111,40 @@ def save(
         "replay": {"inserted": replay.inserted, "outcomes": _outcome_digest(episodes)},
     }
     content = pack(tensors, facts)
-    path = directory / f"t{state.t_env:09d}-{digest(content)[:DIGEST_LENGTH]}.safetensors"
+    moment = f"t{state.t_env:09d}-"
+    path = directory / f"{moment}{digest(content)[:DIGEST_LENGTH]}.safetensors"
     write_bytes(path, content)
-    older = [other for other in paths(directory) if other != path]
-    same_moment = [other for other in older if other.name.startswith(f"t{state.t_env:09d}-")]
-    for other in [*same_moment, *[other for other in older if other not in same_moment][: 1 - KEPT]]:
-        other.unlink()
+    for other in paths(directory):
+        if other.name.startswith(moment) and other != path:
+            other.unlink()
+    for old in paths(directory)[:-KEPT]:
+        old.unlink()
     return path
 
 
-def newest(directory: Path, log: Logger) -> Checkpoint | None:
-    """The newest undamaged checkpoint; None where there has been none. UserError if all are damaged."""
-    found = paths(directory)
+def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | None:
+    """The newest undamaged checkpoint of the run with this identity, None where there is none.
+
+    Raises UserError if all are damaged.
+    """
     damaged: list[Path] = []
-    for path in reversed(found):
-        checkpoint = _read(path)
-        if checkpoint is None:
+    for path in reversed(paths(directory)):
+        content = path.read_bytes()
+        if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
             damaged.append(path)
             continue
+        tensors, facts = unpack(content)
+        differences = [name for name, value in asdict(identity).items() if facts["identity"].get(name) != value]
+        if differences:
+            log.warning("%s is of another %s: STARTING AFRESH", path, " and ".join(differences).replace("_", " "))
+            return None
         for broken in damaged:
             log.warning("checkpoint %s is damaged: removed, going back to %s", broken.name, path.name)
             broken.unlink()
-        return checkpoint
+        return _checkpoint(path, tensors, facts)
     if damaged:
-        raise UserError(
-            f"all checkpoints are damaged, remove them to start from scratch: {', '.join(map(str, damaged))}"
-        )
+        listed = ", ".join(map(str, damaged))
+        raise UserError(f"all checkpoints are damaged, remove them to start from scratch: {listed}")
     return None
 
 
@@ -171,19 +178,12 @@ def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return safetensors.torch.load(content), json.loads(header["__metadata__"]["facts"])
 
 
-def _read(path: Path) -> Checkpoint | None:
-    """The checkpoint in a file, None if it is damaged."""
-    content = path.read_bytes()
-    if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
-        return None
-    tensors, facts = unpack(content)
-    policies = {int(step): bytes(tensor.numpy()) for step, tensor in _part(tensors, "policy/").items()}
+def _checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(
         path=path,
-        identity=Identity(**facts["identity"]),
         state=RunState(**facts["state"]),
         learner=_part(tensors, "learner/"),
-        policies=policies,
+        policies={int(step): bytes(blob.numpy()) for step, blob in _part(tensors, "policy/").items()},
         _replay=_part(tensors, "replay/"),
         _replay_facts=facts["replay"],
     )

@@ -63,7 +63,7 @@ def write_json(target: Path, value: object) -> None:
     write_bytes(target, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> None:
+def parquet(columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> bytes:
     """Columns of numbers as parquet: int64 those named in `integers`, float64 the others. Same numbers, same bytes."""
     import pyarrow as pa  # here, so that reading a configuration does not wait for it
     import pyarrow.parquet as pq
@@ -71,8 +71,10 @@ def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers
     arrays = {
         name: pa.array(values, pa.int64() if name in integers else pa.float64()) for name, values in columns.items()
     }
-    with atomic_path(target) as beside:
-        pq.write_table(pa.table(arrays), beside, compression="zstd")
+    content = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays), content, compression="zstd")
+    encoded: bytes = content.getvalue().to_pybytes()
+    return encoded
 
 
 def digest(content: bytes) -> str:

@@ -1,0 +1,7 @@
+"""`python -m roma` is the command `roma`."""
+
+import sys
+
+from roma.cli import main
+
+sys.exit(main())

@@ -1,0 +1,131 @@
+"""The command `roma`. Whatever a user may get wrong is checked here, before anything heavy is imported."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from roma import __version__
+from roma.config import MILESTONES, parse, parse_assignments, resolve
+from roma.errors import UserError
+from roma.files import make_writable_directory
+from roma.protocols import PRESETS
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports mistakes as every other error is reported: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="roma", description="Train and evaluate ROMA and its baselines on SMAC maps.")
+    parser.add_argument("--version", action="version", version=f"roma {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+
+    train = commands.add_parser(
+        "train",
+        help="train one run, or go on with it",
+        description="Train one run. If its folder has a checkpoint, go on from there, with the same result as if the "
+        "run had never been interrupted. A run may be made longer by asking for more steps.",
+    )
+    train.add_argument("--map", required=True, help="name of a map, such as 2s3z")
+    train.add_argument("--algorithm", required=True, help="name of an algorithm, such as roma")
+    train.add_argument("--seed", required=True, help="a whole number from 0")
+    train.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
+    train.add_argument("--engine", default="embedded", help="what plays the battles; default: embedded")
+    train.add_argument("--steps", help="environment steps; default: the protocol's")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the protocol or of the algorithm; may be repeated",
+    )
+    train.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
+    train.add_argument(
+        "--milestones",
+        help="fractions of the steps at which actor weights are kept, as in 0,0.5,1; the end always is; default: "
+        + ",".join(f"{fraction:.4g}" for fraction in MILESTONES),
+    )
+    train.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
+    train.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
+    train.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for nets this small")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="play a finished run's last weights greedily",
+        description="Play greedy battles with a finished run's last weights, on seeds of their own, and write "
+        "evaluation.json into the run's folder.",
+    )
+    evaluate.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    evaluate.add_argument("--episodes", default="256", help="battles; default: 256")
+    evaluate.add_argument("--battles", default="32", help="how many of them side by side; default: 32")
+    evaluate.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _train(options: argparse.Namespace) -> int:
+    config = resolve(
+        options.map,
+        options.algorithm,
+        parse("--seed", options.seed, int),
+        options.protocol,
+        options.engine,
+        parse_assignments(options.set),
+    )
+    steps = PRESETS[config.protocol].horizon if options.steps is None else _positive("--steps", options.steps)
+    milestones = MILESTONES
+    if options.milestones is not None:
+        milestones = parse("--milestones", options.milestones, tuple[float, ...])
+        if not all(0 <= fraction <= 1 for fraction in milestones):
+            raise UserError(f"--milestones = {options.milestones!r}: each fraction must lie in [0, 1]")
+    threads = _positive("--threads", options.threads)
+    checkpoint_seconds = parse("--checkpoint-seconds", options.checkpoint_seconds, float)
+    default = Path("data", config.engine, "manual", "runs", config.map, config.algorithm, f"seed{config.seed}")
+    directory = options.out or default
+    make_writable_directory(directory)
+
+    from roma.training import train
+
+    signal_number = train(config, directory, steps, milestones, options.device, threads, checkpoint_seconds)
+    return 0 if signal_number is None else 128 + signal_number
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    episodes, battles = _positive("--episodes", options.episodes), _positive("--battles", options.battles)
+    threads = _positive("--threads", options.threads)
+    if not options.run_directory.is_dir():
+        raise UserError(f"there is no folder {options.run_directory}")
+
+    from roma.evaluate import evaluate
+
+    result = evaluate(options.run_directory, episodes, battles, threads)
+    print(
+        f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
+        f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
+        f"length {result['ep_length_mean']:.1f} over {episodes} greedy battles"
+    )
+    return 0
+
+
+def _positive(option: str, text: str) -> int:
+    number: int = parse(option, text, int)
+    if number < 1:
+        raise UserError(f"{option} = {number} must be at least 1")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0, 2 after a user's mistake, 128 + signal after SIGTERM or SIGINT."""
+    try:
+        options = build_parser().parse_args(arguments)
+        status: int = options.run(options)
+        return status
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,53 @@
+"""The final number of a run: greedy battles of its last weights, on seeds that neither training nor tests have seen."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roma import envs, learners, outputs
+from roma.checkpoint import unpack
+from roma.config import from_flat
+from roma.files import digest, write_json
+from roma.runner import Episode, Runner
+from roma.seeding import Stream
+
+
+def play_policy(path: Path, stream: Stream, episodes: int, battles: int) -> tuple[list[Episode], dict[str, Any]]:
+    """Greedy battles of the weights in a policy file, `battles` of them side by side, and the facts in the file."""
+    tensors, facts = unpack(path.read_bytes())
+    config = from_flat(facts["config"])
+    env = envs.make(config.engine, config.map, min(battles, episodes))
+    learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
+    learner.load_actor_tensors(tensors)
+    runner = Runner(env, learner.actor(), config.seed, torch.Generator())
+    return runner.play(stream, 0, episodes, epsilon=0.0), facts
+
+
+def evaluate(directory: Path, episodes: int = 256, battles: int = 32, threads: int = 1) -> dict[str, Any]:
+    """Plays a finished run's last weights and writes evaluation.json; returns what it says."""
+    torch.set_num_threads(threads)
+    path = outputs.last_policy(directory)
+    played, facts = play_policy(path, Stream.EVALUATE, episodes, battles)
+    won, returns, lengths = zip(*((e.won, e.episode_return, e.length) for e in played), strict=True)
+    engine = facts["config"]["engine"]
+    result = {
+        "map": facts["config"]["map"],
+        "algorithm": facts["config"]["algorithm"],
+        "seed": facts["config"]["seed"],
+        "step": facts["step"],
+        "episodes": episodes,
+        "battles": battles,
+        "battle_won_mean": sum(won) / episodes,
+        "return_mean": sum(returns) / episodes,
+        "ep_length_mean": sum(lengths) / episodes,
+        "battle_won": won,
+        "return": returns,
+        "ep_length": lengths,
+        "policy": path.name,
+        "policy_sha256": digest(path.read_bytes()),
+        "engine": engine,
+        "engine_digest": envs.engine_digest(engine),
+    }
+    write_json(directory / outputs.EVALUATION, result)
+    return result

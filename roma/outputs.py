@@ -1,0 +1,59 @@
+"""The files of a run directory: their names, when they are complete, how policies are written and found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from roma.errors import UserError
+from roma.files import file_digest
+
+METRICS = "metrics.parquet"
+TIMING = "timing.parquet"
+CONFIG = "config.json"
+PROVENANCE = "provenance.json"
+EVALUATION = "evaluation.json"
+LOG = "train.log"
+CHECKPOINTS = "checkpoints"
+POLICIES = "policies"
+
+
+def is_complete(directory: Path, config_hash: str, engine_digest: str, horizon: int) -> bool:
+    """Whether the directory holds all outputs of this run at this horizon, the metrics being those it was made with."""
+    try:
+        provenance = json.loads((directory / PROVENANCE).read_text())
+        identity = (provenance["config_hash"], provenance["engine_digest"], provenance["steps"])
+        return (
+            identity == (config_hash, engine_digest, horizon)
+            and provenance["metrics_sha256"] == file_digest(directory / METRICS)
+            and (directory / TIMING).exists()
+            and (directory / CONFIG).exists()
+            and all((directory / POLICIES / name).exists() for name in provenance["policies"])
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def clear(directory: Path) -> None:
+    """Removes what an earlier, different run left in the directory; its log stays."""
+    for name in (METRICS, TIMING, CONFIG, PROVENANCE, EVALUATION):
+        (directory / name).unlink(missing_ok=True)
+    for folder in (POLICIES, CHECKPOINTS):
+        for path in (directory / folder).glob("t*.safetensors"):
+            path.unlink()
+
+
+def policy_name(step: int) -> str:
+    """File name of the actor weights kept when the run reached `step` environment steps."""
+    return f"t{step}.safetensors"
+
+
+def last_policy(directory: Path) -> Path:
+    """The policy file of a finished run's end. UserError if the run is not finished."""
+    try:
+        provenance: dict[str, Any] = json.loads((directory / PROVENANCE).read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{directory} is no run directory: it has no readable {PROVENANCE}") from None
+    path = directory / POLICIES / policy_name(provenance["steps"])
+    if not (directory / METRICS).exists() or not path.exists():
+        raise UserError(f"the run in {directory} is not finished: it lacks {METRICS} or {POLICIES}/{path.name}")
+    return path

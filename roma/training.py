@@ -1,0 +1,328 @@
+"""How a run goes: play a round, store it, learn from it, keep milestones, test when due, and be ready to be killed.
+
+A run's numbers are a function of its configuration alone. Nothing here may make them depend on the clock, on the
+machine or on how often the run was interrupted: what must survive is in RunState, and all randomness is derived from
+counters (roma.seeding).
+"""
+
+import math
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from logging import Logger
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from roma import checkpoint, envs, learners, outputs
+from roma.checkpoint import Checkpoint, Identity, RunState
+from roma.config import MILESTONES, RunConfig, milestone_steps
+from roma.errors import UserError
+from roma.files import digest, parquet, remove_unfinished, write_bytes, write_json
+from roma.progress import Bar, run_log
+from roma.provenance import describe, now
+from roma.replay import BatchBuilder, Replay
+from roma.runner import Episode, Runner
+from roma.seeding import Stream, seed_of
+
+COUNTERS = ("t_env", "episode", "updates")
+TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
+TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
+TIMING = ("t_env", "wall_seconds", "env_steps_per_second", "resumes")
+REBUILD_BATTLES = 32  # battles side by side when a checkpoint's replay is fought again
+
+
+class StopRequest:
+    """Remembers the first SIGTERM or SIGINT, so that a round can end in peace; a second one acts at once."""
+
+    def __enter__(self) -> "StopRequest":
+        self.signal: int | None = None
+        self._previous = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        self.__exit__()
+
+
+def train(
+    config: RunConfig,
+    directory: Path,
+    horizon: int,
+    milestones: Iterable[float] = MILESTONES,
+    device: str = "cpu",
+    threads: int = 1,
+    checkpoint_seconds: float = 120.0,
+) -> int | None:
+    """Trains a run for `horizon` environment steps in its directory, going on from its last checkpoint if it has one.
+
+    A run that has that length already is left as it is. Returns the number of the signal, SIGTERM or SIGINT, that
+    stopped it after a checkpoint, or None. Raises UserError where the run is longer already, damaged or being written
+    by another process, and where its loss ceases to be finite.
+    """
+    torch.set_num_threads(threads)
+    _check_device(device)
+    checkpoints = directory / outputs.CHECKPOINTS
+    with checkpoint.only_writer(checkpoints), run_log(directory / outputs.LOG) as log, StopRequest() as stop:
+        identity = Identity(config.hash, envs.engine_digest(config.engine))
+        if outputs.is_complete(directory, identity.config_hash, identity.engine_digest, horizon):
+            log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
+            return None
+        stored = checkpoint.newest(checkpoints, identity, log)
+        if stored is None:
+            outputs.clear(directory)
+        elif horizon <= stored.state.previous_t_env:
+            raise UserError(
+                f"the run in {directory} already has {stored.state.t_env} environment steps, more than the {horizon} "
+                "asked for; ask for more steps or choose another output folder"
+            )
+        run = Run(config, identity, directory, horizon, milestone_steps(horizon, milestones), device, log, stored)
+        run.play(stop, checkpoint_seconds)
+        if not run.at_horizon:
+            log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
+            return stop.signal
+        run.finish(threads)
+        return None
+
+
+class Run:
+    """A run in progress: its parts, its state, and the loop that drives them."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        identity: Identity,
+        directory: Path,
+        horizon: int,
+        milestones: Sequence[int],
+        device: str,
+        log: Logger,
+        stored: Checkpoint | None,
+    ) -> None:
+        self.config, self.identity, self.directory, self.horizon = config, identity, directory, horizon
+        self.milestones, self.device, self.log = milestones, device, log
+        schedule = config.schedule
+        self.env = envs.make(config.engine, config.map, schedule.n_battles)
+        self.learner = learners.make_learner(config.algorithm, config.learner, self.env.info, config.seed, device)
+        self.generator = torch.Generator()
+        actor = self.learner.actor()
+        self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
+        if schedule.test_battles != schedule.n_battles:
+            test_env = envs.make(config.engine, config.map, schedule.test_battles)
+            self.test_runner = Runner(test_env, actor, config.seed, self.generator)
+        self.batches = BatchBuilder(self.env, schedule.batch_size, torch.device(device))
+        self.replay = Replay(schedule.buffer_size)
+        self.state = RunState(started=now())
+        self.policies: dict[int, bytes] = {}
+        self._prepare_directory()
+        if stored is not None:
+            self._restore(stored)
+        self._clocks = time.monotonic() - self.state.wall_seconds, time.process_time() - self.state.cpu_seconds
+        self._keep_milestones()
+
+    @property
+    def at_horizon(self) -> bool:
+        return self.state.t_env >= self.horizon
+
+    def play(self, stop: StopRequest, checkpoint_seconds: float) -> None:
+        """Rounds until the horizon or a signal, with a checkpoint every so many seconds and at the end."""
+        last_checkpoint = time.monotonic()
+        unsaved = False
+        bar = Bar(self.state.t_env, self.horizon)
+        while not self.at_horizon and stop.signal is None:
+            self._play_round(bar)
+            unsaved = True
+            if time.monotonic() - last_checkpoint >= checkpoint_seconds:
+                self._save_checkpoint()
+                last_checkpoint = time.monotonic()
+                unsaved = False
+        bar.close()
+        if unsaved:
+            self._save_checkpoint()
+
+    def finish(self, threads: int) -> None:
+        """Writes the outputs, the metrics last: a run that has them is complete."""
+        state = self.state
+        columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
+        metrics = parquet(_columns(state.metrics, columns), COUNTERS)
+        timing = parquet(_columns(state.timing, TIMING), ("t_env", "resumes"))
+        facts = {
+            "config": self.config.flat(),
+            "config_hash": self.identity.config_hash,
+            "engine_digest": self.identity.engine_digest,
+            "steps": self.horizon,
+            "policies": [outputs.policy_name(step) for step in sorted(self.policies)],
+            "environment_steps": state.t_env,
+            "episodes": state.episode,
+            "updates": state.updates,
+            "started": state.started,
+            "finished": now(),
+            "resumes": state.resumes,
+            "wall_seconds": state.wall_seconds,
+            "cpu_seconds": state.cpu_seconds,
+            "device": self.device,
+            "threads": threads,
+            "metrics_sha256": digest(metrics),
+        }
+        write_bytes(self.directory / outputs.TIMING, timing)
+        write_json(self.directory / outputs.PROVENANCE, facts | describe())
+        write_bytes(self.directory / outputs.METRICS, metrics)
+        self.log.info(
+            "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
+            state.t_env,
+            state.updates,
+            state.wall_seconds,
+            state.t_env / state.wall_seconds,
+        )
+
+    def _prepare_directory(self) -> None:
+        """Writes what is known beforehand. What a shorter run completed is withdrawn: it is complete no longer."""
+        remove_unfinished(self.directory)
+        (self.directory / outputs.POLICIES).mkdir(exist_ok=True)
+        for name in (outputs.METRICS, outputs.PROVENANCE, outputs.EVALUATION):
+            (self.directory / name).unlink(missing_ok=True)
+        write_json(self.directory / outputs.CONFIG, self.config.flat())
+
+    def _restore(self, stored: Checkpoint) -> None:
+        self.state, self.policies = stored.state, stored.policies
+        self.learner.load_state_tensors(stored.learner)
+        for step, content in self.policies.items():
+            write_bytes(self._policy_path(step), content)
+        for step in self.milestones:
+            if step <= self.state.previous_t_env and step not in self.policies:
+                self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
+        if not self.at_horizon:
+            env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES)
+            stored.restore_replay(self.replay, env)
+            self.state.resumes += 1
+            self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))
+
+    def _play_round(self, bar: Bar) -> None:
+        """The order is PyMARL's: play, store, learn, keep weights, test; only then does the episode counter move."""
+        state, schedule = self.state, self.config.schedule
+        epsilon = self.learner.epsilon(state.t_env)
+        episodes = self.runner.play(Stream.TRAIN, state.episode, schedule.n_battles, epsilon)
+        self.replay.insert(episodes)
+        state.previous_t_env = state.t_env
+        state.t_env += sum(episode.length for episode in episodes)
+        for episode in episodes:
+            self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
+        if len(self.replay) >= schedule.batch_size:
+            self._update()
+        self._keep_milestones()
+        state.episode += schedule.n_battles
+        bar.advance(state.t_env - state.previous_t_env)
+        if self._test_due():
+            self._test(epsilon, bar)
+
+    def _update(self) -> None:
+        """One gradient step. UserError if its loss or gradient is not finite: nothing is saved after that."""
+        state, seed = self.state, self.config.seed
+        episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
+        self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
+        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode)
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(statistics[name]):
+                saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
+                raise UserError(
+                    f"{name} is {statistics[name]} in update {state.updates} at {state.t_env} environment steps; "
+                    f"last checkpoint: {saved[-1] if saved else 'none'}; "
+                    f"seeds of the batch's episodes: {', '.join(str(episode.seed) for episode in episodes)}"
+                )
+        self._count(statistics)
+        state.updates += 1
+
+    def _test_due(self) -> bool:
+        """After the first round, and after each that reaches or crosses a multiple of the test interval."""
+        interval = self.config.schedule.test_interval
+        return not self.state.metrics or self.state.t_env // interval > self.state.metrics[-1]["t_env"] // interval
+
+    def _test(self, epsilon: float, bar: Bar) -> None:
+        """Plays greedy battles and adds a row: their means, and those of training since the row before."""
+        state, count = self.state, self.config.schedule.test_episodes
+        episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count, epsilon=0.0)
+        row: dict[str, float] = {name: getattr(state, name) for name in COUNTERS}
+        row |= zip(TEST_METRICS, map(_mean, zip(*map(_results, episodes), strict=True)), strict=True)
+        row |= {name: total / number for name, (total, number) in state.sums.items()}
+        row["epsilon"] = epsilon
+        state.metrics.append(row)
+        state.sums = {}
+        self._read_clocks()
+        before = state.timing[-1] if state.timing else dict.fromkeys(TIMING, 0.0)
+        seconds = state.wall_seconds - before["wall_seconds"]
+        rate = (state.t_env - before["t_env"]) / seconds
+        clocks = (state.t_env, state.wall_seconds, rate, state.resumes)
+        state.timing.append(dict(zip(TIMING, clocks, strict=True)))
+        bar.show_win_rate(row["test_battle_won_mean"])
+        self.log.info(
+            "t_env %d: test win rate %.3f, return %.2f, length %.1f; training win rate %.3f, epsilon %.3f, loss %.4g, "
+            "%d updates, %.0f steps/s",
+            *(row[name] for name in ("t_env", *TEST_METRICS, "battle_won_mean", "epsilon")),
+            row.get("loss", math.nan),
+            state.updates,
+            rate,
+        )
+
+    def _count(self, values: Mapping[str, float]) -> None:
+        """Adds values to the means of the next row."""
+        for name, value in values.items():
+            total, number = self.state.sums.get(name, (0.0, 0))
+            self.state.sums[name] = [total + value, number + 1]
+
+    def _keep_milestones(self) -> None:
+        """Keeps the actor's weights at each milestone that the last round reached; 0 means before any update."""
+        for step in self.milestones:
+            if self.state.previous_t_env < step <= self.state.t_env and step not in self.policies:
+                facts = {
+                    "config": self.config.flat(),
+                    "step": step,
+                    "t_env": self.state.t_env,
+                    "engine_digest": self.identity.engine_digest,
+                }
+                tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.actor_tensors().items()}
+                self.policies[step] = checkpoint.pack(tensors, facts)
+                write_bytes(self._policy_path(step), self.policies[step])
+
+    def _policy_path(self, step: int) -> Path:
+        return self.directory / outputs.POLICIES / outputs.policy_name(step)
+
+    def _save_checkpoint(self) -> None:
+        self._read_clocks()
+        checkpoint.save(
+            self.directory / outputs.CHECKPOINTS,
+            self.identity,
+            self.state,
+            self.learner.state_tensors(),
+            self.replay,
+            self.policies,
+        )
+
+    def _read_clocks(self) -> None:
+        wall, cpu = self._clocks
+        self.state.wall_seconds = time.monotonic() - wall
+        self.state.cpu_seconds = time.process_time() - cpu
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+def _results(episode: Episode) -> tuple[float, float, float]:
+    """Won, return and length, in the order of TEST_METRICS and TRAIN_METRICS."""
+    return float(episode.won), episode.episode_return, float(episode.length)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _columns(rows: Sequence[Mapping[str, float]], names: Iterable[str]) -> dict[str, list[float]]:
+    return {name: [row.get(name, math.nan) for row in rows] for name in names}
