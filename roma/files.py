@@ -63,7 +63,7 @@ def write_json(target: Path, value: object) -> None:
     write_bytes(target, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def parquet(columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> bytes:
+def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> None:
     """Columns of numbers as parquet: int64 those named in `integers`, float64 the others. Same numbers, same bytes."""
     import pyarrow as pa  # here, so that reading a configuration does not wait for it
     import pyarrow.parquet as pq
@@ -71,10 +71,8 @@ def parquet(columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> 
     arrays = {
         name: pa.array(values, pa.int64() if name in integers else pa.float64()) for name, values in columns.items()
     }
-    content = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays), content, compression="zstd")
-    encoded: bytes = content.getvalue().to_pybytes()
-    return encoded
+    with atomic_path(target) as beside:
+        pq.write_table(pa.table(arrays), beside, compression="zstd")
 
 
 def digest(content: bytes) -> str:

@@ -19,7 +19,7 @@ from roma import checkpoint, envs, learners, outputs
 from roma.checkpoint import Checkpoint, Identity, RunState
 from roma.config import MILESTONES, RunConfig, milestone_steps
 from roma.errors import UserError
-from roma.files import digest, parquet, remove_unfinished, write_bytes, write_json
+from roma.files import atomic_path, file_digest, remove_unfinished, write_bytes, write_json, write_parquet
 from roma.progress import Bar, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
@@ -149,8 +149,6 @@ class Run:
         """Writes the outputs, the metrics last: a run that has them is complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
-        metrics = parquet(_columns(state.metrics, columns), COUNTERS)
-        timing = parquet(_columns(state.timing, TIMING), ("t_env", "resumes"))
         facts = {
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
@@ -167,11 +165,12 @@ class Run:
             "cpu_seconds": state.cpu_seconds,
             "device": self.device,
             "threads": threads,
-            "metrics_sha256": digest(metrics),
         }
-        write_bytes(self.directory / outputs.TIMING, timing)
-        write_json(self.directory / outputs.PROVENANCE, facts | describe())
-        write_bytes(self.directory / outputs.METRICS, metrics)
+        write_parquet(self.directory / outputs.TIMING, _columns(state.timing, TIMING), ("t_env", "resumes"))
+        with atomic_path(self.directory / outputs.METRICS) as metrics:
+            write_parquet(metrics, _columns(state.metrics, columns), COUNTERS)
+            facts["metrics_sha256"] = file_digest(metrics)
+            write_json(self.directory / outputs.PROVENANCE, facts | describe())
         self.log.info(
             "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
             state.t_env,
