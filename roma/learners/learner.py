@@ -10,26 +10,30 @@ from torch import Tensor, nn
 
 from roma.envs.vector import EnvInfo
 from roma.learners.acting import Actor
+from roma.learners.allocator import keep_large_allocations
 from roma.learners.base_config import BaseConfig
 from roma.learners.batch import Batch
-
-
-ConfigType = TypeVar("ConfigType", bound=BaseConfig)
 
 
 class Networks(nn.Module):
     """Everything that is trained. `agent` is the part that acts; the rest serves training only."""
 
     agent: Any
+    mixer: Any
 
 
-class Learner(ABC, Generic[ConfigType]):
+ConfigType = TypeVar("ConfigType", bound=BaseConfig)
+NetworksType = TypeVar("NetworksType", bound=Networks)
+
+
+class Learner(ABC, Generic[ConfigType, NetworksType]):
     """Learns from batches of episodes by gradient steps on a family's loss."""
 
     stat_names: ClassVar[tuple[str, ...]]
 
     def __init__(self, config: ConfigType, info: EnvInfo, seed: int, device: str | torch.device) -> None:
         self.config, self.info, self.device = config, info, torch.device(device)
+        keep_large_allocations()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.online = self.build_networks().to(self.device)
@@ -43,7 +47,7 @@ class Learner(ABC, Generic[ConfigType]):
         self.last_target_update = 0  # episode counter at the last copy into the target networks
 
     @abstractmethod
-    def build_networks(self) -> Networks:
+    def build_networks(self) -> NetworksType:
         """Fresh online networks, initialised from torch's global generator."""
 
     @abstractmethod

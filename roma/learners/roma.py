@@ -1,7 +1,7 @@
 """ROMA (Wang et al., ICML 2020): agents whose utility layer is generated from a role, and the losses on roles.
 
 L = L_TD + lambda_I L_I + lambda_D L_D (Eq. 7). L_TD trains everything but q_xi and d_phi; L_I and L_D train the role
-encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, as data. Time-major: (T, B, A, ...).
+encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, as data.
 """
 
 import math
@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
 from roma.learners.roma_config import Config
 from roma.learners.temporal_difference import (
-    best_values,
+    best_actions,
     masked_mean,
-    taken,
     td_loss,
     td_statistics,
     td_targets,
@@ -28,6 +29,33 @@ from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncode
 TINY = 1e-12  # added to the range in the min-max normalisation
 
 
+class RomaNetworks(Networks):
+    """The acting network (trunk, role encoder f, role decoder g), the mixer, q_xi and d_phi."""
+
+    def __init__(self, config: Config, info: EnvInfo) -> None:
+        super().__init__()
+        self.agent = RoleAgent(
+            info.obs_size,
+            info.n_actions,
+            info.n_agents,
+            config.hidden_dim,
+            config.role_dim,
+            config.role_hidden,
+            config.variance_floor,
+            config.role_at_test == "mean",
+        )
+        self.trajectory_encoder = TrajectoryEncoder(
+            config.hidden_dim,
+            info.obs_size,
+            config.role_hidden,
+            config.role_dim,
+            config.variance_floor,
+            config.posterior_uses_observation,
+        )
+        self.dissimilarity = Dissimilarity(config.hidden_dim, config.role_hidden, config.absolute_dissimilarity)
+        self.mixer = make_mixer(config, info.state_size, info.n_agents)
+
+
 class RoleNoise(NamedTuple):
     """Standard normal draws behind the sampled roles, each (B, T+1, A, role_dim)."""
 
@@ -35,52 +63,73 @@ class RoleNoise(NamedTuple):
     target: Tensor
 
 
+class Unrolled(NamedTuple):
+    """An agent network's passage through whole episodes."""
+
+    distribution: Gaussian  # of roles, (B, T+1, A, role_dim)
+    role: Tensor  # sampled, (B, T+1, A, role_dim)
+    states: Tensor  # of the GRU, after each step, (T+1, B, A, H)
+    obs_products: list[Tensor]  # with further weights, (B, T+1, A, ...) each
+
+
+def unroll(agent: RoleAgent, batch: Batch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
+    """Roles and GRU states of all steps. Whatever starts with a product of the observations shares one."""
+    of_trunk, of_encoder, *further = agent.obs_products(batch.obs, *further_obs_weights)
+    distribution: Gaussian = agent.role_encoder(of_encoder)
+    return Unrolled(distribution, distribution.sample(noise), agent.trunk(of_trunk, batch.actions), further)
+
+
 def loss(
-    online: Networks, target: Networks, batch: Batch, noise: RoleNoise, config: Config
+    online: RomaNetworks, target: RomaNetworks, batch: Batch, noise: RoleNoise, config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 7 and its statistics. A role loss of weight 0 is not computed."""
-    actions, avail_actions = batch.actions.transpose(0, 1), batch.avail_actions.transpose(0, 1)
-    state, mask = batch.state.transpose(0, 1), batch.mask.T
+    role_losses = config.lambda_identifiability != 0 or config.lambda_specialisation != 0
+    obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
+    unrolled = unroll(online.agent, batch, noise.online, *obs_weights)
+    distribution = Gaussian(unrolled.distribution.mean[:, :-1], unrolled.distribution.variance[:, :-1])
+    role = unrolled.role[:, :-1]
 
-    unrolled = online.agent(batch.obs, batch.actions, noise.online)
-    q_tot = online.mixer(taken(unrolled.utilities[:-1], actions), state[:-1])
+    utilities = online.agent.utilities_of(role, unrolled.states[:-1], batch.actions)
+    q_tot = online.mixer(utilities, batch.state[:, :-1])
     with torch.no_grad():
-        target_utilities = target.agent(batch.obs, batch.actions, noise.target).utilities
-        best = best_values(unrolled.utilities[1:], target_utilities[1:], avail_actions[1:], config.double_q)
-        target_q_tot = target.mixer(best, state[1:])
-    targets = td_targets(batch.reward.T, batch.terminated.T, target_q_tot, config.gamma)
-    total = td_loss(q_tot, targets, mask)
+        target_unrolled = unroll(target.agent, batch, noise.target)
+        agent, chooser = (online.agent, unrolled) if config.double_q else (target.agent, target_unrolled)
+        next_utilities = agent.utilities(chooser.role[:, 1:], chooser.states[1:])
+        best = best_actions(next_utilities, batch.avail_actions[:, 1:])
+        target_utilities = target.agent.utilities_of(target_unrolled.role[:, 1:], target_unrolled.states[1:], best)
+        target_q_tot = target.mixer(target_utilities, batch.state[:, 1:])
+    targets = td_targets(batch.reward, batch.terminated, target_q_tot, config.gamma)
+    total = td_loss(q_tot, targets, batch.mask)
 
-    role = Gaussian(unrolled.distribution.mean[:-1], unrolled.distribution.variance[:-1])
     statistics = {"loss_td": total.detach()}
-    statistics |= td_statistics(q_tot, targets, mask, actions.shape[-1])
-    statistics |= role_statistics(role, mask, config.variance_floor)
-
-    if config.lambda_identifiability or config.lambda_specialisation:
-        obs = batch.obs[:, :-1]
-        trajectory = unrolled.hidden[:-2].detach()  # h^{t-1}: what was known before o^t
-        posterior = online.trajectory_encoder(trajectory, obs)
-        alive = obs.ne(0).any(-1).transpose(0, 1) if config.mask_dead else None
-        if config.lambda_identifiability:
-            identifiability = identifiability_loss(role, posterior, mask, alive)
-            total = total + config.lambda_identifiability * identifiability
-            statistics["loss_identifiability"] = identifiability.detach()
-        if config.lambda_specialisation:
-            information = role_information(unrolled.role[:-1], posterior, config.log_density)
-            specialisation = specialisation_loss(
-                information, online.dissimilarity(trajectory), mask, alive, config.pairs, config.pair_reduction
-            )
-            total = total + config.lambda_specialisation * specialisation.loss
-            statistics["loss_specialisation"] = specialisation.loss.detach()
-            statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
-            statistics["saturated_pair_share"] = specialisation.saturated_share
+    statistics |= td_statistics(q_tot, targets, batch.mask, batch.actions.shape[-1])
+    statistics |= role_statistics(distribution, batch.mask, config.variance_floor)
+    if role_losses:
+        trajectory = functional.pad(unrolled.states.detach()[:-2], (0, 0, 0, 0, 0, 0, 1, 0))  # h^{t-1}: before o^t
+        obs_product = unrolled.obs_products[0][:, :-1] if config.posterior_uses_observation else None
+        posterior = online.trajectory_encoder(trajectory, obs_product)
+        alive = batch.obs[:, :-1].ne(0).any(-1) if config.mask_dead else None
+    if config.lambda_identifiability:
+        identifiability = identifiability_loss(distribution, posterior, batch.mask, alive)
+        total = total + config.lambda_identifiability * identifiability
+        statistics["loss_identifiability"] = identifiability.detach()
+    if config.lambda_specialisation:
+        information = role_information(role, posterior, config.log_density)
+        dissimilarity = online.dissimilarity(trajectory)
+        specialisation = specialisation_loss(
+            information, dissimilarity, batch.mask, alive, config.pairs, config.pair_reduction
+        )
+        total = total + config.lambda_specialisation * specialisation.loss
+        statistics["loss_specialisation"] = specialisation.loss.detach()
+        statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
+        statistics["saturated_pair_share"] = specialisation.saturated_share
     return total, statistics
 
 
 def identifiability_loss(role: Gaussian, posterior: Gaussian, mask: Tensor, alive: Tensor | None = None) -> Tensor:
     """L_I, Eqs. 3 and 11: KL from the role to its posterior given the trajectory, mean over agents and real steps.
 
-    Distributions (T, B, A, role_dim), mask (T, B), alive (T, B, A) or None where every agent counts.
+    Distributions (B, T, A, role_dim), mask (B, T), alive (B, T, A) or None where every agent counts.
     """
     divergence = kl_divergence(role, posterior)
     if alive is None:
@@ -96,10 +145,17 @@ def kl_divergence(role: Gaussian, posterior: Gaussian) -> Tensor:
 
 
 def role_information(role: Tensor, posterior: Gaussian, log_density: bool = True) -> Tensor:
-    """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density itself; (..., A, role_dim) to (..., A, A)."""
-    distance = (role.unsqueeze(-2) - posterior.mean.unsqueeze(-3)) ** 2 / posterior.variance.unsqueeze(-3)
-    normaliser = (2 * math.pi * posterior.variance).log().sum(-1)
-    information = -0.5 * (distance.sum(-1) + normaliser.unsqueeze(-2))
+    """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density; (..., A, role_dim) to (..., A, A).
+
+    The quadratic form is expanded into one product of features of i with features of j; subtracting the agents' mean
+    first keeps the expansion accurate.
+    """
+    centre = posterior.mean.detach().mean(-2, keepdim=True)
+    role, mean, precision = role - centre, posterior.mean - centre, 1 / posterior.variance
+    constant = (mean**2 * precision + (2 * math.pi * posterior.variance).log()).sum(-1, keepdim=True)
+    of_first = torch.cat([role**2, role, torch.ones_like(constant)], dim=-1)
+    of_second = torch.cat([-0.5 * precision, mean * precision, -0.5 * constant], dim=-1)
+    information = of_first @ of_second.transpose(-2, -1)
     return information if log_density else information.exp()
 
 
@@ -121,7 +177,7 @@ def specialisation_loss(
 ) -> Specialisation:
     """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
 
-    I and d (T, B, A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (T, B), alive (T, B, A).
+    I and d (B, T, A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (B, T), alive (B, T, A).
     """
     select = off_diagonal if pairs == "offdiag" else torch.nn.Identity()
     counted = None if alive is None else alive.unsqueeze(-1) & alive.unsqueeze(-2)
@@ -169,7 +225,7 @@ def role_statistics(role: Gaussian, mask: Tensor, variance_floor: float) -> dict
     }
 
 
-class Learner(BaseLearner[Config]):
+class Learner(BaseLearner[Config, RomaNetworks]):
     """ROMA by the paper's equations, and its ablations by the weights of the role losses."""
 
     stat_names = (
@@ -188,30 +244,8 @@ class Learner(BaseLearner[Config]):
         "saturated_pair_share",
     )
 
-    def build_networks(self) -> Networks:
-        info, config = self.info, self.config
-        networks = Networks()
-        networks.agent = RoleAgent(
-            info.obs_size,
-            info.n_actions,
-            info.n_agents,
-            config.hidden_dim,
-            config.role_dim,
-            config.role_hidden,
-            config.variance_floor,
-            config.role_at_test == "mean",
-        )
-        networks.trajectory_encoder = TrajectoryEncoder(
-            config.hidden_dim,
-            info.obs_size,
-            config.role_hidden,
-            config.role_dim,
-            config.variance_floor,
-            config.posterior_uses_observation,
-        )
-        networks.dissimilarity = Dissimilarity(config.hidden_dim, config.role_hidden, config.absolute_dissimilarity)
-        networks.mixer = make_mixer(config, info.state_size, info.n_agents)
-        return networks
+    def build_networks(self) -> RomaNetworks:
+        return RomaNetworks(self.config, self.info)
 
     def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
         shape = (2, *batch.obs.shape[:3], self.config.role_dim)

@@ -33,11 +33,12 @@ class MonotonicMixer(nn.Module):
 
     def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
         """Utilities (..., A) and state (..., S) to Q_tot (...)."""
-        first, final, bias, value = self.state_layer(state).split(self.widths, dim=-1)
+        of_state = self.state_layer(state.flatten(0, -2)).unflatten(0, state.shape[:-1])  # as one product
+        first, final, bias, value = of_state.split(self.widths, dim=-1)
         if self.first_weight is not None and self.final_weight is not None:
             first, final = self.first_weight(first.relu()), self.final_weight(final.relu())
         weights = first.abs().unflatten(-1, (utilities.shape[-1], -1))
-        hidden = self.activation((utilities.unsqueeze(-2) @ weights).squeeze(-2) + bias)
+        hidden = self.activation((utilities.unsqueeze(-1) * weights).sum(-2) + bias)
         return (hidden * final.abs()).sum(-1) + self.value(value.relu()).squeeze(-1)
 
 

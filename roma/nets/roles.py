@@ -1,12 +1,15 @@
-"""Role networks of ROMA (paper, section 3 and appendix B.1): encoder f, decoder g, posterior q_xi, dissimilarity d_phi."""
+"""Role networks of ROMA (paper, section 3, appendix B.1): encoder f, decoder g, posterior q_xi, dissimilarity d_phi."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from roma.nets.linear import joint_linear
 from roma.nets.recurrent import RecurrentTrunk
 
 
@@ -43,28 +46,30 @@ class GaussianHead(nn.Module):
 class RoleEncoder(GaussianHead):
     """f of Eq. 1: the role distribution of agent i given o_i alone."""
 
-    def forward(self, obs: Tensor) -> Gaussian:
-        """Obs (..., O) to roles (..., role_dim)."""
-        return self.from_hidden(self.hidden_layer(obs))
+    def forward(self, obs_product: Tensor) -> Gaussian:
+        """The hidden layer's product with the observations (..., hidden) to roles (..., role_dim)."""
+        return self.from_hidden(obs_product + self.hidden_layer.bias)
 
 
 class TrajectoryEncoder(GaussianHead):
-    """q_xi of Eq. 3: the role posterior given the trajectory's hidden state h^{t-1} and, if asked for, o^t."""
+    """q_xi of Eq. 3: the role posterior given the trajectory's GRU state h^{t-1} and, if asked for, o^t."""
 
     def __init__(
         self, hidden_dim: int, obs_size: int, hidden: int, role_dim: int, variance_floor: float, uses_observation: bool
     ) -> None:
         super().__init__(hidden_dim + uses_observation * obs_size, hidden, role_dim, variance_floor)
         self.hidden_dim = hidden_dim
-        self.uses_observation = uses_observation
 
-    def forward(self, trajectory: Tensor, obs: Tensor) -> Gaussian:
-        """Trajectory (T, B, A, H) time-major and obs (B, T, A, O) to posteriors (T, B, A, role_dim)."""
-        weight = self.hidden_layer.weight
-        preactivation = functional.linear(trajectory, weight[:, : self.hidden_dim], self.hidden_layer.bias)
-        if self.uses_observation:
-            preactivation = preactivation + functional.linear(obs, weight[:, self.hidden_dim :]).transpose(0, 1)
-        return self.from_hidden(preactivation)
+    @property
+    def obs_weight(self) -> Tensor:
+        """The columns of the hidden layer's weight that meet the observation (hidden, O); none without it."""
+        return self.hidden_layer.weight[:, self.hidden_dim :]
+
+    def forward(self, trajectory: Tensor, obs_product: Tensor | None) -> Gaussian:
+        """Trajectories (T, B, A, H) and the product with the observations (B, T, A, hidden) to (B, T, A, role_dim)."""
+        weight = self.hidden_layer.weight[:, : self.hidden_dim]
+        preactivation = functional.linear(trajectory, weight, self.hidden_layer.bias).transpose(0, 1)
+        return self.from_hidden(preactivation if obs_product is None else preactivation + obs_product)
 
 
 class Dissimilarity(nn.Module):
@@ -77,24 +82,69 @@ class Dissimilarity(nn.Module):
         super().__init__()
         self.hidden_layer = nn.Linear(2 * hidden_dim, hidden)
         self.output_layer = nn.Linear(hidden, 1)
-        self.hidden_dim, self.absolute = hidden_dim, absolute
+        self.absolute = absolute
 
     def forward(self, trajectory: Tensor) -> Tensor:
-        """Trajectory (..., A, H) to dissimilarities (..., A, A), entry [i, j] of the ordered pair."""
-        of_first, of_second = self.hidden_layer.weight.split(self.hidden_dim, dim=1)
-        first = functional.linear(trajectory, of_first, self.hidden_layer.bias)
-        second = functional.linear(trajectory, of_second)
-        hidden = (first.unsqueeze(-2) + second.unsqueeze(-3)).relu()
-        distance: Tensor = self.output_layer(hidden).squeeze(-1)
+        """Trajectories (T, B, A, H) to dissimilarities (B, T, A, A), entry [i, j] of the ordered pair."""
+        first, second = joint_linear(trajectory, *self.hidden_layer.weight.chunk(2, dim=1))
+        rows = [of_agents.transpose(0, 1).flatten(0, 1) for of_agents in (first + self.hidden_layer.bias, second)]
+        distance = PairwiseUnits.apply(*rows, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
+        distance = distance.unflatten(0, trajectory.shape[1::-1])
         return distance.abs() if self.absolute else distance
+
+
+class PairwiseUnits(torch.autograd.Function):
+    """Sum over units k of w_k relu(first_ik + second_jk): first, second (R, A, K) and w (K,) to (R, A, A).
+
+    The units of all pairs are the largest tensor of an update. They are made, used and made again for the gradient in
+    blocks of rows that fit the processor's cache, rows innermost.
+    """
+
+    BLOCK = 2**17  # elements
+
+    @staticmethod
+    def blocks(first: Tensor, second: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Row ranges with their (A, 1, K, rows) and (1, A, K, rows) parts."""
+        rows, agents, units = first.shape
+        size = max(1, PairwiseUnits.BLOCK // (agents * agents * units))
+        for start in range(0, rows, size):
+            block = slice(start, min(start + size, rows))
+            of_first, of_second = (part[block].permute(1, 2, 0).contiguous() for part in (first, second))
+            yield block, of_first.unsqueeze(1), of_second.unsqueeze(0)
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(first, second, weight)
+        rows, agents, _ = first.shape
+        out = first.new_empty(rows, agents, agents)
+        for block, of_first, of_second in PairwiseUnits.blocks(first, second):
+            units = (of_first + of_second).relu_().mul_(weight.unsqueeze(-1))
+            out[block] = units.sum(2).permute(2, 0, 1)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, second, weight = ctx.saved_tensors
+        grad_first, grad_second = torch.empty_like(first), torch.empty_like(second)
+        for block, of_first, of_second in PairwiseUnits.blocks(first, second):
+            grad_block = grad[block].permute(1, 2, 0).unsqueeze(2).contiguous()  # (A, A, 1, rows)
+            active = torch.ops.aten.threshold_backward(grad_block, of_first + of_second, 0)
+            grad_first[block] = active.sum(1).permute(2, 0, 1)
+            grad_second[block] = active.sum(0).permute(2, 0, 1)
+        # each active pair adds first + second to its unit's gradient, so the sums over partners suffice
+        grad_weight = (grad_first * first + grad_second * second).sum((0, 1))
+        return grad_first.mul_(weight), grad_second.mul_(weight), grad_weight
 
 
 class RoleDecoder(nn.Module):
     """g: a role to the weight (H x U) and bias (U) of the utility's last layer, by one ReLU hidden layer.
 
-    The generated weight is linear in the decoder's hidden units, so a utility is the sum over units of
-    unit * (h @ that unit's own weight matrix): no weight matrix per agent and step is ever formed.
+    The generated layer is linear in the decoder's hidden units and their bias, so a utility is the sum over units of
+    unit * (that unit's own layer on h): no weight matrix per agent and step is ever formed.
     """
+
+    BLOCK = 512  # rows whose units for all actions fit the processor's cache
 
     def __init__(self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int) -> None:
         super().__init__()
@@ -102,13 +152,40 @@ class RoleDecoder(nn.Module):
         self.output_layer = nn.Linear(hidden, (hidden_dim + 1) * n_actions)  # rows of the weight, then the bias
         self.n_actions = n_actions
 
-    def forward(self, role: Tensor, hidden: Tensor) -> Tensor:
-        """Role (..., role_dim) and hidden state (..., H) to utilities (..., U)."""
-        units = functional.pad(self.hidden_layer(role).relu(), (0, 1), value=1.0)  # the last belongs to the biases
-        generator = torch.cat([self.output_layer.weight, self.output_layer.bias.unsqueeze(1)], dim=1)
-        rows = generator.unflatten(0, (-1, self.n_actions)).transpose(1, 2)  # (H + 1, units, U)
-        per_unit = functional.linear(hidden, rows[:-1].flatten(1).T, rows[-1].flatten())
-        return (units.unsqueeze(-2) @ per_unit.unflatten(-1, (-1, self.n_actions))).squeeze(-2)
+    def units(self, role: Tensor) -> Tensor:
+        """Role (..., role_dim) to the hidden units, and 1 for the output layer's bias: (..., hidden + 1)."""
+        return functional.pad(self.hidden_layer(role).relu(), (0, 1), value=1.0)
+
+    def generators(self) -> Tensor:
+        """What each unit adds to the generated layer: (H + 1, U, hidden + 1), the bias in row H."""
+        generators = torch.cat([self.output_layer.weight, self.output_layer.bias.unsqueeze(1)], dim=1)
+        return generators.unflatten(0, (-1, self.n_actions))
+
+    def forward(self, role: Tensor, state: Tensor) -> Tensor:
+        """Utilities of all actions: role (R, role_dim) and GRU state (R, H) to (R, U)."""
+        per_unit = self.generators().permute(2, 1, 0).flatten(0, 1)  # (units * U, H + 1)
+        weight, bias = per_unit[:, :-1].contiguous(), per_unit[:, -1:]
+        utilities = []
+        for units, states in zip(self.units(role).split(self.BLOCK), state.split(self.BLOCK), strict=True):
+            terms = torch.addmm(bias, weight, states.T).unflatten(0, (-1, self.n_actions))
+            utilities.append((terms * units.T.unsqueeze(1)).sum(0).T)
+        return torch.cat(utilities)
+
+    def of_actions(self, role: Tensor, state: Tensor, actions: Tensor) -> Tensor:
+        """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,).
+
+        Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
+        """
+        order = actions.argsort()
+        counts = actions.bincount(minlength=self.n_actions).tolist()
+        units, states = self.units(role)[order], state[order]
+        by_action = self.generators().transpose(0, 1)
+        terms = [
+            torch.addmm(layer[-1], rows, layer[:-1])
+            for layer, rows in zip(by_action.unbind(), states.split(counts), strict=True)
+        ]
+        utilities = (torch.cat(terms) * units).sum(-1)
+        return torch.empty_like(utilities).index_copy(0, order, utilities)
 
 
 class RoleAgent(nn.Module):
@@ -137,25 +214,26 @@ class RoleAgent(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """One decision: utilities (E*A, U) and next hidden state (E*A, H). Draws every agent's role anew."""
         noise = torch.randn(*obs.shape[:-1], self.role_dim, generator=generator, device=generator.device)
-        distribution = self.role_encoder(obs)
+        of_trunk, of_encoder = self.obs_products(obs)
+        distribution = self.role_encoder(of_encoder)
         role = distribution.mean
         if not (greedy and self.mean_role_when_greedy):
             role = distribution.sample(noise.to(obs.device))
-        hidden = self.trunk.step(obs, last_actions, hidden)
+        hidden = self.trunk.step(of_trunk, last_actions, hidden)
         return self.role_decoder(role.flatten(0, 1), hidden), hidden
 
-    def forward(self, obs: Tensor, actions: Tensor, noise: Tensor) -> "Unrolled":
-        """Whole episodes: obs (B, T+1, A, O), actions (B, T, A), role noise (B, T+1, A, role_dim)."""
-        distribution = Gaussian(*(parameter.transpose(0, 1) for parameter in self.role_encoder(obs)))
-        role = distribution.sample(noise.transpose(0, 1))
-        hidden = self.trunk(obs, actions)
-        return Unrolled(distribution, role, hidden, self.role_decoder(role, hidden[1:]))
+    def obs_products(self, obs: Tensor, *further_weights: Tensor) -> tuple[Tensor, ...]:
+        """All that starts with a product of the observations: trunk, role encoder, and further weights (..., O)."""
+        return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.hidden_layer.weight, *further_weights)
 
+    def utilities(self, role: Tensor, states: Tensor) -> Tensor:
+        """Of all actions, without gradients: role (B, T, A, role_dim), GRU states (T, B, A, H) to (B, T, A, U)."""
+        with torch.no_grad():
+            utilities: Tensor = self.role_decoder(role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2))
+        return utilities.unflatten(0, states.shape[:-1]).transpose(0, 1)
 
-class Unrolled(NamedTuple):
-    """What whole episodes give, time-major."""
-
-    distribution: Gaussian  # of roles, (T+1, B, A, role_dim)
-    role: Tensor  # sampled, (T+1, B, A, role_dim)
-    hidden: Tensor  # GRU states (T+2, B, A, H); entry t is the state before slot t
-    utilities: Tensor  # (T+1, B, A, U)
+    def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+        """Of one action each: role (B, T, A, role_dim), GRU states (T, B, A, H), actions (B, T, A) to (B, T, A)."""
+        rows = [role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2), actions.transpose(0, 1).flatten()]
+        utilities: Tensor = self.role_decoder.of_actions(*rows)
+        return utilities.unflatten(0, states.shape[:-1]).transpose(0, 1)
