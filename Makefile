@@ -1,0 +1,74 @@
+# Needs Python 3.11 and make; everything else is installed into .venv.
+#   make figures             train and draw the demo, 20 minutes on two cores
+#   make figures SCALE=lab   the same for another scale of workflow/config
+# In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
+
+SCALE ?= demo
+CORES ?= all
+VENV ?= .venv
+
+CONFIG := workflow/config/$(SCALE).yaml
+READY := $(if $(VENV),$(VENV)/.ready)
+export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
+FIND_PYTHON = for python in python3.11 python3 python; do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
+
+.DEFAULT_GOAL := help
+.PHONY: help venv figures test test-system bench lint format redraw track constraints clean-figures clean-results clean-venv
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@echo; echo "  SCALE=$(SCALE) (of: $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml)))))"
+
+venv: $(READY) ## install everything into .venv
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then echo "error: Python 3.11 was not found (tried python3.11, python3, python)" >&2; exit 1; fi; \
+	"$$python" -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+figures: $(READY) ## train what is missing of SCALE and draw its figures
+	snakemake --cores $(CORES) --configfile $(CONFIG) -- figures
+
+test: $(READY) ## run the tests
+	pytest
+
+test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing
+	sh tests/system/packages.sh
+	pytest tests/system
+
+bench: $(READY) ## measure speeds
+	pytest tests/benchmarks
+
+lint: $(READY) ## check style and types
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	mypy
+
+format: $(READY) ## put code into style
+	ruff check --fix-only .
+	ruff format .
+	snakefmt Snakefile workflow/rules
+
+redraw: $(READY) ## pull the summary of SCALE and draw its figures again, without any training
+	python -m workflow.tracking redraw $(CONFIG)
+
+track: $(READY) ## commit the finished results of SCALE to DVC and git
+	python -m workflow.tracking track $(CONFIG)
+
+constraints: $(READY) ## choose versions anew, for all platforms; needs uv
+	@{ sed -n '/^#/p' constraints.txt; env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --upgrade \
+	  --python-version 3.11 --all-extras --no-annotate --no-header pyproject.toml; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean-figures: ## remove the figures of SCALE
+	rm -rf figures/*/$(SCALE)
+
+clean-results: clean-figures ## remove all results of SCALE, trained runs included
+	rm -rf data/*/$(SCALE)
+
+clean-venv: ## remove .venv
+	rm -rf .venv

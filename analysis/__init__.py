@@ -1,0 +1,1 @@
+"""From finished runs to tidy tables, and from those to figures."""

@@ -1,0 +1,88 @@
+"""How figures look: one colour and one dash per arm in all of them, and bytes that depend on nothing but the data."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from roma.files import atomic_path
+
+_PALETTE = sns.color_palette("colorblind")
+
+# Colours that colour-blind readers can tell apart; dashes for print without colour.
+ARMS: dict[str, tuple[str, Any, Any]] = {
+    # arm: label, colour, dashes
+    "roma": ("ROMA", _PALETTE[3], "-"),
+    "iql": ("IQL", _PALETTE[7], (0, (1, 1))),
+    "coma": ("COMA", _PALETTE[2], (0, (3, 1, 1, 1))),
+    "qmix": ("QMIX", _PALETTE[0], (0, (5, 1.5))),
+    "qtran": ("QTRAN", _PALETTE[4], (0, (3, 1, 1, 1, 1, 1))),
+    "maven": ("MAVEN", _PALETTE[1], (0, (2, 1))),
+    "roma_td": ("ROMA, TD loss only", _PALETTE[5], (0, (1, 1))),
+    "roma_td_li": ("ROMA without $L_D$", _PALETTE[9], (0, (3, 1, 1, 1))),
+    "roma_td_ld": ("ROMA without $L_I$", _PALETTE[6], (0, (2, 1))),
+    "qmix_nps": ("QMIX-NPS", _PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
+    "qmix_lar": ("QMIX-LAR", _PALETTE[1], (0, (8, 2))),
+}
+
+METRICS = {
+    "test_battle_won_mean": "test win rate",
+    "test_return_mean": "test return",
+    "test_ep_length_mean": "test episode length",
+}
+
+# The paper's text also gives this map the opposite numbers.
+MAP_NOTES = {"10z5b_vs_2s3z": "against 2 Zealots and 3 Stalkers"}
+
+
+def apply() -> None:
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        rc={
+            "axes.grid": True,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.labelsize": 8,
+            "axes.linewidth": 0.8,
+            "axes.titlesize": 8.5,
+            "figure.dpi": 100,
+            "font.size": 8,
+            "grid.color": "0.92",
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+            "lines.linewidth": 1.3,
+            "pdf.fonttype": 42,  # fonts as TrueType, which publishers ask for
+            "savefig.dpi": 200,
+            "xtick.labelsize": 7.5,
+            "xtick.major.size": 3,
+            "xtick.major.width": 0.8,
+            "ytick.labelsize": 7.5,
+            "ytick.major.size": 3,
+            "ytick.major.width": 0.8,
+        },
+    )
+
+
+def label(arm: str) -> str:
+    return ARMS[arm][0] if arm in ARMS else arm
+
+
+def line(arm: str) -> dict[str, Any]:
+    """Keywords of an arm's curve. Arms of the reader's own share what is left of the palette."""
+    _, colour, dashes = ARMS.get(arm, (arm, _PALETTE[8], "-"))
+    return {"color": colour, "linestyle": dashes}
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """`<stem>.png` and `<stem>.pdf`, without the dates matplotlib would write into them."""
+    undated: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    for kind, metadata in undated.items():
+        with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as beside:
+            figure.savefig(beside, format=kind, metadata=metadata)

@@ -1,0 +1,1 @@
+"""The DAG: what is made from what. Nothing here computes a result."""

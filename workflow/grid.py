@@ -1,0 +1,220 @@
+"""From a scale file to its grid: one run per (map, arm, seed), each with its resolved configuration.
+
+Everything is checked here, before the DAG exists: names and types of keys by the schema, maps, arms and overrides by
+`roma.config`. What is wrong is a UserError of one line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from roma.config import RunConfig, canonical_options, resolve
+from roma.envs import canonical_map, map_names
+from roma.envs.skirmish.data import load_map
+from roma.errors import UserError, unknown
+from roma.learners import algorithm_names
+
+SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
+FIGURES = Path(__file__).parent / "config" / "figures.yaml"
+
+# The arms of the paper. One that no learner implements yet is skipped, and said so; any other unknown name is an error.
+PAPER_ARMS = (
+    "roma",
+    "roma_td",
+    "roma_td_li",
+    "roma_td_ld",
+    "qmix",
+    "qmix_nps",
+    "qmix_lar",
+    "iql",
+    "qtran",
+    "coma",
+    "maven",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    map: str
+    arm: str
+    seed: int
+    config: RunConfig
+    horizon: int  # environment steps
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.map, self.arm, self.seed
+
+    @property
+    def directory(self) -> str:
+        return f"{self.map}/{self.arm}/seed{self.seed}"
+
+    @cached_property
+    def options(self) -> str:
+        """What `roma train` is told; equal for equal configurations."""
+        return " ".join(canonical_options(self.config))
+
+    @property
+    def n_units(self) -> int:
+        scenario = load_map(self.map)
+        return sum(group.count for group in (*scenario.allies, *scenario.enemies))
+
+    def memory_mb(self, attempt: int) -> int:
+        """What to ask a cluster for: torch and the engine's code, and the replay of unit rows in 8-byte numbers."""
+        steps = self.config.schedule.buffer_size * (load_map(self.map).episode_limit + 1)
+        replay = steps * self.n_units * 6 * 8
+        return int((1200 + replay / 1e6) * attempt)
+
+    def runtime_minutes(self, attempt: int) -> int:
+        """Generous: 300 environment steps a second for a dozen units, fewer for more; local runs ignore it."""
+        return int((10 + self.horizon * max(self.n_units, 12) / 12 / 300 / 60) * attempt)
+
+
+@dataclass(frozen=True)
+class Grid:
+    runs: dict[tuple[str, str, int], Run]
+    skipped: dict[str, int]  # arm not built yet: its number of runs
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """Every (map, arm) with runs, in the order of the scale file."""
+        return list(dict.fromkeys((run.map, run.arm) for run in self.runs.values()))
+
+
+def check(config: Mapping[str, Any], source: str) -> None:
+    """UserError of one line where `config`, read from `source`, breaks the schema; unknown keys come first."""
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    errors = sorted(validator.iter_errors(config), key=lambda error: error.validator != "additionalProperties")
+    if not errors:
+        return
+    error = errors[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        key = next(key for key in error.instance if key not in known)
+        nearest = get_close_matches(str(key), known, n=1)
+        suggestion = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        raise UserError(
+            f"{source}: {where}{'.' if where else ''}{key} is not a known key{suggestion}; known: {', '.join(known)}"
+        )
+    raise UserError(f"{source}: {where or 'top level'}: {error.message.splitlines()[0]}")
+
+
+def expand(config: Mapping[str, Any], source: str, built: list[str] | None = None) -> Grid:
+    """The grid of a checked scale; `built` are the algorithms there are, by default all learners found."""
+    built = algorithm_names() if built is None else built
+    runs: dict[tuple[str, str, int], Run] = {}
+    skipped: dict[str, int] = {}
+    try:
+        _check_names(config, built)
+        for cell in config["cells"]:
+            for map_name in map(canonical_map, _maps_of(cell["maps"], config)):
+                for arm in cell["arms"]:
+                    if _algorithm_of(arm, config, built) not in built:
+                        skipped[arm] = skipped.get(arm, 0) + len(config["seeds"])
+                        continue
+                    for seed in config["seeds"]:
+                        run = _run(config, cell, map_name, arm, seed)
+                        if run.key in runs:
+                            raise UserError(f"the cell ({map_name}, {arm}) stands twice")
+                        runs[run.key] = run
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return Grid(runs, skipped)
+
+
+def milestone_option(config: Mapping[str, Any]) -> str:
+    """The fractions of the horizon at which actor weights are kept, as `roma train --milestones` takes them.
+
+    A scale file may write them as quotients, so that they hit whole steps: 120/401 of 20 050 000 is 6 000 000.
+    """
+    return ",".join(str(float(Fraction(str(fraction)))) for fraction in config["milestones"])
+
+
+def figure_files(name: str, figure: Mapping[str, Any]) -> list[str]:
+    """Names of all files of a figure: the whole, one panel a map, and the numbers drawn."""
+    pictures = [name, *(f"{name}_{map_name}" for map_name in figure["maps"])]
+    return [f"{picture}.{kind}" for picture in pictures for kind in ("png", "pdf")] + [f"{name}.csv"]
+
+
+def figure_specifications(names: list[str]) -> dict[str, dict[str, Any]]:
+    """What figures.yaml says of the figures of these names."""
+    known = yaml.safe_load(FIGURES.read_text())
+    for name in names:
+        if name not in known:
+            raise unknown("figure", name, known)
+    return {name: known[name] for name in names}
+
+
+def skipped_notice(grid: Grid, scale: str) -> str:
+    """What to print about arms that wait for their learner; empty where there are none."""
+    if not grid.skipped:
+        return ""
+    lines = [f"  {arm:<12} {count:>4} runs" for arm, count in grid.skipped.items()]
+    head = f"WARNING: scale {scale!r} names arms that are not built yet; their runs are skipped:"
+    return "\n".join([head, *lines, f"  {len(grid.runs)} runs of the other arms go ahead."])
+
+
+def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
+    """Names that would otherwise be overlooked: maps with a value of their own, and arms defined but in no cell."""
+    for part in (config, *config["cells"]):
+        for key in ("horizon", "test_interval"):
+            if isinstance(part.get(key), Mapping):
+                for name in part[key]:
+                    if name != "default" and name not in map_names():
+                        raise unknown(f"map of {key}", name, map_names())
+    used = {arm for cell in config["cells"] for arm in cell["arms"]}
+    for arm in config.get("arms", {}):
+        if arm not in used:
+            raise unknown("arm of any cell", arm, used)
+
+
+def _maps_of(maps: list[str] | str, config: Mapping[str, Any]) -> list[str]:
+    """A list of maps, or the name of one of the scale's two lists of them; `ablation_maps` may be the word all."""
+    if isinstance(maps, list):
+        return maps
+    named = config[maps]
+    return config["maps"] if named == "all" else named
+
+
+def _algorithm_of(arm: str, config: Mapping[str, Any], built: list[str]) -> str:
+    arms = config.get("arms", {})
+    algorithm = arms.get(arm, {}).get("algorithm", arm)
+    if algorithm not in built and algorithm not in PAPER_ARMS:
+        raise unknown("arm", arm, {*built, *PAPER_ARMS, *arms})
+    return algorithm
+
+
+def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm: str, seed: int) -> Run:
+    """The run of one seed of a cell. The cell's word counts before the arm's, the arm's before the scale's."""
+    definition = config.get("arms", {}).get(arm, {})
+    overrides = {**config.get("overrides", {}), **definition.get("overrides", {})}
+    interval = _per_map(cell.get("test_interval", config.get("test_interval")), map_name)
+    if interval is not None:
+        overrides["test_interval"] = interval
+    run_config = resolve(
+        map=map_name,
+        algorithm=definition.get("algorithm", arm),
+        seed=seed,
+        protocol=cell.get("protocol", definition.get("protocol", config["protocol"])),
+        engine=config["engine"],
+        overrides=overrides | cell.get("overrides", {}),
+    )
+    horizon = _per_map(cell.get("horizon", config["horizon"]), map_name)
+    if horizon is None:
+        raise UserError(f"no horizon for {map_name}: give it one, or a default")
+    return Run(map_name, arm, seed, run_config, horizon)
+
+
+def _per_map(value: Any, map_name: str) -> int | None:
+    """A number for all maps, or one for each with a default."""
+    if isinstance(value, Mapping):
+        return value.get(map_name, value.get("default"))
+    return value

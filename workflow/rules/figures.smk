@@ -1,0 +1,33 @@
+"""One rule a figure. Figures read summaries only, never runs: where a summary is, nothing else is needed."""
+
+for name, figure in SHOWN.items():
+
+    rule:
+        name:
+            name
+        input:
+            rules.summarise.output,
+        output:
+            [f"{FIGURES}/{file}" for file in figure_files(name, figure)],
+        log:
+            f"{LOGS}/{name}.log",
+        benchmark:
+            f"{BENCHMARKS}/{name}.tsv"
+        retries: 1
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 10 * attempt,
+        params:
+            summary=lambda wildcards, input: folder_of(input),
+            directory=lambda wildcards, output: folder_of(output),
+            figure=name,
+            specification=figure,
+            curves=" ".join(config["curves"]),
+        message:
+            f"Drawing {name}"
+        shell:
+            "python -m analysis plot {params.figure} --summary {params.summary} --out {params.directory} --metrics {params.curves}"
+            " > {log} 2>&1"

@@ -1,0 +1,160 @@
+"""Finished results of a scale into DVC, and figures out of what DVC holds.
+
+    python -m workflow.tracking track workflow/config/lab.yaml
+    python -m workflow.tracking redraw workflow/config/lab.yaml
+
+`track` describes the results in the scale's dvc.yaml, one stage per kind, so that each kind can be pulled by itself:
+dvc pull data/embedded/lab/dvc.yaml:metrics. Summaries are small: they go to the remote `bundle`, a folder of the
+repository. The other kinds go to the default remote, which each user chooses; without one they stay in the cache.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from roma.errors import UserError
+from workflow.grid import check, figure_specifications
+
+UNTRACKED = ("smoke", "demo", "manual")
+BUNDLE = "data/bundle"
+
+FINISHED_RUN = "runs/*/*/seed*"
+KINDS = {
+    "summary": ("summary/*.parquet",),
+    "metrics": tuple(f"{FINISHED_RUN}/{name}" for name in ("metrics.parquet", "timing.parquet", "evaluation.json")),
+    "configs": tuple(f"{FINISHED_RUN}/{name}" for name in ("config.json", "provenance.json")),
+    "policies": (f"{FINISHED_RUN}/policies",),
+    "checkpoints": (f"{FINISHED_RUN}/checkpoints",),
+    "rollouts": ("rollouts/*/*",),
+}
+
+
+def track(scale: Path) -> None:
+    """Commits the finished results of a scale to DVC and to git, and pushes them as far as remotes are known."""
+    config = _read(scale)
+    folder = _folder(config)
+    if config["scale"] in UNTRACKED:
+        raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
+    if not list(folder.glob(KINDS["summary"][0])):
+        raise UserError(f"there is no summary in {folder}: run snakemake --configfile {scale} first")
+
+    stages = _read_stages(folder)
+    complete = []
+    for kind in KINDS:
+        tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
+        absent = [name for name in tracked if not Path(name).exists()]
+        if not set(found) - set(tracked) and absent:
+            print(f"{kind}: not all here, left as tracked before")
+        elif absent:
+            raise UserError(f"{kind}: {absent[0]} is tracked but not here; dvc pull {folder}/dvc.yaml:{kind} first")
+        elif found:
+            stages[kind] = _stage(kind, found, scale)
+            complete.append(kind)
+    file = folder / "dvc.yaml"
+    file.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False, width=120))
+
+    targets = [f"{file}:{kind}" for kind in complete]
+    _dvc("commit", "--force", "--quiet", *targets)
+    _dvc("push", "--quiet", "--remote", "bundle", f"{file}:summary")
+    large = [target for target in targets if not target.endswith(":summary")]
+    if _has_default_remote():
+        _dvc("push", "--quiet", *large)
+    elif large:
+        print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
+        print("  dvc remote add --default --local store URL && dvc push")
+    paths = [str(file), str(folder / "dvc.lock"), BUNDLE]
+    _run("git", "add", "--", *paths)
+    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
+        _run("git", "commit", "--quiet", "-m", f"Track results of scale {config['scale']}", "--", *paths)
+
+
+def redraw(scale: Path) -> None:
+    """Pulls the summary of a scale, if DVC holds one, and draws its figures. No other rule can run."""
+    config = _read(scale)
+    folder = _folder(config)
+    if (folder / "dvc.yaml").exists():
+        _dvc("pull", "--quiet", "--remote", "bundle", f"{folder}/dvc.yaml:summary")
+    elif not list(folder.glob(KINDS["summary"][0])):
+        raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
+    rules = list(figure_specifications(config["figures"]))
+    _run(
+        *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
+        *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),
+    )
+
+
+def _read(scale: Path) -> dict[str, Any]:
+    if not scale.exists():
+        raise UserError(f"there is no scale file {scale}")
+    config: dict[str, Any] = yaml.safe_load(scale.read_text())
+    check(config, str(scale))
+    return config
+
+
+def _folder(config: dict[str, Any]) -> Path:
+    return Path("data", config["engine"], config["scale"])
+
+
+def _read_stages(folder: Path) -> dict[str, Any]:
+    file = folder / "dvc.yaml"
+    return dict(yaml.safe_load(file.read_text())["stages"]) if file.exists() else {}
+
+
+def _outputs_of(stage: dict[str, Any]) -> list[str]:
+    return [name for output in stage.get("outs", []) for name in output]
+
+
+def _found(folder: Path, kind: str) -> list[str]:
+    """Results of a kind that are here, of runs only those that are finished."""
+    found = sorted(path for pattern in KINDS[kind] for path in folder.glob(pattern))
+    if KINDS[kind][0].startswith(FINISHED_RUN):
+        found = [path for path in found if (path.parent / "metrics.parquet").exists()]
+    return [path.as_posix() for path in found]
+
+
+def _stage(kind: str, outputs: Sequence[str], scale: Path) -> dict[str, Any]:
+    """A stage of dvc.yaml. `persist` keeps DVC from deleting what is there before it would run the command."""
+    settings = {"persist": True} | ({"remote": "bundle"} if kind == "summary" else {})
+    return {
+        "cmd": f"snakemake --cores all --configfile {scale.as_posix()} -- summary",
+        "wdir": "../../..",
+        "outs": [{name: dict(settings)} for name in outputs],
+    }
+
+
+def _has_default_remote() -> bool:
+    return subprocess.run([*DVC, "remote", "default"], capture_output=True).returncode == 0
+
+
+DVC = (sys.executable, "-m", "dvc")
+
+
+def _dvc(*arguments: str) -> None:
+    _run(*DVC, *arguments)
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command).returncode:
+        raise UserError(f"failed: {' '.join(command[:6])}{' ...' if len(command) > 6 else ''}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m workflow.tracking", description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=["track", "redraw"])
+    parser.add_argument("scale", type=Path, help="scale file, such as workflow/config/lab.yaml")
+    options = parser.parse_args(arguments)
+    try:
+        {"track": track, "redraw": redraw}[options.action](options.scale)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
