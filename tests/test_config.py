@@ -1,0 +1,140 @@
+"""A run's configuration: checked at the door, hashed, and found again from its options."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roma.cli import build_parser
+from roma.config import canonical_options, from_flat, milestone_steps, parse, parse_assignments, resolve
+from roma.errors import UserError, unknown
+from roma.protocols import PRESETS
+
+settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "gamma": st.floats(0, 1),
+        "n_battles": st.integers(1, 64),
+        "double_q": st.booleans(),
+        "mixer": st.sampled_from(["qmix", "vdn"]),
+        "learning_rate": st.floats(1e-8, 1),
+    },
+)
+
+
+@given(settings)
+def test_flat_and_options_give_the_configuration_back(overrides):
+    config = resolve("2s3z", "roma", 7, "smac_v1", overrides=overrides)
+    assert from_flat(json.loads(json.dumps(config.flat()))) == config
+    options = build_parser().parse_args(["train", *canonical_options(config)])
+    again = resolve(
+        options.map,
+        options.algorithm,
+        int(options.seed),
+        options.protocol,
+        options.engine,
+        parse_assignments(options.set),
+    )
+    assert again == config
+    assert again.hash == config.hash
+
+
+def test_presets_hold_the_published_numbers():
+    paper = resolve("2s3z", "qmix", 0, "paper")
+    assert (paper.schedule.n_battles, paper.schedule.batch_size, paper.schedule.buffer_size) == (8, 32, 5000)
+    assert (paper.schedule.test_episodes, paper.schedule.test_interval) == (24, 20_000)
+    assert paper.learner.hypernet_hidden == 0
+    benchmark = resolve("2s3z", "qmix", 0, "smac_v1")
+    assert (benchmark.schedule.n_battles, benchmark.schedule.test_episodes) == (1, 32)
+    assert (benchmark.schedule.test_interval, benchmark.learner.hypernet_hidden) == (10_000, 64)
+
+
+def test_every_setting_is_in_the_hash_but_the_spelling_of_a_value_is_not():
+    plain = resolve("2s3z", "roma", 0)
+    assert resolve("2s3z", "roma", 0, overrides={"gamma": "0.990"}).hash == plain.hash
+    assert resolve("10z5b_vs_2z3s", "roma", 0).hash == resolve("10z5b_vs_2s3z", "roma", 0).hash
+    others = [
+        resolve("2s3z", "qmix", 0),
+        resolve("2s3z", "roma", 1),
+        resolve("2s3z", "roma", 0, "smac_v1"),
+        resolve("2s3z", "roma", 0, overrides={"gamma": 0.98}),
+        resolve("2s3z", "roma", 0, overrides={"test_battles": 4}),
+    ]
+    assert len({config.hash for config in [plain, *others]}) == 6
+
+
+def test_variants_are_overridden_by_the_run_and_presets_by_variants():
+    assert resolve("2s3z", "roma_td", 0).learner.lambda_specialisation == 0
+    assert (
+        resolve("2s3z", "roma_td", 0, overrides={"lambda_specialisation": "0.5"}).learner.lambda_specialisation == 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"map": "2s3x"}, "did you mean '2s3z'"),
+        ({"map": "mmm2"}, "did you mean 'MMM2'"),
+        ({"algorithm": "romma"}, "did you mean 'roma'"),
+        ({"protocol": "papr"}, "did you mean 'paper'"),
+        ({"engine": "embeded"}, "did you mean 'embedded'"),
+        ({"engine": "starcraft2"}, "not built yet"),
+        ({"seed": -1}, "between 0 and"),
+        ({"overrides": {"gama": "0.9"}}, "did you mean 'gamma'"),
+        ({"overrides": {"gamma": "high"}}, "gamma = 'high' is not a finite number"),
+        ({"overrides": {"gamma": "nan"}}, "not a finite number"),
+        ({"overrides": {"gamma": "1.5"}}, "gamma"),
+        ({"overrides": {"n_battles": "1.5"}}, "not a whole number"),
+        ({"overrides": {"n_battles": True}}, "not a whole number"),
+        ({"overrides": {"n_battles": "0"}}, "at least 1"),
+        ({"overrides": {"batch_size": "9999"}}, "exceeds buffer_size"),
+        ({"overrides": {"double_q": "maybe"}}, "not true or false"),
+        ({"overrides": {"mixer": "qmxi"}}, "did you mean 'qmix'"),
+        ({"overrides": {"seed": "3"}}, "not a known setting"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        resolve(**{"map": "2s3z", "algorithm": "roma", "seed": 0, **arguments})
+    assert "\n" not in str(error.value)
+
+
+def test_assignments():
+    assert parse_assignments(["a=1", " b = x=y "]) == {"a": "1", "b": "x=y"}
+    for wrong in (["a"], ["=1"], ["a="], ["a=1", "a=2"]):
+        with pytest.raises(UserError):
+            parse_assignments(wrong)
+
+
+def test_values_of_other_kinds():
+    assert parse("key", "1e5", int) == 100_000
+    assert parse("key", "0,0.5", tuple[float, ...]) == (0.0, 0.5)
+    assert parse("key", [1, 2], tuple[int, ...]) == (1, 2)
+    assert parse("key", "none", int | None) is None
+    assert parse("key", "3", int | None) == 3
+    with pytest.raises(UserError, match="a list"):
+        parse("key", 3, tuple[int, ...])
+
+
+def test_unknown_names_the_nearest_and_all():
+    assert str(unknown("map", "3n", ["8m", "3m"])) == "'3n' is not a known map (did you mean '3m'?); known: 3m, 8m"
+
+
+def test_milestones_of_the_paper_include_6_and_10_million():
+    steps = milestone_steps(PRESETS["paper"].horizon)
+    assert steps[0] == 0
+    assert {6_000_000, 10_000_000} < set(steps)
+    assert steps[-1] == PRESETS["paper"].horizon
+    assert milestone_steps(1000, [0.5]) == [500, 1000]
+
+
+def test_configuration_needs_neither_torch_nor_numba():
+    program = (
+        "import sys; from roma.config import resolve; import roma.cli; resolve('2s3z', 'roma', 0).hash; "
+        "print([name for name in ('torch', 'numba', 'pyarrow', 'pandas') if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "[]"

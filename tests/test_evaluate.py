@@ -1,0 +1,57 @@
+"""`roma evaluate`: the last weights of a finished run, on battles of their own."""
+
+import json
+
+import pytest
+
+from roma import envs
+from roma.cli import main
+from roma.config import resolve
+from roma.evaluate import play_policy
+from roma.files import file_digest
+from roma.seeding import Stream, episode_seed
+from roma.training import train
+
+SETTINGS = {"n_battles": 2, "batch_size": 4, "test_episodes": 2, "test_battles": 2, "hidden_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    train(resolve("3m", "roma", 1, overrides=SETTINGS), directory, 300)
+    return directory
+
+
+def test_evaluation_says_what_was_played(finished, capsys):
+    assert main(["evaluate", str(finished), "--episodes", "10", "--battles", "4"]) == 0
+    assert "over 10 greedy battles" in capsys.readouterr().out
+    result = json.loads((finished / "evaluation.json").read_text())
+    assert len(result["battle_won"]) == len(result["return"]) == len(result["ep_length"]) == result["episodes"] == 10
+    assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
+    assert (result["step"], result["policy"]) == (300, "t300.safetensors")
+    assert result["policy_sha256"] == file_digest(finished / "policies" / "t300.safetensors")
+    assert result["engine_digest"] == envs.engine_digest("embedded")
+
+
+def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
+    path = finished / "policies" / "t300.safetensors"
+    one, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)
+    other, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)
+    assert [(e.seed, e.length, e.episode_return) for e in one] == [(e.seed, e.length, e.episode_return) for e in other]
+    assert [e.seed for e in one] == [episode_seed(1, Stream.EVALUATE, i) for i in range(6)]
+
+
+def test_weights_decide(finished):
+    first, last = (finished / "policies" / f"t{step}.safetensors" for step in (0, 300))
+    actions = [play_policy(path, Stream.EVALUATE, 1, 1)[0][0].actions.tolist() for path in (first, last)]
+    assert actions[0] != actions[1]
+
+
+def test_an_unfinished_run_is_an_error(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert main(["evaluate", str(tmp_path / "nowhere")]) == 2
+    (tmp_path / "provenance.json").write_text('{"steps": 100}')
+    assert main(["evaluate", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error"] * 3
+    assert "not finished" in lines[2]

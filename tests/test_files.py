@@ -1,0 +1,54 @@
+"""Files are complete or absent."""
+
+import json
+
+import pytest
+
+from roma.errors import UserError
+from roma.files import atomic_path, make_writable_directory, remove_unfinished, write_json, write_parquet
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail_half_way():
+        with atomic_path(target) as beside:
+            beside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_written_files_are_readable_by_others(tmp_path):
+    write_json(tmp_path / "file.json", {"a": 1})
+    assert json.loads((tmp_path / "file.json").read_text()) == {"a": 1}
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert (tmp_path / "file.json").stat().st_mode == plain.stat().st_mode
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    with atomic_path(tmp_path / "file") as beside:
+        leftover = beside.with_name(beside.name + "x")
+        leftover.touch()
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_equal_numbers_make_equal_parquet(tmp_path):
+    import pyarrow.parquet as pq
+
+    for name in ("one", "two"):
+        write_parquet(tmp_path / name, {"t_env": [1, 2], "loss": [float("nan"), 0.1]}, integers=["t_env"])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert [str(column.type) for column in pq.read_table(tmp_path / "one").columns] == ["int64", "double"]
+
+
+def test_a_folder_below_a_file_is_not_writable(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        make_writable_directory(tmp_path / "file" / "run")

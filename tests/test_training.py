@@ -1,0 +1,201 @@
+"""A run's numbers do not depend on how often it was stopped, killed, damaged or extended."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from roma import checkpoint, envs, outputs
+from roma.config import canonical_options, resolve
+from roma.errors import UserError
+from roma.learners.qmix import Learner
+from roma.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run, train
+
+HORIZON = 1600
+MILESTONES = (0, 0.5, 1)
+SETTINGS = {
+    "n_battles": 4,
+    "batch_size": 8,
+    "buffer_size": 30,  # wraps round within the horizon, and in the middle of a round
+    "test_interval": 400,
+    "test_episodes": 6,
+    "test_battles": 3,
+    "hidden_dim": 8,
+    "mixer_embed_dim": 8,
+    "target_update_episodes": 20,
+}
+CONFIG = resolve("3m", "roma", 3, overrides=SETTINGS)
+QMIX = resolve("3m", "qmix", 3, overrides=SETTINGS)
+
+
+def results(directory):
+    """The bytes of what identifies a run: metrics and policies."""
+    files = [directory / "metrics.parquet", *sorted((directory / "policies").iterdir())]
+    return {path.name: path.read_bytes() for path in files}
+
+
+def run(directory, horizon=HORIZON, config=CONFIG, **options):
+    directory.mkdir(exist_ok=True)
+    return train(config, directory, horizon, MILESTONES, **options)
+
+
+def stop_in_round(monkeypatch, number, signal_number=signal.SIGTERM):
+    """Raises a signal in the given round of the next run."""
+    original, rounds = Run._play_round, iter(range(1, number + 1))
+
+    def play_round(self, bar):
+        if next(rounds, None) == number:
+            signal.raise_signal(signal_number)
+        original(self, bar)
+
+    monkeypatch.setattr(Run, "_play_round", play_round)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("undisturbed")
+    assert run(directory) is None
+    return directory
+
+
+def test_a_finished_run_has_all_outputs(undisturbed):
+    table = pq.read_table(undisturbed / "metrics.parquet")
+    assert tuple(table.column_names[:10]) == (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon")
+    assert {"loss", "loss_td", "grad_norm", "q_tot_mean", "role_entropy"} < set(table.column_names)
+    assert [str(table.schema.field(name).type) for name in COUNTERS] == ["int64"] * 3
+    rows = table.to_pylist()
+    assert [row["t_env"] // 400 for row in rows] == [0, 1, 2, 3, 4]
+    assert all(row["updates"] == row["episode"] // 4 - 1 for row in rows)  # the first after the second round
+    assert json.loads((undisturbed / "config.json").read_text()) == CONFIG.flat()
+    provenance = json.loads((undisturbed / "provenance.json").read_text())
+    assert (provenance["config_hash"], provenance["steps"]) == (CONFIG.hash, HORIZON)
+    assert provenance["engine_digest"] == envs.engine_digest("embedded")
+    assert sorted(path.name for path in (undisturbed / "policies").iterdir()) == sorted(provenance["policies"])
+    assert set(provenance["policies"]) == {"t0.safetensors", "t800.safetensors", "t1600.safetensors"}
+    assert len(pq.read_table(undisturbed / "timing.parquet")) == 5
+    assert len((undisturbed / "train.log").read_text().splitlines()) == 6  # one a test, and the end
+
+
+def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
+    episodes, original = [], Learner.update
+
+    def update(self, batch, generator, episode):
+        episodes.append(episode)
+        return original(self, batch, generator, episode)
+
+    monkeypatch.setattr(Learner, "update", update)
+    run(tmp_path, horizon=600, config=QMIX)
+    assert episodes == list(range(4, 4 * len(episodes) + 1, 4))
+
+
+def test_the_seed_decides(undisturbed, tmp_path):
+    run(tmp_path, config=resolve("3m", "roma", 4, overrides=SETTINGS))
+    assert results(tmp_path) != results(undisturbed)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 8])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path, monkeypatch, rounds):
+    stop_in_round(monkeypatch, rounds)
+    assert run(tmp_path) == signal.SIGTERM
+    assert not (tmp_path / "metrics.parquet").exists()
+    assert run(tmp_path) is None
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    steps = 6000
+    run(tmp_path / "undisturbed", steps)
+    directory = tmp_path / "killed"
+    command = [sys.executable, "-m", "roma", "train", *canonical_options(CONFIG), "--steps", str(steps)]
+    command += ["--milestones", "0,0.5,1", "--out", str(directory), "--checkpoint-seconds", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not checkpoint.paths(directory / "checkpoints"):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.5))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    run(directory, steps)
+    assert "resumed" in (directory / "train.log").read_text()
+    assert results(directory) == results(tmp_path / "undisturbed")
+
+
+def test_a_damaged_checkpoint_costs_time_but_changes_nothing(undisturbed, tmp_path, monkeypatch):
+    stop_in_round(monkeypatch, 8)
+    run(tmp_path, checkpoint_seconds=0)
+    newest = checkpoint.paths(tmp_path / "checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    run(tmp_path)
+    assert f"{newest.name} is damaged" in (tmp_path / "train.log").read_text()
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_an_extended_run_equals_one_of_that_length(undisturbed, tmp_path):
+    run(tmp_path, HORIZON // 2)
+    (tmp_path / "evaluation.json").touch()
+    run(tmp_path, HORIZON)
+    longer = results(undisturbed)
+    assert {name: content for name, content in results(tmp_path).items() if name in longer} == longer
+    assert not (tmp_path / "evaluation.json").exists()  # it was of the shorter run's weights
+    assert set(results(tmp_path)) - set(longer) == {"t400.safetensors"}
+
+
+def test_a_shortened_run_is_refused(undisturbed):
+    before = results(undisturbed)
+    with pytest.raises(UserError, match="already has"):
+        run(undisturbed, HORIZON // 2)
+    assert results(undisturbed) == before
+
+
+def test_a_complete_run_is_left_alone_and_lost_outputs_are_written_again(undisturbed, tmp_path):
+    directory = shutil.copytree(undisturbed, tmp_path / "run")
+    times = {path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.suffix != ".log"}
+    run(directory)
+    assert "nothing to do" in (directory / "train.log").read_text()
+    assert all(path.stat().st_mtime_ns == moment for path, moment in times.items() if path.name != "lock")
+    for name in ("metrics.parquet", "policies/t0.safetensors"):
+        (directory / name).unlink()
+    run(directory)
+    assert results(directory) == results(undisturbed)
+
+
+def test_another_configuration_starts_afresh(undisturbed, tmp_path):
+    directory = shutil.copytree(undisturbed, tmp_path / "run")
+    run(directory, config=QMIX)
+    run(tmp_path / "plain", config=QMIX)
+    assert "STARTING AFRESH" in (directory / "train.log").read_text()
+    assert results(directory) == results(tmp_path / "plain")
+
+
+def test_another_engine_starts_afresh(undisturbed, tmp_path, monkeypatch):
+    directory = shutil.copytree(undisturbed, tmp_path / "run")
+    monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
+    run(directory)
+    assert "STARTING AFRESH" in (directory / "train.log").read_text()
+    assert json.loads((directory / "provenance.json").read_text())["engine_digest"] == "changed"
+
+
+def test_a_run_has_one_writer(undisturbed):
+    with (
+        checkpoint.only_writer(undisturbed / outputs.CHECKPOINTS),
+        pytest.raises(UserError, match="another process"),
+    ):
+        run(undisturbed)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    config = resolve("3m", "qmix", 3, overrides={**SETTINGS, "learning_rate": 1e30})
+    with pytest.raises(UserError, match=r"is (nan|inf) in update \d+ at \d+ environment steps; last checkpoint: none"):
+        run(tmp_path, config=config)
+    assert not checkpoint.paths(tmp_path / "checkpoints")
+
+
+def test_a_device_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="'abacus' cannot be used"):
+        run(tmp_path, device="abacus")
