@@ -1,0 +1,1 @@
+"""Skirmish: the embedded battle engine with SMAC's agent interface."""

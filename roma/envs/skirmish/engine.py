@@ -1,0 +1,119 @@
+"""The embedded engine behind `VectorEnv`: buffers for E battles and calls into the kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma.envs.skirmish import kernel
+from roma.envs.skirmish.data import source_digest
+from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.rules import build_rules, env_info
+from roma.envs.vector import Outcome
+from roma.errors import UserError
+
+FLAT = np.zeros((1, 1))  # the embedded maps have no height that an agent could see
+
+
+def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
+    """Zeroed buffers for E battles of N units."""
+    return kernel.Battles(
+        units=np.zeros((n_battles, n_units), kernel.LIFE),
+        turn=np.zeros((n_battles, n_units), np.int64),
+        counted=np.zeros((n_battles, n_units), np.bool_),
+        last_actions=np.full((n_battles, n_agents), -1),
+        step=np.zeros(n_battles, np.int64),
+        random=np.zeros((n_battles, 1), np.uint64),
+        near=np.zeros(n_units, np.int64),
+    )
+
+
+class Skirmish:
+    """E battles of one map; see `VectorEnv` for the meaning of each member. `options` are SMAC's."""
+
+    def __init__(self, map_name: str, n_battles: int, options: EnvOptions | None = None) -> None:
+        if n_battles < 1:
+            raise UserError(f"the number of battles must be at least 1, not {n_battles}")
+        options = options or EnvOptions()
+        self.rules = build_rules(map_name)
+        self.info = env_info(map_name, self.rules, options)
+        self.n_battles = n_battles
+        self.digest = source_digest()
+        n_units = len(self.rules.unit)
+        self._options = options.compiled()
+        self._battles = new_battles(n_battles, n_units, self.info.n_agents)
+        self.snapshots = np.zeros((n_battles, n_units, 6))
+        self.obs = np.zeros((n_battles, self.info.n_agents, self.info.obs_size), np.float32)
+        self.state = np.zeros((n_battles, self.info.state_size), np.float32)
+        self.avail_actions = np.zeros((n_battles, self.info.n_agents, self.info.n_actions), np.bool_)
+        self._before = np.zeros((n_units, 6))
+        self._reward = np.zeros(n_battles)
+        self._end = np.zeros(n_battles, np.int64)
+        self._all = np.ones(n_battles, np.bool_)
+
+    @property
+    def last_actions(self) -> NDArray[np.int64]:
+        """Action of each agent in its last timestep, (E, A); -1 after a reset."""
+        return self._battles.last_actions  # type: ignore[no-any-return]
+
+    def reset(self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> None:
+        """Begin battles anew, each from its own seed (E,); only those where `chosen` (E,), if given."""
+        kernel.reset_battles(
+            self.rules,
+            self._options,
+            FLAT,
+            self._battles,
+            np.ascontiguousarray(seeds, np.int64),
+            self._all if chosen is None else chosen,
+            self.snapshots,
+            self.obs,
+            self.state,
+            self.avail_actions,
+        )
+
+    def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
+        """Play one timestep; ValueError names the first action that is not available."""
+        refused = kernel.step_battles(
+            self.rules,
+            self._options,
+            FLAT,
+            self._battles,
+            np.ascontiguousarray(actions, np.int64),
+            self._all if active is None else active,
+            self._before,
+            self.snapshots,
+            self.obs,
+            self.state,
+            self.avail_actions,
+            self._reward,
+            self._end,
+        )
+        if refused >= 0:
+            battle, agent = divmod(refused, self.info.n_agents)
+            raise ValueError(f"battle {battle}: action {actions[battle, agent]} is not available to agent {agent}")
+        return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
+
+    def observe_snapshots(
+        self,
+        snapshots: NDArray[np.float64],
+        last_actions: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        obs: NDArray[np.float32],
+        state: NDArray[np.float32],
+        avail_actions: NDArray[np.bool_],
+    ) -> None:
+        """Write what the agents saw at M snapshots; see `VectorEnv`."""
+        kernel.observe_many(self.rules, self._options, FLAT, snapshots, last_actions, steps, obs, state, avail_actions)
+
+
+class RandomPolicy:
+    """Uniform choice among available actions, from its own random stream."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.array([seed], np.uint64)
+
+    def __call__(self, avail_actions: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """avail_actions (E, A, U) to actions (E, A)."""
+        actions = np.empty(avail_actions.shape[:2], np.int64)
+        kernel.random_available(avail_actions, self._random, actions)
+        return actions

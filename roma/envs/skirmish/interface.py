@@ -1,0 +1,95 @@
+"""SMAC's agent interface on positions of one's own making: the kernel's functions, one battle at a time.
+
+Unit rows are `x, y, health, shield, energy, cooldown` by slot; health 0 means dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from roma.envs import canonical_map
+from roma.envs.skirmish import kernel
+from roma.envs.skirmish.data import load_map
+from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.rules import agent_slots, build_rules, env_info
+
+
+def _units(allies: ArrayLike, enemies: ArrayLike) -> NDArray[np.float64]:
+    return np.concatenate([np.asarray(allies, np.float64), np.asarray(enemies, np.float64)])
+
+
+def observe(
+    map_name: str,
+    allies: ArrayLike,
+    enemies: ArrayLike,
+    last_actions: Sequence[int] | None = None,
+    walkable: NDArray[np.bool_] | None = None,
+    *,
+    options: EnvOptions = EnvOptions(),  # noqa: B008  (frozen)
+    episode_step: int = 0,
+    terrain_height: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """What the agents see: obs (A, O), state (S,), avail_actions (A, U).
+
+    allies (A, 6), enemies (N - A, 6); last_actions (A,) or None right after reset; walkable (32, 32) indexed [y, x], the
+    map's own by default; terrain_height (32, 32), 0 to 255, flat by default.
+    """
+    name = canonical_map(map_name)
+    rules = build_rules(name)
+    info = env_info(name, rules, options)
+    obs = np.zeros((info.n_agents, info.obs_size), np.float32)
+    state = np.zeros(info.state_size, np.float32)
+    avail = np.zeros((info.n_agents, info.n_actions), np.bool_)
+    grid = rules.walkable if walkable is None else np.ascontiguousarray(walkable, np.bool_)
+    kernel.observe(
+        rules,
+        options.compiled(),
+        grid,
+        np.zeros(grid.shape) if terrain_height is None else np.ascontiguousarray(terrain_height, np.float64),
+        _units(allies, enemies),
+        np.full(info.n_agents, -1) if last_actions is None else np.asarray(last_actions, np.int64),
+        episode_step,
+        obs,
+        state,
+        avail,
+    )
+    return obs, state, avail
+
+
+def transition(
+    map_name: str,
+    before: tuple[ArrayLike, ArrayLike],
+    after: tuple[ArrayLike, ArrayLike],
+    dead_before: tuple[ArrayLike, ArrayLike],
+    episode_step: int,
+    *,
+    options: EnvOptions = EnvOptions(),  # noqa: B008  (frozen)
+) -> tuple[float, bool, dict[str, bool | int]]:
+    """What SMAC's `step` returns for one timestep: reward, terminated, info.
+
+    before, after: (allies, enemies) unit rows; dead_before: (allies, enemies) flags of deaths counted in earlier steps;
+    episode_step: timesteps played, this one included.
+    """
+    name = canonical_map(map_name)
+    rules = build_rules(name)
+    counted = np.concatenate([np.asarray(side, np.bool_) for side in dead_before])
+    reward, end = kernel.settle(rules, options.compiled(), _units(*before), _units(*after), counted, episode_step)
+    info: dict[str, bool | int] = {"battle_won": end == kernel.WON}
+    if load_map(name).interface == "smac":
+        info["dead_allies"] = int(counted[: rules.n_allies].sum())
+        info["dead_enemies"] = int(counted[rules.n_allies :].sum())
+    if end == kernel.TIME_OUT and options.continuing_episode:
+        info["episode_limit"] = True
+    return float(reward), end != kernel.GOES_ON, info
+
+
+def slots(
+    owners: Sequence[int], types: Sequence[int], xs: Sequence[float], ys: Sequence[float]
+) -> tuple[list[int], list[int]]:
+    """Which listed unit fills each slot: (agents' list indices, enemies' list indices). Owner 1 is the agents' side."""
+    mine = [i for i, owner in enumerate(owners) if owner == 1]
+    order = agent_slots([types[i] for i in mine], [xs[i] for i in mine], [ys[i] for i in mine])
+    return [mine[k] for k in order], [i for i, owner in enumerate(owners) if owner == 2]

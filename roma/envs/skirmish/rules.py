@@ -1,0 +1,173 @@
+"""From a map's data file to the constants that the kernel reads: unit tables, formation, ways around cliffs."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma.envs.skirmish.data import SIZE, Group, Map, Unit, load_map, load_units
+from roma.envs.skirmish.kernel import UNIT, Rules, waypoints
+from roma.envs.vector import EnvInfo
+from roma.errors import UserError
+
+LOOPS_PER_SECOND = 16
+FORMATION_GAP = 0.125  # between the edges of neighbours when an army is created
+FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
+
+
+def walkable_grid(scenario: Map) -> NDArray[np.bool_]:
+    """Walkable cells, (SIZE, SIZE), indexed [y, x]."""
+    return np.array([[cell == "." for cell in row] for row in reversed(scenario.terrain)])
+
+
+def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray[np.bool_]:
+    """Cells that can be reached on foot from any of the points, (SIZE, SIZE)."""
+    region = np.zeros_like(walkable)
+    border = deque((int(x), int(y)) for x, y in points)
+    while border:
+        x, y = border.popleft()
+        if 0 <= x < SIZE and 0 <= y < SIZE and walkable[y, x] and not region[y, x]:
+            region[y, x] = True
+            border.extend([(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)])
+    return region
+
+
+def formation(
+    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_]
+) -> list[tuple[str, float, float]]:
+    """Where the units of one side are created: (type, x, y) in order of creation, each at the free place nearest to its
+    group's spawn point. Ground units leave a gap; flying ones are not in anyone's way.
+    """
+    reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
+    offsets = sorted(((dx, dy) for dx in reach for dy in reach), key=lambda o: (o[0] ** 2 + o[1] ** 2, o[0], o[1]))
+    placed: list[tuple[str, float, float]] = []
+    taken: list[tuple[float, float, float]] = []
+    for group in groups:
+        unit = units[group.unit]
+        x0, y0 = group.spawn
+        region = connected(walkable, [group.spawn])
+        places = iter(offsets)
+        for _ in range(group.count):
+            for dx, dy in places:
+                x, y = x0 + dx, y0 + dy
+                if not (0 <= x < SIZE and 0 <= y < SIZE and region[int(y), int(x)]):
+                    continue
+                room = unit.separation_radius + FORMATION_GAP
+                if all((x - tx) ** 2 + (y - ty) ** 2 >= (room + radius) ** 2 for tx, ty, radius in taken):
+                    break
+            else:
+                raise UserError(f"no room for {group.count} {group.unit} around {group.spawn}")
+            placed.append((group.unit, float(x), float(y)))
+            if unit.plane == "ground":
+                taken.append((x, y, unit.separation_radius))
+    return placed
+
+
+def agent_slots(types: list[int], xs: list[float], ys: list[float]) -> list[int]:
+    """Order in which SMAC numbers agents: by type id, then x, then y, ties as listed."""
+    return sorted(range(len(types)), key=lambda i: (types[i], xs[i], ys[i]))
+
+
+def blow_damage(attacker: Unit, target: Unit) -> float:
+    """Damage of one blow before armour."""
+    if attacker.weapon is None:
+        return 0.0
+    bonus = sum(extra for attribute, extra in attacker.weapon.bonus.items() if attribute in target.attributes)
+    return attacker.weapon.damage + bonus
+
+
+@cache
+def build_rules(map_name: str) -> Rules:
+    """The constants of one map, by canonical name."""
+    scenario, units = load_map(map_name), load_units()
+    walkable = walkable_grid(scenario)
+    allies = formation(scenario.allies, units, walkable)
+    slots = agent_slots(
+        [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
+    )
+    enemies = formation(scenario.enemies, units, walkable)
+    placed = [allies[i] for i in slots] + enemies
+    kinds = sorted({name for name, _, _ in placed})
+    row = [units[name] for name, _, _ in placed]
+
+    region = connected(walkable, [group.spawn for group in [*scenario.allies, *scenario.enemies]])
+    table, detours = waypoints(walkable, region)
+
+    goal = scenario.enemy_attack_move
+    type_order = [scenario.ally_types] * len(allies) + [scenario.enemy_types] * len(enemies)
+    table_of_units = np.zeros(len(placed), UNIT)
+    for entry, unit, types, (_, x, y) in zip(table_of_units, row, type_order, placed, strict=True):
+        fill_statistics(entry, unit)
+        entry["kind"] = kinds.index(unit.name)
+        entry["damage"][: len(kinds)] = [blow_damage(unit, units[target]) for target in kinds]
+        entry["healable"] = any(other.heal and other.heal.attribute in unit.attributes for other in row)
+        entry["type_index"] = types.index(unit.name)
+        entry["spawn_x"], entry["spawn_y"] = x, y
+        entry["goal_x"], entry["goal_y"] = goal or (x, y)
+    return Rules(
+        unit=table_of_units,
+        n_allies=len(allies),
+        episode_limit=scenario.episode_limit,
+        walkable=walkable,
+        waypoint=table if detours else np.full((1, 1), -1, np.int16),
+        attack_move=goal is not None,
+        ally_types=len(scenario.ally_types) if len(scenario.ally_types) > 1 else 0,
+        enemy_types=len(scenario.enemy_types) if len(scenario.enemy_types) > 1 else 0,
+        ally_shields=any(unit.shield > 0 for unit in row[: len(allies)]),
+        enemy_shields=any(unit.shield > 0 for unit in row[len(allies) :]),
+        healer_rules=any(unit.heal for unit in row[: len(allies)]),
+        spare_own_feature=scenario.interface == "smac",
+        widest=max(unit.separation_radius for unit in row),
+        enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
+    )
+
+
+def fill_statistics(entry: Any, unit: Unit) -> None:
+    """Write a unit type's statistics into a record of UNIT, seconds turned into game loops."""
+    loops = LOOPS_PER_SECOND
+    entry["health_max"], entry["shield_max"], entry["armor"] = unit.health, unit.shield, unit.armor
+    entry["speed"], entry["acceleration"] = unit.speed / loops, unit.acceleration / loops**2
+    entry["radius"], entry["separation"] = unit.radius, unit.separation_radius
+    entry["flies"] = unit.plane == "air"
+    entry["health_regeneration"] = unit.health_regeneration / loops
+    entry["shield_regeneration"] = unit.shield_regeneration / loops
+    entry["shield_delay"] = unit.shield_regeneration_delay * loops
+    entry["energy_start"], entry["energy_max"] = unit.energy_start, unit.energy_max
+    entry["energy_regeneration"] = unit.energy_regeneration / loops
+    entry["cooldown_scale"] = unit.cooldown_scale
+    if unit.weapon:
+        entry["range"], entry["period"] = unit.weapon.range, unit.weapon.cooldown * loops
+        entry["damage_point"] = unit.weapon.damage_point * loops
+        entry["hits"], entry["hit_delay"] = unit.weapon.hits, unit.weapon.hit_delay * loops
+        entry["missile_speed"], entry["splash"] = unit.weapon.missile_speed / loops, unit.weapon.splash_radius
+        entry["reaches_air"] = "air" in unit.weapon.targets
+        entry["reaches_ground"] = "ground" in unit.weapon.targets
+    if unit.heal:
+        entry["heals"] = True
+        entry["heal_rate"], entry["heal_cost"] = unit.heal.health_per_second / loops, unit.heal.energy_per_health
+        entry["heal_range"], entry["heal_scan"] = unit.heal.range, unit.heal.autocast_range
+        entry["heal_threshold"] = unit.heal.autocast_energy
+
+
+def env_info(map_name: str, rules: Rules, options: Any) -> EnvInfo:
+    """Sizes of a map's interface under the given `EnvOptions` (formulas of SMAC's get_obs_size and get_state_size)."""
+    agents, enemies = rules.n_allies, len(rules.unit) - rules.n_allies
+    actions = 6 + enemies
+    ally_vitals, enemy_vitals = 1 + rules.ally_shields, 1 + rules.enemy_shields
+    own = rules.ally_types + (ally_vitals if options.obs_all_health or options.obs_own_health else 0)
+    move = 4 + 8 * options.obs_pathing_grid + 9 * options.obs_terrain_height
+    enemy = 4 + rules.enemy_types + enemy_vitals * options.obs_all_health
+    ally = 4 + rules.ally_types + ally_vitals * options.obs_all_health + actions * options.obs_last_action
+    obs_size = move + enemies * enemy + (agents - 1) * ally + own
+    if options.obs_timestep_number:
+        obs_size += 1 + rules.spare_own_feature
+    if options.obs_instead_of_state:
+        state_size = agents * obs_size
+    else:
+        state_size = agents * (3 + ally_vitals + rules.ally_types) + enemies * (2 + enemy_vitals + rules.enemy_types)
+        state_size += agents * actions * options.state_last_action + options.state_timestep_number
+    return EnvInfo(map_name, agents, enemies, actions, obs_size, state_size, rules.episode_limit)

@@ -1,0 +1,78 @@
+"""What every engine offers: E battles of one map, advanced together.
+
+Shapes: E battles, A agents, U actions, O observation size, S state size, N units (agents first, then enemies), M snapshots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class EnvInfo:
+    """Sizes of one map, as SMAC's `get_env_info` gives them."""
+
+    map_name: str
+    n_agents: int
+    n_enemies: int
+    n_actions: int
+    obs_size: int
+    state_size: int
+    episode_limit: int  # timesteps
+
+
+class Outcome(NamedTuple):
+    """What one timestep brought to each battle: reward (E,) float64, terminated (E,) bool, battle_won (E,) bool."""
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    battle_won: NDArray[np.bool_]
+
+
+class VectorEnv(Protocol):
+    """E battles advanced together. `obs`, `state`, `avail_actions` and `snapshots` are views that the next call overwrites."""
+
+    info: EnvInfo
+    n_battles: int
+    digest: str  # of rules and data; two engines with one digest fight identical battles. Empty where chance is outside our hands.
+
+    @property
+    def obs(self) -> NDArray[np.float32]:
+        """Observations, (E, A, O)."""
+
+    @property
+    def state(self) -> NDArray[np.float32]:
+        """Global state, (E, S)."""
+
+    @property
+    def avail_actions(self) -> NDArray[np.bool_]:
+        """Available actions, (E, A, U)."""
+
+    @property
+    def snapshots(self) -> NDArray[np.float64]:
+        """Unit rows (E, N, 6): all that an observation depends on besides the last actions and the timestep."""
+
+    def reset(self, seeds: NDArray[np.int64]) -> None:
+        """Begin every battle anew, each from its own seed; `seeds` is (E,)."""
+
+    def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
+        """Play one timestep. `actions` is (E, A); battles where `active` (E,) is False stand still."""
+
+    def observe_snapshots(
+        self,
+        snapshots: NDArray[np.float64],
+        last_actions: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        obs: NDArray[np.float32],
+        state: NDArray[np.float32],
+        avail_actions: NDArray[np.bool_],
+    ) -> None:
+        """Write what the agents saw at M earlier moments, bit for bit.
+
+        snapshots (M, N, 6); last_actions (M, A), -1 where no action was taken yet; steps (M,); outputs obs (M, A, O),
+        state (M, S), avail_actions (M, A, U).
+        """
