@@ -114,9 +114,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     directory = tmp_path / "killed"
     command = [sys.executable, "-m", "roma", "train", *canonical_options(CONFIG), "--steps", str(steps)]
     command += ["--milestones", "0,0.5,1", "--out", str(directory), "--checkpoint-seconds", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    with (tmp_path / "stderr").open("w") as stderr:
+        process = subprocess.Popen(command, stderr=stderr)
     while not checkpoint.paths(directory / "checkpoints"):
-        assert process.poll() is None
+        assert process.poll() is None, (tmp_path / "stderr").read_text()
         time.sleep(0.01)
     time.sleep(random.uniform(0, 0.5))
     process.kill()
