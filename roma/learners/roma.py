@@ -190,7 +190,7 @@ def specialisation_loss(
     if pairs == "allpairs":
         combined = off_diagonal(combined)
     capped = combined.clamp_max(1.0).sum((-2, -1))
-    n_agents = information.shape[-1] if alive is None else alive.sum(-1).clamp_min(1)
+    n_agents = information.shape[-1] if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
     n_pairs = n_agents * (n_agents - 1)
     per_step = norm - capped
     if reduction == "mean":
@@ -206,14 +206,23 @@ def off_diagonal(matrix: Tensor) -> Tensor:
 
 
 def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Scales each (..., P, Q) block to [0, 1] over its counted entries; others become 0. Gradients pass min and max."""
+    """Scales each (..., P, Q) block to [0, 1] over its counted entries; others become 0. Gradients pass min and max.
+
+    A block of equal values becomes 0 and has no gradient. So it is at every first step, where all trajectories are
+    still empty: there the gradient is a sum of terms of order 1 / TINY that cancel, of which rounding leaves noise.
+    """
     if counted is None:
         low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
-        return (values - low) / (high - low + TINY)
+        return (values - low) / spread(low, high)
     some = counted.any(-1, keepdim=True).any(-2, keepdim=True)
     low = values.masked_fill(~counted, math.inf).amin((-2, -1), keepdim=True).masked_fill(~some, 0.0)
     high = values.masked_fill(~counted, -math.inf).amax((-2, -1), keepdim=True).masked_fill(~some, 0.0)
-    return ((values - low) / (high - low + TINY)).masked_fill(~counted, 0.0)
+    return ((values - low) / spread(low, high)).masked_fill(~counted, 0.0)
+
+
+def spread(low: Tensor, high: Tensor) -> Tensor:
+    """What a block is divided by: its range, or infinity where that is nothing."""
+    return (high - low + TINY).masked_fill(high == low, math.inf)
 
 
 @torch.no_grad()

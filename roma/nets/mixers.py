@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 class AdditiveMixer(nn.Module):
@@ -23,7 +22,7 @@ class MonotonicMixer(nn.Module):
 
     def __init__(self, state_size: int, n_agents: int, embed_dim: int, hypernet_hidden: int, activation: str) -> None:
         super().__init__()
-        self.activation = {"elu": functional.elu, "relu": functional.relu}[activation]
+        self.activation = nn.ELU() if activation == "elu" else nn.ReLU()
         first, final = n_agents * embed_dim, embed_dim
         self.widths = [hypernet_hidden or first, hypernet_hidden or final, embed_dim, embed_dim]
         self.state_layer = nn.Linear(state_size, sum(self.widths))

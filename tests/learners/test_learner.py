@@ -1,0 +1,245 @@
+"""Optimiser step, target copies, saving and loading, acting."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from plain_learner import SHAPES, random_batch
+from torch.testing import assert_close
+
+from roma.envs.vector import EnvInfo
+from roma.errors import UserError
+from roma.learners import algorithm, algorithm_names, make_learner
+from roma.learners.acting import epsilon_greedy
+
+INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
+BATCH = random_batch(INFO, [7, 3, 5], seed=3)
+FAMILIES = ["qmix", "roma"]
+
+
+def learner_of(name, seed=0, info=INFO, **overrides):
+    specification = algorithm(name)
+    return make_learner(name, specification.config_class(**specification.overrides | overrides), info, seed)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
+    """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
+    draws = generator(seed)
+    actor.begin(obs.shape[1])
+    actions = [actor.act(o, a, epsilon, draws) for o, a in zip(obs, avail_actions, strict=True)]
+    return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
+
+
+def observations(steps=12, n_battles=3, seed=0):
+    noise = np.random.default_rng(seed)
+    obs = noise.standard_normal((steps, n_battles, INFO.n_agents, INFO.obs_size), dtype=np.float32)
+    return obs, noise.random((steps, n_battles, INFO.n_agents, INFO.n_actions)) < 0.6
+
+
+def test_importing_learners_imports_no_torch():
+    code = "import sys, roma.learners; roma.learners.algorithm_names(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(UserError, match="'roma'"):
+        algorithm("romma")
+    with pytest.raises(UserError, match="mixer"):
+        algorithm("qmix").config_class(mixer="qmx")
+    with pytest.raises(UserError, match="learning_rate"):
+        algorithm("qmix").config_class(learning_rate=0.0)
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_statistics(name):
+    learner = learner_of(name)
+    statistics = learner.update(BATCH, generator(), episode=0)
+    assert tuple(statistics) == learner.stat_names
+    computed = {key for key, value in statistics.items() if not math.isnan(value)}
+    absent = {
+        "roma_td": {"loss_identifiability", "loss_specialisation", "dissimilarity_norm", "saturated_pair_share"},
+        "roma_td_li": {"loss_specialisation", "dissimilarity_norm", "saturated_pair_share"},
+        "roma_td_ld": {"loss_identifiability"},
+    }.get(name, set())
+    assert computed == set(learner.stat_names) - absent
+    assert statistics["q_taken_mean"] == pytest.approx(statistics["q_tot_mean"] / INFO.n_agents)
+
+
+def test_role_losses_enter_with_their_weights():
+    statistics = learner_of("roma").update(BATCH, generator(), episode=0)
+    weighted = 1e-4 * statistics["loss_identifiability"] + 1e-2 * statistics["loss_specialisation"]
+    assert statistics["loss"] == pytest.approx(statistics["loss_td"] + weighted)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_update_depends_on_generator_alone(name):
+    first, second = learner_of(name), learner_of(name)
+    torch.manual_seed(0)
+    statistics = first.update(BATCH, generator(5), episode=0)
+    torch.manual_seed(1)
+    assert statistics == second.update(BATCH, generator(5), episode=0)
+
+
+def test_seed_decides_the_weights_and_leaves_global_randomness_alone():
+    state = torch.random.get_rng_state()
+    first, same, other = learner_of("roma", 0), learner_of("roma", 0), learner_of("roma", 1)
+    assert (torch.random.get_rng_state() == state).all()
+    assert_close(first.state_tensors(), same.state_tensors(), atol=0, rtol=0)
+    assert any((a != b).any() for a, b in zip(first.online.parameters(), other.online.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(name):
+    """Eight episodes a round, updates from the fourth: the counter before the round is 24, 32, ..."""
+    learner = learner_of(name)
+
+    def equal():
+        pairs = zip(learner.online.parameters(), learner.target.parameters(), strict=True)
+        return all((online == target).all() for online, target in pairs)
+
+    assert equal()
+    copied = []
+    for episode in range(24, 640, 8):
+        learner.update(BATCH, generator(), episode)
+        if equal():
+            copied.append(episode)
+    assert copied == [200, 400, 600]
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_saved_state_continues_bit_for_bit(name):
+    learner = learner_of(name, target_update_episodes=16)
+    for episode in range(24, 72, 8):
+        learner.update(BATCH, generator(episode), episode)
+    saved = {key: value.clone() for key, value in learner.state_tensors().items()}
+    resumed = learner_of(name, seed=9, target_update_episodes=16)
+    resumed.update(BATCH, generator(1), 0)
+    resumed.load_state_tensors(saved)
+    for episode in range(72, 120, 8):
+        statistics = learner.update(BATCH, generator(episode), episode)
+        assert str(statistics) == str(resumed.update(BATCH, generator(episode), episode))
+    assert_close(learner.state_tensors(), resumed.state_tensors(), atol=0, rtol=0)
+
+
+def test_saved_state_of_another_algorithm_is_refused():
+    with pytest.raises(KeyError, match="tensors differ"):
+        learner_of("roma").load_state_tensors(learner_of("qmix").state_tensors())
+
+
+def test_epsilon():
+    learner = learner_of("qmix")
+    schedule = [learner.epsilon(t_env) for t_env in (0, 25_000, 50_000, 10**7)]
+    assert schedule == pytest.approx([1.0, 0.525, 0.05, 0.05])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_actor_needs_its_own_weights_only(name):
+    learner, other = learner_of(name), learner_of(name, seed=5)
+    weights = {key: value.clone() for key, value in learner.actor_tensors().items()}
+    assert weights.keys() == learner.online.agent.state_dict().keys()
+    other.load_actor_tensors(weights)
+    expected, found = (decisions(each.actor(), *observations()) for each in (learner, other))
+    assert (expected[0] == found[0]).all()
+    assert (expected[1] == found[1]).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_actor_sees_updates(name):
+    learner = learner_of(name, learning_rate=0.05)
+    actor = learner.actor()
+    before, _ = decisions(actor, *observations())
+    for _ in range(5):
+        learner.update(BATCH, generator(), 0)
+    after, _ = decisions(actor, *observations())
+    assert (before != after).any()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_execution_is_decentralised(name):
+    actor = learner_of(name).actor()
+    obs, avail_actions = observations()
+    others_obs, others_avail = observations(seed=1)
+    others_obs[:, 1, 2], others_avail[:, 1, 2] = obs[:, 1, 2], avail_actions[:, 1, 2]
+    actions, hidden = decisions(actor, obs, avail_actions)
+    others_actions, others_hidden = decisions(actor, others_obs, others_avail)
+    assert (actions[:, 1, 2] == others_actions[:, 1, 2]).all()
+    assert (hidden[1, 2] == others_hidden[1, 2]).all()
+    assert (actions != others_actions).any()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
+    learner = learner_of(name)
+    obs, avail_actions = observations()
+    actions, hidden = decisions(learner.actor(), obs, avail_actions)
+    whole_obs = torch.from_numpy(obs).transpose(0, 1)
+    products = learner.online.agent.trunk.obs_weight
+    states = learner.online.agent.trunk(whole_obs @ products.T, torch.from_numpy(actions[:-1]).transpose(0, 1))
+    assert_close(hidden, states[-1])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
+def test_actions_are_available_and_draws_do_not_depend_on_values(name, epsilon):
+    obs, avail_actions = observations()
+    avail_actions[..., 0] |= ~avail_actions.any(-1)
+    draws, other_draws = generator(), generator()
+    actor = learner_of(name).actor()
+    actor.begin(3)
+    for step in range(12):
+        actions = actor.act(obs[step], avail_actions[step], epsilon, draws)
+        assert actions.dtype == np.int64
+        assert np.take_along_axis(avail_actions[step], actions[..., None], -1).all()
+    actor.begin(3)
+    nothing = np.zeros_like(avail_actions[0])
+    for _ in range(12):
+        assert (actor.act(np.zeros_like(obs[0]), nothing, 1.0 - epsilon, other_draws) == 0).all()
+    assert (draws.get_state() == other_draws.get_state()).all()
+
+
+def test_exploration_is_uniform_over_what_is_available():
+    avail_actions = np.broadcast_to(np.array([False, True, True, False, True]), (30_000, 5))
+    draws = np.random.default_rng(0).random((2, 30_000), dtype=np.float32)
+    values = np.broadcast_to(np.arange(5, dtype=np.float32), avail_actions.shape)
+    counts = np.bincount(epsilon_greedy(values, avail_actions, 1.0, draws), minlength=5)
+    assert counts[[0, 3]].sum() == 0
+    assert counts[[1, 2, 4]] == pytest.approx(10_000, rel=0.03)
+    assert (epsilon_greedy(values, avail_actions, 0.0, draws) == 4).all()
+    greedy = (epsilon_greedy(values, avail_actions, 0.3, draws) == 4).mean()
+    assert greedy == pytest.approx(0.7 + 0.1, abs=0.01)
+
+
+def test_mean_role_at_test_ignores_noise():
+    obs, avail_actions = observations()
+    for role_at_test, equal in (("mean", True), ("sampled", False)):
+        actor = learner_of("roma", role_at_test=role_at_test).actor()
+        first, second = (decisions(actor, obs, avail_actions, 0.0, seed)[0] for seed in (0, 1))
+        assert (first == second).all() == equal
+        first, second = (decisions(actor, obs, avail_actions, 1e-9, seed)[0] for seed in (0, 1))
+        assert (first != second).any()
+
+
+@pytest.mark.parametrize(
+    ("map_name", "qmix", "acting", "training_only"),
+    [
+        ("2s3z", 31_883, 41_561, 44_940),
+        ("MMM2", 39_250, 55_540, 60_071),
+        ("27m_vs_30m", 49_636, 81_274, 87_113),
+    ],
+)
+def test_parameter_counts_without_mixer(map_name, qmix, acting, training_only):
+    def count(module):
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    info = SHAPES[map_name]
+    assert count(learner_of("qmix", info=info).online.agent) == qmix
+    online = learner_of("roma", info=info).online
+    assert count(online.agent) == acting
+    assert count(online) - count(online.mixer) == training_only

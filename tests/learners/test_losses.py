@@ -1,0 +1,161 @@
+"""The losses as functions of networks, batch and noise."""
+
+import copy
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from plain_learner import padded, qmix_loss, random_batch, roma_loss
+from torch.testing import assert_close
+
+from roma.envs.vector import EnvInfo
+from roma.learners import algorithm, algorithm_names, make_learner
+from roma.learners.roma import RoleNoise
+
+INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
+LENGTHS = [7, 3, 5]
+ROLE_SWITCHES = [
+    {"posterior_uses_observation": False},
+    {"absolute_dissimilarity": False},
+    {"log_density": False},
+    {"pairs": "allpairs"},
+    {"pair_reduction": "mean"},
+    {"mask_dead": True},
+]
+SWITCHES = [{"mixer": "vdn"}, {"hypernet_hidden": 8}, {"mixer_activation": "relu"}, {"double_q": False}]
+
+
+def double_learner(name, seed=0, **overrides):
+    """A learner in double precision, its target differing from its online networks."""
+    specification = algorithm(name)
+    config = specification.config_class(hidden_dim=16, **specification.overrides | overrides)
+    learner = make_learner(name, config, INFO, seed)
+    learner.target.load_state_dict(make_learner(name, config, INFO, seed + 1).online.state_dict())
+    learner.online.double(), learner.target.double()
+    return learner
+
+
+def double_batch(lengths=LENGTHS):
+    batch = random_batch(INFO, lengths, seed=3)
+    floats = {each.name: getattr(batch, each.name).double() for each in fields(batch)}
+    return replace(batch, **floats | {"actions": batch.actions, "avail_actions": batch.avail_actions})
+
+
+def noise_of(learner, batch):
+    noise = learner.draw_noise(batch, torch.Generator().manual_seed(1))
+    return noise if noise is None else RoleNoise(*(part.double() for part in noise))
+
+
+def gradients(learner, loss):
+    names, parameters = zip(*learner.online.named_parameters(), strict=True)
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    return dict(zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize(("name", "plain_loss"), [("qmix", qmix_loss), ("roma", roma_loss)])
+def test_equals_the_plainly_written_loss(name, plain_loss):
+    learner, batch = double_learner(name), double_batch()
+    noise = noise_of(learner, batch)
+    plain_noise = [] if noise is None else [noise]
+    plain = plain_loss(learner.online, learner.target, batch, *plain_noise, learner.config)
+    loss, _ = learner.loss(batch, noise)
+    assert_close(loss, plain)
+    expected = gradients(learner, plain)
+    for parameter, gradient in gradients(learner, loss).items():
+        assert_close(gradient, expected[parameter], msg=parameter)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [(name, {}) for name in algorithm_names()]
+    + [(name, switch) for name in ("qmix", "roma") for switch in SWITCHES]
+    + [("roma", switch) for switch in ROLE_SWITCHES],
+)
+def test_padding_changes_nothing(name, overrides):
+    learner, batch = double_learner(name, **overrides), double_batch()
+    noise = noise_of(learner, batch)
+    loss, statistics = learner.loss(batch, noise)
+    grown = None if noise is None else RoleNoise(*(torch.cat([n, torch.ones_like(n[:, :3])], dim=1) for n in noise))
+    padded_loss, padded_statistics = learner.loss(padded(batch, 3), grown)
+    assert_close(loss, padded_loss, atol=1e-7, rtol=0)
+    assert_close(statistics, padded_statistics, atol=1e-7, rtol=0)
+    assert all(gradient.isfinite().all() for gradient in gradients(learner, loss).values())
+
+
+@pytest.mark.parametrize(
+    ("weight", "reached"),
+    [
+        ("lambda_identifiability", {"agent.role_encoder", "trajectory_encoder"}),
+        ("lambda_specialisation", {"agent.role_encoder", "trajectory_encoder", "dissimilarity"}),
+    ],
+)
+def test_role_losses_train_role_encoder_posterior_and_dissimilarity_only(weight, reached):
+    batch = double_batch()
+    without = double_learner("roma_td")
+    noise = noise_of(without, batch)
+    with_loss = double_learner("roma_td", **{weight: 1.0})
+    expected = gradients(without, without.loss(batch, noise)[0])
+    found = gradients(with_loss, with_loss.loss(batch, noise)[0])
+    changed = {name for name in found if (found[name] - expected[name]).abs().max() > 1e-9}
+    assert {prefix for prefix in reached if any(name.startswith(prefix) for name in changed)} == reached
+    assert all(name.startswith(tuple(reached)) for name in changed)
+
+
+def test_td_loss_trains_all_but_posterior_and_dissimilarity():
+    learner, batch = double_learner("roma_td"), double_batch()
+    found = gradients(learner, learner.loss(batch, noise_of(learner, batch))[0])
+    still = {name for name, gradient in found.items() if not gradient.any()}
+    assert {name for name in found if name.startswith(("trajectory_encoder", "dissimilarity"))} == still
+
+
+def test_absent_role_losses_are_not_computed(monkeypatch):
+    learner, batch = double_learner("roma_td"), double_batch()
+    for module in (learner.online.trajectory_encoder, learner.online.dissimilarity):
+        monkeypatch.setattr(module, "forward", None)
+    _, statistics = learner.loss(batch, noise_of(learner, batch))
+    assert "role_entropy" in statistics
+    assert "loss_identifiability" not in statistics
+
+    learner = double_learner("roma_td_li")
+    monkeypatch.setattr(learner.online.dissimilarity, "forward", None)
+    _, statistics = learner.loss(batch, noise_of(learner, batch))
+    assert "loss_specialisation" not in statistics
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_loss_is_pure(name):
+    learner, batch = double_learner(name), double_batch()
+    noise = noise_of(learner, batch)
+    before = copy.deepcopy((vars(batch), noise, learner.online.state_dict(), learner.target.state_dict()))
+    random_state = torch.random.get_rng_state()
+    first, second = learner.loss(batch, noise)[0], learner.loss(batch, noise)[0]
+    assert first == second
+    after = (vars(batch), noise, learner.online.state_dict(), learner.target.state_dict())
+    assert_close(after, before, atol=0, rtol=0)
+    assert (torch.random.get_rng_state() == random_state).all()
+    assert all(parameter.grad is None for parameter in learner.target.parameters())
+
+
+def test_every_agent_relabelled_gives_the_same_role_losses():
+    learner, batch = double_learner("roma"), double_batch()
+    with torch.no_grad():  # without index, agents differ by what they see and do only
+        learner.online.agent.trunk.input_layer.weight[:, INFO.obs_size + INFO.n_actions :] = 0
+    order = torch.tensor([2, 0, 3, 1])
+    noise = noise_of(learner, batch)
+    relabelled = replace(
+        batch,
+        obs=batch.obs[:, :, order],
+        avail_actions=batch.avail_actions[:, :, order],
+        actions=batch.actions[:, :, order],
+    )
+    _, statistics = learner.loss(batch, noise)
+    _, others = learner.loss(relabelled, RoleNoise(*(part[:, :, order] for part in noise)))
+    for name in ("loss_identifiability", "loss_specialisation", "dissimilarity_norm", "saturated_pair_share"):
+        assert_close(statistics[name], others[name])
+
+
+def test_target_network_samples_its_own_roles():
+    learner, batch = double_learner("roma_td"), double_batch()
+    noise = noise_of(learner, batch)
+    loss, _ = learner.loss(batch, noise)
+    assert loss != learner.loss(batch, noise._replace(target=noise.online))[0]

@@ -1,0 +1,64 @@
+"""Whole updates of QMIX and VDN against the public reference learners."""
+
+import pytest
+import torch
+from reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, network_tensors
+from torch.testing import assert_close
+
+from roma.envs.vector import EnvInfo
+from roma.learners import make_learner
+from roma.learners.qmix_config import Config
+
+INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
+CASES = {
+    "td_qmix": {"mixer_embed_dim": 6},
+    "td_qmix_h2": {"mixer_embed_dim": 6, "hypernet_hidden": 10},
+    "td_vdn": {"mixer": "vdn"},
+}
+
+
+def reference_learner(name, **overrides):
+    arrays = load(name)
+    learner = make_learner("qmix", Config(hidden_dim=8, **CASES[name], **overrides), INFO, seed=0)
+    learner.online.load_state_dict(network_tensors(arrays, "agent/", "mixer/"))
+    learner.target.load_state_dict(network_tensors(arrays, "target_agent/", "target_mixer/"))
+    return learner, arrays, batch_of(arrays)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("prefix", "double_q"), [("", True), ("single_q/", False)])
+def test_loss_and_utilities(name, prefix, double_q):
+    learner, arrays, batch = reference_learner(name, double_q=double_q)
+    filled = arrays["batch/filled"].bool().squeeze(-1)  # on padding the reference gives no last action, we action 0
+    for networks, expected in ((learner.online, arrays["out/q"]), (learner.target, arrays["out/target_q"])):
+        assert_close(networks.agent(batch.obs, batch.actions)[filled], expected[filled], **TOLERANCE)
+    chosen, state = arrays[prefix + "out/q_tot_in"], batch.state
+    assert_close(learner.online.mixer(chosen, state[:, :-1]), arrays[prefix + "out/q_tot"][..., 0], **TOLERANCE)
+
+    statistics = learner.update(batch, torch.Generator(), episode=0)
+    assert statistics["loss"] == statistics["loss_td"]
+    assert statistics["loss"] == pytest.approx(arrays[prefix + "out/loss"].item(), rel=1e-4)
+    assert statistics["grad_norm"] == pytest.approx(arrays[prefix + "out/grad_norm_before_clip"].item(), rel=1e-4)
+    assert statistics["td_error_abs"] == pytest.approx(arrays[prefix + "out/td_error_abs"].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_raw_gradients(name):
+    learner, arrays, batch = reference_learner(name)
+    learner.loss(batch, None)[0].backward()
+    gradients = network_tensors(arrays, "grad_raw/agent/", "grad_raw/mixer/")
+    assert gradients.keys() == dict(learner.online.named_parameters()).keys()
+    for parameter, gradient in gradients.items():
+        assert_close(learner.online.get_parameter(parameter).grad, gradient, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_after_one_and_three_steps(name):
+    learner, arrays, batch = reference_learner(name)
+    losses = [learner.update(batch, torch.Generator(), episode=0)["loss"]]
+    for parameter, value in network_tensors(arrays, "after1/agent/", "after1/mixer/").items():
+        assert_close(learner.online.get_parameter(parameter).data, value, **STEP_TOLERANCE)
+    losses += [learner.update(batch, torch.Generator(), episode=0)["loss"] for _ in range(2)]
+    assert losses == pytest.approx(arrays["out/losses_3_steps"].tolist(), rel=1e-4)
+    for parameter, value in network_tensors(arrays, "after3/agent/", "after3/mixer/").items():
+        assert_close(learner.online.get_parameter(parameter).data, value, **STEP_TOLERANCE)

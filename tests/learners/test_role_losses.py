@@ -1,0 +1,106 @@
+"""L_I and L_D against plain double-precision loops over the paper's formulas, and their properties."""
+
+import pytest
+import torch
+from reference import TOLERANCE, load
+from torch.testing import assert_close
+
+from roma.learners.roma import (
+    identifiability_loss,
+    kl_divergence,
+    min_max_normalised,
+    off_diagonal,
+    role_information,
+    specialisation_loss,
+)
+from roma.nets.roles import Gaussian
+
+ARRAYS = load("roma_paper_equations")
+MASK = ARRAYS["in/mask"]
+ROLE = Gaussian(ARRAYS["in/mu_p"], ARRAYS["in/var_p"])
+POSTERIOR = Gaussian(ARRAYS["in/mu_q"], ARRAYS["in/var_q"])
+SAMPLE = ROLE.sample(ARRAYS["in/eps"])
+
+
+def test_role_sample_entropy_and_divergence():
+    assert_close(SAMPLE, ARRAYS["out/rho"], **TOLERANCE)
+    assert_close(ROLE.entropy(), ARRAYS["out/H_p"], **TOLERANCE)
+    assert_close(kl_divergence(ROLE, POSTERIOR), ARRAYS["out/KL"], **TOLERANCE)
+    assert_close(kl_divergence(ROLE, POSTERIOR), ARRAYS["out/CE"] - ARRAYS["out/H_p"], **TOLERANCE)
+    assert_close(role_information(SAMPLE, POSTERIOR), ARRAYS["out/log_q_matrix"], **TOLERANCE)
+    assert_close(identifiability_loss(ROLE, POSTERIOR, MASK), ARRAYS["out/L_I_masked_mean"], **TOLERANCE)
+
+
+@pytest.mark.parametrize("pairs", ["offdiag", "allpairs"])
+@pytest.mark.parametrize("density", ["logq", "q"])
+def test_specialisation_loss_in_every_reading(density, pairs):
+    information = role_information(SAMPLE, POSTERIOR, log_density=density == "logq")
+    prefix = f"out/{density}_{pairs}/"
+    result = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs)
+    assert_close(result.loss, ARRAYS[prefix + "L_D_masked_mean"], **TOLERANCE)
+    norm = (ARRAYS[prefix + "frobenius"] * MASK).sum() / MASK.sum()
+    assert_close(result.dissimilarity_norm, norm, **TOLERANCE)
+    mean = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs, reduction="mean")
+    assert_close(mean.loss, ARRAYS[prefix + "L_D_pairmean_masked_mean"], **TOLERANCE)
+
+
+def test_normalised_pairs_lie_in_the_unit_interval_and_reach_both_ends():
+    for values in (role_information(SAMPLE, POSTERIOR), ARRAYS["in/d_raw"]):
+        scaled = min_max_normalised(off_diagonal(values), None)
+        assert (scaled.amin((-2, -1)) == 0).all()
+        assert_close(scaled.amax((-2, -1)), torch.ones(3, 5))
+    assert_close(scaled, off_diagonal(ARRAYS["out/logq_offdiag/d_norm"]), **TOLERANCE)
+
+
+def test_off_diagonal_keeps_order():
+    matrix = torch.arange(16).view(4, 4)
+    expected = matrix[~torch.eye(4, dtype=torch.bool)]
+    assert (off_diagonal(matrix).flatten() == expected).all()
+
+
+def test_relabelling_agents_changes_nothing():
+    order = torch.tensor([2, 0, 3, 1])
+    information = role_information(SAMPLE, POSTERIOR)
+    role, posterior = (Gaussian(each.mean[:, :, order], each.variance[:, :, order]) for each in (ROLE, POSTERIOR))
+    assert_close(identifiability_loss(role, posterior, MASK), identifiability_loss(ROLE, POSTERIOR, MASK))
+    relabelled = role_information(SAMPLE[:, :, order], posterior)
+    assert_close(relabelled, information[:, :, order][..., order])
+    dissimilarity = ARRAYS["in/d_raw"]
+    assert_close(
+        specialisation_loss(relabelled, dissimilarity[:, :, order][..., order], MASK),
+        specialisation_loss(information, dissimilarity, MASK),
+    )
+
+
+@pytest.mark.parametrize("pairs", ["offdiag", "allpairs"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_masked_dead_agents_count_as_absent(pairs, reduction):
+    alive = torch.ones(3, 5, 4, dtype=torch.bool)
+    alive[..., 2] = False
+    others = torch.tensor([0, 1, 3])
+    information, dissimilarity = role_information(SAMPLE, POSTERIOR), ARRAYS["in/d_raw"]
+    masked = specialisation_loss(information, dissimilarity, MASK, alive, pairs, reduction)
+    absent = [matrix[:, :, others][..., others] for matrix in (information, dissimilarity)]
+    assert_close(masked, specialisation_loss(*absent, MASK, None, pairs, reduction))
+    role, posterior = (Gaussian(each.mean[:, :, others], each.variance[:, :, others]) for each in (ROLE, POSTERIOR))
+    assert_close(identifiability_loss(ROLE, POSTERIOR, MASK, alive), identifiability_loss(role, posterior, MASK))
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("n_alive", [0, 1])
+def test_without_two_living_agents_there_is_no_specialisation(n_alive, reduction):
+    information = role_information(SAMPLE, POSTERIOR).requires_grad_()
+    alive = torch.zeros(3, 5, 4, dtype=torch.bool)
+    alive[..., :n_alive] = True
+    result = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, alive, reduction=reduction)
+    result.loss.backward()
+    assert result == (0, 0, 0)
+    assert information.grad.isfinite().all()
+
+
+def test_equal_dissimilarities_have_no_gradient():
+    dissimilarity = torch.ones(3, 5, 4, 4, requires_grad=True)
+    result = specialisation_loss(role_information(SAMPLE, POSTERIOR), dissimilarity, MASK)
+    result.loss.backward()
+    assert result.dissimilarity_norm == 0
+    assert (dissimilarity.grad == 0).all()

@@ -1,0 +1,81 @@
+"""Mixer and recurrent agent against the public reference networks."""
+
+import pytest
+import torch
+from reference import TOLERANCE, agent_tensors, load, mixer_tensors, under
+from torch.testing import assert_close
+
+from roma.nets.mixers import MonotonicMixer
+from roma.nets.recurrent import GatedRecurrence, UtilityAgent
+
+
+@pytest.mark.parametrize(("kind", "hypernet_hidden"), [("h1/", 0), ("h2/", 64)])
+def test_mixer(kind, hypernet_hidden):
+    arrays = under(load("qmixer"), kind)
+    mixer = MonotonicMixer(24, 5, 32, hypernet_hidden, "elu")
+    mixer.load_state_dict(mixer_tensors(under(arrays, "mixer/")))
+    utilities = arrays["in/agent_qs"].requires_grad_()
+    state = arrays["in/state"].requires_grad_()
+
+    q_tot = mixer(utilities, state)
+    assert_close(q_tot, arrays["out/q_tot"][..., 0], **TOLERANCE)
+
+    (q_tot * arrays["in/cotangent"][..., 0]).sum().backward()
+    assert_close(utilities.grad, arrays["grad_in/agent_qs"], **TOLERANCE)
+    assert_close(state.grad, arrays["grad_in/state"], **TOLERANCE)
+    for name, gradient in mixer_tensors(under(arrays, "grad/")).items():
+        assert_close(mixer.get_parameter(name).grad, gradient, **TOLERANCE)
+
+
+def test_agent():
+    """The reference network is fed with raw inputs: they stand in for observations, with no action and no index."""
+    arrays = load("rnn_agent")
+    inputs = arrays["in/x"]
+    steps, rows, size = inputs.shape
+    agent = UtilityAgent(size, 9, 1, 64)
+    weights = agent_tensors(under(arrays, "agent/"))
+    without_columns = torch.zeros(64, 9 + 1)
+    weights["trunk.input_layer.weight"] = torch.cat([weights["trunk.input_layer.weight"], without_columns], dim=1)
+    agent.load_state_dict(weights)
+
+    obs = inputs.transpose(0, 1).unsqueeze(2)
+    utilities = agent(obs, torch.zeros(rows, steps - 1, 1, dtype=torch.int64))
+    assert_close(utilities[:, :, 0].transpose(0, 1), arrays["out/q"], **TOLERANCE)
+
+    (utilities[:, :, 0].transpose(0, 1) * arrays["in/cotangent"]).sum().backward()
+    for name, gradient in agent_tensors(under(arrays, "grad/")).items():
+        assert_close(agent.get_parameter(name).grad, gradient, **TOLERANCE)
+
+    hidden = torch.zeros(rows, 64)
+    for step in range(steps):
+        none = torch.full((rows, 1), -1)
+        values, hidden = agent.step(obs[:, step], none, hidden, torch.Generator(), greedy=True)
+        assert_close(values, arrays["out/q"][step], **TOLERANCE)
+        assert_close(hidden, arrays["out/h"][step], **TOLERANCE)
+
+
+def test_recurrence_has_the_gradient_of_torch_gru():
+    torch.manual_seed(0)
+    gru = torch.nn.GRU(4, 4).double()
+    inputs = torch.randn(7, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    weights = [gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0]
+    ours, theirs = GatedRecurrence.apply(inputs, *weights), gru(inputs.flatten(1, 2))[0].unflatten(1, (3, 2))
+    assert_close(ours, theirs)
+    cotangent = torch.randn_like(ours)
+    for mine, expected in zip(
+        torch.autograd.grad(ours, [inputs, *weights], cotangent),
+        torch.autograd.grad(theirs, [inputs, *weights], cotangent),
+        strict=True,
+    ):
+        assert_close(mine, expected)
+
+
+@pytest.mark.parametrize("activation", ["elu", "relu"])
+@pytest.mark.parametrize("hypernet_hidden", [0, 16])
+def test_mixer_is_monotonic(activation, hypernet_hidden):
+    torch.manual_seed(0)
+    mixer = MonotonicMixer(6, 4, 8, hypernet_hidden, activation)
+    utilities = torch.randn(500, 4, requires_grad=True)
+    mixer(utilities, torch.randn(500, 6)).sum().backward()
+    assert (utilities.grad >= 0).all()
+    assert (utilities.grad > 0).any()
