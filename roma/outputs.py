@@ -17,20 +17,19 @@ CHECKPOINTS = "checkpoints"
 POLICIES = "policies"
 
 
-def is_complete(directory: Path, config_hash: str, engine_digest: str, horizon: int) -> bool:
-    """Whether the directory holds all outputs of this run at this horizon, the metrics being those it was made with."""
+def completed_horizon(directory: Path, config_hash: str, engine_digest: str) -> int | None:
+    """The horizon at which this run is complete here, all outputs belonging together; None if it is not."""
     try:
         provenance = json.loads((directory / PROVENANCE).read_text())
-        identity = (provenance["config_hash"], provenance["engine_digest"], provenance["steps"])
-        return (
-            identity == (config_hash, engine_digest, horizon)
+        files = (CONFIG, TIMING, *(f"{POLICIES}/{name}" for name in provenance["policies"]))
+        complete = (
+            (provenance["config_hash"], provenance["engine_digest"]) == (config_hash, engine_digest)
             and provenance["metrics_sha256"] == file_digest(directory / METRICS)
-            and (directory / TIMING).exists()
-            and (directory / CONFIG).exists()
-            and all((directory / POLICIES / name).exists() for name in provenance["policies"])
+            and all((directory / name).exists() for name in files)
         )
+        return int(provenance["steps"]) if complete else None
     except (OSError, ValueError, KeyError):
-        return False
+        return None
 
 
 def clear(directory: Path) -> None:

@@ -70,10 +70,16 @@ def train(
     checkpoints = directory / outputs.CHECKPOINTS
     with checkpoint.only_writer(checkpoints), run_log(directory / outputs.LOG) as log, StopRequest() as stop:
         identity = Identity(config.hash, envs.engine_digest(config.engine))
-        if outputs.is_complete(directory, identity.config_hash, identity.engine_digest, horizon):
+        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_digest)
+        if completed == horizon:
             log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
             return None
         stored = checkpoint.newest(checkpoints, identity, log)
+        if stored is None and completed is not None:
+            raise UserError(
+                f"{directory} holds a complete run of {completed} environment steps but no checkpoint to go on from; "
+                "remove it or choose another output folder"
+            )
         if stored is None:
             outputs.clear(directory)
         elif horizon <= stored.state.previous_t_env:
@@ -181,8 +187,10 @@ class Run:
 
     def _prepare_directory(self) -> None:
         """Writes what is known beforehand. What a shorter run completed is withdrawn: it is complete no longer."""
-        remove_unfinished(self.directory)
-        (self.directory / outputs.POLICIES).mkdir(exist_ok=True)
+        policies = self.directory / outputs.POLICIES
+        policies.mkdir(exist_ok=True)
+        for folder in (self.directory, policies):
+            remove_unfinished(folder)
         for name in (outputs.METRICS, outputs.PROVENANCE, outputs.EVALUATION):
             (self.directory / name).unlink(missing_ok=True)
         write_json(self.directory / outputs.CONFIG, self.config.flat())

@@ -166,6 +166,14 @@ def test_a_complete_run_is_left_alone_and_lost_outputs_are_written_again(undistu
     assert results(directory) == results(undisturbed)
 
 
+def test_a_complete_run_without_checkpoints_is_not_thrown_away(undisturbed, tmp_path):
+    directory = shutil.copytree(undisturbed, tmp_path / "run", ignore=shutil.ignore_patterns("t0000*"))
+    run(directory)
+    with pytest.raises(UserError, match="no checkpoint to go on from"):
+        run(directory, HORIZON * 2)
+    assert results(directory) == results(undisturbed)
+
+
 def test_another_configuration_starts_afresh(undisturbed, tmp_path):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
     run(directory, config=QMIX)
