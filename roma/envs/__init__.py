@@ -1,4 +1,4 @@
-"""Environments: the embedded engine and StarCraft II behind one interface, `VectorEnv`. Importing this loads neither."""
+"""Environments: the embedded engine and StarCraft II behind one interface. Importing this loads neither."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make(engine: str, map_name: str, n_battles: int) -> VectorEnv:
 
 
 def engine_digest(engine: str) -> str:
-    """Digest of the engine's rules and data (hex). Equal digests: identical battles from identical seeds and actions."""
+    """Digest of an engine's rules and data (hex). Equal digests, seeds and actions: identical battles."""
     check_engine(engine)
     from roma.envs.skirmish.data import source_digest
 

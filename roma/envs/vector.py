@@ -1,6 +1,7 @@
 """What every engine offers: E battles of one map, advanced together.
 
-Shapes: E battles, A agents, U actions, O observation size, S state size, N units (agents first, then enemies), M snapshots.
+Shapes: E battles, A agents, U actions, O observation size, S state size, N units (agents first, then enemies),
+M snapshots.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class Outcome(NamedTuple):
 
 
 class VectorEnv(Protocol):
-    """E battles advanced together. `obs`, `state`, `avail_actions` and `snapshots` are views that the next call overwrites."""
+    """E battles advanced together. The arrays it shows are views that the next call overwrites."""
 
     info: EnvInfo
     n_battles: int
-    digest: str  # of rules and data; two engines with one digest fight identical battles. Empty where chance is outside our hands.
+    digest: str  # of rules and data: engines with one digest fight identical battles; empty where chance rules
 
     @property
     def obs(self) -> NDArray[np.float32]:

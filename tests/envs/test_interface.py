@@ -50,7 +50,8 @@ def test_observations(map_name: str, kind: str) -> None:
     for snapshot in golden(map_name)[kind]:
         obs, state, avail = seen(map_name, snapshot)
         expected = np.array(snapshot["obs"])
-        assert obs.shape == expected.shape and state.shape == np.shape(snapshot["state"])
+        assert obs.shape == expected.shape
+        assert state.shape == np.shape(snapshot["state"])
         np.testing.assert_allclose(obs, expected, atol=1e-6)
         np.testing.assert_allclose(state, snapshot["state"], atol=1e-6)
         np.testing.assert_array_equal(avail, np.array(snapshot["avail_actions"], bool))

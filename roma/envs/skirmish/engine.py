@@ -24,7 +24,7 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
         last_actions=np.full((n_battles, n_agents), -1),
         step=np.zeros(n_battles, np.int64),
         random=np.zeros((n_battles, 1), np.uint64),
-        near=np.zeros(n_units, np.int64),
+        near=np.zeros(n_units + 1, np.int64),
     )
 
 
@@ -54,7 +54,7 @@ class Skirmish:
     @property
     def last_actions(self) -> NDArray[np.int64]:
         """Action of each agent in its last timestep, (E, A); -1 after a reset."""
-        return self._battles.last_actions  # type: ignore[no-any-return]
+        return self._battles.last_actions
 
     def reset(self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> None:
         """Begin battles anew, each from its own seed (E,); only those where `chosen` (E,), if given."""

@@ -34,8 +34,8 @@ def observe(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """What the agents see: obs (A, O), state (S,), avail_actions (A, U).
 
-    allies (A, 6), enemies (N - A, 6); last_actions (A,) or None right after reset; walkable (32, 32) indexed [y, x], the
-    map's own by default; terrain_height (32, 32), 0 to 255, flat by default.
+    allies (A, 6), enemies (N - A, 6); last_actions (A,) or None right after reset; walkable (32, 32) indexed [y, x],
+    the map's own by default; terrain_height (32, 32), 0 to 255, flat by default.
     """
     name = canonical_map(map_name)
     rules = build_rules(name)

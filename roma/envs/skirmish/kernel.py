@@ -45,11 +45,12 @@ def compiled(function: Callable[..., Any]) -> Any:
     return _cached(function, _nrt=False)
 
 
-def _cached(function: Callable[..., Any], **options: bool) -> Any:
+def _cached(function: Callable[..., Any], **options: Any) -> Any:
+    options["error_model"] = "numpy"  # no test for division by zero before each division
     try:
-        return njit(cache=True, error_model="numpy", **options)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package nor the user's cache folder can be written
-        return njit(error_model="numpy", **options)(function)
+        return njit(**options)(function)
 
 
 # Constants of one unit: its type's statistics in loops and map units, and its place in the map.
@@ -159,10 +160,10 @@ class Battles(NamedTuple):
     last_actions: Any  # (E, A), -1 after reset
     step: Any  # (E,) timesteps played
     random: Any  # (E, 1) state of the battle's random stream
-    near: Any  # (N,) scratch: neighbours of the unit that moves
+    near: Any  # (N + 1,) scratch: neighbours of the unit that moves
 
 
-# --- chance --------------------------------------------------------------------------------------------------------
+# --- chance ----------------------------------------------------------------------------------------------------------
 
 
 @compiled
@@ -184,7 +185,7 @@ def shuffle(turn, random):
         turn[k], turn[j] = turn[j], turn[k]
 
 
-# --- geometry ------------------------------------------------------------------------------------------------------
+# --- geometry --------------------------------------------------------------------------------------------------------
 
 
 @compiled
@@ -271,7 +272,7 @@ def waypoints(walkable, region):
     return table, detours
 
 
-# --- movement ------------------------------------------------------------------------------------------------------
+# --- movement --------------------------------------------------------------------------------------------------------
 
 
 @compiled
@@ -280,16 +281,16 @@ def neighbours(r, u, i, stride, near):
     x, y, count = u[i].x, u[i].y, 0
     bound = r.unit[i].separation + r.widest + stride
     for j in range(u.shape[0]):
-        dx = u[j].x - x
-        if dx >= bound or dx <= -bound:
-            continue
-        dy = u[j].y - y
-        if dy >= bound or dy <= -bound or j == i:
-            continue
-        if u[j].health > 0.0 and r.unit[j].flies == r.unit[i].flies:
-            near[count] = j
-            count += 1
-    return count
+        # Without branches: which units are close is not predictable, and this loop is the busiest of all.
+        near[count] = j
+        count += (abs(u[j].x - x) < bound) & (abs(u[j].y - y) < bound) & (u[j].health > 0.0)
+    kept = 0
+    for k in range(count):
+        j = near[k]
+        if j != i and r.unit[j].flies == r.unit[i].flies:
+            near[kept] = j
+            kept += 1
+    return kept
 
 
 @compiled
@@ -360,7 +361,7 @@ def go(r, u, i, x, y, gap, near):
     u[i].waiting = not walk(r, u, i, near, False)
 
 
-# --- combat --------------------------------------------------------------------------------------------------------
+# --- combat ----------------------------------------------------------------------------------------------------------
 
 
 @compiled
@@ -392,7 +393,7 @@ def hurt(r, u, i, j):
 
 @compiled
 def explode(r, u, i):
-    """Unit i bursts: everyone of the other side within its splash is hit, and those whose death is a burst burst too."""
+    """Unit i bursts: all of the other side within its splash are hit, and whoever bursts when it dies bursts too."""
     n, allies = r.unit.shape[0], r.n_allies
     u[i].health, u[i].bursting = 0.0, True
     k = i
@@ -733,7 +734,8 @@ def pack(u, snapshot):
 def settle(r, o, before, after, counted, step):
     """SMAC's reward and end of episode for one timestep. Returns (scaled reward, how it ended).
 
-    before, after: snapshots (N, 6); counted (N,): deaths paid for earlier, updated; step: timesteps played, this one included.
+    before, after: snapshots (N, 6); counted (N,): deaths paid for earlier, updated; step: timesteps played, with
+    this one.
     """
     n, allies = r.unit.shape[0], r.n_allies
     damage_dealt, deaths_dealt, damage_taken, deaths_taken = 0.0, 0.0, 0.0, 0.0
@@ -789,7 +791,7 @@ def settle(r, o, before, after, counted, step):
     return reward, end
 
 
-# --- what the agents see -----------------------------------------------------------------------------------------------
+# --- what the agents see ---------------------------------------------------------------------------------------------
 
 
 @compiled

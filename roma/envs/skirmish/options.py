@@ -32,7 +32,8 @@ class EnvOptions:
 
     def compiled(self) -> CompiledOptions:
         """The same values with one fixed type each, so that the kernel is compiled once."""
-        return CompiledOptions(*(bool(v) if isinstance(v, bool) else float(v) for v in _values(self)))
+        values = [getattr(self, field) for field in CompiledOptions._fields]
+        return CompiledOptions._make(v if isinstance(v, bool) else float(v) for v in values)
 
 
 class CompiledOptions(NamedTuple):
@@ -57,7 +58,3 @@ class CompiledOptions(NamedTuple):
     reward_negative_scale: float
     reward_scale: bool
     reward_scale_rate: float
-
-
-def _values(options: EnvOptions) -> list[bool | float]:
-    return [getattr(options, field) for field in CompiledOptions._fields]

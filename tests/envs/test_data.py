@@ -1,0 +1,88 @@
+"""Map and unit files: what is wrong with one is said with the file, the field and the reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roma.envs import canonical_map, engine_digest, make, map_names
+from roma.envs.skirmish.data import ROOT, Map, Unit, check_map, load_map, load_units, read
+from roma.errors import UserError
+
+PAPER_MAPS = [
+    "2s3z",
+    "5m_vs_6m",
+    "8m_vs_9m",
+    "10m_vs_11m",
+    "27m_vs_30m",
+    "MMM2",
+    "6z4b",
+    "10z5b_vs_2s3z",
+    "6s4z_vs_10b30z",
+]
+VALIDATION_MAPS = ["3m", "8m", "3s5z", "MMM"]
+
+
+def altered(tmp_path: Path, source: str, **changes: Any) -> Path:
+    """A copy of a data file with some fields changed, or removed where the change is None."""
+    content = json.loads((ROOT / source).read_text()) | changes
+    file = tmp_path / Path(source).name
+    file.write_text(json.dumps({key: value for key, value in content.items() if value is not ...}))
+    return file
+
+
+def test_every_map_of_the_paper_is_there() -> None:
+    assert sorted(PAPER_MAPS + VALIDATION_MAPS) == map_names()
+
+
+def test_alias() -> None:
+    assert canonical_map("10z5b_vs_2z3s") == "10z5b_vs_2s3z"
+    enemies = {group.unit: group.count for group in load_map("6z4b").enemies}
+    assert enemies == {"Zergling": 6, "Baneling": 4}
+
+
+def test_unknown_map_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="MMM2"):
+        canonical_map("MM2")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "changes", "message"),
+    [
+        ("units/marine.json", Unit, {"health": -1}, r"marine.json: health: -1 is negative"),
+        ("units/marine.json", Unit, {"armor": ...}, r"marine.json: field 'armor' is missing"),
+        ("units/marine.json", Unit, {"armour": 0}, r"marine.json: .*armour.*armor"),
+        ("units/marine.json", Unit, {"speed": "fast"}, r"marine.json: speed: expected a number, found 'fast'"),
+        ("units/marine.json", Unit, {"weapon": 3}, r"marine.json: weapon: expected an object, found 3"),
+        ("maps/3m.json", Map, {"episode_limit": 1.5}, r"3m.json: episode_limit: expected a whole number, found 1.5"),
+        ("maps/3m.json", Map, {"allies": {}}, r"3m.json: allies: expected a list"),
+    ],
+)
+def test_malformed_file(tmp_path: Path, source: str, kind: type, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(kind, altered(tmp_path, source, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"allies": [{"unit": "Marinne", "count": 3, "spawn": [9, 16]}]}, "Marinne.*Marine"),
+        ({"allies": [{"unit": "Zealot", "count": 3, "spawn": [9, 16]}]}, "Zealot has no place among the type bits"),
+        ({"allies": [{"unit": "Marine", "count": 0, "spawn": [9, 16]}]}, "count must be at least 1"),
+        ({"allies": [{"unit": "Marine", "count": 3, "spawn": [9, 2]}]}, "not on walkable ground"),
+        ({"terrain": ["." * 32] * 31}, "terrain must be 32 rows"),
+    ],
+)
+def test_map_that_cannot_be_played(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_map(read(Map, altered(tmp_path, "maps/3m.json", **changes)), load_units())
+
+
+def test_engines() -> None:
+    assert make("embedded", "3m", 2).digest == engine_digest("embedded")
+    for engine, message in (("embeded", "embedded"), ("starcraft2", "not built yet")):
+        with pytest.raises(UserError, match=message):
+            make(engine, "3m", 1)

@@ -1,0 +1,169 @@
+"""The engine's promises: one seed, one battle, whatever stands beside it, and nothing impossible in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from roma.envs import map_names
+from roma.envs.skirmish.engine import RandomPolicy, Skirmish
+from roma.envs.skirmish.kernel import EAST, HEALTH, NOTHING, SHIELD, X, Y
+
+DIGESTS = Path(__file__).parents[1] / "golden" / "trajectory_digests.json"
+
+
+def random_play(map_name: str, seeds: list[int], steps: int) -> list[NDArray[np.float64]]:
+    """Snapshots of battle 0 over some timesteps; each battle's actions come from a stream of its own."""
+    env = Skirmish(map_name, len(seeds))
+    policies = [RandomPolicy(seed) for seed in seeds]
+    env.reset(np.array(seeds))
+    active, path = np.ones(len(seeds), bool), [env.snapshots[0].copy()]
+    for _ in range(steps):
+        actions = np.concatenate([policy(env.avail_actions[b : b + 1]) for b, policy in enumerate(policies)])
+        active &= ~env.step(actions, active).terminated
+        path.append(env.snapshots[0].copy())
+    return path
+
+
+def trajectory_digest(map_name: str) -> str:
+    """SHA-256 over all that 4 battles of random play show in 60 timesteps, rewards and ends included."""
+    env, policy, digest = Skirmish(map_name, 4), RandomPolicy(7), hashlib.sha256()
+    env.reset(np.arange(4))
+    for step in range(60):
+        outcome = env.step(policy(env.avail_actions))
+        for array in (env.obs, env.state, env.avail_actions, env.snapshots, *outcome):
+            digest.update(array.tobytes())
+        env.reset(np.arange(4) + 10 * step, outcome.terminated)
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("map_name", map_names())
+def test_battles_are_the_recorded_ones(map_name: str) -> None:
+    """A change here changes every result: new digests are written with `python -m tests.envs.test_engine`."""
+    assert trajectory_digest(map_name) == json.loads(DIGESTS.read_text())[map_name]
+
+
+@pytest.mark.parametrize("map_name", ["2s3z", "MMM2", "6s4z_vs_10b30z"])
+@pytest.mark.parametrize("n_battles", [1, 8, 64])
+def test_a_battle_does_not_depend_on_its_neighbours(map_name: str, n_battles: int) -> None:
+    alone = random_play(map_name, [5], 40)
+    among_others = random_play(map_name, [5, *range(100, 99 + n_battles)], 40)
+    np.testing.assert_array_equal(alone, among_others)
+
+
+def test_seeds_differ() -> None:
+    first, second = (random_play("3m", [seed], 30) for seed in (1, 2))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("map_name", map_names())
+def test_snapshots_show_again_what_was_seen(map_name: str) -> None:
+    env, policy = Skirmish(map_name, 2), RandomPolicy(3)
+    env.reset(np.array([8, 9]))
+    for step in range(25):
+        again = np.full_like(env.obs, 9), np.full_like(env.state, 9), np.ones_like(env.avail_actions)
+        env.observe_snapshots(env.snapshots, env.last_actions, np.full(2, step), *again)
+        for shown, recomputed in zip((env.obs, env.state, env.avail_actions), again, strict=True):
+            np.testing.assert_array_equal(shown, recomputed)
+        if env.step(policy(env.avail_actions)).terminated.any():
+            break
+
+
+@settings(max_examples=40, deadline=None)
+@given(map_name=st.sampled_from(map_names()), seed=st.integers(0, 2**62))
+def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
+    env = Skirmish(map_name, 1)
+    policy, unit = RandomPolicy(seed), env.rules.unit
+    on_foot = ~unit["flies"]
+    env.reset(np.array([seed]))
+    previous = env.snapshots[0].copy()
+    for _ in range(env.info.episode_limit):
+        outcome = env.step(policy(env.avail_actions))
+        now = env.snapshots[0]
+        assert np.isfinite(now).all()
+        assert np.isfinite(env.obs).all()
+        assert ((now[:, HEALTH] >= 0) & (now[:, HEALTH] <= unit["health_max"])).all()
+        assert ((now[:, SHIELD] >= 0) & (now[:, SHIELD] <= unit["shield_max"])).all()
+        dead = previous[:, HEALTH] == 0
+        np.testing.assert_array_equal(now[dead, : HEALTH + 1], previous[dead, : HEALTH + 1])
+        living = on_foot & (now[:, HEALTH] > 0)
+        x, y = now[living, X], now[living, Y]
+        assert env.rules.walkable[y.astype(int), x.astype(int)].all()
+        room = unit["separation"][living][:, None] + unit["separation"][living][None, :]
+        distance = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
+        assert (distance >= room - 1e-6).all()
+        assert (np.hypot(*(now - previous)[:, :2].T) <= 8 * unit["speed"] + 1e-9).all()
+        previous = now.copy()
+        if outcome.terminated[0]:
+            return
+    pytest.fail("the battle outlasted its limit")
+
+
+def test_a_clean_win_returns_twenty() -> None:
+    """Marines neither heal nor regenerate: a won battle's rewards sum to exactly 20."""
+    env = Skirmish("3m", 256)
+    env.reset(np.arange(256))
+    active, won, total = np.ones(256, bool), np.zeros(256, bool), np.zeros(256)
+    while active.any():
+        # All on the first enemy in reach, and east until there is one: wins some of the battles.
+        attack, alive = env.avail_actions[:, :, 6:], env.avail_actions[:, :, 1]
+        actions = np.where(attack.any(-1), 6 + attack.argmax(-1), np.where(alive, EAST, NOTHING))
+        outcome = env.step(actions, active)
+        total += outcome.reward
+        won |= outcome.battle_won
+        active &= ~outcome.terminated
+    assert won.sum() > 10
+    np.testing.assert_allclose(total[won], 20, atol=1e-9)
+    assert (total[~won] < 20).all()
+
+
+def test_unavailable_actions_are_refused() -> None:
+    env = Skirmish("3m", 1)
+    env.reset(np.array([0]))
+    for action in (0, 6, 9, -1):  # no-op while alive, target out of reach, beyond the last action, negative
+        with pytest.raises(ValueError, match="agent 1"):
+            env.step(np.array([[1, action, 1]]))
+
+
+def test_inactive_battles_stand_still() -> None:
+    env, policy = Skirmish("3m", 2), RandomPolicy(0)
+    env.reset(np.array([1, 2]))
+    before = env.snapshots[1].copy()
+    outcome = env.step(policy(env.avail_actions), np.array([True, False]))
+    np.testing.assert_array_equal(env.snapshots[1], before)
+    assert outcome.reward[1] == 0
+    assert not outcome.terminated[1]
+
+
+def test_banelings_burst_and_chain() -> None:
+    """A burst hurts the other side only; a Baneling that it kills bursts in turn."""
+    from roma.envs.skirmish import kernel
+
+    env = Skirmish("6z4b", 1)
+    env.reset(np.array([0]))
+    units, unit, allies = env._battles.units[0], env.rules.unit, env.info.n_agents
+    kinds = {bool(unit["splash"][i] > 0): [] for i in range(len(unit))}
+    for i in range(len(unit)):
+        kinds[bool(unit["splash"][i] > 0)].append(i)
+    mine, theirs = (next(i for i in kinds[True] if (i < allies) == side) for side in (True, False))
+    my_ling = next(i for i in kinds[False] if i < allies)
+    for i, x in ((mine, 10.0), (theirs, 11.0), (my_ling, 12.5)):
+        units[i]["x"], units[i]["y"], units[i]["health"] = x, 20.0, 20.0
+    others = [i for i in range(len(unit)) if i not in (mine, theirs, my_ling)]
+    units["x"][others], units["y"][others] = 30.0, 2.0
+    kernel.explode(env.rules, units, mine)
+    assert units["health"][mine] == 0
+    assert units["health"][theirs] == 0, "20 damage against 20 health"
+    assert units["health"][my_ling] == 0, "the second burst reaches it, the first would not have hurt its own side"
+    assert (units["health"][others] > 0).all()
+
+
+if __name__ == "__main__":
+    DIGESTS.write_text(json.dumps({name: trajectory_digest(name) for name in map_names()}, indent=1) + "\n")
