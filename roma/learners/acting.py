@@ -47,7 +47,7 @@ class Actor:
         utilities, self.hidden = self.agent.step(seen, self.last_actions, self.hidden, generator, epsilon == 0.0)
         values = utilities.cpu().numpy().reshape(avail_actions.shape)
         actions = epsilon_greedy(values, avail_actions, epsilon, draws)
-        self.last_actions = torch.from_numpy(actions).to(self.device)
+        self.last_actions = torch.tensor(actions, device=self.device)  # a copy: the caller may change what it gets
         return actions
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from roma.nets.linear import joint_linear
+
 
 class RecurrentTrunk(nn.Module):
     """Input layer with ReLU, then a GRU, over what agent i knows: o_i, its last action, its index (appendix B.1)."""
@@ -159,11 +161,11 @@ class UtilityAgent(nn.Module):
         self, obs: Tensor, last_actions: Tensor, hidden: Tensor, generator: torch.Generator, greedy: bool
     ) -> tuple[Tensor, Tensor]:
         """One decision: utilities (E*A, U) and next hidden state (E*A, H). Draws no noise."""
-        hidden = self.trunk.step(functional.linear(obs, self.trunk.obs_weight), last_actions, hidden)
+        hidden = self.trunk.step(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, hidden)
         return self.utility_layer(hidden), hidden
 
     def forward(self, obs: Tensor, actions: Tensor) -> Tensor:
         """Whole episodes: obs (B, T+1, A, O), actions (B, T, A) to utilities (B, T+1, A, U)."""
-        states = self.trunk(functional.linear(obs, self.trunk.obs_weight), actions)
+        states = self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], actions)
         utilities: Tensor = self.utility_layer(states).transpose(0, 1)
         return utilities

@@ -101,12 +101,13 @@ class PairwiseUnits(torch.autograd.Function):
     """
 
     BLOCK = 2**17  # elements
+    LEAST_ROWS = 32  # innermost; shorter ones are not vectorised
 
     @staticmethod
     def blocks(first: Tensor, second: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Row ranges with their (A, 1, K, rows) and (1, A, K, rows) parts."""
         rows, agents, units = first.shape
-        size = max(1, PairwiseUnits.BLOCK // (agents * agents * units))
+        size = max(PairwiseUnits.LEAST_ROWS, PairwiseUnits.BLOCK // (agents * agents * units))
         for start in range(0, rows, size):
             block = slice(start, min(start + size, rows))
             of_first, of_second = (part[block].permute(1, 2, 0).contiguous() for part in (first, second))
@@ -129,7 +130,7 @@ class PairwiseUnits(torch.autograd.Function):
         grad_first, grad_second = torch.empty_like(first), torch.empty_like(second)
         for block, of_first, of_second in PairwiseUnits.blocks(first, second):
             grad_block = grad[block].permute(1, 2, 0).unsqueeze(2).contiguous()  # (A, A, 1, rows)
-            active = torch.ops.aten.threshold_backward(grad_block, of_first + of_second, 0)
+            active = (of_first + of_second).gt_(0).mul_(grad_block)
             grad_first[block] = active.sum(1).permute(2, 0, 1)
             grad_second[block] = active.sum(0).permute(2, 0, 1)
         # each active pair adds first + second to its unit's gradient, so the sums over partners suffice
@@ -161,14 +162,15 @@ class RoleDecoder(nn.Module):
         generators = torch.cat([self.output_layer.weight, self.output_layer.bias.unsqueeze(1)], dim=1)
         return generators.unflatten(0, (-1, self.n_actions))
 
+    @torch.no_grad()
     def forward(self, role: Tensor, state: Tensor) -> Tensor:
-        """Utilities of all actions: role (R, role_dim) and GRU state (R, H) to (R, U)."""
-        per_unit = self.generators().permute(2, 1, 0).flatten(0, 1)  # (units * U, H + 1)
-        weight, bias = per_unit[:, :-1].contiguous(), per_unit[:, -1:]
+        """Utilities of all actions, to choose from: role (R, role_dim) and GRU state (R, H) to (R, U), no gradient."""
+        generators = self.generators().permute(2, 1, 0)  # (units, U, H + 1)
+        weight, bias = generators[..., :-1].flatten(0, 1), generators[..., -1]
         utilities = []
         for units, states in zip(self.units(role).split(self.BLOCK), state.split(self.BLOCK), strict=True):
-            terms = torch.addmm(bias, weight, states.T).unflatten(0, (-1, self.n_actions))
-            utilities.append((terms * units.T.unsqueeze(1)).sum(0).T)
+            terms = torch.mm(weight, states.T).unflatten(0, (-1, self.n_actions)).mul_(units.T.unsqueeze(1))
+            utilities.append(torch.addmm(terms.sum(0).T, units, bias))
         return torch.cat(utilities)
 
     def of_actions(self, role: Tensor, state: Tensor, actions: Tensor) -> Tensor:
@@ -178,7 +180,7 @@ class RoleDecoder(nn.Module):
         """
         order = actions.argsort()
         counts = actions.bincount(minlength=self.n_actions).tolist()
-        units, states = self.units(role)[order], state[order]
+        units, states = self.units(role).index_select(0, order), state.index_select(0, order)
         by_action = self.generators().transpose(0, 1)
         terms = [
             torch.addmm(layer[-1], rows, layer[:-1])
@@ -227,9 +229,8 @@ class RoleAgent(nn.Module):
         return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.hidden_layer.weight, *further_weights)
 
     def utilities(self, role: Tensor, states: Tensor) -> Tensor:
-        """Of all actions, without gradients: role (B, T, A, role_dim), GRU states (T, B, A, H) to (B, T, A, U)."""
-        with torch.no_grad():
-            utilities: Tensor = self.role_decoder(role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2))
+        """Of all actions, no gradient: role (B, T, A, role_dim), GRU states (T, B, A, H) to (B, T, A, U)."""
+        utilities: Tensor = self.role_decoder(role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2))
         return utilities.unflatten(0, states.shape[:-1]).transpose(0, 1)
 
     def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor) -> Tensor:

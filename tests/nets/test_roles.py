@@ -25,12 +25,17 @@ def test_entropy_is_not_negative_at_the_floor():
     assert (encoder(torch.randn(50, 12)).entropy() > 0).all()
 
 
+def generated_utilities(decoder, role, state):
+    """Utilities (R, U) with every row's own last layer formed."""
+    generated = decoder.output_layer(decoder.hidden_layer(role).relu()).unflatten(1, (-1, decoder.n_actions))
+    return torch.einsum("rh,rhu->ru", state, generated[:, :-1]) + generated[:, -1]
+
+
 def test_decoder_applies_the_generated_layer():
     torch.manual_seed(0)
     decoder = RoleDecoder(3, 12, 16, n_actions=5)
     role, state = torch.randn(1100, 3), torch.randn(1100, 16)
-    generated = decoder.output_layer(decoder.hidden_layer(role).relu()).view(1100, 17, 5)
-    expected = torch.einsum("rh,rhu->ru", state, generated[:, :-1]) + generated[:, -1]
+    expected = generated_utilities(decoder, role, state)
     assert_close(decoder(role, state), expected)
 
     actions = torch.randint(4, (1100,))  # the last action is never taken
@@ -46,7 +51,7 @@ def test_decoder_gradients_of_actions_taken():
     cotangent = torch.randn(40, dtype=torch.float64)
     leaves = [role, state, *decoder.parameters()]
     direct = torch.autograd.grad(decoder.of_actions(role, state, actions), leaves, cotangent)
-    chosen = decoder(role, state).gather(1, actions.unsqueeze(1)).squeeze(1)
+    chosen = generated_utilities(decoder, role, state).gather(1, actions.unsqueeze(1)).squeeze(1)
     for mine, expected in zip(direct, torch.autograd.grad(chosen, leaves, cotangent), strict=True):
         assert_close(mine, expected)
 
@@ -65,6 +70,7 @@ def test_dissimilarity_reads_both_trajectories(absolute):
 
 def test_pairwise_units_in_blocks(monkeypatch):
     monkeypatch.setattr(PairwiseUnits, "BLOCK", 64)
+    monkeypatch.setattr(PairwiseUnits, "LEAST_ROWS", 2)
     torch.manual_seed(0)
     first, second = (torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     weight = torch.randn(4, dtype=torch.float64, requires_grad=True)
