@@ -67,10 +67,10 @@ class Run:
         return sum(group.count for group in (*scenario.allies, *scenario.enemies))
 
     def memory_mb(self, attempt: int) -> int:
-        """What to ask a cluster for: torch and the engine's code, and the replay of unit rows in 8-byte numbers."""
+        """What to ask a cluster for: torch with its batches, and the replay's unit rows in 8-byte numbers."""
         steps = self.config.schedule.buffer_size * (load_map(self.map).episode_limit + 1)
         replay = steps * self.n_units * 6 * 8
-        return int((1200 + replay / 1e6) * attempt)
+        return int((3000 + replay / 1e6) * attempt)
 
     def runtime_minutes(self, attempt: int) -> int:
         """Generous: 300 environment steps a second for a dozen units, fewer for more; local runs ignore it."""
@@ -91,19 +91,19 @@ class Grid:
 def check(config: Mapping[str, Any], source: str) -> None:
     """UserError of one line where `config`, read from `source`, breaks the schema; unknown keys come first."""
     validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    errors = sorted(validator.iter_errors(config), key=lambda error: error.validator != "additionalProperties")
+    errors = list(validator.iter_errors(config))
     if not errors:
         return
-    error = errors[0]
+    unknown_keys = [error for error in errors if error.validator == "additionalProperties"]
+    error = unknown_keys[0] if unknown_keys else jsonschema.exceptions.best_match(errors)
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    if error.validator == "additionalProperties":
+    if unknown_keys:
         known = sorted(error.schema["properties"])
         key = next(key for key in error.instance if key not in known)
         nearest = get_close_matches(str(key), known, n=1)
         suggestion = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-        raise UserError(
-            f"{source}: {where}{'.' if where else ''}{key} is not a known key{suggestion}; known: {', '.join(known)}"
-        )
+        name = f"{where}.{key}" if where else key
+        raise UserError(f"{source}: {name} is not a known key{suggestion}; known: {', '.join(known)}")
     raise UserError(f"{source}: {where or 'top level'}: {error.message.splitlines()[0]}")
 
 

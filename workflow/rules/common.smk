@@ -1,12 +1,13 @@
 """The grid of the chosen scale, and the folders of its results."""
 
+import os
 import sys
 from pathlib import Path
 
 from roma.errors import UserError
 from workflow.grid import check, expand, figure_files, figure_specifications, milestone_option, skipped_notice
 
-SOURCE = ", ".join(map(str, workflow.configfiles))
+SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
 try:
     check(config, SOURCE)

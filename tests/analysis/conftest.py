@@ -1,0 +1,30 @@
+import pytest
+
+from analysis.__main__ import main
+from tests.synthetic import write_runs
+
+SCALE = {
+    "scale": "lab",
+    "engine": "embedded",
+    "protocol": "smac_v1",
+    "seeds": [0, 1, 2],
+    "horizon": 200_000,
+    "milestones": [0, 1],
+    "evaluation_episodes": 16,
+    "maps": ["MMM2", "10z5b_vs_2s3z"],
+    "ablation_maps": ["MMM2"],
+    "cells": [{"maps": "maps", "arms": ["roma", "qmix"]}],
+    "figures": ["fig04"],
+    "curves": ["test_battle_won_mean"],
+}
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """data/embedded/lab with three seeds of two arms on two maps, and their summary."""
+    root = tmp_path_factory.mktemp("results")
+    write_runs(SCALE, root)
+    folder = root / "data" / "embedded" / "lab"
+    cells = [f"{map_name}/{arm}" for map_name in SCALE["maps"] for arm in ("roma", "qmix")]
+    assert main(["summarise", str(folder), "--cells", *cells, "--seeds", "0", "1", "2"]) == 0
+    return folder

@@ -1,0 +1,76 @@
+"""From run directories to tidy tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.runs import expected_runs, found_runs
+from analysis.statistics import student_interval
+from analysis.summarise import curves, summarise
+
+
+def read(results, table):
+    return pd.read_parquet(results / "summary" / f"{table}.parquet")
+
+
+def test_one_row_a_run(results):
+    runs = read(results, "runs")
+    assert len(runs) == 12
+    assert set(runs["protocol"]) == {"smac_v1"}
+    assert set(runs["steps"]) == {200_000}
+    finals = read(results, "finals")
+    assert len(finals) == 12
+    assert finals["battle_won_mean"].between(0, 1).all()
+    assert set(finals["episodes"]) == {16}
+
+
+def test_tests_of_all_seeds_share_a_grid(results):
+    table = read(results, "curves")
+    assert (table["step"] % 10_000 == 0).all()
+    assert ((table["t_env"] - table["step"]).between(0, 9_999)).all()
+    assert (table.groupby(["map", "arm", "step"]).size() == 3).all()
+
+
+def test_a_test_on_a_multiple_belongs_to_it(results, tmp_path):
+    run = expected_runs(results, ["MMM2/roma"], [0])[0]
+    (tmp_path / "config.json").write_text(json.dumps({"test_interval": 100}))
+    metrics = run.read_metrics().iloc[:3].assign(t_env=[7, 100, 299])
+    metrics.to_parquet(tmp_path / "metrics.parquet")
+    moved = type(run)(tmp_path, run.map, run.arm, run.seed)
+    assert curves([moved])["step"].tolist() == [0, 100, 200]
+
+
+def test_intervals_are_those_of_the_seeds(results):
+    table, means = read(results, "curves"), read(results, "intervals")
+    cell = table.query("map == 'MMM2' and arm == 'qmix'")
+    scores = cell.pivot_table(index="seed", columns="step", values="test_battle_won_mean").to_numpy()
+    rows = means.query("map == 'MMM2' and arm == 'qmix' and metric == 'test_battle_won_mean'")
+    expected = student_interval(scores, bounds=(0.0, 1.0))
+    np.testing.assert_array_equal(rows["mean"], expected.mean)
+    np.testing.assert_array_equal(rows["low"], expected.low)
+    np.testing.assert_array_equal(rows["n"], expected.n)
+
+
+def test_same_runs_same_bytes(results):
+    before = {file.name: file.read_bytes() for file in (results / "summary").iterdir()}
+    cells = ["MMM2/roma", "MMM2/qmix", "10z5b_vs_2s3z/roma", "10z5b_vs_2s3z/qmix"]
+    assert main(["summarise", str(results), "--cells", *cells, "--seeds", "0", "1", "2"]) == 0
+    assert {file.name: file.read_bytes() for file in (results / "summary").iterdir()} == before
+
+
+def test_without_cells_every_finished_run_is_taken(results):
+    runs = found_runs(results)
+    assert len(runs) == 12
+    assert set(summarise(runs)) == {"runs", "curves", "intervals", "finals"}
+
+
+@pytest.mark.parametrize("cells", [["MMM2/iql"], ["3m/roma"]])
+def test_a_missing_run_is_named(results, capsys, cells):
+    assert main(["summarise", str(results), "--cells", *cells]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert f"{cells[0]}/seed0" in message
+    assert message.count("\n") == 1

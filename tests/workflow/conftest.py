@@ -1,0 +1,76 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
+FOLDERS = ("workflow", "analysis", "tests", "roma")
+
+TINY = {
+    "scale": "tiny",
+    "engine": "embedded",
+    "protocol": "smac_v1",
+    "seeds": [0, 1, 2],
+    "horizon": 100_000,
+    "milestones": [0, 1],
+    "evaluation_episodes": 4,
+    "maps": ["3m", "8m"],
+    "ablation_maps": ["3m"],
+    "cells": [{"maps": "maps", "arms": ["roma", "qmix"]}],
+    "figures": ["validation"],
+    "curves": ["test_battle_won_mean"],
+}
+
+
+def copy_repository(root: Path, target: Path) -> None:
+    """The files that the DAG and the tracking consist of, without any result."""
+    nothing_made = shutil.ignore_patterns("__pycache__", "golden", ".*")
+    for part in FOLDERS:
+        shutil.copytree(root / part, target / part, ignore=nothing_made)
+    for part in PARTS:
+        shutil.copy(root / part, target / part)
+    (target / ".dvc").mkdir()
+    for part in ("config", ".gitignore"):
+        shutil.copy(root / ".dvc" / part, target / ".dvc" / part)
+    (target / "profiles").symlink_to("workflow/profiles")
+
+
+@pytest.fixture
+def repository(root, tmp_path):
+    copy_repository(root, tmp_path)
+    write_scale(tmp_path, TINY)
+    return tmp_path
+
+
+def write_scale(repository: Path, config: dict) -> Path:
+    path = repository / "workflow" / "config" / f"{config['scale']}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def snakemake(repository) -> Callable[..., subprocess.CompletedProcess]:
+    """Calls Snakemake there; standard output and error come together."""
+
+    def call(*arguments: str, scale: str | None = "tiny", status: int = 0) -> str:
+        chosen = ["--configfile", f"workflow/config/{scale}.yaml"] if scale else []
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *chosen, *arguments]
+        done = subprocess.run(
+            command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    return call
+
+
+def planned(output: str) -> dict[str, int]:
+    """Jobs a rule, from the first table of a dry run."""
+    if "Nothing to be done" in output:
+        return {}
+    rows = output.split("Job stats:")[1].split("\n\n")[0].strip().splitlines()[2:]
+    return {name: int(count) for name, count in (row.split() for row in rows) if name != "total"}

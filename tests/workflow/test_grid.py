@@ -1,0 +1,234 @@
+"""Scale files: what is in them, what they expand to, and what mistakes in them lead to."""
+
+import copy
+
+import pytest
+import yaml
+
+from roma.config import milestone_steps
+from roma.errors import UserError
+from roma.learners import algorithm_names
+from workflow.grid import (
+    FIGURES,
+    PAPER_ARMS,
+    check,
+    expand,
+    figure_files,
+    figure_specifications,
+    milestone_option,
+    skipped_notice,
+)
+
+SCALES = ("smoke", "demo", "lab", "paper")
+MAPS = {
+    "2s3z",
+    "5m_vs_6m",
+    "8m_vs_9m",
+    "10m_vs_11m",
+    "27m_vs_30m",
+    "MMM2",
+    "6z4b",
+    "10z5b_vs_2s3z",
+    "6s4z_vs_10b30z",
+}
+COMPARED = {"roma", "iql", "coma", "qmix", "qtran", "maven"}
+ABLATIONS = {"roma_td", "roma_td_li", "roma_td_ld", "qmix_nps", "qmix_lar"}
+ABLATION_MAPS = {"MMM2", "10z5b_vs_2s3z", "10m_vs_11m"}
+
+
+@pytest.fixture
+def scale(root):
+    """The settings of a scale, by name; a fresh copy each time."""
+
+    def read(name):
+        return yaml.safe_load((root / "workflow" / "config" / f"{name}.yaml").read_text())
+
+    return read
+
+
+def size(grid):
+    return len(grid.runs) + sum(grid.skipped.values())
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_scale_names_every_cell_of_the_paper(scale, name):
+    config = scale(name)
+    check(config, name)
+    cells = set()
+    for cell in config["cells"]:
+        maps = config[cell["maps"]] if isinstance(cell["maps"], str) else cell["maps"]
+        cells |= {(map_name, arm) for map_name in maps for arm in cell["arms"]}
+    paper = {(map_name, arm) for map_name in MAPS for arm in COMPARED}
+    paper |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ABLATIONS}
+    beyond = {("3m", "qmix"), ("3m", "roma")} if name in ("smoke", "demo") else set()
+    assert cells == paper | beyond
+    assert config["scale"] == name
+    expand(config, name)
+
+
+@pytest.mark.parametrize("name", ["lab", "paper"])
+def test_exactly_345_runs_or_495(scale, name):
+    config = scale(name)
+    assert size(expand(config, name)) == 345
+    assert size(expand(config | {"ablation_maps": "all"}, name)) == 495
+
+
+def test_runs_of_the_large_scales(scale):
+    paper, lab = expand(scale("paper"), "paper"), expand(scale("lab"), "lab")
+    assert {(run.horizon, run.config.protocol) for run in paper.runs.values()} == {(20_050_000, "paper")}
+    assert {(run.horizon, run.config.protocol) for run in lab.runs.values()} == {(2_000_000, "smac_v1")}
+    assert {run.seed for run in paper.runs.values()} == {0, 1, 2, 3, 4}
+    assert all(run.options.count("--set") == 0 for run in paper.runs.values())
+
+
+def test_demo_also_learns_3m(scale):
+    grid = expand(scale("demo"), "demo")
+    for arm in ("qmix", "roma"):
+        assert grid.runs["3m", arm, 0].config.protocol == "smac_v1"
+    assert grid.runs["2s3z", "qmix", 0].config.protocol == "paper"
+    assert scale("demo")["curves"] == ["test_battle_won_mean", "test_return_mean"]
+
+
+def test_milestones_of_the_paper_are_whole_million_steps(scale):
+    fractions = [float(part) for part in milestone_option(scale("paper")).split(",")]
+    million = 1_000_000
+    expected = [0, million, 2 * million, 4 * million, 6 * million, 8 * million, 10 * million, 15 * million, 20_050_000]
+    assert milestone_steps(20_050_000, fractions) == expected
+
+
+def test_arms_not_built_are_counted_and_named(scale):
+    grid = expand(scale("lab"), "lab")
+    assert set(grid.skipped) == set(PAPER_ARMS) - set(algorithm_names())
+    without_roma = expand(scale("lab"), "lab", built=["qmix"])
+    assert without_roma.skipped["roma"] == 45
+    notice = skipped_notice(without_roma, "lab")
+    assert "roma_td_li     15 runs" in notice
+    assert "45 runs of the other arms" in notice
+    assert skipped_notice(type(grid)(grid.runs, {}), "lab") == ""
+
+
+def test_nearest_word_counts(scale):
+    config = scale("smoke")
+    config["arms"] = {"roma": {"protocol": "smac_v1", "overrides": {"learning_rate": 0.001, "test_episodes": 3}}}
+    config["horizon"] = {"default": 1000, "MMM2": 500}
+    config["cells"].append({"maps": ["8m"], "arms": ["roma"], "protocol": "paper", "horizon": 50})
+    config["cells"][-1]["overrides"] = {"test_episodes": 7}
+    grid = expand(config, "smoke")
+    roma, other = grid.runs["MMM2", "roma", 0], grid.runs["8m", "roma", 0]
+    assert (roma.horizon, roma.config.protocol, roma.config.schedule.test_episodes) == (500, "smac_v1", 3)
+    assert (other.horizon, other.config.protocol, other.config.schedule.test_episodes) == (50, "paper", 7)
+    assert roma.config.learner.learning_rate == other.config.learner.learning_rate == 0.001
+    assert grid.runs["MMM2", "qmix", 0].config.schedule.test_episodes == 2
+    assert grid.runs["2s3z", "qmix", 0].horizon == 1000
+
+
+def test_an_arm_may_be_an_algorithm_by_another_name(scale):
+    config = scale("smoke")
+    config["arms"] = {"roma_fast": {"algorithm": "roma", "overrides": {"learning_rate": 0.01}}}
+    config["cells"] = [{"maps": ["3m"], "arms": ["roma", "roma_fast"]}]
+    runs = expand(config, "smoke").runs
+    assert runs["3m", "roma_fast", 0].config.algorithm == "roma"
+    assert runs["3m", "roma_fast", 0].config.hash != runs["3m", "roma", 0].config.hash
+
+
+def test_the_hash_follows_the_overrides_of_its_own_run_only(scale):
+    config = scale("smoke")
+    before = expand(config, "smoke").runs
+    config["arms"] = {"roma_td": {"overrides": {"learning_rate": 0.001}}}
+    config["horizon"] = 3000
+    after = expand(config, "smoke").runs
+    changed = {key for key in before if before[key].config.hash != after[key].config.hash}
+    assert {arm for _, arm, _ in changed} == {"roma_td"}
+
+
+def test_memory_follows_the_map_and_the_attempt(scale):
+    runs = expand(scale("paper"), "paper").runs
+    small, large = runs["5m_vs_6m", "qmix", 0], runs["27m_vs_30m", "qmix", 0]
+    assert small.memory_mb(1) < large.memory_mb(1) <= 6000
+    assert large.memory_mb(2) == pytest.approx(2 * large.memory_mb(1), abs=1)
+    assert large.runtime_minutes(1) > small.runtime_minutes(1)
+
+
+def cell(**changes):
+    return {"cells": [{"maps": ["3m"], "arms": ["qmix"], **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"seedz": [0]}, "seedz is not a known key (did you mean 'seeds'?)"),
+        (cell(protocoll="paper"), "cells[0].protocoll is not a known key (did you mean 'protocol'?)"),
+        ({"arms": {"qmix": {"overide": {}}}}, "arms.qmix.overide is not a known key (did you mean 'overrides'?)"),
+        ({"seeds": [-1]}, "seeds[0]"),
+        ({"seeds": [0, 0]}, "seeds"),
+        ({"horizon": 0}, "horizon"),
+        ({"horizon": {"default": "long"}}, "horizon"),
+        ({"milestones": [1.5]}, "milestones[0]"),
+        ({"engine": "starcraft"}, "engine"),
+        ({"curves": ["loss"]}, "curves[0]"),
+        ({"scale": "../up"}, "scale"),
+    ],
+)
+def test_what_breaks_the_schema_is_one_line(scale, changes, part):
+    with pytest.raises(UserError) as error:
+        check(scale("smoke") | changes, "some.yaml")
+    assert str(error.value).startswith("some.yaml: ")
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_missing_key_is_an_error(scale):
+    for key in ("scale", "seeds", "horizon", "cells", "milestones"):
+        config = scale("smoke")
+        del config[key]
+        with pytest.raises(UserError, match=key):
+            check(config, "some.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        (cell(maps=["2s3zz"]), "'2s3zz' is not a known map (did you mean '2s3z'?)"),
+        (cell(arms=["romma"]), "did you mean 'roma'"),
+        (cell(arms=["qmix"], overrides={"learning_rat": 1}), "did you mean 'learning_rate'"),
+        (cell(overrides={"learning_rate": "fast"}), "learning_rate"),
+        (cell(protocol="papr"), "did you mean 'paper'"),
+        (cell(horizon={"2s3z": 5}), "no horizon for 3m"),
+        (cell(horizon={"default": 5, "3mm": 5}), "did you mean '3m'"),
+        ({"arms": {"rmoa": {}}}, "did you mean 'roma'"),
+        ({"cells": cell()["cells"] * 2}, "stands twice"),
+    ],
+)
+def test_what_does_not_exist_is_one_line(scale, changes, part):
+    config = scale("smoke") | changes
+    check(config, "some.yaml")
+    with pytest.raises(UserError) as error:
+        expand(config, "some.yaml")
+    assert str(error.value).startswith("some.yaml: ")
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_figures_cover_the_nine_maps_once():
+    figures = yaml.safe_load(FIGURES.read_text())
+    assert figures["fig04"]["maps"][0] == "MMM2"
+    assert sorted(figures["fig04"]["maps"] + figures["fig09"]["maps"]) == sorted(MAPS)
+    for name in ("fig04", "fig09"):
+        assert set(figures[name]["arms"]) == COMPARED
+
+
+def test_files_of_a_figure(scale):
+    figures = figure_specifications(scale("demo")["figures"])
+    files = [file for name, figure in figures.items() for file in figure_files(name, figure)]
+    assert {"fig04.png", "fig04.pdf", "fig09.png", "fig09.pdf", "fig04_MMM2.png", "validation_3m.pdf"} <= set(files)
+    panels = [file for file in files if "_" in file and file.endswith(".png")]
+    assert len(panels) == 9 + 1
+    with pytest.raises(UserError, match="did you mean 'fig04'"):
+        figure_specifications(["fig44"])
+
+
+def test_expansion_leaves_the_scale_as_it_was(scale):
+    config = scale("demo")
+    before = copy.deepcopy(config)
+    expand(config, "demo")
+    assert config == before

@@ -1,0 +1,79 @@
+"""The files that install, describe and check the project agree with each other."""
+
+import os
+import re
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+@pytest.fixture
+def project(root):
+    return tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture
+def constraints(root):
+    """{name: versions}, of which there are several where platforms differ."""
+    pins: dict[str, set[str]] = {}
+    for line in (root / "constraints.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            pins.setdefault(canonicalize_name(requirement.name), set()).add(str(requirement.specifier))
+    return pins
+
+
+def direct_dependencies(project):
+    extras = project["optional-dependencies"].values()
+    return [Requirement(text) for text in sum(extras, project["dependencies"])]
+
+
+def test_every_direct_dependency_is_pinned_as_it_asks(project, constraints):
+    for requirement in direct_dependencies(project):
+        pins = constraints[canonicalize_name(requirement.name)]
+        for pin in pins:
+            assert re.fullmatch(r"==[0-9][0-9a-z.]*", pin), f"{requirement.name}{pin}"
+            assert requirement.specifier.contains(pin.removeprefix("=="))
+
+
+def test_constraints_are_of_no_machine(root, constraints):
+    text = (root / "constraints.txt").read_text()
+    for part in ("://", "--", " @ ", "+cpu", "file:"):
+        assert part not in text
+    assert constraints["torch"] == {"==2.13.0"}
+    assert any(name.startswith("nvidia-") for name in constraints), "compiled where a CPU build of torch was visible"
+
+
+def test_conda_and_pip_take_the_same(root, project):
+    environment = yaml.safe_load((root / "environment.yml").read_text())
+    conda = [part for part in environment["dependencies"] if isinstance(part, str)]
+    (pip,) = (part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    assert conda == ["python>=3.11,<3.12", "pip"]
+    assert pip == ["-c constraints.txt", "-e ."]
+    assert project["requires-python"] == ">=3.11"
+    assert "pip install --quiet --disable-pip-version-check -c constraints.txt -e ." in (root / "Makefile").read_text()
+
+
+def test_continuous_integration_is_one_script(root):
+    workflow = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+    assert os.access(root / ".ci" / "run", os.X_OK)
+
+
+def test_citation_names_software_and_paper(root):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
+    paper = citation["preferred-citation"]
+    assert paper["type"] == "conference-paper"
+    assert [author["family-names"] for author in paper["authors"]] == ["Wang", "Dong", "Lesser", "Zhang"]
+
+
+def test_data_files_are_packaged(root, project):
+    package_data = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert package_data == {"roma.envs.skirmish": ["**/*.json"]}
+    assert list((root / "roma" / "envs" / "skirmish").glob("**/*.json"))
+    assert project["scripts"] == {"roma": "roma.cli:main"}

@@ -1,0 +1,129 @@
+"""Results into DVC and figures out of it again, in a clone without a network."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main as analysis
+from tests.synthetic import write_run, write_runs
+from tests.workflow.conftest import TINY, write_scale
+from workflow.grid import expand
+
+SCALE = "workflow/config/tiny.yaml"
+FOLDER = Path("data/embedded/tiny")
+IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def call(folder, *command, status=0):
+    """What the command prints. Commands of this environment come first, as in an activated one."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def make(folder, target, status=0):
+    return call(folder, "make", target, "SCALE=tiny", "VENV=", status=status)
+
+
+def summarise(folder):
+    cells = [f"{map_name}/{arm}" for map_name in TINY["maps"] for arm in ("roma", "qmix")]
+    seeds = map(str, TINY["seeds"])
+    assert analysis(["summarise", str(folder / FOLDER), "--cells", *cells, "--seeds", *seeds]) == 0
+
+
+@pytest.fixture
+def tracked(repository):
+    """A repository with finished and tracked results of the tiny scale."""
+    call(repository, "git", "init", "--quiet")
+    call(repository, "git", "add", "--all")
+    call(repository, "git", "commit", "--quiet", "--message", "Code")
+    write_runs(TINY, repository)
+    summarise(repository)
+    make(repository, "track")
+    return repository
+
+
+def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
+    assert "up to date" in call(tracked, "dvc", "status")
+    assert call(tracked, "git", "status", "--porcelain") == ""
+    assert "Track results of scale tiny" in call(tracked, "git", "log", "--oneline")
+    versioned = call(tracked, "git", "ls-files", "data").splitlines()
+    assert {"data/embedded/tiny/dvc.yaml", "data/embedded/tiny/dvc.lock"} <= set(versioned)
+    assert not [name for name in versioned if "/runs/" in name or "/summary/" in name]
+
+    clone = tmp_path_factory.mktemp("clone") / "roma"
+    call(tracked, "git", "clone", "--quiet", str(tracked), str(clone))
+    rng = random.Random(0)
+    for file in clone.rglob("*.*"):
+        if ".git" not in file.parts:
+            moment = rng.uniform(1e9, 1.7e9)
+            os.utime(file, (moment, moment))
+    output = make(clone, "redraw")
+    assert "validation" in output
+    assert "train" not in output
+    assert (clone / "figures/embedded/tiny/validation_3m.pdf").exists()
+    assert not (clone / FOLDER / "runs").exists()
+
+    # What is there of the runs, and how old it is, makes no difference: nothing is trained.
+    shutil.copytree(tracked / FOLDER / "runs/3m/roma/seed0", clone / FOLDER / "runs/3m/roma/seed0")
+    before = (clone / "figures/embedded/tiny/validation.pdf").read_bytes()
+    output = make(clone, "redraw")
+    assert "1 of 2 steps" in output
+    assert "Training" not in output
+    assert (clone / "figures/embedded/tiny/validation.pdf").read_bytes() == before
+
+
+def test_kinds_are_pulled_apart_from_a_remote_of_ones_own(tracked, tmp_path_factory):
+    store = tmp_path_factory.mktemp("store")
+    call(tracked, "dvc", "remote", "add", "--default", "--local", "store", str(store))
+    call(tracked, "dvc", "push")
+    clone = tmp_path_factory.mktemp("clone") / "roma"
+    call(tracked, "git", "clone", "--quiet", str(tracked), str(clone))
+    call(clone, "dvc", "remote", "add", "--default", "--local", "store", str(store))
+    call(clone, "dvc", "pull", f"{FOLDER}/dvc.yaml:policies")
+    assert len(list((clone / FOLDER).glob("runs/*/*/*/policies/*.safetensors"))) == 12
+    assert not list((clone / FOLDER).glob("runs/*/*/*/metrics.parquet"))
+    assert not list((clone / FOLDER).glob("runs/*/*/*/checkpoints"))
+    assert not (clone / FOLDER / "summary").exists()
+
+
+def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
+    longer = TINY | {"seeds": [0, 1, 2, 3]}
+    unfinished = tracked / FOLDER / "runs/8m/qmix/seed9"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text("{}")
+    for run in expand(longer, "tiny").runs.values():
+        if run.seed == 3:
+            write_run(run, tracked / FOLDER / "runs" / run.directory, 5, 4)
+    summarise(tracked)
+    make(tracked, "track")
+    assert "up to date" in call(tracked, "dvc", "status")
+    description = (tracked / FOLDER / "dvc.yaml").read_text()
+    assert description.count("seed3/metrics.parquet") == 4
+    assert "seed9" not in description
+
+    # With only the summary here, as after a pull, the runs stay tracked as they were.
+    shutil.rmtree(tracked / FOLDER / "runs")
+    assert "metrics: not all here, left as tracked before" in make(tracked, "track")
+    assert (tracked / FOLDER / "dvc.yaml").read_text() == description
+    assert call(tracked, "git", "status", "--porcelain") == ""
+
+
+def test_what_cannot_be_tracked_or_redrawn_is_one_line(repository):
+    command = (sys.executable, "-m", "workflow.tracking")
+    for scale in ("smoke", "demo"):
+        assert "is never tracked" in call(repository, *command, "track", f"workflow/config/{scale}.yaml", status=2)
+    assert call(repository, *command, "track", SCALE, status=2).startswith("error: there is no summary in")
+    assert call(repository, *command, "redraw", SCALE, status=2).startswith("error: there are no results of scale")
+    assert "there is no scale file" in call(repository, *command, "redraw", "workflow/config/tinny.yaml", status=2)
+    write_scale(repository, TINY | {"seedz": 1})
+    assert "did you mean 'seeds'" in call(repository, *command, "track", SCALE, status=2)
