@@ -37,10 +37,11 @@ def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray
 
 
 def formation(
-    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_]
+    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int
 ) -> list[tuple[str, float, float]]:
     """Where the units of one side are created: (type, x, y) in order of creation, each at the free place nearest to its
     group's spawn point. Ground units leave a gap; flying ones are not in anyone's way.
+    `facing` is 1 for an army that faces east and -1 for its mirror image.
     """
     reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
     offsets = sorted(((dx, dy) for dx in reach for dy in reach), key=lambda o: (o[0] ** 2 + o[1] ** 2, o[0], o[1]))
@@ -53,7 +54,7 @@ def formation(
         places = iter(offsets)
         for _ in range(group.count):
             for dx, dy in places:
-                x, y = x0 + dx, y0 + dy
+                x, y = x0 + facing * dx, y0 + dy
                 if not (0 <= x < SIZE and 0 <= y < SIZE and region[int(y), int(x)]):
                     continue
                 room = unit.separation_radius + FORMATION_GAP
@@ -85,11 +86,11 @@ def build_rules(map_name: str) -> Rules:
     """The constants of one map, by canonical name."""
     scenario, units = load_map(map_name), load_units()
     walkable = walkable_grid(scenario)
-    allies = formation(scenario.allies, units, walkable)
+    allies = formation(scenario.allies, units, walkable, 1)
     slots = agent_slots(
         [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
     )
-    enemies = formation(scenario.enemies, units, walkable)
+    enemies = formation(scenario.enemies, units, walkable, -1)
     placed = [allies[i] for i in slots] + enemies
     kinds = sorted({name for name, _, _ in placed})
     row = [units[name] for name, _, _ in placed]
