@@ -45,6 +45,11 @@ def compiled(function: Callable[..., Any]) -> Any:
     return _cached(function, _nrt=False)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """`compiled`, set into its callers: passing the rules by value costs more than most of these functions do."""
+    return _cached(function, _nrt=False, forceinline=True)
+
+
 def _cached(function: Callable[..., Any], **options: Any) -> Any:
     options["error_model"] = "numpy"  # no test for division by zero before each division
     try:
@@ -166,7 +171,7 @@ class Battles(NamedTuple):
 # --- chance ----------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def uniform(random):
     """Next number in [0, 1) of a stream (1,) (SplitMix64: a counter and a mixer)."""
     random[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -177,7 +182,7 @@ def uniform(random):
     return np.float64(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@compiled
+@inlined
 def shuffle(turn, random):
     """Put the order of acting (N,) into a new random order."""
     for k in range(turn.shape[0] - 1, 0, -1):
@@ -188,13 +193,13 @@ def shuffle(turn, random):
 # --- geometry --------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def is_walkable(walkable, x, y):
     """Whether a point lies on walkable ground; outside the map nothing does."""
     return 0.0 <= x < walkable.shape[1] and 0.0 <= y < walkable.shape[0] and walkable[int(y), int(x)]
 
 
-@compiled
+@inlined
 def may_step(r, i, x, y, to_x, to_y):
     """Whether terrain lets unit i step from (x, y) to (to_x, to_y). No slipping through between two blocked corners."""
     height, width = r.walkable.shape
@@ -275,7 +280,7 @@ def waypoints(walkable, region):
 # --- movement --------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def neighbours(r, u, i, stride, near):
     """Write into `near` who could be in the way of unit i within one stride; returns how many."""
     x, y, count = u[i].x, u[i].y, 0
@@ -293,7 +298,7 @@ def neighbours(r, u, i, stride, near):
     return kept
 
 
-@compiled
+@inlined
 def collides(r, u, i, x, y, near, count):
     """Whether unit i, standing at (x, y), would push into a neighbour that it is not already leaving."""
     for k in range(count):
@@ -351,7 +356,7 @@ def walk(r, u, i, near, around):
     return False
 
 
-@compiled
+@inlined
 def go(r, u, i, x, y, gap, near):
     """Send unit i towards a point, to stop `gap` short of it. Straight at first; who is blocked tries again later."""
     if u[i].patience > 0:
@@ -364,20 +369,20 @@ def go(r, u, i, x, y, gap, near):
 # --- combat ----------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def distance_between(u, i, j):
     """Centre to centre."""
     dx, dy = u[j].x - u[i].x, u[j].y - u[i].y
     return np.sqrt(dx * dx + dy * dy)
 
 
-@compiled
+@inlined
 def can_hit(r, i, j):
     """Whether unit i's weapon reaches unit j's plane."""
     return r.unit[i].reaches_air if r.unit[j].flies else r.unit[i].reaches_ground
 
 
-@compiled
+@inlined
 def hurt(r, u, i, j):
     """One blow of unit i against living unit j: shield first, then health less armour."""
     raw = r.unit[i].damage[r.unit[j].kind]
@@ -423,7 +428,7 @@ def strike(r, u, i, j):
             explode(r, u, j)
 
 
-@compiled
+@inlined
 def land_blow(r, u, i):
     """Count down a blow already struck. A missile flies on when its shooter dies; a second hit does not."""
     if u[i].blows_left == 0:
@@ -455,7 +460,7 @@ def release(r, u, i):
         strike(r, u, i, j)
 
 
-@compiled
+@inlined
 def cancel(u, i):
     """Break off an attack that has not struck yet: it costs nothing."""
     if u[i].windup > 0.0:
@@ -463,7 +468,7 @@ def cancel(u, i):
         u[i].cooldown = 0.0
 
 
-@compiled
+@inlined
 def engage(r, u, i, j, random, near):
     """Attack unit j if it is in range, otherwise close in."""
     u[i].target = j
@@ -479,7 +484,7 @@ def engage(r, u, i, j, random, near):
             release(r, u, i)
 
 
-@compiled
+@inlined
 def in_windup(r, u, i):
     """Carry on a begun attack. True while (and when) it takes up the unit's loop."""
     if u[i].windup <= 0.0:
@@ -537,13 +542,13 @@ def acquire(r, u, i):
     return -1
 
 
-@compiled
+@inlined
 def needs_healing(r, u, j):
     """Whether unit j is alive, hurt and of a kind that can be healed."""
     return r.unit[j].healable and 0.0 < u[j].health < r.unit[j].health_max
 
 
-@compiled
+@inlined
 def heal(r, u, i, j, near):
     """Heal unit j if it is in range, otherwise close in."""
     u[i].target = j
@@ -557,7 +562,7 @@ def heal(r, u, i, j, near):
     u[i].energy -= given * r.unit[i].heal_cost
 
 
-@compiled
+@inlined
 def find_patient(r, u, i):
     """Whom a healer without a patient heals by itself: the one it is at, else the nearest hurt comrade; -1 nobody."""
     n, allies = r.unit.shape[0], r.n_allies
@@ -579,7 +584,7 @@ def find_patient(r, u, i):
 # --- one game loop ---------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def recover(r, u, i):
     """What time alone does to a living unit."""
     if u[i].cooldown > 0.0:
@@ -592,7 +597,7 @@ def recover(r, u, i):
     u[i].energy = min(u[i].energy + r.unit[i].energy_regeneration, r.unit[i].energy_max)
 
 
-@compiled
+@inlined
 def march(r, u, i, near):
     """Move an enemy to where it was ordered. Who is stopped by a comrade that has arrived has arrived as well."""
     if u[i].arrived:
@@ -612,7 +617,7 @@ def march(r, u, i, near):
         u[i].arrived = True
 
 
-@compiled
+@inlined
 def act(r, u, i, random, near):
     """One loop of living unit i under its order. Agents' units do nothing without one; enemies look for a fight."""
     if in_windup(r, u, i):
@@ -692,7 +697,7 @@ def begin(r, s, b, seed):
     s.last_actions[b, :] = -1
 
 
-@compiled
+@inlined
 def give_order(r, u, i, action, move_amount):
     """Turn agent i's action into its unit's order. What the game would refuse leaves the old order in force."""
     if action < FIRST_TARGET:
@@ -794,7 +799,7 @@ def settle(r, o, before, after, counted, step):
 # --- what the agents see ---------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def write_availability(r, o, walkable, units, avail):
     """Available actions (A, U) at a snapshot (N, 6)."""
     n, allies = r.unit.shape[0], r.n_allies
@@ -828,7 +833,7 @@ def write_availability(r, o, walkable, units, avail):
             avail[i, FIRST_TARGET + j - first] = dx * dx + dy * dy <= SHOOT_RANGE * SHOOT_RANGE
 
 
-@compiled
+@inlined
 def write_vitals(r, units, i, shields, out, at):
     """Health, and shield where the side has any, as fractions. Returns the next free place."""
     out[at] = units[i, HEALTH] / r.unit[i].health_max
@@ -839,7 +844,7 @@ def write_vitals(r, units, i, shields, out, at):
     return at
 
 
-@compiled
+@inlined
 def write_observation(r, o, walkable, terrain_height, units, last_actions, step, avail, i, obs):
     """Observation (O,) of agent i."""
     n, allies, actions = r.unit.shape[0], r.n_allies, avail.shape[1]
@@ -923,7 +928,7 @@ def write_surroundings(o, walkable, terrain_height, x, y, obs, at):
     return at
 
 
-@compiled
+@inlined
 def write_state(r, o, size, units, last_actions, step, actions, obs, state):
     """Global state (S,). size: extent of the map, by which positions are centred and divided."""
     state[:] = 0.0
