@@ -228,13 +228,11 @@ def sees_cell(walkable, start, end):
 def waypoints(walkable, region):
     """For each pair of cells of `region` the cell to walk to first: the farthest in sight on a shortest way.
 
-    region: (32, 32) cells connected on foot. Returns (cells, cells) int16, -1 where there is no way, and whether any
-    pair needs a detour.
+    region: (32, 32) cells connected on foot. Returns (cells, cells) int16, -1 where there is no way.
     """
     height, width = walkable.shape
     cells = height * width
     table = np.full((cells, cells), -1, np.int16)
-    detours = False
     for end in range(cells):
         if not region[end // width, end % width]:
             continue
@@ -273,8 +271,7 @@ def waypoints(walkable, region):
             if sees_cell(walkable, cell, end):
                 nearest = end
             table[cell, end] = nearest
-            detours = detours or nearest != end
-    return table, detours
+    return table
 
 
 # --- movement --------------------------------------------------------------------------------------------------------

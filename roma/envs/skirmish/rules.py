@@ -36,6 +36,20 @@ def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray
     return region
 
 
+@cache
+def places_around() -> list[tuple[float, float]]:
+    """Offsets from a spawn point at which units are tried, nearest first."""
+    reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
+    dx, dy = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
+    nearest_first = np.lexsort((dy, dx, dx**2 + dy**2))
+    return list(zip(dx[nearest_first].tolist(), dy[nearest_first].tolist(), strict=True))
+
+
+def is_rectangle(region: NDArray[np.bool_]) -> bool:
+    """Whether the cells of a region form a full rectangle: then every way in it is straight."""
+    return bool(region[np.ix_(region.any(1), region.any(0))].all())
+
+
 def formation(
     groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int
 ) -> list[tuple[str, float, float]]:
@@ -43,15 +57,13 @@ def formation(
     group's spawn point. Ground units leave a gap; flying ones are not in anyone's way.
     `facing` is 1 for an army that faces east and -1 for its mirror image.
     """
-    reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
-    offsets = sorted(((dx, dy) for dx in reach for dy in reach), key=lambda o: (o[0] ** 2 + o[1] ** 2, o[0], o[1]))
     placed: list[tuple[str, float, float]] = []
     taken: list[tuple[float, float, float]] = []
     for group in groups:
         unit = units[group.unit]
         x0, y0 = group.spawn
         region = connected(walkable, [group.spawn])
-        places = iter(offsets)
+        places = iter(places_around())
         for _ in range(group.count):
             for dx, dy in places:
                 x, y = x0 + facing * dx, y0 + dy
@@ -96,7 +108,6 @@ def build_rules(map_name: str) -> Rules:
     row = [units[name] for name, _, _ in placed]
 
     region = connected(walkable, [group.spawn for group in [*scenario.allies, *scenario.enemies]])
-    table, detours = waypoints(walkable, region)
 
     goal = scenario.enemy_attack_move
     type_order = [scenario.ally_types] * len(allies) + [scenario.enemy_types] * len(enemies)
@@ -114,7 +125,7 @@ def build_rules(map_name: str) -> Rules:
         n_allies=len(allies),
         episode_limit=scenario.episode_limit,
         walkable=walkable,
-        waypoint=table if detours else np.full((1, 1), -1, np.int16),
+        waypoint=np.full((1, 1), -1, np.int16) if is_rectangle(region) else waypoints(walkable, region),
         attack_move=goal is not None,
         ally_types=len(scenario.ally_types) if len(scenario.ally_types) > 1 else 0,
         enemy_types=len(scenario.enemy_types) if len(scenario.enemy_types) > 1 else 0,
