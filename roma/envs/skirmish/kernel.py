@@ -842,6 +842,25 @@ def write_vitals(r, units, i, shields, out, at):
 
 
 @inlined
+def write_other(r, o, units, i, j, first, shields, types, obs, at):
+    """Unit j as agent i sees it, with `first` as first feature; nothing beyond sight. Returns whether it is seen."""
+    dx, dy = units[j, X] - units[i, X], units[j, Y] - units[i, Y]
+    square = dx * dx + dy * dy
+    if units[j, HEALTH] <= 0.0 or square >= SIGHT_RANGE * SIGHT_RANGE:
+        return False
+    obs[at] = first
+    obs[at + 1] = np.sqrt(square) / SIGHT_RANGE
+    obs[at + 2] = dx / SIGHT_RANGE
+    obs[at + 3] = dy / SIGHT_RANGE
+    at += 4
+    if o.obs_all_health:
+        at = write_vitals(r, units, j, shields, obs, at)
+    if types > 0:
+        obs[at + r.unit[j].type_index] = 1.0
+    return True
+
+
+@inlined
 def write_observation(r, o, walkable, terrain_height, units, last_actions, step, avail, i, obs):
     """Observation (O,) of agent i."""
     n, allies, actions = r.unit.shape[0], r.n_allies, avail.shape[1]
@@ -856,41 +875,20 @@ def write_observation(r, o, walkable, terrain_height, units, last_actions, step,
     at = 4
     if o.obs_pathing_grid or o.obs_terrain_height:
         at = write_surroundings(o, walkable, terrain_height, x, y, obs, at)
+    vitals = 1 if o.obs_all_health else 0
     for j in range(allies, n):
-        enemy_size = 4 + r.enemy_types + (1 + r.enemy_shields if o.obs_all_health else 0)
-        dx, dy = units[j, X] - x, units[j, Y] - y
-        square = dx * dx + dy * dy
-        if units[j, HEALTH] > 0.0 and square < SIGHT_RANGE * SIGHT_RANGE:
-            obs[at] = avail[i, FIRST_TARGET + j - allies]
-            obs[at + 1] = np.sqrt(square) / SIGHT_RANGE
-            obs[at + 2] = dx / SIGHT_RANGE
-            obs[at + 3] = dy / SIGHT_RANGE
-            place = at + 4
-            if o.obs_all_health:
-                place = write_vitals(r, units, j, r.enemy_shields, obs, place)
-            if r.enemy_types > 0:
-                obs[place + r.unit[j].type_index] = 1.0
-        at += enemy_size
+        enemy_action = avail[i, FIRST_TARGET + j - allies]
+        write_other(r, o, units, i, j, enemy_action, r.enemy_shields, r.enemy_types, obs, at)
+        at += 4 + vitals * (1 + r.enemy_shields) + r.enemy_types
     for j in range(allies):
         if j == i:
             continue
-        ally_size = 4 + r.ally_types + (1 + r.ally_shields if o.obs_all_health else 0)
-        ally_size += actions if o.obs_last_action else 0
-        dx, dy = units[j, X] - x, units[j, Y] - y
-        square = dx * dx + dy * dy
-        if units[j, HEALTH] > 0.0 and square < SIGHT_RANGE * SIGHT_RANGE:
-            obs[at] = 1.0
-            obs[at + 1] = np.sqrt(square) / SIGHT_RANGE
-            obs[at + 2] = dx / SIGHT_RANGE
-            obs[at + 3] = dy / SIGHT_RANGE
-            place = at + 4
-            if o.obs_all_health:
-                place = write_vitals(r, units, j, r.ally_shields, obs, place)
-            if r.ally_types > 0:
-                obs[place + r.unit[j].type_index] = 1.0
-            if o.obs_last_action and last_actions[j] >= 0:
-                obs[place + r.ally_types + last_actions[j]] = 1.0
-        at += ally_size
+        seen = write_other(r, o, units, i, j, True, r.ally_shields, r.ally_types, obs, at)
+        at += 4 + vitals * (1 + r.ally_shields) + r.ally_types
+        if o.obs_last_action:
+            if seen and last_actions[j] >= 0:
+                obs[at + last_actions[j]] = 1.0
+            at += actions
     if o.obs_all_health or o.obs_own_health:
         at = write_vitals(r, units, i, r.ally_shields, obs, at)
     if r.ally_types > 0:
