@@ -1,8 +1,9 @@
 """The rules of battle and SMAC's interface, compiled: every number that a learner sees comes out of this file.
 
 Unit i of a battle is record `u[i]` of LIFE, its constants are `r.unit[i]`; agents come first, then enemies. Time is
-counted in game loops (1/16 s), distance in map units. Only + - * / sqrt floor are used, nothing is parallel and nothing contracted, so one
-seed gives the same battle bit for bit on every x86-64 machine and at every number of battles.
+counted in game loops (1/16 s), distance in map units. Only + - * / sqrt floor are used, nothing is parallel and
+nothing contracted, so one seed gives the same battle bit for bit on every x86-64 machine and at every number of
+battles.
 """
 
 from __future__ import annotations
