@@ -144,6 +144,20 @@ def test_inactive_battles_stand_still() -> None:
     assert not outcome.terminated[1]
 
 
+def test_a_hemmed_in_enemy_has_not_arrived() -> None:
+    """Standing still for want of a way is no arrival: it marches on afterwards."""
+    env = Skirmish("3m", 1)
+    env.reset(np.array([0]))
+    battles, enemy = env._battles, env.info.n_agents
+    battles.units["health"][0, :enemy] = 0  # nobody to fight
+    battles.units[0, enemy]["patience"] = kernel.PATIENCE
+    start = battles.units[0, enemy]["x"]
+    for _ in range(2 * kernel.PATIENCE):
+        kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.near)
+    assert not battles.units[0, enemy]["arrived"]
+    assert battles.units[0, enemy]["x"] < start
+
+
 def test_banelings_burst_and_chain() -> None:
     """A burst hurts the other side only; a Baneling that it kills bursts in turn."""
     env = Skirmish("6z4b", 1)

@@ -600,7 +600,10 @@ def march(r, u, i, near):
     """Move an enemy to where it was ordered. Who is stopped by a comrade that has arrived has arrived as well."""
     if u[i].arrived:
         return
+    hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
     go(r, u, i, u[i].order_x, u[i].order_y, 0.0, near)
+    if hemmed_in:
+        return
     if u[i].waiting:
         count = neighbours(r, u, i, r.unit[i].speed, near)
         for k in range(count):
