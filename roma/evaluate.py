@@ -13,15 +13,20 @@ from roma.runner import Episode, Runner
 from roma.seeding import Stream
 
 
-def play_policy(path: Path, stream: Stream, episodes: int, battles: int) -> tuple[list[Episode], dict[str, Any]]:
-    """Greedy battles of the weights in a policy file, `battles` of them side by side, and the facts in the file."""
+def play_policy(
+    path: Path, stream: Stream, episodes: int, battles: int, first: int = 0
+) -> tuple[list[Episode], dict[str, Any]]:
+    """Greedy battles of the weights in a policy file, `battles` of them side by side, and the facts in the file.
+
+    They are numbers `first` to `first + episodes - 1` of the stream.
+    """
     tensors, facts = unpack(path.read_bytes())
     config = from_flat(facts["config"])
     env = envs.make(config.engine, config.map, min(battles, episodes))
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
     learner.load_actor_tensors(tensors)
     runner = Runner(env, learner.actor(), config.seed, torch.Generator())
-    return runner.play(stream, 0, episodes, epsilon=0.0), facts
+    return runner.play(stream, first, episodes, epsilon=0.0), facts
 
 
 def evaluate(directory: Path, episodes: int = 256, battles: int = 32, threads: int = 1) -> dict[str, Any]:

@@ -242,3 +242,19 @@ def test_its_replay_is_the_battle(tmp_path: Path) -> None:
     verify(recording)
     assert play_again(recording).rewards.tolist() == [reward for ((reward,),) in stored["reward"]]
     assert (recording.result == "won") == info["battle_won"]
+
+
+def test_heuristic_ai_ignores_the_actions_and_plays_the_scripted_policy(tmp_path: Path) -> None:
+    env = StarCraft2Env("2s3z", seed=9, heuristic_ai=True, replay_dir=str(tmp_path))
+    engine = Skirmish("2s3z", 1)
+    env.reset()
+    engine.reset(np.array([next_seed(seed_stream(9)[1])]))
+    terminated = False
+    while not terminated:
+        outcome = engine.step_scripted()
+        reward, terminated, _ = env.step([0] * 5)
+        assert (reward, terminated) == (outcome.reward[0], outcome.terminated[0])
+        np.testing.assert_array_equal(env.get_state(), engine.state[0])
+    recording = load(env.save_replay())
+    verify(recording)
+    assert recording.scripted
