@@ -25,7 +25,7 @@ def recording() -> Recording:
 
 def drawn(recording: Recording, step: int):
     axes = Figure().subplots()
-    drawing.draw(axes, recording, step)
+    drawing.draw(axes, recording, step, drawing.battle_view(recording))
     return axes
 
 
@@ -55,7 +55,7 @@ def test_bars_are_as_long_as_health_and_shield() -> None:
     recording = random_battle("2s3z", 1)
     step = 15
     axes = drawn(recording, step)
-    for colour, column, most in ((drawing.HEALTH, 2, "health"), (drawing.SHIELD, 3, "shield")):
+    for colour, column, most in ((drawing.HEALTH_BAR, 2, "health"), (drawing.SHIELD_BAR, 3, "shield")):
         rgb = tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
         bars = [patch for patch in axes.patches if np.allclose(patch.get_facecolor()[:3], rgb)]
         bars = [bar for bar in bars if not isinstance(bar, FancyArrowPatch)]
@@ -72,11 +72,11 @@ def test_bars_are_as_long_as_health_and_shield() -> None:
 @pytest.mark.parametrize("map_name", map_names())
 def test_no_unit_leaves_the_picture(map_name: str) -> None:
     recording = random_battle(map_name, 0)
-    left, right, bottom, top = drawing.view(recording)
     x, y = recording.units[..., 0], recording.units[..., 1]
-    assert 0 <= left <= x.min() <= x.max() <= right <= 32
-    assert 0 <= bottom <= y.min() <= y.max() <= top <= 32
-    assert top - bottom <= right - left
+    for left, right, bottom, top in (drawing.battle_view(recording), drawing.map_view(recording)):
+        assert 0 <= left <= x.min() <= x.max() <= right <= 32
+        assert 0 <= bottom <= y.min() <= y.max() <= top <= 32
+        assert top - bottom <= right - left
 
 
 def test_the_title_tells_moment_strength_and_result(recording: Recording) -> None:
@@ -90,7 +90,7 @@ def test_sides_differ_in_print_without_colour() -> None:
         return colorsys.rgb_to_yiq(red, green, blue)[0]
 
     assert luminance(drawing.ENEMY) - luminance(drawing.AGENT) > 0.25
-    assert luminance(drawing.SHIELD) - luminance(drawing.HEALTH) > 0.15
+    assert luminance(drawing.SHIELD_BAR) - luminance(drawing.HEALTH_BAR) > 0.15
 
 
 def test_rendering_writes_still_frames_and_animation(tmp_path: Path) -> None:
@@ -109,7 +109,19 @@ def test_rendering_writes_still_frames_and_animation(tmp_path: Path) -> None:
     drawing.render(recording, tmp_path)
     assert all((path.read_bytes() == first[path.name]) for path in [*frames, tmp_path / "still.png"])
     assert (tmp_path / "battle.gif").read_bytes() == first["battle.gif"]
-    np.testing.assert_array_equal(drawing.picture(recording, -1), np.asarray(Image.open(frames[-1])))
+
+
+def test_pictures_of_a_battle_going_on_keep_their_size() -> None:
+    assert len({drawing.picture(random_battle("2s3z", 1, steps), -1).shape for steps in (0, 5, 20)}) == 1
+
+
+def test_the_still_shows_beginning_contact_middle_and_end(recording: Recording) -> None:
+    begin, contact, middle, end = drawing.still_moments(recording)
+    assert (begin, end) == (0, recording.length)
+    assert 0 < contact < middle < end
+    points = recording.units[:, :, 2:4].sum((1, 2))
+    assert points[contact - 1] == points[0] > points[contact]
+    assert points[middle] <= (points[0] + points[-1]) / 2 < points[middle - 1]
 
 
 def test_a_battle_not_yet_begun_to_fight_is_drawn() -> None:

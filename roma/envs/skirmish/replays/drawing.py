@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,15 +18,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch, Patch, Rectangle
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
+from roma.envs.skirmish.kernel import HEALTH, SHIELD, X, Y
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording
 from roma.files import atomic_path
 
 AGENT, ENEMY = "#0072B2", "#E69F00"
 ENEMY_LINE = "#D55E00"  # the fill's orange is too light for a line
-HEALTH, SHIELD, HEALING = "#009E73", "#56B4E9", "#009E73"
+HEALTH_BAR, SHIELD_BAR, HEALING = "#009E73", "#56B4E9", "#009E73"
 INK, FAINT, GROUND, ROCK = "#1a1a1a", "#9a9a9a", "#ffffff", "#d4d4d4"
 
 # Letter and outline of each type: corners of a regular polygon and the angle of the first; 40 corners are a circle.
@@ -52,22 +54,45 @@ FOLLOWED = 1.0  # how far beyond its range an attack once begun still follows it
 SHORTEST, ASIDE = 0.5, 0.1  # least length of an attack's arrow, and how far it keeps to the left
 
 
-def view(recording: Recording) -> tuple[float, float, float, float]:
-    """The part of the map to draw, the same all through the battle: (left, right, bottom, top) around all its units."""
-    size = len(recording.terrain)
+class View(NamedTuple):
+    """The part of the map that is drawn."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+def battle_view(recording: Recording) -> View:
+    """Where the battle went, from beginning to end."""
     places = recording.units[..., :2].reshape(-1, 2)
-    low, high = np.floor(places.min(0) - MARGIN), np.ceil(places.max(0) + MARGIN)
-    # Neither taller than wide nor a narrow strip: the page and the key need their width.
+    return _view(recording, np.floor(places.min(0) - MARGIN), np.ceil(places.max(0) + MARGIN))
+
+
+def map_view(recording: Recording) -> View:
+    """Wherever a battle on this map may go."""
+    y, x = np.nonzero(walkable(recording))
+    return _view(recording, np.array([x.min(), y.min()]) - MARGIN, np.array([x.max(), y.max()]) + 1 + MARGIN)
+
+
+def _view(recording: Recording, low: NDArray[np.float64], high: NDArray[np.float64]) -> View:
+    """Around these corners, neither taller than wide nor a narrow strip: title and key need their width."""
+    size = len(recording.terrain)
     width = min(max(high[0] - low[0], LEAST_WIDTH), size)
     height = min(max(high[1] - low[1], width * LEAST_HEIGHT), size)
     width = max(width, height)
-    middle = np.clip((low + high) / 2, [width / 2, height / 2], [size - width / 2, size - height / 2])
-    return middle[0] - width / 2, middle[0] + width / 2, middle[1] - height / 2, middle[1] + height / 2
+    x, y = np.clip((low + high) / 2, [width / 2, height / 2], [size - width / 2, size - height / 2])
+    return View(x - width / 2, x + width / 2, y - height / 2, y + height / 2)
+
+
+def walkable(recording: Recording) -> NDArray[np.bool_]:
+    """Walkable cells, indexed [y, x]."""
+    return np.array([[cell == "." for cell in row] for row in reversed(recording.terrain)])
 
 
 def title(recording: Recording, step: int) -> str:
     """Map, moment, who is left and how it ended."""
-    alive = recording.units[step, :, 2] > 0
+    alive = recording.units[step, :, HEALTH] > 0
     agents = recording.n_agents
     text = (
         f"{recording.map_name}, timestep {step} of {recording.length}: "
@@ -78,14 +103,14 @@ def title(recording: Recording, step: int) -> str:
     return text
 
 
-def draw(axes: Axes, recording: Recording, step: int, letters: float = 7.0) -> None:
+def draw(axes: Axes, recording: Recording, step: int, view: View, letters: float = 7.0) -> None:
     """The battle after `step` timesteps, with the attacks of the last one. `letters`: size of the units' letters."""
-    x, y, health, shield = recording.units[step, :, :4].T
+    x, y, health, shield = recording.units[step][:, [X, Y, HEALTH, SHIELD]].T
     types = [recording.types[name] for name in recording.unit_types]
     radius = np.array([kind.radius for kind in types])
     mine = np.arange(len(types)) < recording.n_agents
     alive = health > 0
-    _draw_ground(axes, recording)
+    _draw_ground(axes, recording, view)
 
     ranges = [(x[i], y[i], radius[i] + types[i].range, mine[i]) for i in np.flatnonzero(alive)]
     visible = max(0.15, min(0.5, 4 / max(len(ranges), 1)))
@@ -110,27 +135,27 @@ def draw(axes: Axes, recording: Recording, step: int, letters: float = 7.0) -> N
         fill, ink = (AGENT, "white") if mine[i] else (ENEMY, INK)
         axes.add_collection(PolyCollection([outline], facecolor=fill, edgecolor=INK, lw=0.8, zorder=above))
         # Bars inside the outline cover no neighbour, however close.
-        bars = [(health[i] / kind.health, HEALTH)]
+        bars = [(health[i] / kind.health, HEALTH_BAR)]
         if kind.shield > 0:
-            bars.append((shield[i] / kind.shield, SHIELD))
+            bars.append((shield[i] / kind.shield, SHIELD_BAR))
         width, tall = 1.2 * radius[i], BAR_HEIGHT * min(1.0, radius[i] / 0.5)
         bottom = y[i] - 0.62 * radius[i]
         for k, (share, colour) in enumerate(bars):
-            corner, edge = (x[i] - width / 2, bottom + k * tall), {"ec": INK, "lw": 0.5}
-            axes.add_patch(Rectangle(corner, width, tall, fc="white", zorder=above + 0.1, **edge))
-            axes.add_patch(Rectangle(corner, width * share, tall, fc=colour, zorder=above + 0.2, **edge))
+            corner = (x[i] - width / 2, bottom + k * tall)
+            axes.add_patch(Rectangle(corner, width, tall, fc="white", ec=INK, lw=0.5, zorder=above + 0.1))
+            axes.add_patch(Rectangle(corner, width * share, tall, fc=colour, ec=INK, lw=0.5, zorder=above + 0.2))
         axes.text(
             x[i], (bottom + len(bars) * tall + y[i] + 0.75 * radius[i]) / 2, letter, color=ink, size=letters,
             weight="bold", ha="center", va="center_baseline", zorder=above + 0.3, clip_on=True,
         )  # fmt: skip
 
 
-def _draw_ground(axes: Axes, recording: Recording) -> None:
+def _draw_ground(axes: Axes, recording: Recording, view: View) -> None:
     """Terrain and axes."""
-    walkable = np.array([[cell == "." for cell in row] for row in reversed(recording.terrain)])
-    left, right, bottom, top = view(recording)
-    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", facecolor=GROUND)
-    blocked = [Rectangle((cx, cy), 1, 1) for cy, cx in np.argwhere(~walkable)]
+    axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", facecolor=GROUND)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 5, 10]))
+    blocked = [Rectangle((x, y), 1, 1) for y, x in np.argwhere(~walkable(recording))]
     axes.add_collection(PatchCollection(blocked, facecolor=ROCK, edgecolor=ROCK, lw=0.3, zorder=0))
     axes.tick_params(labelsize=7, length=2, color=FAINT, labelcolor="0.35")
     for spine in axes.spines.values():
@@ -180,10 +205,10 @@ def _key(recording: Recording) -> list[Patch | Line2D]:
         Patch(fc=AGENT, ec=INK, label="agents"),
         Patch(fc=ENEMY, ec=INK, label="enemies"),
         Line2D([], [], ls="none", label=letters),
-        Patch(fc=HEALTH, ec=INK, label="health"),
+        Patch(fc=HEALTH_BAR, ec=INK, label="health"),
     ]
     if any(kind.shield for kind in recording.types.values()):
-        key.append(Patch(fc=SHIELD, ec=INK, label="shield"))
+        key.append(Patch(fc=SHIELD_BAR, ec=INK, label="shield"))
     key.append(Line2D([], [], color=INK, lw=1.3, marker=">", ms=4, label="attack"))
     if any(kind.heals for kind in recording.types.values()):
         key.append(Line2D([], [], color=HEALING, lw=1.3, marker=">", ms=4, label="healing"))
@@ -193,19 +218,15 @@ def _key(recording: Recording) -> list[Patch | Line2D]:
     return key
 
 
-def _figure(recording: Recording, rows: int, columns: int, width: float) -> tuple[Figure, Any]:
-    """A figure for pictures of this map, in the map's proportions, with the key below."""
-    figure = Figure(figsize=(width, 1), dpi=DPI, facecolor="white")
+def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[Figure, list[Axes]]:
+    """A figure `width` inches wide, of as many columns as rows, panels in the map's proportions, the key below."""
+    left, right, above, between, below = 0.035, 0.985, 0.3, 0.42, 0.62  # margins: fractions of the width; inches
+    panel = width * (right - left) / rows * 0.96 * (view.top - view.bottom) / (view.right - view.left)
+    height = round((above + rows * panel + (rows - 1) * between + below) * DPI / 2) * 2 / DPI
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    left, right, bottom, top = view(recording)
-    panel = width / columns * 0.93 * (top - bottom) / (right - left)
-    figure.set_figheight(round((rows * (panel + 0.42) + 0.55) * DPI / 2) * 2 / DPI)
-    return figure, axes
-
-
-def _arrange(figure: Figure, recording: Recording) -> None:
-    height = figure.get_figheight()
+    axes = figure.subplots(rows, rows, squeeze=False)
+    figure.subplots_adjust(left, below / height, right, 1 - above / height, wspace=0.08, hspace=between / panel)
     figure.legend(
         handles=_key(recording), loc="lower center", ncols=12, frameon=False, fontsize=7.5, handlelength=1.4,
         columnspacing=1.1, handletextpad=0.5, borderaxespad=0.2,
@@ -214,40 +235,40 @@ def _arrange(figure: Figure, recording: Recording) -> None:
         0.5, 0.3 / height, f"{recording.policy} against the embedded engine, battle seed {recording.seed}",
         ha="center", va="center", size=7.5, color="0.35",
     )  # fmt: skip
-    figure.subplots_adjust(
-        left=0.035, right=0.985, bottom=0.62 / height, top=1 - 0.3 / height, wspace=0.08, hspace=0.16
-    )
+    return figure, list(axes.flat)
 
 
 def picture(recording: Recording, step: int) -> NDArray[np.uint8]:
-    """The battle after `step` timesteps (negative: from the end), (height, width, 3)."""
-    return next(pictures(recording, [step % (recording.length + 1)]))
+    """The whole map after `step` timesteps (negative: from the end), (height, width, 3), of one size per map."""
+    return next(pictures(recording, [step % (recording.length + 1)], map_view(recording)))
 
 
-def pictures(recording: Recording, steps: Iterable[int]) -> Iterator[NDArray[np.uint8]]:
+def pictures(recording: Recording, steps: Iterable[int], view: View) -> Iterator[NDArray[np.uint8]]:
     """One picture (height, width, 3) for each of these moments."""
-    figure, axes = _figure(recording, 1, 1, FRAME_WIDTH)
-    _arrange(figure, recording)
+    figure, (axes,) = _figure(recording, view, 1, FRAME_WIDTH)
     for step in steps:
-        axes[0, 0].clear()
-        draw(axes[0, 0], recording, step)
-        axes[0, 0].set_title(title(recording, step), size=10, loc="left")
+        axes.clear()
+        draw(axes, recording, step, view)
+        axes.set_title(title(recording, step), size=10, loc="left")
         yield _pixels(figure)
 
 
+def still_moments(recording: Recording) -> tuple[int, int, int, int]:
+    """The beginning, the first harm done, the moment by which half of all harm was done, the end."""
+    points = recording.units[:, :, HEALTH].sum(1) + recording.units[:, :, SHIELD].sum(1)
+    harm = np.maximum.accumulate(points[0] - points)
+    contact = int((harm > 0).argmax()) if harm[-1] > 0 else recording.length // 3
+    middle = int((harm >= harm[-1] / 2).argmax()) if harm[-1] > 0 else 2 * recording.length // 3
+    return 0, contact, middle, recording.length
+
+
 def still(recording: Recording) -> NDArray[np.uint8]:
-    """Four moments on one sheet: the beginning, the first harm done, the most attacks at once, the end."""
-    points = recording.units[:, :, 2:4].sum((1, 2))
-    harmed = np.flatnonzero(points < points[0])
-    fights = (recording.targets >= 0).sum(1)
-    contact = int(harmed[0]) if len(harmed) else recording.length // 3
-    rest = np.arange(contact + 1, recording.length)
-    thick = int(rest[fights[rest].argmax()]) if len(rest) else recording.length
-    figure, axes = _figure(recording, 2, 2, 1.5 * FRAME_WIDTH)
-    for panel, step in zip(axes.flat, (0, contact, thick, recording.length), strict=True):
-        draw(panel, recording, step, letters=5.5)
-        panel.set_title(title(recording, step), size=9, loc="left")
-    _arrange(figure, recording)
+    """Four moments on one sheet, see `still_moments`."""
+    view = battle_view(recording)
+    figure, panels = _figure(recording, view, 2, 1.5 * FRAME_WIDTH)
+    for axes, step in zip(panels, still_moments(recording), strict=True):
+        draw(axes, recording, step, view, letters=5.5)
+        axes.set_title(title(recording, step), size=9, loc="left")
     return _pixels(figure)
 
 
@@ -266,7 +287,7 @@ def render(recording: Recording, directory: Path) -> None:
     for old in frames.glob("[0-9][0-9][0-9].png"):  # of a longer battle
         old.unlink()
     images = []
-    for step, pixels in enumerate(pictures(recording, range(recording.length + 1))):
+    for step, pixels in enumerate(pictures(recording, range(recording.length + 1), battle_view(recording))):
         _write_png(frames / f"{step:03d}.png", pixels)
         images.append(Image.fromarray(pixels).quantize(64, dither=Image.Dither.NONE))
     milliseconds = [int(1000 * SECONDS_PER_FRAME)] * len(images)
