@@ -152,16 +152,22 @@ def test_a_battle_is_that_of_the_vector_engine(map_name: str, variant: dict[str,
 
 def test_pymarl_plays_on_it() -> None:
     env, random = StarCraft2Env("3m", seed=7), np.random.default_rng(0)
-    won = 0
+    won = timeouts = 0
     for _ in range(5):
         stored, info = pymarl_episode(env, random)
         assert [flag for ((flag,),) in stored["terminated"]] == [False] * (len(stored["reward"]) - 1) + [True]
         won += info["battle_won"]
+        timeouts += len(stored["reward"]) == env.episode_limit
         if info["battle_won"]:
             assert sum(reward for ((reward,),) in stored["reward"]) == pytest.approx(20)
     assert env.get_stats() == {
-        "battles_won": won, "battles_game": 5, "battles_draw": 0, "win_rate": won / 5, "timeouts": 0, "restarts": 0
-    }  # fmt: skip
+        "battles_won": won,
+        "battles_game": 5,
+        "battles_draw": timeouts,
+        "win_rate": won / 5,
+        "timeouts": timeouts,
+        "restarts": 0,
+    }
     env.close()
 
 
