@@ -50,10 +50,15 @@ class PackedBatch:
         self.state = self.rows(batch.state)  # (R, S)
         self.avail_actions = self.rows(batch.avail_actions)  # (R, A, U)
         self.last_actions = self.rows(functional.pad(batch.actions, (0, 0, 1, 0), value=-1))  # (R, A), -1 for none
-        self.actions = self.rows(functional.pad(batch.actions, (0, 0, 0, 1)))  # (R, A)
-        self.reward = self.rows(functional.pad(batch.reward, (0, 1)))  # (R,), as the next two
-        self.terminated = self.rows(terminated.to(device))
-        self.mask = self.rows(mask.to(device))
+        self.mask = self.rows(mask.to(device))  # (R,)
+        self.actions = self._of_steps(batch.actions)  # (R, A)
+        self.reward = self._of_steps(batch.reward)  # (R,)
+        self.terminated = self._of_steps(batch.terminated)  # (R,)
+
+    def _of_steps(self, values: Tensor) -> Tensor:
+        """The rows (R, ...) of what belongs to the steps taken (B, T, ...), 0 where none was taken."""
+        rows = self.rows(functional.pad(values, (0, 0) * (values.dim() - 2) + (0, 1)))
+        return rows.masked_fill_(self.mask.eq(0).view(-1, *[1] * (rows.dim() - 1)), 0)
 
     def rows(self, slots: Tensor) -> Tensor:
         """The rows (R, ...) of what stands in all slots (B, T+1, ...)."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
@@ -93,8 +92,9 @@ def loss(
     with torch.no_grad():
         _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
         choosing = (online.agent, role, states) if config.double_q else (target.agent, target_role, target_states)
-        agent, *seen = choosing
-        best = best_actions(agent.utilities(*map(packed.next, seen)), packed.next(packed.avail_actions))
+        agent, chooser_role, chooser_states = choosing
+        next_utilities = agent.utilities(packed.next(chooser_role), packed.next(chooser_states))
+        best = best_actions(next_utilities, packed.next(packed.avail_actions))
         target_utilities = target.agent.utilities_of(packed.next(target_role), packed.next(target_states), best)
         target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
