@@ -447,9 +447,12 @@ class Host:
 
 def battle_class(scenario: Map) -> Any:
     """SMAC's environment class for a map; one that SMAC does not know is registered with it."""
+    from absl import flags
     from smac.env import StarCraft2Env
     from smac.env.starcraft2.maps import smac_maps
 
+    if not flags.FLAGS.is_parsed():  # pysc2 asks for its flags, of which there are none here
+        flags.FLAGS(["roma"])
     if scenario.name not in MAP_TYPES:
         return StarCraft2Env
     if scenario.name not in smac_maps.get_smac_map_registry():

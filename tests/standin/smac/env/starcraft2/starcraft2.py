@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from absl import flags
 
 from smac.env.starcraft2.maps import smac_maps
 
@@ -84,6 +85,8 @@ class StarCraft2Env:
         self._sc2_proc = None
 
     def _launch(self):
+        if not flags.FLAGS.is_parsed():
+            raise RuntimeError("Trying to access flag --sc2_run_config before flags were parsed.")
         folder = Path(os.environ["SC2PATH"])
         (found,) = (kind for kind in smac_maps.SMACMap.__subclasses__() if kind.__name__ == self.map_name)
         self._map = json.loads((folder / "Maps" / found.directory / f"{found.filename}.SC2Map").read_text())
