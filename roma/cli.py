@@ -8,11 +8,14 @@ from typing import NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, parse, parse_assignments, resolve
-from roma.envs import ENGINES
+from roma.envs import ENGINES, canonical_map
 from roma.envs.game_files import DEFAULT_VERSION
-from roma.errors import UserError
+from roma.errors import UserError, unknown
 from roma.files import make_writable_directory
 from roma.protocols import PRESETS
+from roma.seeding import INDEX_BITS
+
+PLAYERS = ("heuristic", "random")  # that need no training
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,6 +75,21 @@ def build_parser() -> Parser:
     )
     evaluate.add_argument("--threads", default="1", help="threads of torch; default: 1")
     evaluate.set_defaults(run=_evaluate)
+
+    play = commands.add_parser(
+        "play",
+        help="record one battle and draw it",
+        description="Record one battle as a replay file and draw it: still.png, battle.gif and frames/. With --replay, "
+        "draw a battle recorded earlier, after fighting it again to see that it comes out the same.",
+    )
+    play.add_argument("--map", help="name of a map, such as 2s3z; with --checkpoint that of the run")
+    who = play.add_mutually_exclusive_group()
+    who.add_argument("--policy", help="heuristic (SMAC's scripted one) or random; default: heuristic")
+    who.add_argument("--checkpoint", type=Path, help="a finished run's folder or one of its policies/*.safetensors")
+    who.add_argument("--replay", type=Path, help="a replay file; of the other options only --out goes with it")
+    play.add_argument("--seed", help="number of the battle, from 0; default: 0")
+    play.add_argument("--out", type=Path, help="folder; default: data/embedded/manual/replays/..., or the replay's own")
+    play.set_defaults(run=_play)
 
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
@@ -135,6 +153,39 @@ def _evaluate(options: argparse.Namespace) -> int:
         f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
         f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
         f"length {result['ep_length_mean']:.1f} over {episodes} greedy battles"
+    )
+    return 0
+
+
+def _play(options: argparse.Namespace) -> int:
+    number = parse("--seed", "0" if options.seed is None else options.seed, int)
+    if not 0 <= number < 2**INDEX_BITS:
+        raise UserError(f"--seed = {number} must lie between 0 and {2**INDEX_BITS - 1}")
+    policy = options.policy or PLAYERS[0]
+    if policy not in PLAYERS:
+        raise unknown("policy", policy, PLAYERS)
+    map_name = None if options.map is None else canonical_map(options.map)
+    if options.replay is not None and (options.map, options.seed) != (None, None):
+        raise UserError("--replay brings its own map and seed: leave out --map and --seed")
+    if options.replay is None and options.checkpoint is None and map_name is None:
+        raise UserError("--map is missing (only --checkpoint and --replay bring their own)")
+    for path in (options.replay, options.checkpoint):
+        if path is not None and not path.exists():
+            raise UserError(f"there is no {path}")
+    if options.out is not None:
+        make_writable_directory(options.out)
+
+    from roma.play import play, show
+
+    if options.replay is not None:
+        recording, directory, fought = show(options.replay, options.out)
+        note = "came out the same when fought again" if fought else "is of another engine: drawn as recorded"
+        print(f"{options.replay} {note}")
+    else:
+        recording, directory = play(map_name, policy, options.checkpoint, number, options.out)
+    print(
+        f"{recording.map_name}, {recording.policy}: {recording.result} after {recording.length} timesteps, "
+        f"return {recording.rewards.sum():.2f}; pictures in {directory}"
     )
     return 0
 

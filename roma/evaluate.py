@@ -15,12 +15,13 @@ from roma.seeding import Stream
 
 
 def play_policy(
-    path: Path, stream: Stream, episodes: int, battles: int | None = None, replays: Path | None = None
+    path: Path, stream: Stream, episodes: int, battles: int | None = None, first: int = 0, replays: Path | None = None
 ) -> tuple[list[Episode], dict[str, Any]]:
     """Greedy battles of the weights in a policy file, and the facts in the file.
 
-    `battles` of them are played side by side, by default as many as suit the engine. Where the engine is a game that
-    can save replays of its own, they go into the folder `replays`; UserError where it cannot.
+    They are numbers `first` to `first + episodes - 1` of the stream. `battles` of them are played side by side, by
+    default as many as suit the engine. Where the engine is a game that can save replays of its own, they go into the
+    folder `replays`; UserError where it cannot.
     """
     tensors, facts = unpack(path.read_bytes())
     config = from_flat(facts["config"])
@@ -31,7 +32,7 @@ def play_policy(
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
     learner.load_actor_tensors(tensors)
     runner = Runner(env, learner.actor(), config.seed, torch.Generator())
-    played = runner.play(stream, 0, episodes, epsilon=0.0)
+    played = runner.play(stream, first, episodes, epsilon=0.0)
     if replays is not None and isinstance(env, envs.SavesReplays):
         env.save_replays(replays)
     return played, facts
@@ -43,7 +44,7 @@ def evaluate(
     """Plays a finished run's last weights (see `play_policy`) and writes evaluation.json; returns what it says."""
     torch.set_num_threads(threads)
     path = outputs.last_policy(directory)
-    played, facts = play_policy(path, Stream.EVALUATE, episodes, battles, replays)
+    played, facts = play_policy(path, Stream.EVALUATE, episodes, battles, replays=replays)
     won, returns, lengths = zip(*((e.won, e.episode_return, e.length) for e in played), strict=True)
     engine = facts["config"]["engine"]
     battles = battles or envs.ENGINES[engine].side_by_side

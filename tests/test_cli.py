@@ -30,6 +30,19 @@ MISTAKES = [
     ({"--stepz": "3"}, "unrecognized arguments"),
 ]
 
+PLAY_MISTAKES = [
+    (["--map", "3n"], "did you mean '3m'"),
+    ([], "--map is missing"),
+    (["--map", "3m", "--policy", "heuristics"], "did you mean 'heuristic'"),
+    (["--map", "3m", "--seed", "-1"], "must lie between"),
+    (["--map", "3m", "--seed", "one"], "not a whole number"),
+    (["--map", "3m", "--policy", "random", "--checkpoint", "a_file"], "not allowed with"),
+    (["--checkpoint", "nowhere"], "there is no nowhere"),
+    (["--replay", "nowhere"], "there is no nowhere"),
+    (["--replay", "a_file", "--map", "3m"], "leave out --map"),
+    (["--map", "3m", "--out", "a_file/pictures"], "cannot write"),
+]
+
 PROGRAM = """
 import json, sys
 from roma.cli import main
@@ -44,14 +57,16 @@ def arguments(changes):
 
 def test_mistakes_are_one_line_and_cost_nothing(tmp_path):
     (tmp_path / "a_file").touch()
-    commands = [arguments(changes) for changes, _ in MISTAKES] + [["train"], ["trian"], []]
+    commands = [arguments(changes) for changes, _ in MISTAKES] + [["play", *options] for options, _ in PLAY_MISTAKES]
+    messages = [message for _, message in MISTAKES + PLAY_MISTAKES]
+    commands += [["train"], ["trian"], []]
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert finished.stdout.splitlines() == ["2 False"] * len(commands)
     lines = finished.stderr.splitlines()
     assert len(lines) == len(commands)
-    for line, (_, message) in zip(lines, MISTAKES, strict=False):
+    for line, message in zip(lines, messages, strict=False):
         assert line.startswith("error: ")
         assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["a_file"]

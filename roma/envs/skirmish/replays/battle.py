@@ -1,0 +1,188 @@
+"""One battle at a time, written down as it goes: what the replay file and the single-battle interfaces stand on.
+
+Shapes: L timesteps played, A agents, N units (agents first, then enemies).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from roma.envs import canonical_map
+from roma.envs.skirmish import kernel
+from roma.envs.skirmish.data import Unit, load_map, load_units
+from roma.envs.skirmish.engine import Skirmish
+from roma.envs.skirmish.kernel import HEALTH
+from roma.envs.skirmish.options import EnvOptions
+from roma.errors import UserError
+
+GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
+RESULTS = {
+    kernel.GOES_ON: GOES_ON,
+    kernel.WON: WON,
+    kernel.LOST: LOST,
+    kernel.DRAW: DRAW,
+    kernel.TIME_OUT: TIME_LIMIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UnitType:
+    """What a picture needs to know of a unit type; lengths in map units."""
+
+    health: float
+    shield: float
+    radius: float
+    range: float  # of the weapon, or of the healing where there is no weapon; edge to edge
+    flies: bool
+    heals: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A battle from its beginning to its end, or to where it was broken off. It can be drawn without the engine."""
+
+    map_name: str
+    seed: int
+    engine_digest: str
+    options: dict[str, Any]  # EnvOptions by name
+    scripted: bool  # SMAC's scripted policy decided, actions are -1
+    policy: str  # who decided, for the reader
+    result: str  # a value of RESULTS
+    n_agents: int
+    episode_limit: int
+    terrain: list[str]  # northernmost row first; '.' walkable, '#' blocked
+    unit_types: list[str]  # of each unit, N names
+    types: dict[str, UnitType]
+    actions: NDArray[np.int16]  # (L, A)
+    rewards: NDArray[np.float64]  # (L,)
+    units: NDArray[np.float64]  # (L + 1, N, 6): x, y, health, shield, energy, cooldown before and after each timestep
+    targets: NDArray[np.int16]  # (L + 1, N): whom each living unit attacked or healed last, -1 nobody
+
+    @property
+    def length(self) -> int:
+        """Timesteps played."""
+        return len(self.rewards)
+
+
+class Battle(Skirmish):
+    """A single battle of the embedded engine. `begin` comes first, then `play` until `result` is no longer GOES_ON."""
+
+    def __init__(self, map_name: str, options: EnvOptions | None = None) -> None:
+        self.options = options or EnvOptions()
+        super().__init__(canonical_map(map_name), 1, self.options)
+        self.result = ""  # no battle yet
+
+    def begin(self, seed: int) -> None:
+        """The battle of this seed, from its beginning."""
+        self.reset(np.array([seed], np.int64))
+        self.seed, self.result, self.scripted = seed, GOES_ON, False
+        self._actions: list[NDArray[np.int16]] = []
+        self._rewards: list[float] = []
+        self._units = [self.snapshots[0].copy()]
+        self._targets = [np.full(len(self.rules.unit), -1, np.int16)]
+
+    def play(self, actions: ArrayLike | None) -> float:
+        """One timestep with these actions (A,), or SMAC's scripted policy for None; returns the team's reward.
+
+        ValueError names the first action that is not available; UserError if no battle is going on.
+        """
+        if self.result != GOES_ON:
+            raise UserError("no battle is going on: reset first")
+        if actions is None:
+            outcome, taken = self.step_scripted(), np.full(self.info.n_agents, -1)
+        else:
+            taken = np.asarray(actions, np.int64)
+            outcome = self.step(taken[None])
+        self.scripted = actions is None
+        self.result = RESULTS[int(self._end[0])]
+        self._actions.append(taken.astype(np.int16))
+        self._rewards.append(float(outcome.reward[0]))
+        self._targets.append(self._engaged())
+        self._units.append(self.snapshots[0].copy())
+        return self._rewards[-1]
+
+    def require_begun(self) -> None:
+        """UserError before the first `begin`: there is nothing to see yet."""
+        if not self.result:
+            raise UserError("there is no battle yet: reset first")
+
+    @property
+    def deaths(self) -> tuple[int, int]:
+        """How many agents and how many enemies are dead."""
+        dead = self.snapshots[0, :, HEALTH] <= 0
+        return int(dead[: self.info.n_agents].sum()), int(dead[self.info.n_agents :].sum())
+
+    @property
+    def unit_types(self) -> list[str]:
+        """Type of each unit, N names."""
+        scenario, index = load_map(self.info.map_name), self.rules.unit["type_index"]
+        agents = self.info.n_agents
+        return [scenario.ally_types[i] for i in index[:agents]] + [scenario.enemy_types[i] for i in index[agents:]]
+
+    def recording(self, policy: str) -> Recording:
+        """The battle as far as it was played; `policy` says who decided. UserError before the first."""
+        self.require_begun()
+        return Recording(
+            map_name=self.info.map_name,
+            seed=self.seed,
+            engine_digest=self.digest,
+            options=asdict(self.options),
+            scripted=self.scripted,
+            policy=policy,
+            result=self.result,
+            n_agents=self.info.n_agents,
+            episode_limit=self.info.episode_limit,
+            terrain=load_map(self.info.map_name).terrain,
+            unit_types=self.unit_types,
+            types={name: _unit_type(load_units()[name]) for name in sorted(set(self.unit_types))},
+            actions=np.array(self._actions, np.int16).reshape(-1, self.info.n_agents),
+            rewards=np.array(self._rewards),
+            units=np.array(self._units),
+            targets=np.array(self._targets),
+        )
+
+    def _engaged(self) -> NDArray[np.int16]:
+        """Whom each living unit attacked or healed in the timestep just played (N,), -1 nobody.
+
+        That is whom its blow under way will hit, or else its target, unless that was dead before.
+        """
+        units = self._battles.units[0]
+        engaged = np.where(units["blows_left"] > 0, units["blow_target"], units["target"])
+        idle = (units["health"] <= 0) | (engaged < 0) | (self._units[-1][engaged, HEALTH] <= 0)
+        return np.where(idle, -1, engaged).astype(np.int16)
+
+
+def play_again(recording: Recording) -> Recording:
+    """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded."""
+    battle = Battle(recording.map_name, EnvOptions(**recording.options))
+    battle.begin(recording.seed)
+    for actions in recording.actions:
+        if battle.result != GOES_ON:
+            break
+        battle.play(None if recording.scripted else actions)
+    return battle.recording(recording.policy)
+
+
+def seed_stream(seed: int | None) -> tuple[int, np.random.Generator]:
+    """A seed, drawn from the system for None, and the generator of battle seeds that it starts.
+
+    UserError if it is negative.
+    """
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
+    if seed < 0:
+        raise UserError(f"the seed must be a whole number from 0, not {seed}")
+    return seed, np.random.default_rng(seed)
+
+
+def next_seed(generator: np.random.Generator) -> int:
+    """Seed of the next battle, in [0, 2**63 - 1)."""
+    return int(generator.integers(2**63 - 1))
+
+
+def _unit_type(unit: Unit) -> UnitType:
+    reach = unit.weapon.range if unit.weapon else unit.heal.range if unit.heal else 0.0
+    return UnitType(unit.health, unit.shield, unit.radius, reach, unit.plane == "air", unit.heal is not None)

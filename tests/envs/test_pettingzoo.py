@@ -1,0 +1,111 @@
+"""The PettingZoo interface: PettingZoo's own tests, and the same battle as the engine's."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from pettingzoo.test import parallel_api_test, parallel_seed_test
+
+from roma.envs import map_names
+from roma.envs.pettingzoo import SkirmishParallelEnv, parallel_env
+from roma.envs.skirmish.engine import Skirmish
+from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.replays.battle import next_seed, seed_stream
+from roma.errors import UserError
+
+
+def sample(env: SkirmishParallelEnv, observations: dict[str, Any]) -> dict[str, int]:
+    return {agent: env.action_space(agent).sample(observations[agent]["action_mask"]) for agent in env.agents}
+
+
+@pytest.mark.parametrize("map_name", map_names())
+def test_pettingzoos_own_tests_pass(map_name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parallel_api_test(parallel_env(map_name))
+        parallel_seed_test(lambda: parallel_env(map_name))
+
+
+@pytest.mark.parametrize("map_name", ["2s3z", "MMM2"])
+@pytest.mark.parametrize("options", [{}, {"obs_timestep_number": True, "obs_last_action": True, "move_amount": 3}])
+def test_a_battle_is_that_of_the_vector_engine(map_name: str, options: dict[str, Any]) -> None:
+    env, engine = parallel_env(map_name, **options), Skirmish(map_name, 1, EnvOptions(**options))
+    seeds = seed_stream(11)[1]
+    for episode in range(2):
+        observations, infos = env.reset(seed=11 if episode == 0 else None)
+        engine.reset(np.array([next_seed(seeds)]))
+        agents, seen_dead = list(env.agents), 0
+        assert agents == env.possible_agents
+        while env.agents:
+            assert env.agents == agents
+            for slot, agent in enumerate(agents):
+                assert env.observation_space(agent).contains(observations[agent])
+                np.testing.assert_array_equal(observations[agent]["observation"], engine.obs[0, slot])
+                np.testing.assert_array_equal(observations[agent]["action_mask"], engine.avail_actions[0, slot])
+                np.testing.assert_array_equal(infos[agent]["action_mask"], engine.avail_actions[0, slot])
+                if not infos[agent]["alive"]:
+                    seen_dead += 1
+                    assert observations[agent]["action_mask"].tolist() == [1] + [0] * (engine.info.n_actions - 1)
+            np.testing.assert_array_equal(env.state(), engine.state[0])
+            assert env.state_space.contains(env.state())
+            actions = sample(env, observations)
+            observations, rewards, terminations, truncations, infos = env.step(actions)
+            outcome = engine.step(np.array([[actions[agent] for agent in agents]]))
+            assert rewards == dict.fromkeys(agents, float(outcome.reward[0]))
+            ended = bool(outcome.terminated[0])
+            assert {a: terminations[a] or truncations[a] for a in agents} == dict.fromkeys(agents, ended)
+            assert not any(infos[agent]["unavailable_action"] for agent in agents)
+        assert seen_dead > 0
+        assert set(terminations.values()) == {True}
+
+
+def test_time_running_out_truncates() -> None:
+    env = parallel_env("10z5b_vs_2s3z")  # its enemies wait where they stand
+    env.reset(seed=1)
+    agents = list(env.agents)
+    while env.agents:
+        _, _, terminations, truncations, _ = env.step(dict.fromkeys(agents, 1))
+    assert truncations == dict.fromkeys(agents, True)
+    assert terminations == dict.fromkeys(agents, False)
+
+
+def test_an_unavailable_action_is_played_as_stop_and_reported() -> None:
+    env, other = parallel_env("2s3z"), parallel_env("2s3z")
+    env.reset(seed=3)
+    other.reset(seed=3)
+    first = env.agents[0]
+    observations, *_, infos = env.step(dict.fromkeys(env.agents, 1) | {first: 6})  # the enemies are far away
+    expected = other.step(dict.fromkeys(other.agents, 1))[0]
+    np.testing.assert_array_equal(observations[first]["observation"], expected[first]["observation"])
+    assert [agent for agent in env.agents if infos[agent]["unavailable_action"]] == [first]
+
+
+def test_misuse_is_an_error() -> None:
+    env = parallel_env("3m")
+    with pytest.raises(UserError, match="reset"):
+        env.step({})
+    env.reset(seed=0)
+    with pytest.raises(UserError, match="marine_2"):
+        env.step({"marine_0": 1, "marine_1": 1})
+    with pytest.raises(UserError, match="marine_0"):
+        env.step({"marine_0": 9, "marine_1": 1, "marine_2": 1})
+    with pytest.raises(UserError, match="did you mean 'obs_last_action'"):
+        parallel_env("3m", obs_last_actions=True)
+    with pytest.raises(UserError, match="human"):
+        parallel_env("3m", render_mode="human")
+    with pytest.raises(UserError, match="did you mean '3m'"):
+        parallel_env("3n")
+
+
+def test_a_picture_comes_with_its_render_mode_only() -> None:
+    env = parallel_env("3m", render_mode="rgb_array")
+    env.reset(seed=0)
+    pixels = env.render()
+    assert pixels is not None
+    assert (pixels.ndim, pixels.dtype) == (3, np.uint8)
+    plain = parallel_env("3m")
+    plain.reset(seed=0)
+    assert plain.render() is None
