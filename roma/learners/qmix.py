@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from roma.envs.vector import EnvInfo
-from roma.learners.batch import Batch
+from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
 from roma.learners.qmix_config import Config
@@ -24,17 +24,18 @@ class QmixNetworks(Networks):
 
 def loss(online: Networks, target: Networks, batch: Batch, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """L_TD and its statistics."""
-    utilities = online.agent(batch.obs, batch.actions)
-    q_tot = online.mixer(taken(utilities[:, :-1], batch.actions), batch.state[:, :-1])
+    packed = PackedBatch(batch)
+    utilities = online.agent(packed.obs, packed.last_actions, packed.counts)
+    q_tot = online.mixer(taken(utilities, packed.actions), packed.state)
     with torch.no_grad():
-        target_utilities = target.agent(batch.obs, batch.actions)
+        target_utilities = target.agent(packed.obs, packed.last_actions, packed.counts)
         chooser = utilities if config.double_q else target_utilities
-        best = best_actions(chooser[:, 1:], batch.avail_actions[:, 1:])
-        target_q_tot = target.mixer(taken(target_utilities[:, 1:], best), batch.state[:, 1:])
-    targets = td_targets(batch.reward, batch.terminated, target_q_tot, config.gamma)
+        best = best_actions(packed.next(chooser), packed.next(packed.avail_actions))
+        target_q_tot = target.mixer(taken(packed.next(target_utilities), best), packed.next(packed.state))
+    targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
 
-    value = td_loss(q_tot, targets, batch.mask)
-    return value, {"loss_td": value.detach()} | td_statistics(q_tot, targets, batch.mask, batch.actions.shape[-1])
+    value = td_loss(q_tot, targets, packed.mask)
+    return value, {"loss_td": value.detach()} | td_statistics(q_tot, targets, packed.mask, packed.actions.shape[-1])
 
 
 class Learner(BaseLearner[Config, QmixNetworks]):

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
-from roma.learners.batch import Batch
+from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
 from roma.learners.roma_config import Config
@@ -66,58 +65,57 @@ class RoleNoise(NamedTuple):
 class Unrolled(NamedTuple):
     """An agent network's passage through whole episodes."""
 
-    distribution: Gaussian  # of roles, (B, T+1, A, role_dim)
-    role: Tensor  # sampled, (B, T+1, A, role_dim)
-    states: Tensor  # of the GRU, after each step, (T+1, B, A, H)
-    obs_products: list[Tensor]  # with further weights, (B, T+1, A, ...) each
+    distribution: Gaussian  # of roles, (R, A, role_dim)
+    role: Tensor  # sampled, (R, A, role_dim)
+    states: Tensor  # of the GRU, after each step, (R, A, H)
+    obs_products: list[Tensor]  # with further weights, (R, A, ...) each
 
 
-def unroll(agent: RoleAgent, batch: Batch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
+def unroll(agent: RoleAgent, packed: PackedBatch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
     """Roles and GRU states of all steps. Whatever starts with a product of the observations shares one."""
-    of_trunk, of_encoder, *further = agent.obs_products(batch.obs, *further_obs_weights)
+    of_trunk, of_encoder, *further = agent.obs_products(packed.obs, *further_obs_weights)
     distribution: Gaussian = agent.role_encoder(of_encoder)
-    return Unrolled(distribution, distribution.sample(noise), agent.trunk(of_trunk, batch.actions), further)
+    role = distribution.sample(packed.rows(noise))
+    return Unrolled(distribution, role, agent.trunk(of_trunk, packed.last_actions, packed.counts), further)
 
 
 def loss(
     online: RomaNetworks, target: RomaNetworks, batch: Batch, noise: RoleNoise, config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 7 and its statistics. A role loss of weight 0 is not computed."""
+    packed = PackedBatch(batch)
     role_losses = config.lambda_identifiability != 0 or config.lambda_specialisation != 0
     obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
-    unrolled = unroll(online.agent, batch, noise.online, *obs_weights)
-    distribution = Gaussian(unrolled.distribution.mean[:, :-1], unrolled.distribution.variance[:, :-1])
-    role = unrolled.role[:, :-1]
+    distribution, role, states, obs_products = unroll(online.agent, packed, noise.online, *obs_weights)
 
-    utilities = online.agent.utilities_of(role, unrolled.states[:-1], batch.actions)
-    q_tot = online.mixer(utilities, batch.state[:, :-1])
+    q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions), packed.state)
     with torch.no_grad():
-        target_unrolled = unroll(target.agent, batch, noise.target)
-        agent, chooser = (online.agent, unrolled) if config.double_q else (target.agent, target_unrolled)
-        next_utilities = agent.utilities(chooser.role[:, 1:], chooser.states[1:])
-        best = best_actions(next_utilities, batch.avail_actions[:, 1:])
-        target_utilities = target.agent.utilities_of(target_unrolled.role[:, 1:], target_unrolled.states[1:], best)
-        target_q_tot = target.mixer(target_utilities, batch.state[:, 1:])
-    targets = td_targets(batch.reward, batch.terminated, target_q_tot, config.gamma)
-    total = td_loss(q_tot, targets, batch.mask)
+        _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
+        choosing = (online.agent, role, states) if config.double_q else (target.agent, target_role, target_states)
+        agent, chooser_role, chooser_states = choosing
+        next_utilities = agent.utilities(packed.next(chooser_role), packed.next(chooser_states))
+        best = best_actions(next_utilities, packed.next(packed.avail_actions))
+        target_utilities = target.agent.utilities_of(packed.next(target_role), packed.next(target_states), best)
+        target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
+    targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
+    total = td_loss(q_tot, targets, packed.mask)
 
     statistics = {"loss_td": total.detach()}
-    statistics |= td_statistics(q_tot, targets, batch.mask, batch.actions.shape[-1])
-    statistics |= role_statistics(distribution, batch.mask, config.variance_floor)
+    statistics |= td_statistics(q_tot, targets, packed.mask, packed.actions.shape[-1])
+    statistics |= role_statistics(distribution, packed.mask, config.variance_floor)
     if role_losses:
-        trajectory = functional.pad(unrolled.states.detach()[:-2], (0, 0, 0, 0, 0, 0, 1, 0))  # h^{t-1}: before o^t
-        obs_product = unrolled.obs_products[0][:, :-1] if config.posterior_uses_observation else None
-        posterior = online.trajectory_encoder(trajectory, obs_product)
-        alive = batch.obs[:, :-1].ne(0).any(-1) if config.mask_dead else None
+        trajectory = packed.from_previous(states.detach())  # h^{t-1}: before o^t
+        posterior = online.trajectory_encoder(trajectory, *obs_products)
+        alive = packed.obs.ne(0).any(-1) if config.mask_dead else None
     if config.lambda_identifiability:
-        identifiability = identifiability_loss(distribution, posterior, batch.mask, alive)
+        identifiability = identifiability_loss(distribution, posterior, packed.mask, alive)
         total = total + config.lambda_identifiability * identifiability
         statistics["loss_identifiability"] = identifiability.detach()
     if config.lambda_specialisation:
         information = role_information(role, posterior, config.log_density)
         dissimilarity = online.dissimilarity(trajectory)
         specialisation = specialisation_loss(
-            information, dissimilarity, batch.mask, alive, config.pairs, config.pair_reduction
+            information, dissimilarity, packed.mask, alive, config.pairs, config.pair_reduction
         )
         total = total + config.lambda_specialisation * specialisation.loss
         statistics["loss_specialisation"] = specialisation.loss.detach()
@@ -129,7 +127,7 @@ def loss(
 def identifiability_loss(role: Gaussian, posterior: Gaussian, mask: Tensor, alive: Tensor | None = None) -> Tensor:
     """L_I, Eqs. 3 and 11: KL from the role to its posterior given the trajectory, mean over agents and real steps.
 
-    Distributions (B, T, A, role_dim), mask (B, T), alive (B, T, A) or None where every agent counts.
+    Distributions (..., A, role_dim), mask (...), alive (..., A) or None where every agent counts.
     """
     divergence = kl_divergence(role, posterior)
     if alive is None:
@@ -177,7 +175,7 @@ def specialisation_loss(
 ) -> Specialisation:
     """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
 
-    I and d (B, T, A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (B, T), alive (B, T, A).
+    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A).
     """
     select = off_diagonal if pairs == "offdiag" else torch.nn.Identity()
     counted = None if alive is None else alive.unsqueeze(-1) & alive.unsqueeze(-2)

@@ -1,4 +1,4 @@
-"""One-step temporal-difference learning of Q_tot (QMIX; the paper's L_TD). B batch, T time, A agents, U actions."""
+"""One-step temporal-difference learning of Q_tot (QMIX; the paper's L_TD). A agents, U actions."""
 
 import torch
 from torch import Tensor
@@ -7,22 +7,22 @@ UNAVAILABLE = -9999999.0  # value of an action that cannot be taken, PyMARL's
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real timesteps; values and mask (B, T)."""
+    """Mean over the real timesteps; values and mask (...)."""
     return (values * mask).sum() / mask.sum()
 
 
 def taken(utilities: Tensor, actions: Tensor) -> Tensor:
-    """Utilities (B, T, A, U) of the actions taken (B, T, A)."""
+    """Utilities (..., A, U) of the actions taken (..., A)."""
     return utilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def best_actions(utilities: Tensor, avail_actions: Tensor) -> Tensor:
-    """The available action of highest utility: (B, T, A, U) to (B, T, A)."""
+    """The available action of highest utility: (..., A, U) to (..., A)."""
     return utilities.masked_fill(~avail_actions, UNAVAILABLE).argmax(-1)
 
 
 def td_targets(reward: Tensor, terminated: Tensor, target_q_tot: Tensor, gamma: float) -> Tensor:
-    """y = r + gamma Q_tot^-(s'), without the second term at an episode's end; all (B, T)."""
+    """y = r + gamma Q_tot^-(s'), without the second term at an episode's end; all (...)."""
     return reward + gamma * (1 - terminated) * target_q_tot
 
 

@@ -1,9 +1,10 @@
 """The recurrent part all agents share, and the agent of QMIX and its kin.
 
-Whole episodes go through in one piece: only the GRU walks through time. GRU states come back time-major, in the order
-in which the recurrence writes them; utilities are (B, T, A, U) again.
+Whole episodes go through in one piece, as R rows: those of each time together, and of the episodes that go on always
+the first (roma.learners.batch.PackedBatch). Only the GRU walks through time.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -45,107 +46,112 @@ class RecurrentTrunk(nn.Module):
         next_hidden: Tensor = self.gru(self.embed(obs_product, last_actions).flatten(0, 1), hidden)
         return next_hidden
 
-    def forward(self, obs_product: Tensor, actions: Tensor) -> Tensor:
-        """Whole episodes: observations' product (B, T+1, A, H), actions (B, T, A) to GRU states (T+1, B, A, H)."""
-        last_actions = functional.pad(actions, (0, 0, 1, 0), value=-1)
-        inputs = self.embed(obs_product, last_actions).transpose(0, 1)
-        gru = self.gru
-        states: Tensor = GatedRecurrence.apply(inputs, gru.weight_ih, gru.weight_hh, gru.bias_ih, gru.bias_hh)
+    def forward(self, obs_product: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
+        """Observations' product (R, A, H), last actions (R, A), rows of each time to GRU states (R, A, H)."""
+        inputs, gru = self.embed(obs_product, last_actions), self.gru
+        states: Tensor = GatedRecurrence.apply(inputs, counts, gru.weight_ih, gru.weight_hh, gru.bias_ih, gru.bias_hh)
         return states
 
 
 class GatedRecurrence(torch.autograd.Function):
-    """A GRU over whole episodes from a zero state: inputs (T, B, A, H) to the states after each step (T, B, A, H).
+    """A GRU over whole episodes from a zero state: inputs (R, A, H) to the states after each step (R, A, H).
 
-    Gates in torch's order: reset r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r (W_c h + b_c)).
-    Forward and backward are written out: input and state of a step lie side by side, so that both gates take one
-    product, a step's rows stay in the processor's cache, and nothing is kept that the backward pass does not read.
+    `counts`, never rising, says how many rows belong to each time; a row's state goes on to the row at its place among
+    those of the next time. Gates in torch's order: reset r, update u, candidate c; h' = (1 - u) c + u h with
+    c = tanh(x_c + r y) and y = W_c h + b_c. Forward and backward are written out: the inputs of all steps take one
+    product, a step writes its gates over what came of its inputs, in rows that stay in the processor's cache, and
+    nothing is kept that the backward pass does not read.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
+        ctx: Any,
+        inputs: Tensor,
+        counts: Sequence[int],
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        bias_hh: Tensor,
     ) -> Tensor:
-        steps, batch, agents, width = inputs.shape
-        rows, gates = batch * agents, 2 * width
-        joint = inputs.new_empty(steps + 1, rows, 2 * width)  # entry t: input of step t, state before it
-        joint[:-1, :, :width].unflatten(1, (batch, agents)).copy_(inputs)
-        joint[0, :, width:] = 0
-        kept = steps if any(ctx.needs_input_grad) else 1  # without gradients one slot is enough
-        both_gates = inputs.new_empty(kept, rows, gates).unbind()
-        candidates = inputs.new_empty(kept, rows, width).unbind()
-        recurrents = inputs.new_empty(kept, rows, width).unbind()  # W_c h + b_c
-
-        gate_weight = torch.cat([weight_ih[:gates], weight_hh[:gates]], dim=1)
-        gate_bias, gate_columns = bias_ih[:gates] + bias_hh[:gates], gate_weight.T
+        _, agents, width = inputs.shape
+        sizes, gates, inputs = [count * agents for count in counts], 2 * width, inputs.flatten(0, 1)
+        by_hidden = inputs.new_empty(len(inputs), 3 * width)  # r, u, y
+        both = by_hidden[:, :gates]
+        torch.addmm(bias_ih[:gates] + bias_hh[:gates], inputs, weight_ih[:gates].T, out=both)
+        by_hidden[:, gates:] = bias_hh[gates:]
         # tanh x = 2 sigmoid(2 x) - 1: torch's sigmoid takes a sixth of the time of its tanh
-        input_bias, input_columns = 2 * bias_ih[gates:], (2 * weight_ih[gates:]).T
-        hidden_bias, hidden_columns = bias_hh[gates:], weight_hh[gates:].T
-        minus_one = inputs.new_tensor(-1.0)
-        of_step, before = joint.unbind(), joint[..., width:].unbind()
-        for step, seen in enumerate(joint[:-1, :, :width].unbind()):
-            slot = step % kept
-            both, candidate, recurrent = both_gates[slot], candidates[slot], recurrents[slot]
-            torch.addmm(gate_bias, of_step[step], gate_columns, out=both).sigmoid_()
-            reset, update = both.split(width, dim=1)
-            torch.addmm(hidden_bias, before[step], hidden_columns, out=recurrent)
-            torch.addmm(input_bias, seen, input_columns, out=candidate).addcmul_(reset, recurrent, value=2).sigmoid_()
+        candidates = torch.addmm(2 * bias_ih[gates:], inputs, 2 * weight_ih[gates:].T)
+        states = torch.empty_like(candidates)
+
+        before, columns, minus_one = inputs.new_zeros(sizes[0], width), weight_hh.T, inputs.new_tensor(-1.0)
+        per_step = [
+            whole.split(sizes) for whole in (by_hidden, both, *by_hidden.split(width, dim=1), candidates, states)
+        ]
+        for of_step, of_gates, reset, update, recurrent, candidate, after in zip(*per_step, strict=True):
+            before = before[: len(after)]
+            of_step.addmm_(before, columns)
+            of_gates.sigmoid_()
+            candidate.addcmul_(reset, recurrent, value=2).sigmoid_()
             torch.add(minus_one, candidate, alpha=2, out=candidate)
-            torch.lerp(candidate, before[step], update, out=before[step + 1])
-        ctx.save_for_backward(joint, weight_ih, weight_hh, gate_weight)
-        ctx.slots = both_gates, candidates, recurrents
-        return joint[1:, :, width:].unflatten(1, (batch, agents))
+            before = torch.lerp(candidate, before, update, out=after)
+        states = states.unflatten(0, (-1, agents))
+        ctx.save_for_backward(inputs, by_hidden, candidates, states, weight_ih, weight_hh)
+        ctx.sizes = sizes
+        return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, ...]:
-        joint, weight_ih, weight_hh, gate_weight = ctx.saved_tensors
-        steps, batch, agents, width = grad_states.shape
-        rows, gates = batch * agents, 2 * width
-        grad_inputs = joint.new_empty(steps, batch, agents, width)
-        weight_input, weight_hidden = weight_ih[gates:], weight_hh[gates:]
-        grad_gate_weight = torch.zeros_like(gate_weight)
-        grad_weight_input, grad_weight_hidden = torch.zeros_like(weight_input), torch.zeros_like(weight_hidden)
-        grad_bias = joint.new_zeros(4 * width)
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, by_hidden, candidates, states, weight_ih, weight_hh = ctx.saved_tensors
+        sizes, (_, agents, width) = ctx.sizes, grad_states.shape
+        states, grad_states = states.flatten(0, 1), grad_states.reshape(-1, width)
+        weight_hidden = weight_hh.roll(width, 0)  # y, r, u, as below
+        grad_inputs = torch.empty_like(inputs)
+        grad_weight_input, grad_weight_hidden = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
+        grad_bias = inputs.new_zeros(4 * width)
 
-        # gradients of r, u, c before their activations and of W_c h + b_c; then of input and state side by side
-        products = joint.new_empty(rows, 4 * width)
-        of_gates, (of_reset, of_update, of_candidate, of_recurrent) = products[:, :gates], products.split(width, dim=1)
-        of_joint = joint.new_empty(rows, 2 * width)
-        of_input, of_state = of_joint.split(width, dim=1)
-        scratch, ones = joint.new_empty(rows, width), joint.new_ones(rows)
+        # of a step: gradients of y, and of r, u, c before their activations
+        products, ones = inputs.new_empty(sizes[0], 4 * width), inputs.new_ones(sizes[0])
+        carried, scratch = inputs.new_zeros(2, sizes[0], width).unbind()
         tanh_backward = torch.ops.aten.tanh_backward.grad_input
         sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-        carried = grad_states[-1].reshape(rows, width).clone()
-        for step, (of_step, both, candidate, recurrent) in reversed(
-            list(enumerate(zip(joint[:-1].unbind(), *ctx.slots, strict=True)))
+        befores = [
+            carried.clone(),
+            *(after[:size] for after, size in zip(states.split(sizes), sizes[1:], strict=False)),
+        ]
+        per_step = [
+            whole.split(sizes)
+            for whole in (inputs, grad_inputs, grad_states, candidates, *by_hidden.split(width, dim=1))
+        ]
+        size = 0
+        for before, seen, grad_input, grad_state, candidate, reset, update, recurrent in reversed(
+            list(zip(befores, *per_step, strict=True))
         ):
-            seen, before = of_step.split(width, dim=1)
-            reset, update = both.split(width, dim=1)
-            torch.sub(before, candidate, out=scratch).mul_(carried)
-            sigmoid_backward(scratch, update, grad_input=of_update)
-            torch.mul(carried, update, out=scratch)
-            tanh_backward(carried.sub_(scratch), candidate, grad_input=of_candidate)
-            sigmoid_backward(torch.mul(of_candidate, recurrent, out=carried), reset, grad_input=of_reset)
+            if len(seen) != size:  # episodes that end here join; nothing is carried to them
+                size = len(seen)
+                of_step, of_state, spare, summed = products[:size], carried[:size], scratch[:size], ones[:size]
+                of_recurrent, of_reset, of_update, of_candidate = of_step.split(width, dim=1)
+                by_recurrence, by_input = of_step[:, : 3 * width], of_step[:, width:]
+            of_state.add_(grad_state)
+            torch.sub(before, candidate, out=spare).mul_(of_state)
+            sigmoid_backward(spare, update, grad_input=of_update)
+            torch.mul(of_state, update, out=spare)
+            tanh_backward(of_state.sub_(spare), candidate, grad_input=of_candidate)
+            sigmoid_backward(torch.mul(of_candidate, recurrent, out=of_state), reset, grad_input=of_reset)
             torch.mul(of_candidate, reset, out=of_recurrent)
 
-            torch.mm(of_gates, gate_weight, out=of_joint)
-            of_input.addmm_(of_candidate, weight_input)
-            of_state.addmm_(of_recurrent, weight_hidden)
-            grad_inputs[step] = of_input.unflatten(0, (batch, agents))
-            if step > 0:
-                torch.add(of_state, scratch, out=carried).add_(grad_states[step - 1].reshape(rows, width))
-            grad_gate_weight.addmm_(of_gates.T, of_step)
-            grad_weight_input.addmm_(of_candidate.T, seen)
-            grad_weight_hidden.addmm_(of_recurrent.T, before)
-            grad_bias.addmv_(products.T, ones)
-        of_both, of_third, of_fourth = grad_bias.split([gates, width, width])
+            torch.mm(by_input, weight_ih, out=grad_input)
+            torch.addmm(spare, by_recurrence, weight_hidden, out=of_state)
+            grad_weight_input.addmm_(by_input.T, seen)
+            grad_weight_hidden.addmm_(by_recurrence.T, before)
+            grad_bias.addmv_(of_step.T, summed)
         return (
-            grad_inputs,
-            torch.cat([grad_gate_weight[:, :width], grad_weight_input]),
-            torch.cat([grad_gate_weight[:, width:], grad_weight_hidden]),
-            torch.cat([of_both, of_third]),
-            torch.cat([of_both, of_fourth]),
+            grad_inputs.unflatten(0, (-1, agents)),
+            None,
+            grad_weight_input,
+            grad_weight_hidden.roll(-width, 0),
+            grad_bias[width:],
+            grad_bias[: 3 * width].roll(-width),
         )
 
 
@@ -164,8 +170,9 @@ class UtilityAgent(nn.Module):
         hidden = self.trunk.step(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, hidden)
         return self.utility_layer(hidden), hidden
 
-    def forward(self, obs: Tensor, actions: Tensor) -> Tensor:
-        """Whole episodes: obs (B, T+1, A, O), actions (B, T, A) to utilities (B, T+1, A, U)."""
-        states = self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], actions)
-        utilities: Tensor = self.utility_layer(states).transpose(0, 1)
+    def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
+        """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time to utilities (R, A, U)."""
+        utilities: Tensor = self.utility_layer(
+            self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, counts)
+        )
         return utilities

@@ -65,10 +65,10 @@ class TrajectoryEncoder(GaussianHead):
         """The columns of the hidden layer's weight that meet the observation (hidden, O); none without it."""
         return self.hidden_layer.weight[:, self.hidden_dim :]
 
-    def forward(self, trajectory: Tensor, obs_product: Tensor | None) -> Gaussian:
-        """Trajectories (T, B, A, H) and the product with the observations (B, T, A, hidden) to (B, T, A, role_dim)."""
+    def forward(self, trajectory: Tensor, obs_product: Tensor | None = None) -> Gaussian:
+        """Trajectories (..., H) and the product with the observations (..., hidden) to (..., role_dim)."""
         weight = self.hidden_layer.weight[:, : self.hidden_dim]
-        preactivation = functional.linear(trajectory, weight, self.hidden_layer.bias).transpose(0, 1)
+        preactivation = functional.linear(trajectory, weight, self.hidden_layer.bias)
         return self.from_hidden(preactivation if obs_product is None else preactivation + obs_product)
 
 
@@ -85,11 +85,10 @@ class Dissimilarity(nn.Module):
         self.absolute = absolute
 
     def forward(self, trajectory: Tensor) -> Tensor:
-        """Trajectories (T, B, A, H) to dissimilarities (B, T, A, A), entry [i, j] of the ordered pair."""
+        """Trajectories (R, A, H) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
         first, second = joint_linear(trajectory, *self.hidden_layer.weight.chunk(2, dim=1))
-        rows = [of_agents.transpose(0, 1).flatten(0, 1) for of_agents in (first + self.hidden_layer.bias, second)]
-        distance = PairwiseUnits.apply(*rows, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
-        distance = distance.unflatten(0, trajectory.shape[1::-1])
+        weight, bias = self.output_layer.weight.squeeze(0), self.output_layer.bias
+        distance: Tensor = PairwiseUnits.apply(first + self.hidden_layer.bias, second, weight) + bias
         return distance.abs() if self.absolute else distance
 
 
@@ -229,12 +228,11 @@ class RoleAgent(nn.Module):
         return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.hidden_layer.weight, *further_weights)
 
     def utilities(self, role: Tensor, states: Tensor) -> Tensor:
-        """Of all actions, no gradient: role (B, T, A, role_dim), GRU states (T, B, A, H) to (B, T, A, U)."""
-        utilities: Tensor = self.role_decoder(role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2))
-        return utilities.unflatten(0, states.shape[:-1]).transpose(0, 1)
+        """Of all actions, no gradient: role (R, A, role_dim), GRU states (R, A, H) to (R, A, U)."""
+        utilities: Tensor = self.role_decoder(role.flatten(0, 1), states.flatten(0, 1))
+        return utilities.unflatten(0, states.shape[:-1])
 
     def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor) -> Tensor:
-        """Of one action each: role (B, T, A, role_dim), GRU states (T, B, A, H), actions (B, T, A) to (B, T, A)."""
-        rows = [role.transpose(0, 1).flatten(0, 2), states.flatten(0, 2), actions.transpose(0, 1).flatten()]
-        utilities: Tensor = self.role_decoder.of_actions(*rows)
-        return utilities.unflatten(0, states.shape[:-1]).transpose(0, 1)
+        """Of one action each: role (R, A, role_dim), GRU states (R, A, H), actions (R, A) to (R, A)."""
+        utilities: Tensor = self.role_decoder.of_actions(role.flatten(0, 1), states.flatten(0, 1), actions.flatten())
+        return utilities.unflatten(0, states.shape[:-1])

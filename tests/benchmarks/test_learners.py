@@ -2,7 +2,8 @@
 
     pytest tests/benchmarks/test_learners.py --benchmark-only
 
-Updates: 32 full-length episodes of 60 steps. The plain learner beside it is measured in the same run.
+Updates: 32 episodes, of 60 steps each or of the lengths of random play (every eighth of 256 battles, by length).
+The plain learner beside them, which pays for padding too, is measured in the same run.
 """
 
 import numpy as np
@@ -14,6 +15,16 @@ from plain_learner import SHAPES, random_batch
 from roma.learners import algorithm, make_learner
 
 EPISODES, STEPS, BATTLES = 32, 60, 8
+# fmt: off
+PLAYED = {
+    "2s3z": [42, 43, 45, 45, 46, 46, 47, 47, 47, 48, 49, 49, 49, 49, 50, 50,
+             51, 51, 52, 52, 52, 53, 53, 53, 54, 55, 56, 57, 60, 64, 72, 93],
+    "MMM2": [26, 29, 30, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38,
+             38, 39, 39, 39, 40, 40, 40, 41, 41, 42, 43, 44, 46, 49, 55, 75],
+    "27m_vs_30m": [34, 35, 36, 37, 37, 38, 38, 38, 39, 39, 39, 39, 40, 40, 40, 41,
+                   41, 41, 41, 42, 42, 42, 42, 43, 43, 43, 44, 44, 45, 47, 50, 54],
+}
+# fmt: on
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +46,18 @@ def test_update(benchmark, name, map_name):
     info = SHAPES[map_name]
     learner, batch = learner_of(name, info), random_batch(info, [STEPS] * EPISODES, seed=0)
     benchmark.group = f"update {map_name}"
+    benchmark.pedantic(learner.update, (batch, torch.Generator(), 0), rounds=5, warmup_rounds=2)
+
+
+@pytest.mark.parametrize("map_name", SHAPES)
+@pytest.mark.parametrize("name", ["qmix", "roma"])
+@pytest.mark.parametrize("lengths", ["played", "longest"])
+def test_update_of_unequal_episodes(benchmark, lengths, name, map_name):
+    """Episodes as they are played, beside as many that all take as long as the longest of them."""
+    info, played = SHAPES[map_name], PLAYED[map_name]
+    learner = learner_of(name, info)
+    batch = random_batch(info, played if lengths == "played" else [max(played)] * EPISODES, seed=0)
+    benchmark.group = f"update of unequal episodes {name} {map_name}"
     benchmark.pedantic(learner.update, (batch, torch.Generator(), 0), rounds=5, warmup_rounds=2)
 
 

@@ -150,9 +150,9 @@ def test_a_hemmed_in_enemy_has_not_arrived() -> None:
     env.reset(np.array([0]))
     battles, enemy = env._battles, env.info.n_agents
     battles.units["health"][0, :enemy] = 0  # nobody to fight
-    battles.units[0, enemy]["patience"] = kernel.PATIENCE
+    battles.units[0, enemy]["patience"] = env.rules.patience
     start = battles.units[0, enemy]["x"]
-    for _ in range(2 * kernel.PATIENCE):
+    for _ in range(2 * env.rules.patience):
         kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.near)
     assert not battles.units[0, enemy]["arrived"]
     assert battles.units[0, enemy]["x"] < start

@@ -179,10 +179,11 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     learner = learner_of(name)
     obs, avail_actions = observations()
     actions, hidden = decisions(learner.actor(), obs, avail_actions)
-    whole_obs = torch.from_numpy(obs).transpose(0, 1)
-    products = learner.online.agent.trunk.obs_weight
-    states = learner.online.agent.trunk(whole_obs @ products.T, torch.from_numpy(actions[:-1]).transpose(0, 1))
-    assert_close(hidden, states[-1])
+    trunk = learner.online.agent.trunk
+    last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
+    rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
+    states = trunk(rows @ trunk.obs_weight.T, last_actions, [3] * 12)
+    assert_close(hidden, states[-3:])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -2,14 +2,19 @@
 
 import copy
 from dataclasses import fields, replace
+from math import nan
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plain_learner import padded, qmix_loss, random_batch, roma_loss
+from torch.nn import functional
 from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
+from roma.learners.batch import Batch
 from roma.learners.roma import RoleNoise
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
@@ -63,6 +68,68 @@ def test_equals_the_plainly_written_loss(name, plain_loss):
     expected = gradients(learner, plain)
     for parameter, gradient in gradients(learner, loss).items():
         assert_close(gradient, expected[parameter], msg=parameter)
+
+
+@st.composite
+def batches(draw):
+    """Episodes of 1 to 9 steps, some of them cut off before their end, with up to 2 slots more than the longest."""
+    lengths = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+    cut_off = torch.tensor(draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths))))
+    batch = double_batch(lengths)
+    batch = replace(batch, terminated=batch.terminated.masked_fill(cut_off.unsqueeze(1), 0.0))
+    return padded(batch, draw(st.integers(0, 2)))
+
+
+def spoilt(batch):
+    """Nonsense in the padding, and in what was seen after an episode's true end."""
+    real = functional.pad(batch.mask, (0, 1)).bool()
+    cut_off = (batch.terminated == 0).logical_or(batch.mask == 0).all(1)
+    needed = real | functional.pad(real, (1, -1)) & cut_off.unsqueeze(1)
+    nonsense = {"actions": 10**6, "avail_actions": True, "mask": 0.0}
+    slots = {name: needed if name in ("obs", "state", "avail_actions") else real[:, :-1] for name in vars(batch)}
+    return replace(
+        batch,
+        **{
+            name: torch.where(
+                slots[name].view(*slots[name].shape, *[1] * (value.dim() - 2)), value, nonsense.get(name, nan)
+            )
+            for name, value in vars(batch).items()
+        },
+    )
+
+
+@pytest.mark.parametrize(("name", "plain_loss"), [("qmix", qmix_loss), ("roma", roma_loss)])
+@settings(max_examples=25, deadline=None)
+@given(batch=batches())
+def test_real_steps_alone_count(name, plain_loss, batch):
+    """The plainly written loss computes padding and masks it; ours is the same whatever the padding holds."""
+    learner = double_learner(name)
+    noise = noise_of(learner, batch)
+    plain = plain_loss(learner.online, learner.target, batch, *([] if noise is None else [noise]), learner.config)
+    loss, statistics = learner.loss(spoilt(batch), noise)
+    assert_close(loss, plain)
+    assert all(value.isfinite() for value in statistics.values())
+    expected = gradients(learner, plain)
+    for parameter, gradient in gradients(learner, loss).items():
+        assert_close(gradient, expected[parameter], msg=parameter)
+
+
+@pytest.mark.parametrize("name", ["qmix", "roma"])
+@settings(max_examples=15, deadline=None)
+@given(batch=batches())
+def test_loss_is_the_mean_over_the_steps_of_all_episodes(name, batch):
+    learner = double_learner(name)
+    noise = noise_of(learner, batch)
+    loss, statistics = learner.loss(batch, noise)
+    expected = []
+    for row, length in enumerate(batch.mask.sum(1).int().tolist()):
+        alone = Batch(
+            *(value[row : row + 1, : length + (value.shape[1] > batch.mask.shape[1])] for value in vars(batch).values())
+        )
+        of_episode = None if noise is None else RoleNoise(*(part[row : row + 1, : length + 1] for part in noise))
+        value, others = learner.loss(alone, of_episode)
+        expected.append(length * torch.stack([value, *others.values()]))
+    assert_close(torch.stack([loss, *statistics.values()]), sum(expected) / batch.mask.sum())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import make_learner
+from roma.learners.batch import PackedBatch
 from roma.learners.qmix_config import Config
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
@@ -29,9 +30,10 @@ def reference_learner(name, **overrides):
 @pytest.mark.parametrize(("prefix", "double_q"), [("", True), ("single_q/", False)])
 def test_loss_and_utilities(name, prefix, double_q):
     learner, arrays, batch = reference_learner(name, double_q=double_q)
-    filled = arrays["batch/filled"].bool().squeeze(-1)  # on padding the reference gives no last action, we action 0
+    packed = PackedBatch(batch)
     for networks, expected in ((learner.online, arrays["out/q"]), (learner.target, arrays["out/target_q"])):
-        assert_close(networks.agent(batch.obs, batch.actions)[filled], expected[filled], **TOLERANCE)
+        utilities = networks.agent(packed.obs, packed.last_actions, packed.counts)
+        assert_close(utilities, packed.rows(expected), **TOLERANCE)
     chosen, state = arrays[prefix + "out/q_tot_in"], batch.state
     assert_close(learner.online.mixer(chosen, state[:, :-1]), arrays[prefix + "out/q_tot"][..., 0], **TOLERANCE)
 

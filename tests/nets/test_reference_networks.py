@@ -3,6 +3,7 @@
 import pytest
 import torch
 from reference import TOLERANCE, agent_tensors, load, mixer_tensors, under
+from torch.nn.utils.rnn import pack_sequence
 from torch.testing import assert_close
 
 from roma.nets.mixers import MonotonicMixer
@@ -38,33 +39,39 @@ def test_agent():
     weights["trunk.input_layer.weight"] = torch.cat([weights["trunk.input_layer.weight"], without_columns], dim=1)
     agent.load_state_dict(weights)
 
-    obs = inputs.transpose(0, 1).unsqueeze(2)
-    utilities = agent(obs, torch.zeros(rows, steps - 1, 1, dtype=torch.int64))
-    assert_close(utilities[:, :, 0].transpose(0, 1), arrays["out/q"], **TOLERANCE)
+    obs = inputs.view(steps * rows, 1, size)
+    none = torch.full((rows, 1), -1)
+    utilities = agent(obs, none.repeat(steps, 1), [rows] * steps).view(steps, rows, -1)
+    assert_close(utilities, arrays["out/q"], **TOLERANCE)
 
-    (utilities[:, :, 0].transpose(0, 1) * arrays["in/cotangent"]).sum().backward()
+    (utilities * arrays["in/cotangent"]).sum().backward()
     for name, gradient in agent_tensors(under(arrays, "grad/")).items():
         assert_close(agent.get_parameter(name).grad, gradient, **TOLERANCE)
 
     hidden = torch.zeros(rows, 64)
     for step in range(steps):
-        none = torch.full((rows, 1), -1)
-        values, hidden = agent.step(obs[:, step], none, hidden, torch.Generator(), greedy=True)
+        values, hidden = agent.step(inputs[step].unsqueeze(1), none, hidden, torch.Generator(), greedy=True)
         assert_close(values, arrays["out/q"][step], **TOLERANCE)
         assert_close(hidden, arrays["out/h"][step], **TOLERANCE)
 
 
-def test_recurrence_has_the_gradient_of_torch_gru():
+@pytest.mark.parametrize("lengths", [[7, 7, 7], [7, 4, 4, 1]])
+def test_recurrence_has_the_gradient_of_torch_gru(lengths):
+    """Two agents to an episode; torch walks through each agent's own sequence."""
     torch.manual_seed(0)
     gru = torch.nn.GRU(4, 4).double()
-    inputs = torch.randn(7, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    episodes = [torch.randn(length, 2, 4, dtype=torch.float64, requires_grad=True) for length in lengths]
     weights = [gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0]
-    ours, theirs = GatedRecurrence.apply(inputs, *weights), gru(inputs.flatten(1, 2))[0].unflatten(1, (3, 2))
+    packed = pack_sequence(episodes)
+    ours = GatedRecurrence.apply(packed.data, packed.batch_sizes.tolist(), *weights)
+    theirs = pack_sequence([gru(episode)[0] for episode in episodes]).data
     assert_close(ours, theirs)
+    with torch.no_grad():
+        assert_close(GatedRecurrence.apply(packed.data, packed.batch_sizes.tolist(), *weights), theirs)
     cotangent = torch.randn_like(ours)
     for mine, expected in zip(
-        torch.autograd.grad(ours, [inputs, *weights], cotangent),
-        torch.autograd.grad(theirs, [inputs, *weights], cotangent),
+        torch.autograd.grad(ours, [*episodes, *weights], cotangent),
+        torch.autograd.grad(theirs, [*episodes, *weights], cotangent),
         strict=True,
     ):
         assert_close(mine, expected)

@@ -60,11 +60,11 @@ def test_decoder_gradients_of_actions_taken():
 def test_dissimilarity_reads_both_trajectories(absolute):
     torch.manual_seed(0)
     network = Dissimilarity(8, 12, absolute)
-    trajectory = torch.randn(3, 2, 4, 8)
+    trajectory = torch.randn(6, 4, 8)
     pairs = torch.cat(
-        [trajectory.unsqueeze(3).expand(-1, -1, -1, 4, -1), trajectory.unsqueeze(2).expand(-1, -1, 4, -1, -1)], dim=-1
+        [trajectory.unsqueeze(2).expand(-1, -1, 4, -1), trajectory.unsqueeze(1).expand(-1, 4, -1, -1)], dim=-1
     )
-    expected = network.output_layer(network.hidden_layer(pairs).relu()).squeeze(-1).transpose(0, 1)
+    expected = network.output_layer(network.hidden_layer(pairs).relu()).squeeze(-1)
     assert_close(network(trajectory), expected.abs() if absolute else expected)
 
 

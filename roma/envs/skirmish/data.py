@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from roma.errors import UserError, unknown
 
 ROOT = Path(str(resources.files("roma.envs.skirmish")))
+RULE_MODULES = ("data", "engine", "kernel", "options", "rules")  # the source that decides how a battle goes
 SIZE = 32  # every map is SIZE x SIZE cells of one map unit
 
 
@@ -29,6 +30,7 @@ class Weapon:
     range: float
     targets: list[str]  # planes it reaches: ground, air
     damage_point: float  # from the start of the attack to the (first) blow; the attacker stands still
+    backswing: float  # after the blow, before it can follow its target; a new order breaks it off
     missile_speed: float  # 0: the blow lands at once
     splash_radius: float  # 0: one target; otherwise the attacker blows itself up
 
@@ -189,6 +191,6 @@ ALIASES = {alias: name for name in MAP_NAMES for alias in (name, *load_map(name)
 def source_digest() -> str:
     """SHA-256 over everything that decides how a battle goes: the engine's source and its data files."""
     digest = hashlib.sha256()
-    for file in sorted([*ROOT.glob("*.py"), *ROOT.glob("*/*.json")]):
+    for file in sorted([*(ROOT / f"{name}.py" for name in RULE_MODULES), *ROOT.glob("*/*.json")]):
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.data import source_digest
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices, EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
 from roma.envs.vector import Outcome
 from roma.errors import UserError
@@ -29,13 +29,18 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
 
 
 class Skirmish:
-    """E battles of one map; see `VectorEnv` for the meaning of each member. `options` are SMAC's."""
+    """E battles of one map; see `VectorEnv` for the meaning of each member.
 
-    def __init__(self, map_name: str, n_battles: int, options: EnvOptions | None = None) -> None:
+    `options` are SMAC's, `choices` what the game leaves open.
+    """
+
+    def __init__(
+        self, map_name: str, n_battles: int, options: EnvOptions | None = None, choices: Choices = DEFAULT_CHOICES
+    ) -> None:
         if n_battles < 1:
             raise UserError(f"the number of battles must be at least 1, not {n_battles}")
         options = options or EnvOptions()
-        self.rules = build_rules(map_name)
+        self.rules = build_rules(map_name, choices)
         self.info = env_info(map_name, self.rules, options)
         self.n_battles = n_battles
         self.digest = source_digest()
@@ -91,6 +96,24 @@ class Skirmish:
         if refused >= 0:
             battle, agent = divmod(refused, self.info.n_agents)
             raise ValueError(f"battle {battle}: action {actions[battle, agent]} is not available to agent {agent}")
+        return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
+
+    def step_scripted(self, active: NDArray[np.bool_] | None = None) -> Outcome:
+        """Play one timestep with the agents under SMAC's scripted policy, `heuristic_ai`; see `step`."""
+        kernel.step_scripted(
+            self.rules,
+            self._options,
+            FLAT,
+            self._battles,
+            self._all if active is None else active,
+            self._before,
+            self.snapshots,
+            self.obs,
+            self.state,
+            self.avail_actions,
+            self._reward,
+            self._end,
+        )
         return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
 
     def observe_snapshots(

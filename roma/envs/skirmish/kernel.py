@@ -14,23 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-NOTHING, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = 0, 2, 3, 4, 5, 6  # action indices; 1 is stop
+NOTHING, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # action indices
 SHOOT_RANGE, SIGHT_RANGE = 6.0, 9.0  # SMAC's, centre to centre, the same for every unit
 LOOPS_PER_STEP = 8
 
-IDLE, MOVE, ATTACK, ATTACK_MOVE, HEAL = range(5)  # orders
+IDLE, MOVE, ATTACK, HEAL, ATTACK_MOVE, GUARD = range(6)  # orders; from ATTACK_MOVE on a unit looks for fights itself
 X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN = range(6)  # columns of a snapshot's unit row
 GOES_ON, WON, LOST, DRAW, TIME_OUT = range(5)  # how a timestep ended
 
 MIN_DAMAGE = 0.5  # what armour always lets through
 RANGE_SLOP = 1.0  # how far beyond its range a begun attack still follows its target
-MIN_ACQUIRE = 7.0  # acquire range is the weapon's, but at least this; fitted to random play, see README.md here
 CALL_FOR_HELP = 4.0  # radius in which comrades join a fight
 LEASH = 21.0  # how far from where it stood an enemy without orders pursues
 JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loops: -0.0625 s to +0.125 s
 ARRIVED = 1e-6
-LOOK_EVERY = 4  # loops between two looks around by a unit that has nobody in range
-PATIENCE = 3  # loops that a hemmed-in unit waits before it tries to move again
 
 # Ways around an obstacle, by how far they turn from the straight one: 30, 60, 90, 120 degrees (cosine, sine).
 TURN_COS = (0.8660254037844387, 0.5, 0.0, -0.5)
@@ -81,6 +78,7 @@ UNIT = np.dtype(
         ("range", np.float64),  # of the weapon, edge to edge; 0 without one
         ("period", np.float64),  # loops
         ("damage_point", np.float64),  # loops
+        ("backswing", np.float64),  # loops
         ("hits", np.int64),
         ("hit_delay", np.float64),  # loops
         ("missile_speed", np.float64),  # per loop; 0: at once
@@ -119,6 +117,7 @@ LIFE = np.dtype(
         ("order_y", np.float64),
         ("target", np.int64),  # unit attacked, chased or healed; -1 none
         ("windup", np.float64),  # loops until the blow of a begun attack
+        ("backswing", np.float64),  # loops for which it cannot follow the target it has just struck at
         ("blow", np.float64),  # loops until a blow already struck lands (missile, second hit)
         ("blow_target", np.int64),
         ("blows_left", np.int64),
@@ -155,6 +154,10 @@ class Rules(NamedTuple):
     spare_own_feature: bool  # SMAC, not the authors' fork, leaves an extra zero where it counts the timestep
     widest: float  # largest separation radius
     enemy_points: float  # health and shield of all enemies at the start
+    acquire_range: float  # the least; see `Choices` for this and the following
+    look_every: int
+    patience: int
+    prefer_attackers: bool
 
 
 class Battles(NamedTuple):
@@ -357,6 +360,8 @@ def walk(r, u, i, near, around):
 @inlined
 def go(r, u, i, x, y, gap, near):
     """Send unit i towards a point, to stop `gap` short of it. Straight at first; who is blocked tries again later."""
+    if u[i].backswing > 0.0 and u[u[i].blow_target].health > 0.0:
+        return
     if u[i].patience > 0:
         u[i].patience -= 1
         return
@@ -447,7 +452,7 @@ def land_blow(r, u, i):
 def release(r, u, i):
     """The attack that unit i has wound up leaves its hands."""
     j = u[i].target
-    u[i].blow_target = j
+    u[i].blow_target, u[i].backswing = j, r.unit[i].backswing
     if r.unit[i].missile_speed > 0.0:
         flight = distance_between(u, i, j) - r.unit[i].radius - r.unit[j].radius
         u[i].blow = max(flight, 0.0) / r.unit[i].missile_speed
@@ -460,7 +465,8 @@ def release(r, u, i):
 
 @inlined
 def cancel(u, i):
-    """Break off an attack that has not struck yet: it costs nothing."""
+    """Break off an attack that has not struck yet, which costs nothing, or the backswing of one that has."""
+    u[i].backswing = 0.0
     if u[i].windup > 0.0:
         u[i].windup = 0.0
         u[i].cooldown = 0.0
@@ -500,8 +506,9 @@ def in_windup(r, u, i):
 
 @compiled
 def acquire(r, u, i):
-    """Whom an enemy unit fights: its target while in range, else the nearest in acquire range, else whoever hurt it or
-    a comrade close by is fighting; -1 nobody. Between two looks around it stays with what it had."""
+    """Whom a unit that looks for fights attacks: its target while in range, else the nearest in acquire range, those
+    with an order to attack before others, else whoever hurt it or a comrade close by is fighting; -1 nobody. Between
+    two looks around it stays with what it had."""
     n, allies = r.unit.shape[0], r.n_allies
     held = u[i].target
     if held >= 0 and (u[held].health <= 0.0 or not can_hit(r, i, held)):
@@ -511,19 +518,24 @@ def acquire(r, u, i):
     u[i].look -= 1
     if u[i].look > 0:
         return held
-    u[i].look = LOOK_EVERY
+    u[i].look = r.look_every
     first, last = (allies, n) if i < allies else (0, allies)
-    nearest, least = -1, max(r.unit[i].range, MIN_ACQUIRE)
+    acquire_range = max(r.unit[i].range, r.acquire_range)
+    nearest, least, attacked = -1, acquire_range, False
     for j in range(first, last):
-        bound = least + r.unit[i].radius + r.unit[j].radius
+        attacks = r.prefer_attackers and u[j].order == ATTACK
+        if attacked and not attacks:
+            continue
+        bound = (least if attacks == attacked else acquire_range) + r.unit[i].radius + r.unit[j].radius
         dx, dy = u[j].x - u[i].x, u[j].y - u[i].y
         square = dx * dx + dy * dy
         if square <= bound * bound and u[j].health > 0.0 and can_hit(r, i, j):
             nearest, least = j, np.sqrt(square) - r.unit[i].radius - r.unit[j].radius
+            attacked = attacks
     if nearest >= 0:
         return nearest
     dx, dy = u[i].x - u[i].order_x, u[i].y - u[i].order_y
-    if u[i].order == IDLE and dx * dx + dy * dy > LEASH * LEASH:
+    if u[i].order == GUARD and dx * dx + dy * dy > LEASH * LEASH:
         return -1
     if held >= 0:
         return held
@@ -587,6 +599,8 @@ def recover(r, u, i):
     """What time alone does to a living unit."""
     if u[i].cooldown > 0.0:
         u[i].cooldown -= 1.0
+    if u[i].backswing > 0.0:
+        u[i].backswing -= 1.0
     if u[i].health < r.unit[i].health_max and r.unit[i].health_regeneration > 0.0:
         u[i].health = min(u[i].health + r.unit[i].health_regeneration, r.unit[i].health_max)
     if u[i].unharmed >= r.unit[i].shield_delay and u[i].shield < r.unit[i].shield_max:
@@ -597,7 +611,7 @@ def recover(r, u, i):
 
 @inlined
 def march(r, u, i, near):
-    """Move an enemy to where it was ordered. Who is stopped by a comrade that has arrived has arrived as well."""
+    """Move a unit to where it was ordered. Who is stopped by a comrade that has arrived has arrived as well."""
     if u[i].arrived:
         return
     hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
@@ -620,7 +634,7 @@ def march(r, u, i, near):
 
 @inlined
 def act(r, u, i, random, near):
-    """One loop of living unit i under its order. Agents' units do nothing without one; enemies look for a fight."""
+    """One loop of living unit i under its order."""
     if in_windup(r, u, i):
         return
     order = u[i].order
@@ -636,7 +650,7 @@ def act(r, u, i, random, near):
             heal(r, u, i, u[i].target, near)
         else:
             u[i].pace = 0.0
-    elif i >= r.n_allies:
+    elif order >= ATTACK_MOVE:
         other = find_patient(r, u, i) if r.unit[i].heals else acquire(r, u, i)
         if other >= 0:
             u[i].arrived = False
@@ -669,7 +683,7 @@ def play_loop(r, u, turn, random, near):
     for k in range(n):
         i = turn[k]
         if u[i].waiting and u[i].health > 0.0 and not walk(r, u, i, near, True):
-            u[i].patience = PATIENCE
+            u[i].patience = r.patience
 
 
 # --- one timestep ----------------------------------------------------------------------------------------------------
@@ -685,11 +699,11 @@ def begin(r, s, b, seed):
         u[i].x, u[i].y = r.unit[i].spawn_x, r.unit[i].spawn_y
         u[i].health, u[i].shield = r.unit[i].health_max, r.unit[i].shield_max
         u[i].energy, u[i].cooldown, u[i].pace = r.unit[i].energy_start, 0.0, 0.0
-        u[i].order = ATTACK_MOVE if r.attack_move and i >= r.n_allies else IDLE
+        u[i].order = IDLE if i < r.n_allies else ATTACK_MOVE if r.attack_move else GUARD
         u[i].order_x, u[i].order_y = r.unit[i].goal_x, r.unit[i].goal_y
         u[i].target, u[i].offender, u[i].blow_target = -1, -1, -1
-        u[i].windup, u[i].blow, u[i].blows_left = 0.0, 0.0, 0
-        u[i].look, u[i].patience = i % LOOK_EVERY, 0
+        u[i].windup, u[i].backswing, u[i].blow, u[i].blows_left = 0.0, 0.0, 0.0, 0
+        u[i].look, u[i].patience = i % r.look_every, 0
         u[i].waiting, u[i].arrived, u[i].bursting = False, False, False
         u[i].unharmed = r.unit[i].shield_delay
         u[i].side = 1.0 if i % 2 == 0 else -1.0
@@ -811,7 +825,7 @@ def write_availability(r, o, walkable, units, avail):
         if units[i, HEALTH] <= 0.0:
             avail[i, NOTHING] = True
             continue
-        avail[i, 1] = True
+        avail[i, STOP] = True
         x, y = units[i, X], units[i, Y]
         for action in range(NORTH, FIRST_TARGET):
             to_x, to_y = x, y
@@ -999,6 +1013,19 @@ def reset_battles(r, o, terrain_height, s, seeds, chosen, snapshots, obs, state,
             observe(r, o, r.walkable, terrain_height, snapshots[b], s.last_actions[b], 0, obs[b], state[b], avail[b])
 
 
+@inlined
+def play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, avail):
+    """Play one timestep of battle b under the orders given. Returns (scaled reward, how it ended)."""
+    pack(s.units[b], before)
+    for _ in range(LOOPS_PER_STEP):
+        play_loop(r, s.units[b], s.turn[b], s.random[b], s.near)
+    s.step[b] += 1
+    pack(s.units[b], snapshots[b])
+    reward, end = settle(r, o, before, snapshots[b], s.counted[b], s.step[b])
+    observe(r, o, r.walkable, terrain_height, snapshots[b], s.last_actions[b], s.step[b], obs[b], state[b], avail[b])
+    return reward, end
+
+
 @compiled
 def step_battles(r, o, terrain_height, s, actions, active, before, snapshots, obs, state, avail, reward, end):
     """Play one timestep of every active battle. Returns -1, or b * A + i of the first action that was not available."""
@@ -1012,21 +1039,52 @@ def step_battles(r, o, terrain_height, s, actions, active, before, snapshots, ob
         reward[b], end[b] = 0.0, GOES_ON
         if not active[b]:
             continue
-        u = s.units[b]
         for i in range(allies):
             s.last_actions[b, i] = actions[b, i]
-            if u[i].health > 0.0:
-                give_order(r, u, i, actions[b, i], o.move_amount)
-        pack(u, before)
-        for _ in range(LOOPS_PER_STEP):
-            play_loop(r, u, s.turn[b], s.random[b], s.near)
-        s.step[b] += 1
-        pack(s.units[b], snapshots[b])
-        reward[b], end[b] = settle(r, o, before, snapshots[b], s.counted[b], s.step[b])
-        observe(
-            r, o, r.walkable, terrain_height, snapshots[b], s.last_actions[b], s.step[b], obs[b], state[b], avail[b]
-        )
+            if s.units[b, i].health > 0.0:
+                give_order(r, s.units[b], i, actions[b, i], o.move_amount)
+        reward[b], end[b] = play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, avail)
     return -1
+
+
+@compiled
+def script(r, u, last_actions):
+    """Order agents as SMAC's `heuristic_ai` does: each attacks the enemy that was nearest when its last target died.
+
+    Distance does not matter; healers stay with a hurt comrade until it is well. last_actions (A,) receives the actions
+    that say the same.
+    """
+    for i in range(r.n_allies):
+        last_actions[i] = NOTHING
+        if u[i].health <= 0.0:
+            continue
+        first, last = (0, r.n_allies) if r.unit[i].heals else (r.n_allies, r.unit.shape[0])
+        order = HEAL if r.unit[i].heals else ATTACK
+        if u[i].order != order or not may_aim_at(r, u, i, u[i].target):
+            cancel(u, i)
+            u[i].order, u[i].target = IDLE, -1
+            least = np.inf
+            for j in range(first, last):
+                distance = distance_between(u, i, j)
+                if j != i and distance < least and may_aim_at(r, u, i, j):
+                    u[i].order, u[i].target, least = order, j, distance
+        last_actions[i] = STOP if u[i].target < 0 else FIRST_TARGET + u[i].target - first
+
+
+@inlined
+def may_aim_at(r, u, i, j):
+    """Whether an order of unit i to heal or attack unit j makes sense."""
+    return needs_healing(r, u, j) if r.unit[i].heals else u[j].health > 0.0 and can_hit(r, i, j)
+
+
+@compiled
+def step_scripted(r, o, terrain_height, s, active, before, snapshots, obs, state, avail, reward, end):
+    """Play one timestep of every active battle with the agents under SMAC's scripted policy."""
+    for b in range(active.shape[0]):
+        reward[b], end[b] = 0.0, GOES_ON
+        if active[b]:
+            script(r, s.units[b], s.last_actions[b])
+            reward[b], end[b] = play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, avail)
 
 
 @compiled

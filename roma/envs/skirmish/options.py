@@ -1,9 +1,40 @@
-"""The option arguments of SMAC's environment class that touch observations, state and reward, with SMAC's defaults."""
+"""What may be set: SMAC's option arguments that touch observations, state and reward, and what the game leaves open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from roma.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How battles go where StarCraft II is closed: fitted to published play, so that a claim can be tried under others.
+
+    README.md here says what each was fitted to and gives a low and a high setting. Raises UserError out of bounds.
+    """
+
+    acquire_range: float = 5.0  # least range, edge to edge, in which enemies look for a target; 5 is documented
+    look_every: int = 8  # loops between two looks around by a unit that has nobody in weapon range
+    prefer_attackers: bool = True  # enemies choose units with an order to attack before passers-by
+    backswing: float = 1.0  # fraction of the documented backswing that holds back who chases a living target
+    formation_gap: float = 0.04  # between the edges of neighbours when an army is created
+    formation_breadth: float = 2.25  # how much broader than deep an army is created
+    keep_formation: bool = True  # each enemy marches to its place in the formation, else all to one point
+    patience: int = 2  # loops that a hemmed-in unit waits before it tries to move again
+
+    def __post_init__(self) -> None:
+        for name, least in (("look_every", 1), ("patience", 0), ("formation_gap", 0), ("acquire_range", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} = {getattr(self, name)} must be at least {least}")
+        if not 0 <= self.backswing <= 1:
+            raise UserError(f"backswing = {self.backswing} must lie between 0 and 1")
+        if not 1 / 8 <= self.formation_breadth <= 8:
+            raise UserError(f"formation_breadth = {self.formation_breadth} must lie between 0.125 and 8")
+
+
+DEFAULT_CHOICES = Choices()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from roma.envs.skirmish.data import SIZE, Group, Map, Unit, load_map, load_units
 from roma.envs.skirmish.kernel import UNIT, Rules, waypoints
+from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 
 LOOPS_PER_SECOND = 16
-FORMATION_GAP = 0.125  # between the edges of neighbours when an army is created
 FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
 
 
@@ -37,11 +37,11 @@ def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray
 
 
 @cache
-def places_around() -> list[tuple[float, float]]:
-    """Offsets from a spawn point at which units are tried, nearest first."""
+def places_around(breadth: float) -> list[tuple[float, float]]:
+    """Offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times."""
     reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
     dx, dy = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
-    nearest_first = np.lexsort((dy, dx, dx**2 + dy**2))
+    nearest_first = np.lexsort((dy, dx, (breadth * dx) ** 2 + dy**2))
     return list(zip(dx[nearest_first].tolist(), dy[nearest_first].tolist(), strict=True))
 
 
@@ -51,10 +51,10 @@ def is_rectangle(region: NDArray[np.bool_]) -> bool:
 
 
 def formation(
-    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int
+    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int, choices: Choices
 ) -> list[tuple[str, float, float]]:
     """Where the units of one side are created: (type, x, y) in order of creation, each at the free place nearest to its
-    group's spawn point. Ground units leave a gap; flying ones are not in anyone's way.
+    group's spawn point. Ground units do not overlap; flying ones are not in anyone's way.
     `facing` is 1 for an army that faces east and -1 for its mirror image.
     """
     placed: list[tuple[str, float, float]] = []
@@ -63,13 +63,13 @@ def formation(
         unit = units[group.unit]
         x0, y0 = group.spawn
         region = connected(walkable, [group.spawn])
-        places = iter(places_around())
+        places = iter(places_around(choices.formation_breadth))
         for _ in range(group.count):
             for dx, dy in places:
                 x, y = x0 + facing * dx, y0 + dy
                 if not (0 <= x < SIZE and 0 <= y < SIZE and region[int(y), int(x)]):
                     continue
-                room = unit.separation_radius + FORMATION_GAP
+                room = unit.separation_radius + choices.formation_gap
                 if all((x - tx) ** 2 + (y - ty) ** 2 >= (room + radius) ** 2 for tx, ty, radius in taken):
                     break
             else:
@@ -94,39 +94,39 @@ def blow_damage(attacker: Unit, target: Unit) -> float:
 
 
 @cache
-def build_rules(map_name: str) -> Rules:
+def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
     """The constants of one map, by canonical name."""
     scenario, units = load_map(map_name), load_units()
     walkable = walkable_grid(scenario)
-    allies = formation(scenario.allies, units, walkable, 1)
+    allies = formation(scenario.allies, units, walkable, 1, choices)
     slots = agent_slots(
         [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
     )
-    enemies = formation(scenario.enemies, units, walkable, -1)
+    enemies = formation(scenario.enemies, units, walkable, -1, choices)
     placed = [allies[i] for i in slots] + enemies
     kinds = sorted({name for name, _, _ in placed})
     row = [units[name] for name, _, _ in placed]
 
     region = connected(walkable, [group.spawn for group in [*scenario.allies, *scenario.enemies]])
 
-    goal = scenario.enemy_attack_move
+    goals = goals_of_enemies(scenario, units, walkable, choices) or [(x, y) for _, x, y in enemies]
     type_order = [scenario.ally_types] * len(allies) + [scenario.enemy_types] * len(enemies)
     table_of_units = np.zeros(len(placed), UNIT)
-    for entry, unit, types, (_, x, y) in zip(table_of_units, row, type_order, placed, strict=True):
-        fill_statistics(entry, unit)
+    for i, (entry, unit, types, (_, x, y)) in enumerate(zip(table_of_units, row, type_order, placed, strict=True)):
+        fill_statistics(entry, unit, choices)
         entry["kind"] = kinds.index(unit.name)
         entry["damage"][: len(kinds)] = [blow_damage(unit, units[target]) for target in kinds]
         entry["healable"] = any(other.heal and other.heal.attribute in unit.attributes for other in row)
         entry["type_index"] = types.index(unit.name)
         entry["spawn_x"], entry["spawn_y"] = x, y
-        entry["goal_x"], entry["goal_y"] = goal or (x, y)
+        entry["goal_x"], entry["goal_y"] = (x, y) if i < len(allies) else goals[i - len(allies)]
     return Rules(
         unit=table_of_units,
         n_allies=len(allies),
         episode_limit=scenario.episode_limit,
         walkable=walkable,
         waypoint=np.full((1, 1), -1, np.int16) if is_rectangle(region) else waypoints(walkable, region),
-        attack_move=goal is not None,
+        attack_move=scenario.enemy_attack_move is not None,
         ally_types=len(scenario.ally_types) if len(scenario.ally_types) > 1 else 0,
         enemy_types=len(scenario.enemy_types) if len(scenario.enemy_types) > 1 else 0,
         ally_shields=any(unit.shield > 0 for unit in row[: len(allies)]),
@@ -135,10 +135,27 @@ def build_rules(map_name: str) -> Rules:
         spare_own_feature=scenario.interface == "smac",
         widest=max(unit.separation_radius for unit in row),
         enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
+        acquire_range=float(choices.acquire_range),
+        look_every=choices.look_every,
+        patience=choices.patience,
+        prefer_attackers=choices.prefer_attackers,
     )
 
 
-def fill_statistics(entry: Any, unit: Unit) -> None:
+def goals_of_enemies(
+    scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
+) -> list[tuple[float, float]] | None:
+    """Where each enemy is ordered to, in order of creation; None without an order."""
+    target = scenario.enemy_attack_move
+    if target is None:
+        return None
+    if not choices.keep_formation:
+        return [(target[0], target[1])] * sum(group.count for group in scenario.enemies)
+    army = [Group(group.unit, group.count, target) for group in scenario.enemies]
+    return [(x, y) for _, x, y in formation(army, units, walkable, -1, choices)]
+
+
+def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
     """Write a unit type's statistics into a record of UNIT, seconds turned into game loops."""
     loops = LOOPS_PER_SECOND
     entry["health_max"], entry["shield_max"], entry["armor"] = unit.health, unit.shield, unit.armor
@@ -154,6 +171,7 @@ def fill_statistics(entry: Any, unit: Unit) -> None:
     if unit.weapon:
         entry["range"], entry["period"] = unit.weapon.range, unit.weapon.cooldown * loops
         entry["damage_point"] = unit.weapon.damage_point * loops
+        entry["backswing"] = unit.weapon.backswing * loops * choices.backswing
         entry["hits"], entry["hit_delay"] = unit.weapon.hits, unit.weapon.hit_delay * loops
         entry["missile_speed"], entry["splash"] = unit.weapon.missile_speed / loops, unit.weapon.splash_radius
         entry["reaches_air"] = "air" in unit.weapon.targets
