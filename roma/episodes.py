@@ -3,6 +3,7 @@
 A file's name carries the episode's number in its run and the beginning of its content's SHA-256.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,13 @@ def _pack(episode: Episode) -> bytes:
         "state": episode.seen.state,
         "avail_actions": episode.seen.avail_actions,
     }
-    facts = {"seed": episode.seed, "terminated": int(episode.terminated), "won": int(episode.won)}
-    return safetensors.numpy.save(arrays, {name: str(value) for name, value in facts.items()})
+    facts = {
+        "seed": episode.seed,
+        "terminated": episode.terminated,
+        "won": episode.won,
+        "unit_types": episode.seen.unit_types,
+    }
+    return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
 
 
 def _read(path: Path) -> Episode:
@@ -76,9 +82,8 @@ def _read(path: Path) -> Episode:
     if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
         raise UserError(f"{path} is missing or damaged; remove the folder {path.parent.parent} to start from scratch")
     with safetensors.safe_open(path, "np") as file:
-        facts = {name: int(value) for name, value in file.metadata().items()}
+        facts = json.loads(file.metadata()["facts"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
-    seen = Seen(*(arrays.pop(name) for name in ("obs", "state", "avail_actions")))
-    return Episode(
-        seed=facts["seed"], terminated=bool(facts["terminated"]), won=bool(facts["won"]), seen=seen, **arrays
-    )
+    obs, state, avail_actions = (arrays.pop(name) for name in ("obs", "state", "avail_actions"))
+    seen = Seen(obs, state, avail_actions, tuple(facts.pop("unit_types")))
+    return Episode(seen=seen, **arrays, **facts)

@@ -27,13 +27,13 @@ def play_policy(
     config = from_flat(facts["config"])
     battles = battles or envs.ENGINES[config.engine].side_by_side
     env = envs.make(config.engine, config.map, min(battles, episodes))
-    if replays is not None and not isinstance(env, envs.SavesReplays):
+    if replays is not None and not isinstance(env, envs.GameEnv):
         raise UserError(f"the engine {config.engine!r} has no replays of its own to save")
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
     learner.load_actor_tensors(tensors)
     runner = Runner(env, learner.actor(), config.seed, torch.Generator())
     played = runner.play(stream, first, episodes, epsilon=0.0)
-    if replays is not None and isinstance(env, envs.SavesReplays):
+    if replays is not None and isinstance(env, envs.GameEnv):
         env.save_replays(replays)
     return played, facts
 

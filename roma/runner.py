@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from roma.envs.vector import GameEnv
 from roma.seeding import Stream, episode_seed, noise_seed
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Seen:
     obs: NDArray[np.float32]  # (L + 1, A, O)
     state: NDArray[np.float32]  # (L + 1, S)
     avail_actions: NDArray[np.bool_]  # (L + 1, A, U)
+    unit_types: tuple[str, ...]  # of the N units: a game lists them in an order of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,11 @@ class Recorder:
         self._reward = np.empty((limit, battles), np.float32)
         self._terminated = np.empty((limit, battles), bool)
         self._won = np.empty((limit, battles), bool)
-        self._seen = None
-        if not env.digest:
-            self._seen = Seen(
-                np.empty((limit + 1, *env.obs.shape), np.float32),
-                np.empty((limit + 1, *env.state.shape), np.float32),
-                np.empty((limit + 1, *env.avail_actions.shape), np.bool_),
-            )
+        self._game = env if isinstance(env, GameEnv) else None
+        if self._game is not None:
+            self._obs = np.empty((limit + 1, *env.obs.shape), np.float32)
+            self._state = np.empty((limit + 1, *env.state.shape), np.float32)
+            self._avail_actions = np.empty((limit + 1, *env.avail_actions.shape), np.bool_)
 
     def begin(self, seeds: Sequence[int]) -> None:
         """Begins one battle for each seed, at most E; the environment's other battles stand still."""
@@ -104,10 +104,10 @@ class Recorder:
 
     def _look(self) -> None:
         self._snapshots[self._steps] = self._env.snapshots
-        if self._seen is not None:
-            self._seen.obs[self._steps] = self._env.obs
-            self._seen.state[self._steps] = self._env.state
-            self._seen.avail_actions[self._steps] = self._env.avail_actions
+        if self._game is not None:
+            self._obs[self._steps] = self._env.obs
+            self._state[self._steps] = self._env.state
+            self._avail_actions[self._steps] = self._env.avail_actions
 
     def episodes(self) -> list[Episode]:
         """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out."""
@@ -126,13 +126,14 @@ class Recorder:
         ]
 
     def _seen_of(self, battle: int, length: int) -> Seen | None:
-        seen, moments = self._seen, slice(length + 1)
-        if seen is None:
+        if self._game is None:
             return None
+        moments = slice(length + 1)
         return Seen(
-            seen.obs[moments, battle].copy(),
-            seen.state[moments, battle].copy(),
-            seen.avail_actions[moments, battle].copy(),
+            self._obs[moments, battle].copy(),
+            self._state[moments, battle].copy(),
+            self._avail_actions[moments, battle].copy(),
+            tuple(self._game.unit_types[battle]),
         )
 
 

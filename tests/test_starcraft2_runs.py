@@ -11,6 +11,7 @@ import torch
 from roma import checkpoint, cli, envs, episodes
 from roma.checkpoint import Identity
 from roma.config import resolve
+from roma.envs.skirmish.replays.file import load
 from roma.errors import UserError
 from roma.evaluate import evaluate
 from roma.replay import BatchBuilder, Replay
@@ -35,6 +36,8 @@ def same(one, other):
     facts = [(e.seed, e.terminated, e.won) for e in (one, other)]
     pairs = [(getattr(one, name), getattr(other, name)) for name in FIELDS]
     pairs += [(getattr(one.seen, name), getattr(other.seen, name)) for name in SEEN]
+    facts[0] += (one.seen.unit_types,)
+    facts[1] += (other.seen.unit_types,)
     return facts[0] == facts[1] and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
 
@@ -158,6 +161,25 @@ def test_without_the_package_nothing_begins(tmp_path, capsys):
     assert cli.main(["train", *options]) == 2
     assert "pip install" in capsys.readouterr().err
     assert not (tmp_path / "provenance.json").exists()
+
+
+def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("roma.envs.skirmish.replays.drawing.render", lambda *arguments: drawn.append(arguments))
+    config = resolve("MMM2", "qmix", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1})
+    train(config, tmp_path, 20)
+    assert cli.main(["play", "--checkpoint", str(tmp_path), "--out", str(tmp_path / "pictures")]) == 0
+    recording = load(tmp_path / "pictures" / "battle.safetensors")
+    assert (recording.map_name, recording.engine_digest) == ("MMM2", envs.engine_digest("starcraft2"))
+    assert recording.unit_types[:10] == ["Marauder"] * 2 + ["Marine"] * 7 + ["Medivac"]
+    assert recording.unit_types[10] == "Medivac"  # the game lists the enemies in an order of its own
+    assert recording.result in ("won", "lost", "time limit")
+    assert (recording.targets[0] == -1).all()
+    assert (recording.targets[1:, :9][recording.actions[:, :9] >= 6] >= 10).all()
+    assert (recording.targets[1:, 10:] == -1).all()
+    assert cli.main(["play", "--replay", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
+    assert "is of another engine: drawn as recorded" in capsys.readouterr().out
+    assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2
 
 
 def test_the_embedded_engine_has_no_replays_of_its_own_and_tells_nothing(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from roma.envs.vector import EnvInfo, Outcome, SavesReplays, VectorEnv
+from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.errors import unknown
 from roma.files import digest
 
@@ -16,8 +16,8 @@ __all__ = [
     "ENGINES",
     "Engine",
     "EnvInfo",
+    "GameEnv",
     "Outcome",
-    "SavesReplays",
     "VectorEnv",
     "canonical_map",
     "engine_digest",

@@ -86,8 +86,10 @@ class VectorEnv(Protocol):
 
 
 @runtime_checkable
-class SavesReplays(Protocol):
-    """An environment whose game writes replays of its own."""
+class GameEnv(Protocol):
+    """What a game of its own offers besides: it decides where units stand, and writes replays."""
+
+    unit_types: list[list[str]]  # of each battle, by slot: N names; E lists
 
     def save_replays(self, directory: Path) -> list[Path]:
         """Write them below `directory`; returns their files."""

@@ -273,8 +273,8 @@ def test_replays_are_the_games_own(battles, tmp_path):
         f"replays/battle{battle}/3m_now.SC2Replay" for battle in (0, 1)
     ]
     assert saved[0].read_text() == "1 battles"
-    assert isinstance(env, envs.SavesReplays)
-    assert not isinstance(envs.make("embedded", "3m", 1), envs.SavesReplays)
+    assert isinstance(env, envs.GameEnv)
+    assert not isinstance(envs.make("embedded", "3m", 1), envs.GameEnv)
 
 
 def test_what_is_missing_is_said_with_what_to_run(standin, tmp_path, monkeypatch):
