@@ -11,6 +11,7 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/starcraft2.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
@@ -18,6 +19,7 @@ include: "workflow/rules/figures.smk"
 
 localrules:
     figures,
+    starcraft2,
     summary,
 
 

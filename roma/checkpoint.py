@@ -1,7 +1,8 @@
 """What it takes to go on with a run as if nothing had happened, in one safetensors file.
 
 The file holds the learner's tensors, the run's counters and records, and the replay as seeds and actions: the engine
-is deterministic, so the battles are fought again on resume. No observation and no random state is stored.
+is deterministic, so the battles are fought again on resume. No observation and no random state is stored. Where chance
+rules the battles, the episodes themselves are stored, beside the checkpoints (roma.episodes).
 
 The file's name carries the beginning of its own SHA-256: a flipped byte or a missing end is noticed, and the checkpoint
 before is used instead.
@@ -22,15 +23,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from roma import episodes as episode_files
 from roma.envs import VectorEnv
 from roma.errors import UserError
-from roma.files import digest, remove_unfinished, write_bytes
+from roma.files import DIGEST_LENGTH, digest, remove_unfinished, write_bytes
 from roma.replay import Replay
 from roma.runner import Episode, resimulate
 
 FORMAT = 1  # of the file's contents; raise it when they change
 KEPT = 2  # the newest, and one to fall back on
-DIGEST_LENGTH = 16
 
 
 @dataclass
@@ -44,6 +45,7 @@ class RunState:
     metrics: list[dict[str, float]] = field(default_factory=list)  # one row per test
     timing: list[dict[str, float]] = field(default_factory=list)  # likewise; clocks, which are no part of the result
     sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of what is averaged since the last row
+    journal: list[dict[str, Any]] = field(default_factory=list)  # what an engine where chance rules has to tell
     started: str = ""  # UTC, ISO 8601
     resumes: int = 0
     wall_seconds: float = 0.0
@@ -71,10 +73,15 @@ class Checkpoint:
     _replay_facts: Mapping[str, Any]
 
     def restore_replay(self, replay: Replay, env: VectorEnv) -> None:
-        """Fills `replay` with the battles it held, fought again on `env`.
+        """Fills `replay` with the battles it held, from their files or fought again on `env`.
 
         Raises UserError where they do not come out as they did.
         """
+        inserted = self._replay_facts["inserted"]
+        if "episodes" in self._replay_facts:
+            folder = self.path.parent / episode_files.FOLDER
+            replay.restore(episode_files.load(folder, self._replay_facts["episodes"], inserted), inserted)
+            return
         lengths = self._replay["lengths"].tolist()
         actions = np.split(self._replay["actions"].numpy(), np.cumsum(lengths)[:-1])
         try:
@@ -86,7 +93,7 @@ class Checkpoint:
                 f"the battles in {self.path} do not come out here as they did when they were played; "
                 "remove it to start from scratch, or resume on the machine that wrote it"
             )
-        replay.restore(episodes, self._replay_facts["inserted"])
+        replay.restore(episodes, inserted)
 
 
 def save(
@@ -103,14 +110,14 @@ def save(
     tensors |= {
         f"policy/{step}": torch.frombuffer(bytearray(blob), dtype=torch.uint8) for step, blob in policies.items()
     }
-    tensors["replay/seeds"] = torch.tensor([episode.seed for episode in episodes], dtype=torch.int64)
-    tensors["replay/lengths"] = torch.tensor([episode.length for episode in episodes], dtype=torch.int64)
-    tensors["replay/actions"] = torch.from_numpy(np.concatenate([episode.actions for episode in episodes]))
-    facts = {
-        "identity": asdict(identity),
-        "state": asdict(state),
-        "replay": {"inserted": replay.inserted, "outcomes": _outcome_digest(episodes)},
-    }
+    replay_facts: dict[str, Any] = {"inserted": replay.inserted, "outcomes": _outcome_digest(episodes)}
+    if any(episode.seen is not None for episode in episodes):
+        replay_facts["episodes"] = episode_files.store(directory / episode_files.FOLDER, replay)
+    else:
+        tensors["replay/seeds"] = torch.tensor([episode.seed for episode in episodes], dtype=torch.int64)
+        tensors["replay/lengths"] = torch.tensor([episode.length for episode in episodes], dtype=torch.int64)
+        tensors["replay/actions"] = torch.from_numpy(np.concatenate([episode.actions for episode in episodes]))
+    facts = {"identity": asdict(identity), "state": asdict(state), "replay": replay_facts}
     content = pack(tensors, facts)
     moment = f"t{state.t_env:09d}-"
     path = directory / f"{moment}{digest(content)[:DIGEST_LENGTH]}.safetensors"
@@ -120,6 +127,9 @@ def save(
             other.unlink()
     for old in paths(directory)[:-KEPT]:
         old.unlink()
+    if "episodes" in replay_facts:
+        kept = (unpack_facts(other.read_bytes())["replay"].get("episodes", []) for other in paths(directory))
+        episode_files.keep(directory / episode_files.FOLDER, [name for names in kept for name in names])
     return path
 
 
@@ -174,9 +184,15 @@ def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
 
 def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and facts that `pack` put together."""
+    return safetensors.torch.load(content), unpack_facts(content)
+
+
+def unpack_facts(content: bytes) -> dict[str, Any]:
+    """The facts alone."""
     (header_size,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + header_size])
-    return safetensors.torch.load(content), json.loads(header["__metadata__"]["facts"])
+    facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
+    return facts
 
 
 def _checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Checkpoint:

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, parse, parse_assignments, resolve
-from roma.envs import canonical_map
+from roma.envs import ENGINES, canonical_map
+from roma.envs.game_files import DEFAULT_VERSION
 from roma.errors import UserError, unknown
 from roma.files import make_writable_directory
 from roma.protocols import PRESETS
@@ -67,7 +68,11 @@ def build_parser() -> Parser:
     )
     evaluate.add_argument("run_directory", type=Path, metavar="RUN_DIR")
     evaluate.add_argument("--episodes", default="256", help="battles; default: 256")
-    evaluate.add_argument("--battles", default="32", help="how many of them side by side; default: 32")
+    side_by_side = ", ".join(f"{engine.side_by_side} on {name}" for name, engine in ENGINES.items())
+    evaluate.add_argument("--battles", help=f"how many of them side by side; default: {side_by_side}")
+    evaluate.add_argument(
+        "--save-replays", type=Path, metavar="FOLDER", help="for the game's own replays, if it is one"
+    )
     evaluate.add_argument("--threads", default="1", help="threads of torch; default: 1")
     evaluate.set_defaults(run=_evaluate)
 
@@ -85,6 +90,25 @@ def build_parser() -> Parser:
     play.add_argument("--seed", help="number of the battle, from 0; default: 0")
     play.add_argument("--out", type=Path, help="folder; default: data/embedded/manual/replays/..., or the replay's own")
     play.set_defaults(run=_play)
+
+    game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
+        dest="action", required=True, parser_class=Parser
+    )
+    fetch = game.add_parser(
+        "fetch",
+        help="fetch what is missing",
+        description="Fetch the Linux game and the maps into SC2PATH or, without it, a cache of yours. Broken downloads "
+        "are picked up where they broke off, wrong checksums are refused.",
+    )
+    fetch.add_argument(
+        "--version", default=DEFAULT_VERSION, help=f"of the game; default: {DEFAULT_VERSION}, the paper's"
+    )
+    fetch.add_argument("--accept-licence", action="store_true", help="accept the game's licence instead of being asked")
+    fetch.add_argument("--accept-digest", metavar="SHA256", help="trust an archive whose checksum nobody has published")
+    fetch.set_defaults(run=_fetch)
+    doctor = game.add_parser("doctor", help="check each part that the real game needs; status 1 if one is missing")
+    doctor.add_argument("--report", type=Path, metavar="FILE", help="where to write the result if nothing is missing")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -116,14 +140,15 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    episodes, battles = _positive("--episodes", options.episodes), _positive("--battles", options.battles)
+    episodes = _positive("--episodes", options.episodes)
+    battles = None if options.battles is None else _positive("--battles", options.battles)
     threads = _positive("--threads", options.threads)
     if not options.run_directory.is_dir():
         raise UserError(f"there is no folder {options.run_directory}")
 
     from roma.evaluate import evaluate
 
-    result = evaluate(options.run_directory, episodes, battles, threads)
+    result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays)
     print(
         f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
         f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
@@ -162,6 +187,35 @@ def _play(options: argparse.Namespace) -> int:
         f"{recording.map_name}, {recording.policy}: {recording.result} after {recording.length} timesteps, "
         f"return {recording.rewards.sum():.2f}; pictures in {directory}"
     )
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from roma.envs import game_files
+
+    def accept(licence: str) -> bool:
+        if options.accept_licence or not sys.stdin.isatty():
+            return bool(options.accept_licence)
+        print(f"The game comes under this licence: {licence}")
+        return input(f"To accept it, type {game_files.LICENCE_WORD}: ").strip() == game_files.LICENCE_WORD
+
+    folder = game_files.fetch(options.version, accept, options.accept_digest, print)
+    print(f"the game and its maps are in {folder}")
+    if folder != game_files.game_folder():
+        print(f"to play this version: export SC2PATH={folder}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from roma.envs import game_files
+
+    findings = game_files.examine()
+    for finding in findings:
+        print(f"{'ok' if finding.good else 'MISSING':8}{finding.subject}: {finding.detail}")
+    if not all(finding.good for finding in findings):
+        return 1
+    if options.report is not None:
+        game_files.write_report(findings, options.report)
     return 0
 
 

@@ -5,7 +5,14 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Something the user can put right. The command line prints it as `error: <message>` and exits with status 2."""
+    """Something the user can put right. The command line prints it as `error: <message>` and exits with status 2.
+
+    `attachment`, of any number of lines, goes into the log of the run that it ends.
+    """
+
+    def __init__(self, message: str, attachment: str = "") -> None:
+        super().__init__(message)
+        self.attachment = attachment
 
 
 def unknown(kind: str, value: object, valid: Iterable[str]) -> UserError:

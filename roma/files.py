@@ -11,6 +11,7 @@ from pathlib import Path
 from roma.errors import UserError
 
 BESIDE = ".beside-"  # how the names of unfinished files begin
+DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
 
 
 @contextmanager

@@ -36,8 +36,8 @@ def clear(directory: Path) -> None:
     """Removes what an earlier, different run left in the directory; its log stays."""
     for name in (METRICS, TIMING, CONFIG, PROVENANCE, EVALUATION):
         (directory / name).unlink(missing_ok=True)
-    for folder in (POLICIES, CHECKPOINTS):
-        for path in (directory / folder).glob("t*.safetensors"):
+    for pattern in (f"{POLICIES}/t*", f"{CHECKPOINTS}/t*", f"{CHECKPOINTS}/episodes/e*"):
+        for path in directory.glob(f"{pattern}.safetensors"):
             path.unlink()
 
 

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
 
 from roma import envs, outputs
+from roma.envs.skirmish.data import load_map, load_units
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.skirmish.replays.battle import GOES_ON, Battle, Recording
+from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
+from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.replays.battle import (
+    DRAW,
+    GOES_ON,
+    LOST,
+    TIME_LIMIT,
+    WON,
+    Battle,
+    Recording,
+    describe_unit,
+)
 from roma.envs.skirmish.replays.file import load, save, verify
 from roma.errors import UserError
 from roma.files import make_writable_directory
+from roma.runner import Episode
 from roma.seeding import Stream, episode_seed, noise_seed
 
 REPLAY = "battle.safetensors"
@@ -30,7 +44,7 @@ def record(map_name: str, policy: str, number: int) -> Recording:
 
 
 def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -> Recording:
-    """Greedy battle `number` of trained weights: the last of a run folder, or those of a policy file.
+    """Greedy battle `number` of trained weights, the last of a run folder or those of a policy file, on their engine.
 
     UserError if it is neither, or of another map than `map_name`.
     """
@@ -44,14 +58,57 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         raise UserError(f"{path} is neither a run folder nor a policy file of one") from None
     if map_name is not None and config["map"] != map_name:
         raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")
+    who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
+    if episode.seen is not None:
+        return recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
     battle = Battle(config["map"])
     battle.begin(episode.seed)
     for actions in episode.actions:
         battle.play(actions)
-    recording = battle.recording(f"{config['algorithm']} seed {config['seed']} at {step} steps")
+    recording = battle.recording(who)
     if not np.array_equal(recording.units, episode.snapshots):
         raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
     return recording
+
+
+def recording_of_game(episode: Episode, map_name: str, engine_digest: str, policy: str) -> Recording:
+    """A battle of the real game as a recording: to be drawn, not to be fought again.
+
+    The game does not tell whom a unit is about to hit: targets are those that the agents' last actions chose.
+    """
+    assert episode.seen is not None
+    scenario, types = load_map(map_name), load_units()
+    n_agents = episode.actions.shape[1]
+    names = list(episode.seen.unit_types)
+    alive = episode.snapshots[-1, :, HEALTH] > 0
+    if episode.won:
+        result = WON
+    elif alive[:n_agents].any() and alive[n_agents:].any() and episode.length == scenario.episode_limit:
+        result = TIME_LIMIT
+    else:
+        result = LOST if alive.any() else DRAW
+    targets = np.full(episode.snapshots.shape[:2], -1, np.int16)
+    heals = np.array([types[name].heal is not None for name in names[:n_agents]])
+    chosen = episode.actions.astype(np.int16) - FIRST_TARGET
+    targets[1:, :n_agents] = np.where(chosen >= 0, chosen + np.where(heals, 0, n_agents), -1)
+    return Recording(
+        map_name=map_name,
+        seed=episode.seed,
+        engine_digest=engine_digest,
+        options=asdict(EnvOptions()),
+        scripted=False,
+        policy=policy,
+        result=result,
+        n_agents=n_agents,
+        episode_limit=scenario.episode_limit,
+        terrain=scenario.terrain,
+        unit_types=names,
+        types={name: describe_unit(types[name]) for name in sorted(set(names))},
+        actions=episode.actions.astype(np.int16),
+        rewards=episode.reward.astype(np.float64),
+        units=episode.snapshots,
+        targets=targets,
+    )
 
 
 def play(
@@ -64,7 +121,8 @@ def play(
         assert map_name is not None
         recording = record(map_name, policy, number)
     player = re.sub(r"\W+", "_", recording.policy)
-    directory = directory or Path("data/embedded/manual/replays", recording.map_name, player, f"battle{number}")
+    engine = "embedded" if recording.engine_digest == envs.engine_digest("embedded") else "starcraft2"
+    directory = directory or Path("data", engine, "manual/replays", recording.map_name, player, f"battle{number}")
     make_writable_directory(directory)
     save(directory / REPLAY, recording)
     _render(recording, directory)

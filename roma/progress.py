@@ -9,6 +9,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from roma.errors import UserError
+
 
 class _BesideBar(logging.StreamHandler[TextIO]):
     """Prints lines without tearing a bar apart."""
@@ -29,6 +31,10 @@ def run_log(path: Path) -> Iterator[logging.Logger]:
     log.handlers = [file, screen]
     try:
         yield log
+    except UserError as error:
+        if error.attachment:
+            log.error("%s\n%s", error, error.attachment)
+        raise
     finally:
         log.handlers = []
         file.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from roma.envs.vector import GameEnv
 from roma.seeding import Stream, episode_seed, noise_seed
 
 if TYPE_CHECKING:
@@ -22,11 +23,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the agents saw before each timestep, and after the last."""
+
+    obs: NDArray[np.float32]  # (L + 1, A, O)
+    state: NDArray[np.float32]  # (L + 1, S)
+    avail_actions: NDArray[np.bool_]  # (L + 1, A, U)
+    unit_types: tuple[str, ...]  # of the N units: a game lists them in an order of its own
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
     """One battle from beginning to end.
 
-    It is a function of its seed and its actions. What the agents saw is a function of the snapshots, which are far
-    smaller than observations.
+    On an engine that can repeat battles it is a function of its seed and its actions, and what the agents saw is a
+    function of the snapshots, which are far smaller than observations. Where chance rules, `seen` holds what they saw.
     """
 
     seed: int
@@ -35,6 +46,7 @@ class Episode:
     reward: NDArray[np.float32]  # (L,)
     terminated: bool  # whether the last timestep ended the battle for good, running out of time included
     won: bool
+    seen: Seen | None = None
 
     @property
     def length(self) -> int:
@@ -57,6 +69,11 @@ class Recorder:
         self._reward = np.empty((limit, battles), np.float32)
         self._terminated = np.empty((limit, battles), bool)
         self._won = np.empty((limit, battles), bool)
+        self._game = env if isinstance(env, GameEnv) else None
+        if self._game is not None:
+            self._obs = np.empty((limit + 1, *env.obs.shape), np.float32)
+            self._state = np.empty((limit + 1, *env.state.shape), np.float32)
+            self._avail_actions = np.empty((limit + 1, *env.avail_actions.shape), np.bool_)
 
     def begin(self, seeds: Sequence[int]) -> None:
         """Begins one battle for each seed, at most E; the environment's other battles stand still."""
@@ -66,25 +83,34 @@ class Recorder:
         self._steps = 0
         self._lengths = np.zeros(self._env.n_battles, np.int64)
         self._env.reset(padded)
-        self._snapshots[0] = self._env.snapshots
+        self._look()
         self._live = np.arange(self._env.n_battles) < len(seeds)
+        self._lost = np.zeros(self._env.n_battles, bool)
 
     def step(self, actions: NDArray[np.int64]) -> bool:
         """Plays one timestep of the live battles with `actions` (E, A); returns whether any battle goes on."""
         step = self._steps
-        reward, terminated, won = self._env.step(actions, self._live)
+        reward, terminated, won, lost = self._env.step(actions, self._live)
         self._actions[step] = actions
         self._reward[step] = reward
         self._terminated[step] = terminated
         self._won[step] = won
-        self._snapshots[step + 1] = self._env.snapshots
         self._steps = step + 1
+        self._look()
         self._lengths += self._live
-        self._live &= ~terminated
+        self._lost |= lost
+        self._live &= ~(terminated | lost)
         return self._steps < len(self._reward) and bool(self._live.any())
 
+    def _look(self) -> None:
+        self._snapshots[self._steps] = self._env.snapshots
+        if self._game is not None:
+            self._obs[self._steps] = self._env.obs
+            self._state[self._steps] = self._env.state
+            self._avail_actions[self._steps] = self._env.avail_actions
+
     def episodes(self) -> list[Episode]:
-        """The battles of the round, in the order of their seeds, each cut to its own length."""
+        """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out."""
         return [
             Episode(
                 seed=int(seed),
@@ -93,9 +119,22 @@ class Recorder:
                 reward=self._reward[:length, battle].copy(),
                 terminated=bool(self._terminated[length - 1, battle]),
                 won=bool(self._won[length - 1, battle]),
+                seen=self._seen_of(battle, length),
             )
             for battle, (seed, length) in enumerate(zip(self._seeds, self._lengths[: len(self._seeds)], strict=True))
+            if not self._lost[battle]
         ]
+
+    def _seen_of(self, battle: int, length: int) -> Seen | None:
+        if self._game is None:
+            return None
+        moments = slice(length + 1)
+        return Seen(
+            self._obs[moments, battle].copy(),
+            self._state[moments, battle].copy(),
+            self._avail_actions[moments, battle].copy(),
+            tuple(self._game.unit_types[battle]),
+        )
 
 
 class Runner:
@@ -109,12 +148,15 @@ class Runner:
         self._recorder = Recorder(env)
 
     def play(self, stream: Stream, first: int, count: int, epsilon: float) -> list[Episode]:
-        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E."""
+        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E; lost ones are repeated."""
         seeds = [episode_seed(self._run_seed, stream, index) for index in range(first, first + count)]
         episodes: list[Episode] = []
         for start in range(0, count, self._env.n_battles):
             self._generator.manual_seed(noise_seed(self._run_seed, stream, first + start))
-            episodes += self._play_round(seeds[start : start + self._env.n_battles], epsilon)
+            played: dict[int, Episode] = {}
+            while waiting := [seed for seed in seeds[start : start + self._env.n_battles] if seed not in played]:
+                played |= {episode.seed: episode for episode in self._play_round(waiting, epsilon)}
+            episodes += [played[seed] for seed in seeds[start : start + self._env.n_battles]]
         return episodes
 
     def _play_round(self, seeds: Sequence[int], epsilon: float) -> list[Episode]:

@@ -113,17 +113,18 @@ class Run:
         self.config, self.identity, self.directory, self.horizon = config, identity, directory, horizon
         self.milestones, self.device, self.log = milestones, device, log
         schedule = config.schedule
-        self.env = envs.make(config.engine, config.map, schedule.n_battles)
+        self.state = stored.state if stored else RunState(started=now())
+        self.env = envs.make(config.engine, config.map, schedule.n_battles, self.state.journal)
         self.learner = learners.make_learner(config.algorithm, config.learner, self.env.info, config.seed, device)
         self.generator = torch.Generator()
         actor = self.learner.actor()
         self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
-        if schedule.test_battles != schedule.n_battles:
+        # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
+        if schedule.test_battles != schedule.n_battles and self.env.digest:
             test_env = envs.make(config.engine, config.map, schedule.test_battles)
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
         self.batches = BatchBuilder(self.env, schedule.batch_size, torch.device(device))
         self.replay = Replay(schedule.buffer_size)
-        self.state = RunState(started=now())
         self.policies: dict[int, bytes] = {}
         self._prepare_directory()
         if stored is not None:
@@ -172,6 +173,8 @@ class Run:
             "device": self.device,
             "threads": threads,
         }
+        if state.journal:
+            facts["battles"] = state.journal
         write_parquet(self.directory / outputs.TIMING, _columns(state.timing, TIMING), ("t_env", "resumes"))
         with atomic_path(self.directory / outputs.METRICS) as metrics:
             write_parquet(metrics, _columns(state.metrics, columns), COUNTERS)
@@ -196,7 +199,7 @@ class Run:
         write_json(self.directory / outputs.CONFIG, self.config.flat())
 
     def _restore(self, stored: Checkpoint) -> None:
-        self.state, self.policies = stored.state, stored.policies
+        self.policies = stored.policies
         self.learner.load_state_tensors(stored.learner)
         for step, content in self.policies.items():
             write_bytes(self._policy_path(step), content)
@@ -204,7 +207,7 @@ class Run:
             if step <= self.state.previous_t_env and step not in self.policies:
                 self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
         if not self.at_horizon:
-            env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES)
+            env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES) if self.env.digest else self.env
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
             self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.standin_smac import StandIn, install
+
 # Before torch is imported: one thread, as runs have it, so that tests neither crowd each other nor differ in last bits.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -22,3 +24,9 @@ def one_thread() -> None:
 def root() -> Path:
     """The repository's folder."""
     return ROOT
+
+
+@pytest.fixture
+def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """The stand-in for SMAC and the game, in the place of the real ones."""
+    return install(tmp_path / "standin", monkeypatch)

@@ -81,7 +81,6 @@ def test_variants_are_overridden_by_the_run_and_presets_by_variants():
         ({"algorithm": "romma"}, "did you mean 'roma'"),
         ({"protocol": "papr"}, "did you mean 'paper'"),
         ({"engine": "embeded"}, "did you mean 'embedded'"),
-        ({"engine": "starcraft2"}, "not built yet"),
         ({"seed": -1}, "between 0 and"),
         ({"overrides": {"gama": "0.9"}}, "did you mean 'gamma'"),
         ({"overrides": {"gamma": "high"}}, "gamma = 'high' is not a finite number"),

@@ -16,7 +16,7 @@ import jsonschema
 import yaml
 
 from roma.config import RunConfig, canonical_options, resolve
-from roma.envs import canonical_map, map_names
+from roma.envs import ENGINES, Engine, canonical_map, map_names
 from roma.envs.skirmish.data import load_map
 from roma.errors import UserError, unknown
 from roma.learners import algorithm_names
@@ -66,15 +66,31 @@ class Run:
         scenario = load_map(self.map)
         return sum(group.count for group in (*scenario.allies, *scenario.enemies))
 
+    @property
+    def engine(self) -> Engine:
+        return ENGINES[self.config.engine]
+
+    @property
+    def processes(self) -> int:
+        """How many are busy at once: the learner's, or those of the battles where each has its own."""
+        return self.config.schedule.n_battles if self.engine.battle_memory_mb else 1
+
     def memory_mb(self, attempt: int) -> int:
-        """What to ask a cluster for: torch with its batches, and the replay's unit rows in 8-byte numbers."""
-        steps = self.config.schedule.buffer_size * (load_map(self.map).episode_limit + 1)
-        replay = steps * self.n_units * 6 * 8
-        return int((3000 + replay / 1e6) * attempt)
+        """What to ask a cluster for: torch with its batches, the battles' processes, and the replay.
+
+        The replay has the unit rows in 8-byte numbers; observations, where they are stored, have up to nine 4-byte
+        numbers for each unit that an agent may see.
+        """
+        scenario = load_map(self.map)
+        steps = self.config.schedule.buffer_size * (scenario.episode_limit + 1)
+        agents = sum(group.count for group in scenario.allies)
+        per_unit = 6 * 8 + agents * 9 * 4 * self.engine.stores_observations
+        battles = self.config.schedule.n_battles * self.engine.battle_memory_mb
+        return int((3000 + battles + steps * self.n_units * per_unit / 1e6) * attempt)
 
     def runtime_minutes(self, attempt: int) -> int:
-        """Generous: 300 environment steps a second for a dozen units, fewer for more; local runs ignore it."""
-        return int((10 + self.horizon * max(self.n_units, 12) / 12 / 300 / 60) * attempt)
+        """Generous: the engine's steps a second for a dozen units, fewer for more; local runs ignore it."""
+        return int((10 + self.horizon * max(self.n_units, 12) / 12 / self.engine.steps_per_second / 60) * attempt)
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,13 @@ def milestone_option(config: Mapping[str, Any]) -> str:
     A scale file may write them as quotients, so that they hit whole steps: 120/401 of 20 050 000 is 6 000 000.
     """
     return ",".join(str(float(Fraction(str(fraction)))) for fraction in config["milestones"])
+
+
+def fetch_options(config: Mapping[str, Any]) -> str:
+    """What `roma starcraft2 fetch` is told."""
+    asked = config.get("starcraft2", {})
+    options = [f"--{key.replace('_', '-')} {asked[key]}" for key in ("version", "accept_digest") if key in asked]
+    return " ".join([*options, *(["--accept-licence"] if "licence" in asked else [])])
 
 
 def figure_files(name: str, figure: Mapping[str, Any]) -> list[str]:

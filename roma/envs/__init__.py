@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
-from roma.envs.vector import EnvInfo, Outcome, VectorEnv
-from roma.errors import UserError, unknown
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
-ENGINES = ("embedded", "starcraft2")
+from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
+from roma.errors import unknown
+from roma.files import digest
 
-__all__ = ["ENGINES", "EnvInfo", "Outcome", "VectorEnv", "canonical_map", "engine_digest", "make", "map_names"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EnvInfo",
+    "GameEnv",
+    "Outcome",
+    "VectorEnv",
+    "canonical_map",
+    "engine_digest",
+    "make",
+    "map_names",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What those who plan runs must know of an engine."""
+
+    installed_apart: bool  # it must be fetched before it can be played
+    side_by_side: int  # battles at once where any number would do
+    battle_memory_mb: int  # of each battle's own process; 0: all battles are in one
+    stores_observations: bool  # with its episodes, as it cannot fight a battle again
+    steps_per_second: int  # environment steps of a run on a dozen units, cautiously
+
+
+ENGINES: Mapping[str, Engine] = MappingProxyType(
+    {
+        "embedded": Engine(
+            installed_apart=False,
+            side_by_side=32,
+            battle_memory_mb=0,
+            stores_observations=False,
+            steps_per_second=300,
+        ),
+        # The memory and the speed of a game are estimates: none has been measured here.
+        "starcraft2": Engine(
+            installed_apart=True,
+            side_by_side=8,
+            battle_memory_mb=2000,
+            stores_observations=True,
+            steps_per_second=40,
+        ),
+    }
+)
 
 
 def map_names() -> list[str]:
@@ -27,24 +75,39 @@ def canonical_map(name: str) -> str:
 
 
 def check_engine(engine: str) -> None:
-    """UserError unless `engine` is one that can be played here."""
+    """UserError unless there is an engine of that name. Whether it can be played here is found out by `make`."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    if engine == "starcraft2":
-        raise UserError("engine 'starcraft2' is not built yet; choose --engine embedded")
 
 
-def make(engine: str, map_name: str, n_battles: int) -> VectorEnv:
-    """`n_battles` battles of a map on an engine. Call `reset` before the first `step`."""
+def make(engine: str, map_name: str, n_battles: int, journal: list[dict[str, Any]] | None = None) -> VectorEnv:
+    """`n_battles` battles of a map on an engine. Call `reset` before the first `step`.
+
+    An engine where chance rules writes into `journal` what a run's provenance must tell of its battles. UserError where
+    the engine cannot be played here, with what to run.
+    """
     check_engine(engine)
+    if engine == "starcraft2":
+        from roma.envs.starcraft2 import StarCraft2
+
+        return StarCraft2(canonical_map(map_name), n_battles, journal)
     from roma.envs.skirmish.engine import Skirmish
 
     return Skirmish(canonical_map(map_name), n_battles)
 
 
 def engine_digest(engine: str) -> str:
-    """Digest of an engine's rules and data (hex). Equal digests, seeds and actions: identical battles."""
+    """Digest (hex) of all that makes an engine what it is: rules and data, or the game's version and how it is played.
+
+    UserError where the engine is not installed.
+    """
     check_engine(engine)
+    if engine == "starcraft2":
+        from roma.envs import game_files, starcraft2
+
+        starcraft2.check_package()
+        maps = {name: file.sha256 for name, file in game_files.of_kind("map").items()}
+        return digest(json.dumps([starcraft2.facts(), maps], sort_keys=True).encode())
     from roma.envs.skirmish.data import source_digest
 
     return source_digest()

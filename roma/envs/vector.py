@@ -7,7 +7,8 @@ M snapshots.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,15 @@ class EnvInfo:
 
 
 class Outcome(NamedTuple):
-    """What one timestep brought to each battle: reward (E,) float64, terminated (E,) bool, battle_won (E,) bool."""
+    """What one timestep brought to each battle: reward (E,) float64, terminated (E,) bool, battle_won (E,) bool.
+
+    lost (E,) or (1,) bool: battles that broke off, of which nothing counts; `reset` can begin them anew.
+    """
 
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     battle_won: NDArray[np.bool_]
+    lost: NDArray[np.bool_] = np.zeros(1, np.bool_)
 
 
 class VectorEnv(Protocol):
@@ -39,7 +44,8 @@ class VectorEnv(Protocol):
 
     info: EnvInfo
     n_battles: int
-    digest: str  # of rules and data: engines with one digest fight identical battles; empty where chance rules
+    digest: str  # of rules and data: engines with one digest fight identical battles; empty where chance rules, there
+    # no battle can be fought again and what was seen must be stored
 
     @property
     def obs(self) -> NDArray[np.float32]:
@@ -72,8 +78,18 @@ class VectorEnv(Protocol):
         state: NDArray[np.float32],
         avail_actions: NDArray[np.bool_],
     ) -> None:
-        """Write what the agents saw at M earlier moments, bit for bit.
+        """Write what the agents saw at M earlier moments, bit for bit; only where `digest` is not empty.
 
         snapshots (M, N, 6); last_actions (M, A), -1 where no action was taken yet; steps (M,); outputs obs (M, A, O),
         state (M, S), avail_actions (M, A, U).
         """
+
+
+@runtime_checkable
+class GameEnv(Protocol):
+    """What a game of its own offers besides: it decides where units stand, and writes replays."""
+
+    unit_types: list[list[str]]  # of each battle, by slot: N names; E lists
+
+    def save_replays(self, directory: Path) -> list[Path]:
+        """Write them below `directory`; returns their files."""

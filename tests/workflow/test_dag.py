@@ -45,6 +45,19 @@ def test_the_paper_is_planned_fast(repository, snakemake):
     assert jobs["train"] == jobs["evaluate"] >= 225
 
 
+def test_one_line_plans_the_paper_on_the_real_game(repository, snakemake):
+    embedded = planned(snakemake("--dry-run", "--", "figures", scale="paper"))
+    output = snakemake("--dry-run", "--printshellcmds", "--config", "engine=starcraft2", "--", "figures", scale="paper")
+    assert planned(output) == embedded | {"starcraft2": 1}
+    assert output.count("--engine starcraft2") == embedded["train"]
+    assert output.count("roma starcraft2 fetch") == 1
+    assert "data/starcraft2/paper/runs/6z4b/roma/seed4" in output
+    assert "--accept-licence" not in output
+    chosen = 'starcraft2={version: "4.10", licence: accepted}'
+    output = snakemake("--dry-run", "-p", "--config", "engine=starcraft2", chosen, "--", "starcraft2", scale="paper")
+    assert "roma starcraft2 fetch --version 4.10 --accept-licence && roma starcraft2 doctor" in output
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [

@@ -13,6 +13,7 @@ from workflow.grid import (
     PAPER_ARMS,
     check,
     expand,
+    fetch_options,
     figure_files,
     figure_specifications,
     milestone_option,
@@ -147,6 +148,23 @@ def test_memory_follows_the_map_and_the_attempt(scale):
     assert small.memory_mb(1) < large.memory_mb(1) <= 6000
     assert large.memory_mb(2) == pytest.approx(2 * large.memory_mb(1), abs=1)
     assert large.runtime_minutes(1) > small.runtime_minutes(1)
+
+
+def test_the_real_game_asks_for_its_processes_and_stored_observations(scale):
+    runs = [expand({**scale("paper"), "engine": engine}, "paper").runs for engine in ("embedded", "starcraft2")]
+    assert runs[0].keys() == runs[1].keys()
+    key = ("27m_vs_30m", "qmix", 0)
+    embedded, real = runs[0][key], runs[1][key]
+    assert (embedded.processes, real.processes) == (1, 8)
+    assert real.memory_mb(1) > embedded.memory_mb(1) + 8 * 2000 + 28_000  # games, and a dense buffer of observations
+    assert real.runtime_minutes(1) > embedded.runtime_minutes(1)
+    assert embedded.config.hash != real.config.hash
+
+
+def test_fetch_options():
+    assert fetch_options({}) == ""
+    chosen = {"version": "4.10", "licence": "accepted", "accept_digest": "0" * 64}
+    assert fetch_options({"starcraft2": chosen}) == f"--version 4.10 --accept-digest {'0' * 64} --accept-licence"
 
 
 def cell(**changes):

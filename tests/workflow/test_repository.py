@@ -33,6 +33,9 @@ def direct_dependencies(project):
 
 def test_every_direct_dependency_is_pinned_as_it_asks(project, constraints):
     for requirement in direct_dependencies(project):
+        if requirement.url:
+            assert re.fullmatch(r"git\+https://[^@]+@[0-9a-f]{40}", requirement.url)
+            continue
         pins = constraints[canonicalize_name(requirement.name)]
         for pin in pins:
             assert re.fullmatch(r"==[0-9][0-9a-z.]*", pin), f"{requirement.name}{pin}"
@@ -74,6 +77,7 @@ def test_citation_names_software_and_paper(root):
 
 def test_data_files_are_packaged(root, project):
     package_data = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    assert package_data == {"roma.envs.skirmish": ["**/*.json"]}
+    assert package_data == {"roma.envs": ["*.csv"], "roma.envs.skirmish": ["**/*.json"]}
+    assert list((root / "roma" / "envs").glob("*.csv"))
     assert list((root / "roma" / "envs" / "skirmish").glob("**/*.json"))
     assert project["scripts"] == {"roma": "roma.cli:main"}

@@ -4,8 +4,17 @@ import os
 import sys
 from pathlib import Path
 
+from roma.envs import ENGINES
 from roma.errors import UserError
-from workflow.grid import check, expand, figure_files, figure_specifications, milestone_option, skipped_notice
+from workflow.grid import (
+    check,
+    expand,
+    fetch_options,
+    figure_files,
+    figure_specifications,
+    milestone_option,
+    skipped_notice,
+)
 
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
@@ -19,6 +28,7 @@ except UserError as error:
 if GRID.skipped and workflow.is_main_process:
     print(skipped_notice(GRID, config["scale"]), file=sys.stderr)
 
+ENGINE = ENGINES[config["engine"]]
 DATA = f"data/{config['engine']}/{config['scale']}"
 RUN = f"{DATA}/runs/{{map}}/{{arm}}/seed{{seed}}"
 LOGS = f"{DATA}/logs"

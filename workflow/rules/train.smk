@@ -6,6 +6,8 @@ rule train:
     # checkpoints must survive that. The policies are not declared either, as their names follow the run's horizon. The
     # metrics are written last: where they are, everything is. Nothing but the configuration's hash and the horizon
     # makes a run run again; the other options follow from the hash.
+    input:
+        [ancient(file) for file in INSTALLATION],
     output:
         metrics=f"{RUN}/metrics.parquet",
         config=f"{RUN}/config.json",
@@ -17,7 +19,7 @@ rule train:
     retries: 2
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: lambda wildcards: run_of(wildcards).processes
     resources:
         mem_mb=lambda wildcards, attempt: run_of(wildcards).memory_mb(attempt),
         runtime=lambda wildcards, attempt: run_of(wildcards).runtime_minutes(attempt),
@@ -46,9 +48,9 @@ rule evaluate:
     retries: 2
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         episodes=config["evaluation_episodes"],

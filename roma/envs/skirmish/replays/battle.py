@@ -140,7 +140,7 @@ class Battle(Skirmish):
             episode_limit=self.info.episode_limit,
             terrain=load_map(self.info.map_name).terrain,
             unit_types=self.unit_types,
-            types={name: _unit_type(load_units()[name]) for name in sorted(set(self.unit_types))},
+            types={name: describe_unit(load_units()[name]) for name in sorted(set(self.unit_types))},
             actions=np.array(self._actions, np.int16).reshape(-1, self.info.n_agents),
             rewards=np.array(self._rewards),
             units=np.array(self._units),
@@ -185,6 +185,6 @@ def next_seed(generator: np.random.Generator) -> int:
     return int(generator.integers(2**63 - 1))
 
 
-def _unit_type(unit: Unit) -> UnitType:
+def describe_unit(unit: Unit) -> UnitType:
     reach = unit.weapon.range if unit.weapon else unit.heal.range if unit.heal else 0.0
     return UnitType(unit.health, unit.shield, unit.radius, reach, unit.plane == "air", unit.heal is not None)

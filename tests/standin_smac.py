@@ -1,0 +1,87 @@
+"""Puts the stand-in for SMAC (tests/standin) and a folder that looks like the game's in the place of the real ones."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from roma.envs import game_files, starcraft2
+from roma.envs.skirmish.data import load_map
+
+STANDIN = Path(__file__).parent / "standin"
+MAPS = ("3m", "2s3z", "MMM2", *starcraft2.MAP_TYPES)
+GAME_IDS = {"Marine": 48, "Marauder": 51, "Medivac": 54, **{name: unit[1] for name, unit in starcraft2.UNITS.items()}}
+GAME = "#!/bin/sh\necho the game speaks\nexec sleep 1000\n"
+
+
+@dataclass
+class StandIn:
+    game: Path  # folder
+    faults: Path  # folder of the files that ask for faults
+
+    def ask_for(self, fault: str) -> None:
+        (self.faults / fault).touch()
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """All that the engine starcraft2 needs, below `folder`; its maps and their checksums are the stand-in's."""
+    game, faults = folder / "StarCraftII", folder / "faults"
+    executable = game / "Versions" / "Base69232" / "SC2_x64"
+    for created in (executable.parent, game / game_files.MAPS, faults):
+        created.mkdir(parents=True)
+    executable.write_text(GAME)
+    executable.chmod(0o755)
+    digests = {name: write_map(game, name) for name in MAPS}
+    rows = [file for file in game_files.table() if file.kind != "map" or file.name in digests]
+    rows = [replace(file, sha256=digests[file.name]) if file.kind == "map" else file for file in rows]
+    monkeypatch.setattr(game_files, "table", lambda: tuple(rows))
+    monkeypatch.setenv("SC2PATH", str(game))
+    monkeypatch.setenv("STANDIN_FAULTS", str(faults))
+    monkeypatch.syspath_prepend(str(STANDIN))  # the workers take over this process's path
+    return StandIn(game, faults)
+
+
+def write_map(game: Path, name: str) -> str:
+    """The stand-in's file of a map; returns its digest."""
+    scenario = load_map(name)
+    slots = sorted(scenario.allies, key=lambda group: scenario.ally_types.index(group.unit))
+    content = {
+        "allies": [GAME_IDS[group.unit] for group in slots for _ in range(group.count)],
+        "ally_types": [GAME_IDS[unit] for unit in scenario.ally_types],
+        "enemies": [GAME_IDS[group.unit] for group in scenario.enemies for _ in range(group.count)],
+    }
+    path = game_files.map_path(game, name)
+    path.write_text(json.dumps(content))
+    return game_files.digest_of(path)
+
+
+def processes(group_leader: int) -> list[int]:
+    """The living processes of a worker's session: itself, its guardian, its game."""
+    return [pid for pid, (_, session, alive) in _all_processes().items() if session == group_leader and alive]
+
+
+def descendants(mark: str) -> list[int]:
+    """The living processes whose environment or command mentions a text, such as a test's own folder."""
+    found = []
+    for pid, (_, _, alive) in _all_processes().items():
+        try:
+            known = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if alive and pid != os.getpid() and mark.encode() in known:
+            found.append(pid)
+    return found
+
+
+def _all_processes() -> dict[int, tuple[int, int, bool]]:
+    """{process: (parent, session, whether it is more than a zombie)}."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        found[int(path.parent.name)] = (int(fields[1]), int(fields[3]), fields[0] not in "ZX")
+    return found
