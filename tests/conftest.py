@@ -13,6 +13,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--random-episodes", type=int, default=250, help="episodes of random play a map; default: 250")
+
+
+@pytest.fixture
+def random_episodes(request: pytest.FixtureRequest) -> int:
+    """How many episodes of random play a map has to survive."""
+    episodes: int = request.config.getoption("--random-episodes")
+    return episodes
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     import torch
