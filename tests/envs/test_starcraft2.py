@@ -240,8 +240,7 @@ if __name__ == "__main__":
     env.reset(np.arange(2))
     print("begun", flush=True)
     while True:
-        env.step(np.ones((2, 3), np.int64))
-        env.reset(np.arange(2))
+        env.step(np.where(env.avail_actions[:, :, 1], 1, 0))
 """
 
 
