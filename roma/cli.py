@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from roma import __version__
-from roma.config import MILESTONES, parse, parse_assignments, resolve
+from roma.config import MILESTONES, engine_settings, parse, parse_assignments, resolve
 from roma.envs import ENGINES, canonical_map
 from roma.envs.game_files import DEFAULT_VERSION
 from roma.errors import UserError, unknown
@@ -47,7 +47,7 @@ def build_parser() -> Parser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting of the protocol or of the algorithm; may be repeated",
+        help="a setting of the protocol, of the algorithm or of the engine; may be repeated",
     )
     train.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
     train.add_argument(
@@ -90,6 +90,24 @@ def build_parser() -> Parser:
     play.add_argument("--seed", help="number of the battle, from 0; default: 0")
     play.add_argument("--out", type=Path, help="folder; default: data/embedded/manual/replays/..., or the replay's own")
     play.set_defaults(run=_play)
+
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="compare the embedded engine with published play on StarCraft II",
+        description="Play untrained battles and write calibration.{csv,md,png,pdf}: random play, untrained greedy play "
+        "and SMAC's scripted policy beside what is published of the game.",
+    )
+    calibrate.add_argument("--maps", help="names of maps, as in 2s3z,MMM2; default: all with published numbers")
+    calibrate.add_argument("--battles", default="1000", help="of random and of scripted play a map; default: 1000")
+    calibrate.add_argument("--networks", default="10", help="untrained agents a map, 16 battles each; default: 10")
+    calibrate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the engine; may be repeated"
+    )
+    calibrate.add_argument(
+        "--sensitivity", action="store_true", help="also write sensitivity.md: each setting lower and higher"
+    )
+    calibrate.add_argument("--out", type=Path, default=Path("data/embedded/calibration"), help="folder")
+    calibrate.set_defaults(run=_calibrate)
 
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
@@ -187,6 +205,27 @@ def _play(options: argparse.Namespace) -> int:
         f"{recording.map_name}, {recording.policy}: {recording.result} after {recording.length} timesteps, "
         f"return {recording.rewards.sum():.2f}; pictures in {directory}"
     )
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from roma import calibrate
+
+    known = calibrate.published()
+    maps = list(known) if options.maps is None else list(map(canonical_map, options.maps.split(",")))
+    for name in maps:
+        if name not in known:
+            raise unknown("map with published numbers", name, known)
+    battles, networks = _positive("--battles", options.battles), _positive("--networks", options.networks)
+    choices = engine_settings("embedded", parse_assignments(options.set))
+    make_writable_directory(options.out)
+
+    rows = [calibrate.measure(name, battles, networks, choices) for name in maps]
+    calibrate.write(rows, options.out)
+    print(calibrate.table(rows), end="")
+    if options.sensitivity:
+        print(calibrate.write_sensitivity(maps, battles, options.out), end="")
+    print(f"written to {options.out}")
     return 0
 
 

@@ -1,7 +1,8 @@
 """What a run is: names, seed and every setting, resolved and checked before anything heavy is imported.
 
-One flat space of keys holds the protocol's settings (roma.protocols) and the algorithm's hyper-parameters (its Config
-in roma.learners). Later wins: the algorithm's defaults, the protocol's preset, the named variant, the run's overrides.
+One flat space of keys holds the protocol's settings (roma.protocols), the algorithm's hyper-parameters (its Config in
+roma.learners) and the engine's own settings (roma.envs). Later wins: the algorithm's defaults, the protocol's preset,
+the named variant, the run's overrides.
 The horizon and the milestones stand outside: a run may be made longer, and is then the same run.
 """
 
@@ -39,13 +40,14 @@ class RunConfig:
     engine: str
     schedule: Protocol
     learner: Any  # the Config of the algorithm's family
+    battle: Any  # the engine's own settings
 
     def flat(self) -> dict[str, Any]:
         """Names, seed and settings as one flat, JSON-able dictionary; `from_flat` reads it back."""
         return {name: getattr(self, name) for name in IDENTITY} | self.settings()
 
     def settings(self) -> dict[str, Any]:
-        return asdict(self.schedule) | asdict(self.learner)
+        return asdict(self.schedule) | asdict(self.learner) | asdict(self.battle)
 
     @property
     def hash(self) -> str:
@@ -77,7 +79,9 @@ def resolve(
     preset, specification = PRESETS[protocol], learners.algorithm(algorithm)
     schedule_types = get_type_hints(Protocol)
     learner_types = get_type_hints(specification.config_class)
-    known = schedule_types | learner_types
+    battle_class = envs.settings_class(engine)
+    battle_types = get_type_hints(battle_class)
+    known = schedule_types | learner_types | battle_types
     values = asdict(preset.protocol)
     values |= {key: value for key, value in preset.learner.items() if key in known}
     values |= specification.overrides
@@ -87,8 +91,19 @@ def resolve(
         values[key] = parse(key, value, known[key])
     schedule = Protocol(**{key: value for key, value in values.items() if key in schedule_types})
     learner = specification.config_class(**{key: value for key, value in values.items() if key in learner_types})
+    battle = battle_class(**{key: value for key, value in values.items() if key in battle_types})
     _check_schedule(schedule)
-    return RunConfig(map, algorithm, seed, protocol, engine, schedule, learner)
+    return RunConfig(map, algorithm, seed, protocol, engine, schedule, learner, battle)
+
+
+def engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
+    """An engine's own settings, with these overrides; UserError as in `resolve`."""
+    settings = envs.settings_class(engine)
+    known = get_type_hints(settings)
+    for key in overrides:
+        if key not in known:
+            raise unknown(f"setting of the engine {engine!r}", key, known)
+    return settings(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
 
 
 def from_flat(flat: Mapping[str, Any]) -> RunConfig:

@@ -26,7 +26,7 @@ def play_policy(
     tensors, facts = unpack(path.read_bytes())
     config = from_flat(facts["config"])
     battles = battles or envs.ENGINES[config.engine].side_by_side
-    env = envs.make(config.engine, config.map, min(battles, episodes))
+    env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)
     if replays is not None and not isinstance(env, envs.GameEnv):
         raise UserError(f"the engine {config.engine!r} has no replays of its own to save")
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")

@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from roma import envs, outputs
+from roma.config import from_flat
 from roma.envs.skirmish.data import load_map, load_units
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
@@ -61,7 +62,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
     if episode.seen is not None:
         return recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
-    battle = Battle(config["map"])
+    battle = Battle(config["map"], choices=from_flat(config).battle)
     battle.begin(episode.seed)
     for actions in episode.actions:
         battle.play(actions)
@@ -96,6 +97,7 @@ def recording_of_game(episode: Episode, map_name: str, engine_digest: str, polic
         seed=episode.seed,
         engine_digest=engine_digest,
         options=asdict(EnvOptions()),
+        choices={},
         scripted=False,
         policy=policy,
         result=result,

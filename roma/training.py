@@ -114,14 +114,14 @@ class Run:
         self.milestones, self.device, self.log = milestones, device, log
         schedule = config.schedule
         self.state = stored.state if stored else RunState(started=now())
-        self.env = envs.make(config.engine, config.map, schedule.n_battles, self.state.journal)
+        self.env = envs.make(config.engine, config.map, schedule.n_battles, config.battle, self.state.journal)
         self.learner = learners.make_learner(config.algorithm, config.learner, self.env.info, config.seed, device)
         self.generator = torch.Generator()
         actor = self.learner.actor()
         self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
         # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
         if schedule.test_battles != schedule.n_battles and self.env.digest:
-            test_env = envs.make(config.engine, config.map, schedule.test_battles)
+            test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
         self.batches = BatchBuilder(self.env, schedule.batch_size, torch.device(device))
         self.replay = Replay(schedule.buffer_size)
@@ -207,7 +207,9 @@ class Run:
             if step <= self.state.previous_t_env and step not in self.policies:
                 self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
         if not self.at_horizon:
-            env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES) if self.env.digest else self.env
+            env = self.env
+            if env.digest:
+                env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.battle)
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
             self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))

@@ -27,6 +27,11 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class NoSettings:
+    """The settings of an engine that has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """What those who plan runs must know of an engine."""
 
@@ -80,9 +85,26 @@ def check_engine(engine: str) -> None:
         raise unknown("engine", engine, ENGINES)
 
 
-def make(engine: str, map_name: str, n_battles: int, journal: list[dict[str, Any]] | None = None) -> VectorEnv:
+def settings_class(engine: str) -> type[Any]:
+    """The dataclass of an engine's own settings."""
+    check_engine(engine)
+    if engine == "starcraft2":
+        return NoSettings
+    from roma.envs.skirmish.options import Choices
+
+    return Choices
+
+
+def make(
+    engine: str,
+    map_name: str,
+    n_battles: int,
+    settings: Any = None,
+    journal: list[dict[str, Any]] | None = None,
+) -> VectorEnv:
     """`n_battles` battles of a map on an engine. Call `reset` before the first `step`.
 
+    `settings` are the engine's own, an instance of its `settings_class`; None: its defaults.
     An engine where chance rules writes into `journal` what a run's provenance must tell of its battles. UserError where
     the engine cannot be played here, with what to run.
     """
@@ -93,7 +115,7 @@ def make(engine: str, map_name: str, n_battles: int, journal: list[dict[str, Any
         return StarCraft2(canonical_map(map_name), n_battles, journal)
     from roma.envs.skirmish.engine import Skirmish
 
-    return Skirmish(canonical_map(map_name), n_battles)
+    return Skirmish(canonical_map(map_name), n_battles, choices=settings or settings_class(engine)())
 
 
 def engine_digest(engine: str) -> str:

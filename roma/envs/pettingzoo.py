@@ -22,7 +22,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from roma.envs.skirmish.kernel import HEALTH, NOTHING
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle, next_seed, seed_stream
 from roma.errors import UserError, unknown
 
@@ -36,10 +36,10 @@ Info = dict[str, Any]
 class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
     """One battle at a time. Observations are {"observation": (O,) float32, "action_mask": (U,) int8}."""
 
-    def __init__(self, map_name: str, options: EnvOptions, render_mode: str | None = None) -> None:
+    def __init__(self, map_name: str, options: EnvOptions, choices: Choices | None, render_mode: str | None) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise UserError(f"render_mode {render_mode!r} is not one of {', '.join(RENDER_MODES)}, None")
-        self._battle = Battle(map_name, options)
+        self._battle = Battle(map_name, options, choices)
         info = self._battle.info
         self.metadata = {"name": f"skirmish_{info.map_name}", "render_modes": list(RENDER_MODES), "render_fps": 2}
         self.render_mode = render_mode
@@ -137,10 +137,16 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         }
 
 
-def parallel_env(map_name: str, render_mode: str | None = None, **options: Any) -> SkirmishParallelEnv:
-    """A map as a PettingZoo parallel environment; `options` are the fields of `EnvOptions`, SMAC's names."""
+def parallel_env(
+    map_name: str, render_mode: str | None = None, choices: Choices | None = None, **options: Any
+) -> SkirmishParallelEnv:
+    """A map as a PettingZoo parallel environment.
+
+    `options` are the fields of `EnvOptions`, SMAC's names; `choices` are the engine's own settings. UserError for an
+    unknown map, option or render mode.
+    """
     known = [field.name for field in fields(EnvOptions)]
     for name in options:
         if name not in known:
             raise unknown("option", name, known)
-    return SkirmishParallelEnv(map_name, EnvOptions(**options), render_mode)
+    return SkirmishParallelEnv(map_name, EnvOptions(**options), choices, render_mode)

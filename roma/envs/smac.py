@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs.skirmish.data import load_map
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle, next_seed, seed_stream
 from roma.errors import UserError
 
@@ -30,7 +30,10 @@ class MultiAgentEnv:
 
 
 class StarCraft2Env(MultiAgentEnv):
-    """One battle at a time, with SMAC's interface. UserError for an argument that the embedded engine cannot honour."""
+    """One battle at a time, with SMAC's interface. UserError for an argument that the embedded engine cannot honour.
+
+    `choices`, the one argument that SMAC does not have, are the engine's own settings.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,8 @@ class StarCraft2Env(MultiAgentEnv):
         heuristic_ai: bool = False,
         heuristic_rest: bool = False,
         debug: bool = False,
+        *,
+        choices: Choices | None = None,
     ) -> None:
         fixed = (
             ("step_mul", step_mul, 8, "a timestep has 8 game loops"),
@@ -96,7 +101,7 @@ class StarCraft2Env(MultiAgentEnv):
             reward_scale=reward_scale,
             reward_scale_rate=reward_scale_rate,
         )
-        self._battle = Battle(map_name, options)
+        self._battle = Battle(map_name, options, choices)
         info = self._battle.info
         self.map_name, self.episode_limit = map_name, info.episode_limit
         self.n_agents, self.n_enemies, self.n_actions = info.n_agents, info.n_enemies, info.n_actions

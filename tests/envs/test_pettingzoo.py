@@ -12,7 +12,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from roma.envs import map_names
 from roma.envs.pettingzoo import SkirmishParallelEnv, parallel_env
 from roma.envs.skirmish.engine import Skirmish
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import next_seed, seed_stream
 from roma.errors import UserError
 
@@ -109,3 +109,10 @@ def test_a_picture_comes_with_its_render_mode_only() -> None:
     plain = parallel_env("3m")
     plain.reset(seed=0)
     assert plain.render() is None
+
+
+def test_the_engines_own_settings_act() -> None:
+    envs = [parallel_env("8m", choices=choices) for choices in (None, Choices(formation_gap=1))]
+    for env in envs:
+        env.reset(seed=0)
+    assert not np.array_equal(*(env.state() for env in envs))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from roma.envs import map_names
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays import file
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording, play_again
 from roma.envs.skirmish.replays.file import FORMAT, encode, load, save, verify
@@ -58,6 +58,13 @@ def test_options_belong_to_the_battle() -> None:
     verify(recorded)
     with pytest.raises(UserError, match="does not come out"):
         verify(dataclasses.replace(recorded, options=dataclasses.asdict(EnvOptions())))
+
+
+def test_the_engines_settings_belong_to_the_battle() -> None:
+    recorded = random_battle("2s3z", 1, choices=Choices(acquire_range=3, formation_gap=0.5))
+    verify(recorded)
+    with pytest.raises(UserError, match="does not come out"):
+        verify(dataclasses.replace(recorded, choices=dataclasses.asdict(Choices())))
 
 
 def test_a_battle_broken_off_is_a_replay_too(tmp_path: Path) -> None:

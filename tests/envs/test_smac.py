@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import next_seed, play_again, seed_stream
 from roma.envs.skirmish.replays.file import load, verify
 from roma.envs.smac import StarCraft2Env
@@ -202,7 +202,7 @@ def test_arguments_are_smacs_and_all_of_the_engines_act() -> None:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(StarCraft2Env.__init__).parameters.items()
-        if name != "self"
+        if name not in ("self", "choices")  # the engine's own settings, which SMAC has not
     }
     engine_options = {field.name: field.default for field in fields(EnvOptions)}
     assert {name: defaults[name] for name in engine_options} == engine_options
@@ -264,3 +264,9 @@ def test_heuristic_ai_ignores_the_actions_and_plays_the_scripted_policy(tmp_path
     recording = load(env.save_replay())
     verify(recording)
     assert recording.scripted
+
+
+def test_the_engines_own_settings_act() -> None:
+    """A wider formation begins elsewhere."""
+    states = [StarCraft2Env("8m", seed=0, choices=choices).reset()[1] for choices in (None, Choices(formation_gap=1))]
+    assert not np.array_equal(*states)

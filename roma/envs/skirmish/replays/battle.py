@@ -16,7 +16,7 @@ from roma.envs.skirmish import kernel
 from roma.envs.skirmish.data import Unit, load_map, load_units
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.kernel import HEALTH
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.errors import UserError
 
 GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
@@ -49,6 +49,7 @@ class Recording:
     seed: int
     engine_digest: str
     options: dict[str, Any]  # EnvOptions by name
+    choices: dict[str, Any]  # Choices by name
     scripted: bool  # SMAC's scripted policy decided, actions are -1
     policy: str  # who decided, for the reader
     result: str  # a value of RESULTS
@@ -71,9 +72,9 @@ class Recording:
 class Battle(Skirmish):
     """A single battle of the embedded engine. `begin` comes first, then `play` until `result` is no longer GOES_ON."""
 
-    def __init__(self, map_name: str, options: EnvOptions | None = None) -> None:
-        self.options = options or EnvOptions()
-        super().__init__(canonical_map(map_name), 1, self.options)
+    def __init__(self, map_name: str, options: EnvOptions | None = None, choices: Choices | None = None) -> None:
+        self.options, self.choices = options or EnvOptions(), choices or Choices()
+        super().__init__(canonical_map(map_name), 1, self.options, self.choices)
         self.result = ""  # no battle yet
 
     def begin(self, seed: int) -> None:
@@ -131,6 +132,7 @@ class Battle(Skirmish):
             seed=self.seed,
             engine_digest=self.digest,
             options=asdict(self.options),
+            choices=asdict(self.choices),
             scripted=self.scripted,
             policy=policy,
             result=self.result,
@@ -158,7 +160,7 @@ class Battle(Skirmish):
 
 def play_again(recording: Recording) -> Recording:
     """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded."""
-    battle = Battle(recording.map_name, EnvOptions(**recording.options))
+    battle = Battle(recording.map_name, EnvOptions(**recording.options), Choices(**recording.choices))
     battle.begin(recording.seed)
     for actions in recording.actions:
         if battle.result != GOES_ON:
