@@ -27,11 +27,6 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class NoSettings:
-    """The settings of an engine that has none."""
-
-
-@dataclass(frozen=True, slots=True)
 class Engine:
     """What those who plan runs must know of an engine."""
 
@@ -89,7 +84,9 @@ def settings_class(engine: str) -> type[Any]:
     """The dataclass of an engine's own settings."""
     check_engine(engine)
     if engine == "starcraft2":
-        return NoSettings
+        from roma.envs.starcraft2 import GameSettings
+
+        return GameSettings
     from roma.envs.skirmish.options import Choices
 
     return Choices
@@ -112,14 +109,14 @@ def make(
     if engine == "starcraft2":
         from roma.envs.starcraft2 import StarCraft2
 
-        return StarCraft2(canonical_map(map_name), n_battles, journal)
+        return StarCraft2(canonical_map(map_name), n_battles, settings, journal)
     from roma.envs.skirmish.engine import Skirmish
 
     return Skirmish(canonical_map(map_name), n_battles, choices=settings or settings_class(engine)())
 
 
 def engine_digest(engine: str) -> str:
-    """Digest (hex) of all that makes an engine what it is: rules and data, or the game's version and how it is played.
+    """Digest (hex) of all that makes an engine what it is: rules and data, or the game, its packages and its maps.
 
     UserError where the engine is not installed.
     """

@@ -21,7 +21,7 @@ import traceback
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -29,7 +29,7 @@ from logging import getLogger
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ from roma.errors import UserError
 
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 AFTER_RESUME = "replay and learner are restored exactly, battles begin anew"
-LOG_LINES = 60  # of a game's log, attached when a run gives up
+LOG_BYTES = 8192  # of a game's log, attached when a run gives up
 
 # What SMAC does not know of the authors' maps: the type of each map in their fork, and of each unit of these maps its
 # race and the number by which the game knows it.
@@ -50,11 +50,17 @@ UNITS = {"Baneling": ("Z", 9), "Zergling": ("Z", 105), "Zealot": ("P", 73), "Sta
 
 
 @dataclass(frozen=True, slots=True)
-class GameOptions:
-    """How the game is played (SMAC's names and values), and how patiently."""
+class GameSettings:
+    """How the game is played: SMAC's names and values, part of a run's configuration."""
 
-    difficulty: str = "7"  # of the game's own player: very hard
+    difficulty: Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"] = "7"  # of the game's player: very hard
     step_mul: int = 8  # game loops in a timestep
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a game is waited for, and how often."""
+
     launch_seconds: float = 180  # until a game that is being started counts as hung
     step_seconds: float = 60  # until one that is being played does
     max_failures: int = 5  # of one battle in a row; one more ends the run
@@ -93,27 +99,30 @@ class StarCraft2:
         self,
         map_name: str,
         n_battles: int,
+        settings: GameSettings | None = None,
         journal: list[dict[str, Any]] | None = None,
-        options: GameOptions | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """`journal` is given an entry that is kept up to date: game, options, seeds, battles lost."""
+        """`journal` is given an entry that is kept up to date: game, settings, seeds, battles lost."""
         if n_battles < 1:
             raise UserError(f"the number of battles must be at least 1, not {n_battles}")
         check_package()
         game = game_files.installed_game()
         game_files.check_map(game, map_name)
         self.n_battles = n_battles
-        self._options = options or GameOptions()
+        settings = settings or GameSettings()
+        self._patience = patience or Patience()
         self._entry: dict[str, Any] = {
             "map": map_name,
-            **facts(self._options),
+            **facts(),
+            **asdict(settings),
             "game_seeds": [],
             "lost_battles": 0,
             "after_resume": AFTER_RESUME,
         }
         if journal is not None:
             journal.append(self._entry)
-        self._workers = [Worker(map_name, self._options, game.folder) for _ in range(n_battles)]
+        self._workers = [Worker(map_name, settings, game.folder) for _ in range(n_battles)]
         self.close = weakref.finalize(self, _close, self._workers)
         self._failures = [0] * n_battles  # in a row
         self._status = [Status.OVER] * n_battles
@@ -133,7 +142,7 @@ class StarCraft2:
                 self._workers[battle].start()
         while waiting:
             self._send(waiting, [("reset", int(seeds[battle]) & 0x7FFFFFFF) for battle in waiting])
-            for battle, (sight, unit_types, new_seed) in self._receive(waiting, self._options.launch_seconds).items():
+            for battle, (sight, unit_types, new_seed) in self._receive(waiting, self._patience.launch_seconds).items():
                 self._show(battle, sight)
                 self.unit_types[battle] = unit_types
                 self._status[battle] = Status.FRESH
@@ -153,7 +162,7 @@ class StarCraft2:
             self._status[battle] = Status.RUNNING
         lost[played] = True
         self._send(played, [("step", actions[battle].tolist()) for battle in played])
-        for battle, answer in self._receive(played, self._options.step_seconds).items():
+        for battle, answer in self._receive(played, self._patience.step_seconds).items():
             lost[battle] = False
             sight, reward[battle], terminated[battle], won[battle] = answer
             self._show(battle, sight)
@@ -172,7 +181,7 @@ class StarCraft2:
         begun = [battle for battle in range(self.n_battles) if self.unit_types[battle]]
         folders = [directory.resolve() / f"battle{battle}" for battle in begun]
         self._send(begun, [("save_replay", str(folder)) for folder in folders])
-        self._receive(begun, self._options.step_seconds)
+        self._receive(begun, self._patience.step_seconds)
         return sorted(path for folder in folders for path in folder.glob("*.SC2Replay"))
 
     def _show(self, battle: int, sight: Sight) -> None:
@@ -183,7 +192,7 @@ class StarCraft2:
         """Sizes as SMAC gives them."""
         while True:
             self._send([0], [("info", None)])
-            for info in self._receive([0], self._options.launch_seconds).values():
+            for info in self._receive([0], self._patience.launch_seconds).values():
                 return EnvInfo(
                     map_name=map_name,
                     n_agents=info["n_agents"],
@@ -213,7 +222,7 @@ class StarCraft2:
         worker = self._workers[battle]
         self._failures[battle] += 1
         self._status[battle] = Status.OVER
-        if self._failures[battle] > self._options.max_failures:
+        if self._failures[battle] > self._patience.max_failures:
             worker.stop()
             log = worker.log_tail()
             raise UserError(
@@ -251,23 +260,17 @@ def _version(name: str) -> str | None:
     return after.partition('"')[0] if commit else found.version
 
 
-def facts(options: GameOptions | None = None) -> dict[str, Any]:
-    """What is played here: game, difficulty, step multiplier, packages, maps. UserError where there is no game."""
-    game, options = game_files.installed_game(), options or GameOptions()
-    return {
-        "game_version": game.version,
-        "game_build": game.build,
-        "difficulty": options.difficulty,
-        "step_mul": options.step_mul,
-        "packages": package_versions(),
-    }
+def facts() -> dict[str, Any]:
+    """What is installed here: the game and its packages. UserError where there is no game."""
+    game = game_files.installed_game()
+    return {"game_version": game.version, "game_build": game.build, "packages": package_versions()}
 
 
 class Worker:
     """The process in which one battle after the other is fought, as seen from the run."""
 
-    def __init__(self, map_name: str, options: GameOptions, game_folder: Path) -> None:
-        self._arguments = (map_name, options, str(game_folder))
+    def __init__(self, map_name: str, settings: GameSettings, game_folder: Path) -> None:
+        self._arguments = (map_name, settings, str(game_folder))
         self._process: Any = None
         self.start()
 
@@ -318,7 +321,8 @@ class Worker:
 
     def log_tail(self) -> str:
         """The last lines that the worker and its game wrote."""
-        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+        self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - LOG_BYTES))
+        return self._log.read().decode(errors="replace")
 
 
 def _close(workers: Sequence[Worker]) -> None:
@@ -328,7 +332,7 @@ def _close(workers: Sequence[Worker]) -> None:
         worker.stop(grace_seconds=10)
 
 
-def _serve(pipe: Connection, folder: str, log: str, map_name: str, options: GameOptions, game_folder: str) -> None:
+def _serve(pipe: Connection, folder: str, log: str, map_name: str, settings: GameSettings, game_folder: str) -> None:
     """A worker's whole life: answers messages (name, argument) by (whether it succeeded, result or reason)."""
     os.setsid()  # a group of its own, out of reach of signals that a terminal sends
     _start_guardian(pipe.fileno(), folder)
@@ -337,7 +341,7 @@ def _serve(pipe: Connection, folder: str, log: str, map_name: str, options: Game
     os.dup2(descriptor, 2)
     os.environ |= {"SC2PATH": game_folder, "TMPDIR": folder}
     tempfile.tempdir = folder
-    host = Host(map_name, options)
+    host = Host(map_name, settings)
     while True:
         try:
             name, argument = pipe.recv()
@@ -378,8 +382,8 @@ def _start_guardian(pipe: int, folder: str) -> None:
 class Host:
     """Answers a worker's messages with SMAC's environment."""
 
-    def __init__(self, map_name: str, options: GameOptions) -> None:
-        self._scenario, self._options = load_map(map_name), options
+    def __init__(self, map_name: str, settings: GameSettings) -> None:
+        self._scenario, self._settings = load_map(map_name), settings
         self._battle: Any = None
 
     def info(self, argument: None) -> dict[str, int]:
@@ -413,10 +417,8 @@ class Host:
             self._battle.close()
 
     def _make(self, seed: int | None) -> Any:
-        options = self._options
-        return battle_class(self._scenario)(
-            map_name=self._scenario.name, seed=seed, difficulty=options.difficulty, step_mul=options.step_mul
-        )
+        kind = battle_class(self._scenario)
+        return kind(map_name=self._scenario.name, seed=seed, **asdict(self._settings))
 
     def _check_connection(self) -> None:
         """SMAC restarts a game whose connection broke: from `step` it then returns (0, True, {}), as if the battle had

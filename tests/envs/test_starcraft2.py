@@ -13,16 +13,17 @@ import pytest
 import torch
 
 from roma import envs
+from roma.config import resolve
 from roma.envs import game_files, starcraft2
 from roma.envs.skirmish.data import load_map
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.starcraft2 import GameOptions, StarCraft2
+from roma.envs.starcraft2 import GameSettings, Patience, StarCraft2
 from roma.errors import UserError
 from roma.runner import Runner
 from roma.seeding import Stream, episode_seed
 from tests.standin_smac import MAPS, descendants, processes
 
-QUICK = GameOptions(launch_seconds=60, step_seconds=1)
+PATIENT = Patience(launch_seconds=300, step_seconds=300)  # a busy machine is no failure
 SEEDS = np.array([2**40 + 7, 2**41 + 8])
 
 
@@ -31,8 +32,8 @@ def battles(standin):
     """A function that makes environments, all of which are closed in the end."""
     made = []
 
-    def make(map_name="3m", n_battles=2, options=QUICK, journal=None):
-        made.append(StarCraft2(map_name, n_battles, journal, options))
+    def make(map_name="3m", n_battles=2, patience=PATIENT, journal=None, settings=None):
+        made.append(StarCraft2(map_name, n_battles, settings, journal, patience))
         return made[-1]
 
     yield make
@@ -122,7 +123,7 @@ def test_running_out_of_time_ends_a_battle_without_victory(battles):
 )
 def test_a_battle_that_breaks_off_is_lost_and_its_game_begins_anew(battles, standin, caplog, fault, reason):
     journal = []
-    env = battles(journal=journal)
+    env = battles(journal=journal, patience=Patience(step_seconds=5) if fault == "hang" else PATIENT)
     env.reset(SEEDS)
     env.step(stop_all(env))
     before = [pid_of(env, battle) for battle in (0, 1)]
@@ -162,7 +163,7 @@ def test_a_battle_in_progress_can_be_begun_anew(battles):
 
 
 def test_repeated_failure_ends_with_the_games_own_log(battles, standin):
-    env = battles(options=GameOptions(max_failures=1))
+    env = battles(patience=Patience(max_failures=1))
     standin.ask_for("no_launch")
     with pytest.raises(
         UserError, match=r"failed 2 times in a row in battle \d of 3m, at last because the game"
@@ -182,7 +183,7 @@ def test_the_log_has_what_the_game_says(battles):
 
 def test_killing_workers_a_hundred_times_loses_no_finished_episode_and_leaves_nothing_behind(battles):
     journal, killed, randomness = [], [], random.Random(7)
-    env = battles(n_battles=4, journal=journal, options=GameOptions(max_failures=1000))
+    env = battles(n_battles=4, journal=journal, patience=Patience(max_failures=1000))
     temporary = [worker._folder for worker in env._workers]
 
     def kill(battle):
@@ -240,8 +241,7 @@ if __name__ == "__main__":
     env.reset(np.arange(2))
     print("begun", flush=True)
     while True:
-        env.step(np.ones((2, 3), np.int64))
-        env.reset(np.arange(2))
+        env.step(np.where(env.avail_actions[:, :, 1], 1, 0))
 """
 
 
@@ -300,7 +300,27 @@ def test_what_is_missing_is_said_with_what_to_run(standin, tmp_path, monkeypatch
     assert refused() == f"engine 'starcraft2' needs SMAC, which is not installed; run: {starcraft2.INSTALL}"
 
 
-def test_the_digest_is_of_the_game_and_how_it_is_played(standin):
+def test_settings_reach_smac_and_the_journal(battles):
+    journal = []
+    env = battles(journal=journal, settings=GameSettings(difficulty="A", step_mul=4))
+    env.reset(SEEDS)
+    deadline = time.monotonic() + 60
+    while "difficulty A, step_mul 4" not in env._workers[0].log_tail():
+        assert time.monotonic() < deadline
+    assert (journal[0]["difficulty"], journal[0]["step_mul"]) == ("A", 4)
+
+
+def test_settings_are_part_of_a_runs_configuration():
+    plain = resolve("3m", "qmix", 0, engine="starcraft2")
+    harder = resolve("3m", "qmix", 0, engine="starcraft2", overrides={"difficulty": "A"})
+    assert plain.battle == GameSettings()
+    assert harder.battle.difficulty == "A"
+    assert plain.hash != harder.hash
+    with pytest.raises(UserError, match="not a known value of difficulty"):
+        resolve("3m", "qmix", 0, engine="starcraft2", overrides={"difficulty": "B"})
+
+
+def test_the_digest_is_of_the_game(standin):
     digest = envs.engine_digest("starcraft2")
     assert digest == envs.engine_digest("starcraft2")
     newer = standin.game / "Versions" / "Base75689"

@@ -91,6 +91,7 @@ class StarCraft2Env:
         (found,) = (kind for kind in smac_maps.SMACMap.__subclasses__() if kind.__name__ == self.map_name)
         self._map = json.loads((folder / "Maps" / found.directory / f"{found.filename}.SC2Map").read_text())
         self._random = np.random.default_rng(self._seed)
+        print(f"difficulty {self.difficulty}, step_mul {self.step_mul}", flush=True)
         self._sc2_proc = subprocess.Popen([next(folder.glob("Versions/Base*/SC2_x64"))])
         if Path(os.environ["STANDIN_FAULTS"], "no_launch").exists():
             self._sc2_proc.kill()
