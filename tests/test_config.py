@@ -137,3 +137,14 @@ def test_configuration_needs_neither_torch_nor_numba():
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"
+
+
+def test_the_engines_settings_are_settings_of_the_run() -> None:
+    """They change its hash, come back from its configuration, and reach the battles."""
+    plain, other = (resolve("3m", "qmix", 0, overrides=values) for values in ({}, {"acquire_range": "7"}))
+    assert plain.hash != other.hash
+    assert other.battle.acquire_range == 7
+    assert from_flat(other.flat()) == other
+    assert canonical_options(other)[-2:] == ["--set", "acquire_range=7.0"]
+    with pytest.raises(UserError, match="acquire_range"):
+        resolve("3m", "qmix", 0, overrides={"aquire_range": 7})
