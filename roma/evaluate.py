@@ -8,10 +8,26 @@ import torch
 from roma import envs, learners, outputs
 from roma.checkpoint import unpack
 from roma.config import from_flat
+from roma.envs import VectorEnv
 from roma.errors import UserError
 from roma.files import digest, write_json
+from roma.learners.learner import Learner
 from roma.runner import Episode, Runner
 from roma.seeding import Stream
+
+
+def load_policy(path: Path, episodes: int, battles: int | None = None) -> tuple[Learner, VectorEnv, dict[str, Any]]:
+    """A learner with the weights of a policy file, an environment to play so many episodes, and the facts in the file.
+
+    `battles` of them are played side by side, by default as many as suit the engine.
+    """
+    tensors, facts = unpack(path.read_bytes())
+    config = from_flat(facts["config"])
+    battles = battles or envs.ENGINES[config.engine].side_by_side
+    env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)
+    learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
+    learner.load_actor_tensors(tensors)
+    return learner, env, facts
 
 
 def play_policy(
@@ -19,19 +35,13 @@ def play_policy(
 ) -> tuple[list[Episode], dict[str, Any]]:
     """Greedy battles of the weights in a policy file, and the facts in the file.
 
-    They are numbers `first` to `first + episodes - 1` of the stream. `battles` of them are played side by side, by
-    default as many as suit the engine. Where the engine is a game that can save replays of its own, they go into the
-    folder `replays`; UserError where it cannot.
+    They are numbers `first` to `first + episodes - 1` of the stream; for `battles` see `load_policy`. Where the engine
+    is a game that can save replays of its own, they go into the folder `replays`; UserError where it cannot.
     """
-    tensors, facts = unpack(path.read_bytes())
-    config = from_flat(facts["config"])
-    battles = battles or envs.ENGINES[config.engine].side_by_side
-    env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)
+    learner, env, facts = load_policy(path, episodes, battles)
     if replays is not None and not isinstance(env, envs.GameEnv):
-        raise UserError(f"the engine {config.engine!r} has no replays of its own to save")
-    learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
-    learner.load_actor_tensors(tensors)
-    runner = Runner(env, learner.actor(), config.seed, torch.Generator())
+        raise UserError(f"the engine {facts['config']['engine']!r} has no replays of its own to save")
+    runner = Runner(env, learner.actor(), facts["config"]["seed"], torch.Generator())
     played = runner.play(stream, first, episodes, epsilon=0.0)
     if replays is not None and isinstance(env, envs.GameEnv):
         env.save_replays(replays)

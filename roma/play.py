@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from roma.envs.skirmish.replays.battle import (
     Battle,
     Recording,
     describe_unit,
+    no_roles,
 )
 from roma.envs.skirmish.replays.file import load, save, verify
 from roma.errors import UserError
@@ -49,27 +50,36 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
 
     UserError if it is neither, or of another map than `map_name`.
     """
-    from roma.evaluate import play_policy
+    import torch
+
+    from roma.evaluate import load_policy
+    from roma.runner import Runner
 
     path = outputs.last_policy(checkpoint) if checkpoint.is_dir() else checkpoint
     try:
-        (episode,), facts = play_policy(path, Stream.ROLLOUT, 1, 1, first=number)
+        learner, env, facts = load_policy(path, 1)
         config, step = facts["config"], facts["step"]
     except (OSError, struct.error, ValueError, LookupError, SafetensorError):
         raise UserError(f"{path} is neither a run folder nor a policy file of one") from None
     if map_name is not None and config["map"] != map_name:
         raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")
     who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
+    (episode,) = Runner(env, learner.actor(), config["seed"], torch.Generator()).play(Stream.ROLLOUT, number, 1, 0.0)
     if episode.seen is not None:
-        return recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
-    battle = Battle(config["map"], choices=from_flat(config).battle)
-    battle.begin(episode.seed)
-    for actions in episode.actions:
-        battle.play(actions)
-    recording = battle.recording(who)
-    if not np.array_equal(recording.units, episode.snapshots):
-        raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
-    return recording
+        obs = episode.seen.obs
+        recording = recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
+    else:
+        battle = Battle(config["map"], choices=from_flat(config).battle)
+        battle.begin(episode.seed)
+        seen = [battle.obs[0].copy()]
+        for actions in episode.actions:
+            battle.play(actions)
+            seen.append(battle.obs[0].copy())
+        obs, recording = np.array(seen), battle.recording(who)
+        if not np.array_equal(recording.units, episode.snapshots):
+            raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
+    mean, variance = learner.roles(torch.from_numpy(obs))
+    return replace(recording, role_mean=mean.numpy(), role_variance=variance.numpy())
 
 
 def recording_of_game(episode: Episode, map_name: str, engine_digest: str, policy: str) -> Recording:
@@ -110,6 +120,8 @@ def recording_of_game(episode: Episode, map_name: str, engine_digest: str, polic
         rewards=episode.reward.astype(np.float64),
         units=episode.snapshots,
         targets=targets,
+        role_mean=no_roles(len(episode.snapshots), n_agents),
+        role_variance=no_roles(len(episode.snapshots), n_agents),
     )
 
 

@@ -76,6 +76,23 @@ def test_trained_weights_play_as_they_do_in_an_evaluation(finished):
     assert recording.policy == "roma seed 1 at 300 steps"
 
 
+def test_roles_are_recorded_with_the_battle(finished, tmp_path):
+    """They are functions of what each agent saw: equal for those that see nothing more, and kept by the file."""
+    recording = record_trained(finished, 0)
+    moments, agents = recording.length + 1, recording.n_agents
+    assert recording.role_mean.shape == recording.role_variance.shape == (moments, agents, 3)
+    assert (recording.role_variance >= 0.1 - 1e-6).all()
+    dead = recording.units[:, :agents, 2] == 0
+    assert dead.any(), "this untrained run loses units"
+    assert np.ptp(recording.role_mean[dead], axis=0).max() < 1e-6
+    assert np.ptp(recording.role_mean[0], axis=0).max() > 0
+    save(tmp_path / REPLAY, recording)
+    again = load(tmp_path / REPLAY)
+    verify(again)
+    np.testing.assert_array_equal(again.role_mean, recording.role_mean)
+    assert record("3m", "random", 0).role_mean.shape[2] == 0
+
+
 def test_pictures_have_a_place_of_their_own(finished, tmp_path, monkeypatch, frames):
     monkeypatch.chdir(tmp_path)
     assert main(["play", "--map", "3m"]) == 0

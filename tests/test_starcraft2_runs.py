@@ -166,7 +166,7 @@ def test_without_the_package_nothing_begins(tmp_path, capsys):
 def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_path, capsys, monkeypatch):
     drawn = []
     monkeypatch.setattr("roma.envs.skirmish.replays.drawing.render", lambda *arguments: drawn.append(arguments))
-    config = resolve("MMM2", "qmix", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1})
+    config = resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1})
     train(config, tmp_path, 20)
     assert cli.main(["play", "--checkpoint", str(tmp_path), "--out", str(tmp_path / "pictures")]) == 0
     recording = load(tmp_path / "pictures" / "battle.safetensors")
@@ -177,6 +177,7 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     assert (recording.targets[0] == -1).all()
     assert (recording.targets[1:, :9][recording.actions[:, :9] >= 6] >= 10).all()
     assert (recording.targets[1:, 10:] == -1).all()
+    assert recording.role_mean.shape == (recording.length + 1, 10, 3)
     assert cli.main(["play", "--replay", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
     assert "is of another engine: drawn as recorded" in capsys.readouterr().out
     assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2

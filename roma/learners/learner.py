@@ -85,6 +85,10 @@ class Learner(ABC, Generic[ConfigType, NetworksType]):
         """An actor that shares the online weights."""
         return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
+    def roles(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the roles of agents that see `obs` (..., O): (..., role_dim), size 0 without roles."""
+        return obs[..., :0], obs[..., :0]
+
     def actor_tensors(self) -> dict[str, Tensor]:
         """The weights that acting needs, and no others; shared with the learner, not copied."""
         weights: dict[str, Tensor] = self.online.agent.state_dict()

@@ -254,6 +254,9 @@ class Learner(BaseLearner[Config, RomaNetworks]):
     def build_networks(self) -> RomaNetworks:
         return RomaNetworks(self.config, self.info)
 
+    def roles(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        return self.online.agent.roles(obs)
+
     def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
         shape = (2, *batch.obs.shape[:3], self.config.role_dim)
         noise = torch.randn(shape, generator=generator, device=generator.device).to(self.device)

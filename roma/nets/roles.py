@@ -223,6 +223,11 @@ class RoleAgent(nn.Module):
         hidden = self.trunk.step(of_trunk, last_actions, hidden)
         return self.role_decoder(role.flatten(0, 1), hidden), hidden
 
+    @torch.inference_mode()
+    def roles(self, obs: Tensor) -> Gaussian:
+        """Role distributions (..., role_dim) of observations (..., O): a role depends on nothing else."""
+        return self.role_encoder(self.obs_products(obs)[1])
+
     def obs_products(self, obs: Tensor, *further_weights: Tensor) -> tuple[Tensor, ...]:
         """All that starts with a product of the observations: trunk, role encoder, and further weights (..., O)."""
         return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.hidden_layer.weight, *further_weights)

@@ -5,7 +5,7 @@ Shapes: L timesteps played, A agents, N units (agents first, then enemies).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class Recording:
     rewards: NDArray[np.float64]  # (L,)
     units: NDArray[np.float64]  # (L + 1, N, 6): x, y, health, shield, energy, cooldown before and after each timestep
     targets: NDArray[np.int16]  # (L + 1, N): whom each living unit attacked or healed last, -1 nobody
+    role_mean: NDArray[np.float32]  # (L + 1, A, role_dim): of each agent's role given what it saw; role_dim 0: no roles
+    role_variance: NDArray[np.float32]  # (L + 1, A, role_dim)
 
     @property
     def length(self) -> int:
@@ -145,6 +147,8 @@ class Battle(Skirmish):
             rewards=np.array(self._rewards),
             units=np.array(self._units),
             targets=np.array(self._targets),
+            role_mean=no_roles(len(self._units), self.info.n_agents),
+            role_variance=no_roles(len(self._units), self.info.n_agents),
         )
 
     def _engaged(self) -> NDArray[np.int16]:
@@ -158,15 +162,24 @@ class Battle(Skirmish):
         return np.where(idle, -1, engaged).astype(np.int16)
 
 
+def no_roles(moments: int, n_agents: int) -> NDArray[np.float32]:
+    """A role field of a recording of players without roles."""
+    return np.zeros((moments, n_agents, 0), np.float32)
+
+
 def play_again(recording: Recording) -> Recording:
-    """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded."""
+    """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded.
+
+    Roles come from weights that are not in the recording: they are taken over.
+    """
     battle = Battle(recording.map_name, EnvOptions(**recording.options), Choices(**recording.choices))
     battle.begin(recording.seed)
     for actions in recording.actions:
         if battle.result != GOES_ON:
             break
         battle.play(None if recording.scripted else actions)
-    return battle.recording(recording.policy)
+    again = battle.recording(recording.policy)
+    return replace(again, role_mean=recording.role_mean, role_variance=recording.role_variance)
 
 
 def seed_stream(seed: int | None) -> tuple[int, np.random.Generator]:

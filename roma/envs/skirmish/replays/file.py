@@ -1,7 +1,7 @@
 """The replay file: one recorded battle in one safetensors file, which names its version and carries its own checksum.
 
-Tensors `actions`, `rewards`, `units`, `targets`; everything else is JSON in the header's metadata under `facts` (see
-`Recording`). Drawing it takes a safetensors reader and no engine. The checksum is the SHA-256 of the whole file with
+Tensors are those named in TENSORS; everything else is JSON in the header's metadata under `facts` (see `Recording`).
+Drawing it takes a safetensors reader and no engine. The checksum is the SHA-256 of the whole file with
 64 zeros in its place, in this and in every later version.
 """
 
@@ -25,7 +25,7 @@ from roma.files import digest, write_bytes
 KIND = "skirmish replay"
 FORMAT = 1  # of the file's contents; raise it when they change
 UNSEALED = "0" * 64
-TENSORS = ("actions", "rewards", "units", "targets")
+TENSORS = ("actions", "rewards", "units", "targets", "role_mean", "role_variance")
 
 
 def encode(recording: Recording) -> bytes:
