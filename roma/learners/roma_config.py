@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from roma.learners import qmix_config
+from roma.learners.qmix_config import MixingConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Config(qmix_config.Config):
+class Config(MixingConfig):
     role_dim: int = 3  # dimensions of a role (paper, appendix B.1)
     role_hidden: int = 12  # units of the hidden layer in all role networks (paper, appendix B.1)
     variance_floor: float = 0.1  # least variance of role and posterior (paper, appendix B.1; a variance, no deviation)

@@ -27,7 +27,13 @@ ROLE_SWITCHES = [
     {"pair_reduction": "mean"},
     {"mask_dead": True},
 ]
-SWITCHES = [{"mixer": "vdn"}, {"hypernet_hidden": 8}, {"mixer_activation": "relu"}, {"double_q": False}]
+SWITCHES = [
+    {"mixer": "vdn"},
+    {"mixer": "none"},
+    {"hypernet_hidden": 8},
+    {"mixer_activation": "relu"},
+    {"double_q": False},
+]
 
 
 def double_learner(name, seed=0, **overrides):
@@ -201,6 +207,36 @@ def test_loss_is_pure(name):
     assert_close(after, before, atol=0, rtol=0)
     assert (torch.random.get_rng_state() == random_state).all()
     assert all(parameter.grad is None for parameter in learner.target.parameters())
+
+
+@pytest.mark.parametrize("name", ["iql", "vdn", "qmix_nps"])
+def test_relabelled_agents_have_the_same_loss(name):
+    """Without index, agents differ by what they see and do; agents with their own weights take these along."""
+    learner, batch = double_learner(name, mixer="none" if name == "iql" else "vdn"), double_batch()
+    order = torch.tensor([2, 0, 3, 1])
+    relabelled = replace(
+        batch,
+        obs=batch.obs[:, :, order],
+        avail_actions=batch.avail_actions[:, :, order],
+        actions=batch.actions[:, :, order],
+    )
+    with torch.no_grad():
+        for networks in (learner.online, learner.target):
+            networks.agent.trunk.input_layer.weight[..., INFO.obs_size + INFO.n_actions :] = 0
+        loss, _ = learner.loss(batch, None)
+        if name == "qmix_nps":
+            assert (learner.loss(relabelled, None)[0] - loss).abs() > 1e-6
+            for networks in (learner.online, learner.target):
+                networks.agent.load_state_dict(
+                    {key: value[order] for key, value in networks.agent.state_dict().items()}
+                )
+    assert_close(learner.loss(relabelled, None)[0], loss)
+
+
+def test_independent_learners_read_no_state():
+    learner, batch = double_learner("iql"), double_batch()
+    loss, _ = learner.loss(batch, None)
+    assert_close(learner.loss(replace(batch, state=torch.full_like(batch.state, nan)), None)[0], loss)
 
 
 def test_every_agent_relabelled_gives_the_same_role_losses():
