@@ -101,9 +101,9 @@ class GatedRecurrence(torch.autograd.Function):
     Weights (3H, H) and biases (3H,) serve all agents; where each has its own, (A, 3H, H) and (A, 3H), the rows are laid
     out agent by agent and every product below is a batched one. `counts`, never rising, says how many rows belong to
     each time; a row's state goes on to the row at its place among those of the next time. Gates in torch's order: reset
-    r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r y) and y = W_c h + b_c. Forward and backward are
-    written out: the inputs of all steps take one product, a step writes its gates over what came of its inputs, in rows
-    that stay in the processor's cache, and nothing is kept that the backward pass does not read.
+    r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r y) and y = W_c h + b_c. Forward and backward
+    are written out: the inputs of all steps take one product, a step writes its gates over what came of its inputs, in
+    rows that stay in the processor's cache, and nothing is kept that the backward pass does not read.
     """
 
     @staticmethod

@@ -174,6 +174,21 @@ def test_execution_is_decentralised(name):
     assert (actions != others_actions).any()
 
 
+@pytest.mark.parametrize(("layers", "apart"), [("batchnorm", False), ("relu", True)])
+def test_released_agents_see_each_other_in_the_normalisation(layers, apart):
+    actor = learner_of("roma_release", role_layers=layers).actor()
+    obs, _ = observations(steps=1)
+    others = obs.copy()
+    others[:, 0] += 1  # another battle
+    actor.begin(3)
+    utilities = [
+        actor.agent.step(torch.from_numpy(each[0]), actor.last_actions, actor.hidden, generator(), True)[0]
+        for each in (obs, others)
+    ]
+    own = slice(INFO.n_agents, None)
+    assert (utilities[0][own] == utilities[1][own]).all() == apart
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     learner = learner_of(name)
