@@ -174,6 +174,7 @@ def test_execution_is_decentralised(name):
     assert (actions != others_actions).any()
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize(("layers", "apart"), [("batchnorm", False), ("relu", True)])
 def test_released_agents_see_each_other_in_the_normalisation(layers, apart):
     actor = learner_of("roma_release", role_layers=layers).actor()
