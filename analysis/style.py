@@ -28,6 +28,10 @@ ARMS: dict[str, tuple[str, Any, Any]] = {
     "roma_td_ld": ("ROMA without $L_I$", _PALETTE[6], (0, (2, 1))),
     "qmix_nps": ("QMIX-NPS", _PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
     "qmix_lar": ("QMIX-LAR", _PALETTE[1], (0, (8, 2))),
+    "vdn": ("VDN", _PALETTE[6], (0, (3, 1, 1, 1))),
+    "roma_release": ("ROMA as released", _PALETTE[3], (0, (4, 1.5))),
+    "roma_release_readme": ("ROMA as released, README's weights", _PALETTE[3], (0, (1, 1))),
+    "roma_no_dissimilarity": ("ROMA without $d$", _PALETTE[9], (0, (8, 2))),
 }
 
 METRICS = {

@@ -154,7 +154,9 @@ def parse(key: str, value: Any, kind: Any) -> Any:
             return None
         return parse(key, value, next(argument for argument in arguments if argument is not type(None)))
     if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = value.split(",") if isinstance(value, str) and value != "none" else value
+        if parts == "none":
+            return ()
         if not isinstance(parts, list | tuple):
             raise wrong
         return tuple(parse(key, part, arguments[0]) for part in parts)
@@ -188,7 +190,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(map(_text, value))
+        return ",".join(map(_text, value)) or "none"
     return str(value)
 
 

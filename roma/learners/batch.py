@@ -29,14 +29,18 @@ class PackedBatch:
     These are the slots from which a step was really taken, and of an episode cut off before its end the slot behind
     its last step, with mask 0, for the value of what was to come. Rows go by time and, within a time, by episode,
     longest first, as in torch's PackedSequence: the episodes that go on are always the first.
+
+    With `every_slot` they are all slots; what nobody saw is zero there, whatever the batch holds.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, every_slot: bool = False) -> None:
         mask, terminated = (functional.pad(part.cpu(), (0, 1)) for part in (batch.mask, batch.terminated))
         real = mask > 0
         slots = torch.arange(1, real.shape[1] + 1)
         lengths = (real * slots).amax(1)
         lengths += (real & (terminated == 0) & (slots == lengths.unsqueeze(1))).any(1)
+        if every_slot:
+            lengths = torch.full_like(lengths, real.shape[1])
         lengths, order = lengths.sort(descending=True, stable=True)
         live = lengths > slots.unsqueeze(1) - 1  # (T+1, B)
         time, rank = live.nonzero(as_tuple=True)
@@ -51,6 +55,11 @@ class PackedBatch:
         self.avail_actions = self.rows(batch.avail_actions)  # (R, A, U)
         self.last_actions = self.rows(functional.pad(batch.actions, (0, 0, 1, 0), value=-1))  # (R, A), -1 for none
         self.mask = self.rows(mask.to(device))  # (R,)
+        if every_slot:
+            unseen = ~self.rows(functional.pad(real, (1, -1), value=True).logical_or(real).to(device))
+            for rows in (self.obs, self.state, self.avail_actions):
+                rows[unseen] = 0
+            self.last_actions[~self.rows(functional.pad(real, (1, -1)).to(device))] = -1
         self.actions = self._of_steps(batch.actions)  # (R, A)
         self.reward = self._of_steps(batch.reward)  # (R,)
         self.terminated = self._of_steps(batch.terminated)  # (R,)

@@ -1,4 +1,4 @@
-"""QMIX (Rashid et al., 2018): utilities of recurrent agents, mixed monotonically into Q_tot."""
+"""QMIX (Rashid et al., 2018): utilities of recurrent agents, mixed monotonically into Q_tot; and its kin."""
 
 import torch
 from torch import Tensor
@@ -14,11 +14,18 @@ from roma.nets.recurrent import UtilityAgent
 
 
 class QmixNetworks(Networks):
-    """The agents' shared network, and the mixer."""
+    """The agents' network or networks, and the mixer."""
 
     def __init__(self, config: Config, info: EnvInfo) -> None:
         super().__init__()
-        self.agent = UtilityAgent(info.obs_size, info.n_actions, info.n_agents, config.hidden_dim)
+        self.agent = UtilityAgent(
+            info.obs_size,
+            info.n_actions,
+            info.n_agents,
+            config.hidden_dim,
+            config.further_layers,
+            config.shared_parameters,
+        )
         self.mixer = make_mixer(config, info.state_size, info.n_agents)
 
 
@@ -39,7 +46,7 @@ def loss(online: Networks, target: Networks, batch: Batch, config: Config) -> tu
 
 
 class Learner(BaseLearner[Config, QmixNetworks]):
-    """QMIX, or VDN with the additive mixer."""
+    """QMIX, and what differs from it in mixer or agent network alone: VDN, IQL, QMIX-NPS, QMIX-LAR."""
 
     stat_names = ("loss", "loss_td", "grad_norm", "td_error_abs", "q_taken_mean", "target_mean", "q_tot_mean")
 

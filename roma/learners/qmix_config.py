@@ -1,17 +1,35 @@
-"""Hyper-parameters of QMIX (Rashid et al., 2018) and of every learner that mixes utilities into Q_tot."""
+"""Hyper-parameters of QMIX (Rashid et al., 2018), its kin, and every learner that mixes utilities into Q_tot."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from roma.errors import UserError
 from roma.learners.base_config import BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Config(BaseConfig):
-    mixer: Literal["qmix", "vdn"] = "qmix"  # how utilities become Q_tot: monotonic mixing network, or their sum
+class MixingConfig(BaseConfig):
+    mixer: Literal["qmix", "vdn", "none"] = "qmix"  # Q_tot by a monotonic network or as a sum; none: each its own value
     mixer_embed_dim: int = 32  # width of the mixing network (paper, appendix B.1)
     hypernet_hidden: int = 0  # units between state and mixing weights; 0: linear, as in the authors' release
     mixer_activation: Literal["elu", "relu"] = "elu"  # QMIX's paper and code say ELU, ROMA's appendix B.1 ReLU
 
 
-VARIANTS: dict[str, dict[str, object]] = {"qmix": {}}
+@dataclass(frozen=True, slots=True)
+class Config(MixingConfig):
+    shared_parameters: bool = True  # one agent network for all agents; False: each has its own (paper, appendix B.2)
+    further_layers: tuple[int, ...] = ()  # units of layers with ReLU between GRU and utilities (paper, appendix B.2)
+
+    def __post_init__(self) -> None:
+        MixingConfig.__post_init__(self)
+        if any(width < 1 for width in self.further_layers):
+            raise UserError(f"further_layers must be positive, not {','.join(map(str, self.further_layers))}")
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "qmix": {},
+    "vdn": {"mixer": "vdn"},
+    "iql": {"mixer": "none"},
+    "qmix_nps": {"shared_parameters": False},
+    "qmix_lar": {"further_layers": (80, 25)},  # about as many parameters as ROMA's acting networks
+}

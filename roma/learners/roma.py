@@ -5,10 +5,12 @@ encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, a
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
@@ -25,6 +27,8 @@ from roma.learners.temporal_difference import (
 from roma.nets.mixers import make_mixer
 from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
 
+LEAST_LOG_DENSITY = -27.8  # of one role dimension, in the released code's L_D
+LARGEST_EXPONENT = 2000.0  # the released code's cap inside the softplus
 TINY = 1e-12  # added to the range in the min-max normalisation
 
 
@@ -42,16 +46,24 @@ class RomaNetworks(Networks):
             config.role_hidden,
             config.variance_floor,
             config.role_at_test == "mean",
+            config.role_input,
+            config.role_layers,
         )
+        of_encoder = self.agent.role_encoder.hidden_layer.in_features
         self.trajectory_encoder = TrajectoryEncoder(
-            config.hidden_dim,
-            info.obs_size,
+            config.hidden_dim + config.posterior_uses_observation * of_encoder,
             config.role_hidden,
             config.role_dim,
             config.variance_floor,
-            config.posterior_uses_observation,
+            config.role_layers,
+            info.obs_size,
+            lead=config.hidden_dim,
         )
-        self.dissimilarity = Dissimilarity(config.hidden_dim, config.role_hidden, config.absolute_dissimilarity)
+        if config.dissimilarity != "none":
+            compared = config.hidden_dim if config.dissimilarity == "trajectories" else config.role_dim
+            self.dissimilarity = Dissimilarity(
+                compared, config.role_hidden, config.absolute_dissimilarity, config.role_layers
+            )
         self.mixer = make_mixer(config, info.state_size, info.n_agents)
 
 
@@ -74,7 +86,7 @@ class Unrolled(NamedTuple):
 def unroll(agent: RoleAgent, packed: PackedBatch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
     """Roles and GRU states of all steps. Whatever starts with a product of the observations shares one."""
     of_trunk, of_encoder, *further = agent.obs_products(packed.obs, *further_obs_weights)
-    distribution: Gaussian = agent.role_encoder(of_encoder)
+    distribution: Gaussian = agent.role_encoder(of_encoder, packed.last_actions, packed.counts)
     role = distribution.sample(packed.rows(noise))
     return Unrolled(distribution, role, agent.trunk(of_trunk, packed.last_actions, packed.counts), further)
 
@@ -83,19 +95,27 @@ def loss(
     online: RomaNetworks, target: RomaNetworks, batch: Batch, noise: RoleNoise, config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 7 and its statistics. A role loss of weight 0 is not computed."""
-    packed = PackedBatch(batch)
-    role_losses = config.lambda_identifiability != 0 or config.lambda_specialisation != 0
+    return packed_loss(online, target, PackedBatch(batch, every_slot=not config.mask_padding), noise, config)
+
+
+def packed_loss(
+    online: RomaNetworks, target: RomaNetworks, packed: PackedBatch, noise: RoleNoise, config: Config
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`loss` of the rows that it takes from the batch."""
+    role_losses = any((config.lambda_identifiability, config.lambda_specialisation, config.entropy_weight))
     obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
     distribution, role, states, obs_products = unroll(online.agent, packed, noise.online, *obs_weights)
 
-    q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions), packed.state)
+    q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state)
     with torch.no_grad():
         _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
         choosing = (online.agent, role, states) if config.double_q else (target.agent, target_role, target_states)
         agent, chooser_role, chooser_states = choosing
-        next_utilities = agent.utilities(packed.next(chooser_role), packed.next(chooser_states))
+        next_utilities = agent.utilities(packed.next(chooser_role), packed.next(chooser_states), packed.counts[1:])
         best = best_actions(next_utilities, packed.next(packed.avail_actions))
-        target_utilities = target.agent.utilities_of(packed.next(target_role), packed.next(target_states), best)
+        target_utilities = target.agent.utilities_of(
+            packed.next(target_role), packed.next(target_states), best, packed.counts[1:]
+        )
         target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
     total = td_loss(q_tot, targets, packed.mask)
@@ -105,23 +125,88 @@ def loss(
     statistics |= role_statistics(distribution, packed.mask, config.variance_floor)
     if role_losses:
         trajectory = packed.from_previous(states.detach())  # h^{t-1}: before o^t
-        posterior = online.trajectory_encoder(trajectory, *obs_products)
+        obs_product = obs_products[0] if obs_products else None
+        posterior = online.trajectory_encoder(trajectory, obs_product, packed.last_actions, packed.counts)
         alive = packed.obs.ne(0).any(-1) if config.mask_dead else None
-    if config.lambda_identifiability:
-        identifiability = identifiability_loss(distribution, posterior, packed.mask, alive)
-        total = total + config.lambda_identifiability * identifiability
+        mask = packed.mask if config.mask_padding else torch.ones_like(packed.mask)
+        weighted, of_roles = role_losses_of(
+            online, Roles(distribution, role, trajectory, posterior), mask, alive, packed.counts, config
+        )
+        total = total + weighted
+        statistics |= of_roles
+    return total, statistics
+
+
+class Roles(NamedTuple):
+    """What the role losses compare, each (R, A, ...)."""
+
+    distribution: Gaussian
+    role: Tensor
+    trajectory: Tensor  # h^{t-1}, detached
+    posterior: Gaussian
+
+
+def role_losses_of(
+    online: RomaNetworks, roles: Roles, mask: Tensor, alive: Tensor | None, counts: Sequence[int], config: Config
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum of the role losses and its statistics; mask (R,), alive (R, A) or None, rows of each time."""
+    distribution, role, trajectory, posterior = roles
+    total, statistics = role.new_zeros(()), {}
+    if config.lambda_identifiability or config.entropy_weight:
+        identifiability = identifiability_loss(distribution, posterior, mask, alive)
         statistics["loss_identifiability"] = identifiability.detach()
+        if config.softplus_identifiability:
+            total = softplus_identifiability(distribution, posterior, mask, counts, config)
+        else:
+            total = config.lambda_identifiability * identifiability
+            if config.entropy_weight:
+                total = total + config.entropy_weight * masked_mean(distribution.entropy().mean(-1), mask)
     if config.lambda_specialisation:
-        information = role_information(role, posterior, config.log_density)
-        dissimilarity = online.dissimilarity(trajectory)
+        if config.information == "posterior":
+            information = role_information(role, posterior, config.log_density)
+        else:
+            information = released_information(distribution, role)
+        if config.dissimilarity == "none":
+            dissimilarity = torch.zeros_like(information)
+        else:
+            compared = trajectory if config.dissimilarity == "trajectories" else role
+            dissimilarity = online.dissimilarity(compared, counts)
         specialisation = specialisation_loss(
-            information, dissimilarity, packed.mask, alive, config.pairs, config.pair_reduction
+            information,
+            dissimilarity,
+            mask,
+            alive,
+            config.pairs,
+            config.pair_reduction,
+            config.matrix_norm,
+            config.hinge_counts_self,
+            config.hinge_weight,
         )
         total = total + config.lambda_specialisation * specialisation.loss
         statistics["loss_specialisation"] = specialisation.loss.detach()
         statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
         statistics["saturated_pair_share"] = specialisation.saturated_share
     return total, statistics
+
+
+def softplus_identifiability(
+    role: Gaussian, posterior: Gaussian, mask: Tensor, counts: Sequence[int], config: Config
+) -> Tensor:
+    """What the release has in the place of L_I: softplus of weighted KL and entropy, both means of a time's rows."""
+    values = config.lambda_identifiability * kl_divergence(role, posterior) + config.entropy_weight * role.entropy()
+    of_times = [
+        functional.softplus(masked_mean(rows.mean(-1), real).clamp_max(LARGEST_EXPONENT)) * real.sum()
+        for rows, real in zip(values.split(list(counts)), mask.split(list(counts)), strict=True)
+        if real.any()
+    ]
+    return torch.stack(of_times).sum() / mask.sum()
+
+
+def released_information(role: Gaussian, sample: Tensor) -> Tensor:
+    """I_ij of the release: log p_i(rho_j), floored, mean over role dimensions; (..., A, role_dim) to (..., A, A)."""
+    mean, variance = role.mean.unsqueeze(-2), role.variance.unsqueeze(-2)
+    log_density = -0.5 * ((sample.unsqueeze(-3) - mean) ** 2 / variance + (2 * math.pi * variance).log())
+    return log_density.clamp_min(LEAST_LOG_DENSITY).mean(-1)
 
 
 def identifiability_loss(role: Gaussian, posterior: Gaussian, mask: Tensor, alive: Tensor | None = None) -> Tensor:
@@ -172,27 +257,32 @@ def specialisation_loss(
     alive: Tensor | None = None,
     pairs: str = "offdiag",
     reduction: str = "sum",
+    matrix_norm: str = "frobenius",
+    hinge_counts_self: bool = False,
+    hinge_weight: float = 1.0,
 ) -> Specialisation:
     """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
 
-    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A).
+    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). The
+    other switches are roma_config's.
     """
     select = off_diagonal if pairs == "offdiag" else torch.nn.Identity()
     counted = None if alive is None else alive.unsqueeze(-1) & alive.unsqueeze(-2)
     scope = None if counted is None else select(counted)
     scaled_information = min_max_normalised(select(information), scope)
     scaled_dissimilarity = min_max_normalised(select(dissimilarity), scope)
-    norm = torch.linalg.vector_norm(scaled_dissimilarity, dim=(-2, -1))
+    norm = torch.linalg.vector_norm(scaled_dissimilarity, 2 if matrix_norm == "frobenius" else 1, dim=(-2, -1))
 
     combined = scaled_information + scaled_dissimilarity
-    if pairs == "allpairs":
+    if pairs == "allpairs" and not hinge_counts_self:
         combined = off_diagonal(combined)
     capped = combined.clamp_max(1.0).sum((-2, -1))
     n_agents = information.shape[-1] if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
-    n_pairs = n_agents * (n_agents - 1)
-    per_step = norm - capped
+    n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
+    per_step = norm - hinge_weight * capped
     if reduction == "mean":
-        per_step = norm / n_agents - capped / n_pairs
+        entries = n_agents * (n_agents if pairs == "allpairs" else n_agents - 1)
+        per_step = norm / (n_agents if matrix_norm == "frobenius" else entries) - hinge_weight * capped / n_pairs
     saturated = (combined.detach() >= 1.0).sum((-2, -1)) / n_pairs
     return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
 

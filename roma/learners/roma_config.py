@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from roma.learners import qmix_config
+from roma.errors import UserError
+from roma.learners.qmix_config import MixingConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Config(qmix_config.Config):
+class Config(MixingConfig):
     role_dim: int = 3  # dimensions of a role (paper, appendix B.1)
     role_hidden: int = 12  # units of the hidden layer in all role networks (paper, appendix B.1)
     variance_floor: float = 0.1  # least variance of role and posterior (paper, appendix B.1; a variance, no deviation)
@@ -21,12 +22,56 @@ class Config(qmix_config.Config):
     )
     pair_reduction: Literal["sum", "mean"] = "sum"  # Eq. 6 sums over pairs; mean: norm / A - average over pairs
     mask_dead: bool = False  # leave dead agents out of both role losses; Eqs. 3 and 6 take all agents
+    mask_padding: bool = True  # role losses over real steps; False: over all slots of the batch (release)
+    role_input: Literal["observation", "everything"] = (
+        "observation"  # what f and q_xi read: o_i (Eq. 1), or the whole input of the trunk (release)
+    )
+    role_layers: Literal["relu", "batchnorm"] = (
+        "relu"  # hidden layers of the role networks; batchnorm: by a step's statistics, then leaky (release)
+    )
+    information: Literal["posterior", "role"] = (
+        "posterior"  # I_ij of L_D: log q_xi(rho_i | tau_j), or p_i(rho_j), floored (release)
+    )
+    dissimilarity: Literal["trajectories", "roles", "none"] = (
+        "trajectories"  # what d_phi compares; roles: as released; none: L_D without d
+    )
+    matrix_norm: Literal["frobenius", "entrywise"] = "frobenius"  # of D'; entrywise: sum of absolute values (release)
+    hinge_weight: float = 1.0  # of the sum over pairs beside the norm of D' (release: soft_constraint_weight)
+    hinge_counts_self: bool = False  # the sum over pairs takes i = j too (release); needs pairs = allpairs
+    entropy_weight: float = 0.0  # of the role entropy, added to the weighted L_I (release: h_loss_weight)
+    softplus_identifiability: bool = False  # softplus of both, step by step (release)
     role_at_test: Literal["sampled", "mean"] = "sampled"  # greedy decisions use a sampled role or the mean role
 
+    def __post_init__(self) -> None:
+        MixingConfig.__post_init__(self)
+        if self.hinge_counts_self and self.pairs != "allpairs":
+            raise UserError(f"hinge_counts_self needs pairs = allpairs, not {self.pairs}")
+
+
+# The authors' released code (TonghanWang/ROMA, revision 2d60448), with the paper's exploration.
+RELEASE: dict[str, object] = {
+    "role_hidden": 16,
+    "variance_floor": 0.002,
+    "lambda_specialisation": 1e-3,
+    "pairs": "allpairs",
+    "pair_reduction": "mean",
+    "mask_padding": False,
+    "role_input": "everything",
+    "role_layers": "batchnorm",
+    "information": "role",
+    "dissimilarity": "roles",
+    "matrix_norm": "entrywise",
+    "hinge_counts_self": True,
+    "entropy_weight": 1e-4,
+    "softplus_identifiability": True,
+}
 
 VARIANTS: dict[str, dict[str, object]] = {
     "roma": {},
     "roma_td": {"lambda_identifiability": 0.0, "lambda_specialisation": 0.0},
     "roma_td_li": {"lambda_specialisation": 0.0},
     "roma_td_ld": {"lambda_identifiability": 0.0},
+    "roma_no_dissimilarity": {"dissimilarity": "none"},
+    "roma_release": RELEASE,
+    "roma_release_readme": RELEASE | {"entropy_weight": 5e-2, "variance_floor": 1e-4},  # its README, but for MMM2
 }

@@ -1,8 +1,16 @@
-"""Mixers: the utilities of the actions taken, and the state, to Q_tot."""
+"""Mixers: the utilities of the actions taken, and the state, to Q_tot, or to what stands in its place."""
 
 from typing import Protocol
 
 from torch import Tensor, nn
+
+
+class NoMixer(nn.Module):
+    """Every agent keeps its own value and learns it from the common reward (IQL, Tan, 1993)."""
+
+    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
+        """Utilities (..., A) as they are; the state (..., S) is not read."""
+        return utilities
 
 
 class AdditiveMixer(nn.Module):
@@ -56,6 +64,8 @@ class MixerConfig(Protocol):
 
 def make_mixer(config: MixerConfig, state_size: int, n_agents: int) -> nn.Module:
     """The mixer that the configuration names."""
+    if config.mixer == "none":
+        return NoMixer()
     if config.mixer == "vdn":
         return AdditiveMixer()
     return MonotonicMixer(state_size, n_agents, config.mixer_embed_dim, config.hypernet_hidden, config.mixer_activation)

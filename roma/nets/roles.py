@@ -1,7 +1,7 @@
 """Role networks of ROMA (paper, section 3, appendix B.1): encoder f, decoder g, posterior q_xi, dissimilarity d_phi."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from roma.nets.linear import joint_linear
-from roma.nets.recurrent import RecurrentTrunk
+from roma.nets.recurrent import RecurrentTrunk, looked_up
 
 
 class Gaussian(NamedTuple):
@@ -28,68 +28,128 @@ class Gaussian(NamedTuple):
         return 0.5 * (2 * math.pi * math.e * self.variance).log().sum(-1)
 
 
-class GaussianHead(nn.Module):
-    """ReLU hidden layer, then mean and log-variance; variances are floored, gradients below the floor vanish."""
+class Rectifier(nn.Module):
+    """ReLU behind a hidden layer."""
 
-    def __init__(self, in_size: int, hidden: int, role_dim: int, variance_floor: float) -> None:
+    def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
+        """Inputs (R, N, ..., K), rows of each time."""
+        return inputs.relu()
+
+
+class StepNormalisation(nn.Module):
+    """Batch normalisation by the statistics of one time's rows, then leaky ReLU: the released code's hidden layers.
+
+    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it. The
+    running statistics that torch's layer would keep are never read, and not kept.
+    """
+
+    def __init__(self, units: int) -> None:
         super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(units)), nn.Parameter(torch.zeros(units))
+
+    def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
+        """Inputs (R, N, ..., K), rows of each time; statistics run over these rows and N."""
+        rows = torch.tensor(counts, device=inputs.device)
+        times = torch.arange(len(rows), device=inputs.device).repeat_interleave(rows, output_size=len(inputs))
+        rows = rows.view(-1, *[1] * (inputs.dim() - 2))
+
+        def of_time(values: Tensor) -> Tensor:
+            sums = values.new_zeros(len(counts), *values.shape[2:]).index_add(0, times, values.mean(1))
+            return sums / rows
+
+        centred = inputs - of_time(inputs).index_select(0, times).unsqueeze(1)
+        scale = (of_time(centred**2) + 1e-5).rsqrt().index_select(0, times).unsqueeze(1)
+        return functional.leaky_relu(centred * scale * self.weight + self.bias)
+
+
+def activation(layers: str, units: int) -> nn.Module:
+    """What follows a hidden layer, by the name that a configuration gives it."""
+    return Rectifier() if layers == "relu" else StepNormalisation(units)
+
+
+class GaussianHead(nn.Module):
+    """Hidden layer, then mean and log-variance; variances are floored, gradients below the floor vanish.
+
+    After `lead` inputs the layer reads o_i and, if it has columns for them, i's last action and index.
+    """
+
+    def __init__(
+        self, in_size: int, hidden: int, role_dim: int, variance_floor: float, layers: str, obs_size: int, lead: int = 0
+    ) -> None:
+        super().__init__()
+        self.lead, self.behind_obs = lead, lead + obs_size
         self.hidden_layer = nn.Linear(in_size, hidden)
+        self.activation = activation(layers, hidden)
         self.output_layer = nn.Linear(hidden, 2 * role_dim)
         self.variance_floor = variance_floor
 
-    def from_hidden(self, preactivation: Tensor) -> Gaussian:
-        """The distribution from the hidden layer's input to the ReLU (..., hidden)."""
-        mean, log_variance = self.output_layer(preactivation.relu()).chunk(2, dim=-1)
+    @property
+    def obs_weight(self) -> Tensor:
+        """The columns of the hidden layer's weight that meet the observation (hidden, O)."""
+        return self.hidden_layer.weight[:, self.lead : self.behind_obs]
+
+    def bias(self, last_actions: Tensor) -> Tensor:
+        """What the hidden layer adds to its products: bias and, if read, last action and index (..., A)."""
+        weight, bias = self.hidden_layer.weight[:, self.behind_obs :], self.hidden_layer.bias
+        return looked_up(weight, bias, last_actions) if weight.shape[1] else bias
+
+    def from_hidden(self, preactivation: Tensor, counts: Sequence[int]) -> Gaussian:
+        """The distribution from the hidden layer (R, A, hidden), rows of each time."""
+        mean, log_variance = self.output_layer(self.activation(preactivation, counts)).chunk(2, dim=-1)
         return Gaussian(mean, log_variance.exp().clamp_min(self.variance_floor))
 
 
 class RoleEncoder(GaussianHead):
-    """f of Eq. 1: the role distribution of agent i given o_i alone."""
+    """f of Eq. 1: the role distribution of agent i given o_i alone, or all that it knows (release)."""
 
-    def forward(self, obs_product: Tensor) -> Gaussian:
-        """The hidden layer's product with the observations (..., hidden) to roles (..., role_dim)."""
-        return self.from_hidden(obs_product + self.hidden_layer.bias)
+    def forward(self, obs_product: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Gaussian:
+        """Product with the observations (R, A, hidden), last actions (R, A), rows of each time to (R, A, role_dim)."""
+        return self.from_hidden(obs_product + self.bias(last_actions), counts)
 
 
 class TrajectoryEncoder(GaussianHead):
-    """q_xi of Eq. 3: the role posterior given the trajectory's GRU state h^{t-1} and, if asked for, o^t."""
+    """q_xi of Eq. 3: the role posterior given the trajectory's GRU state h^{t-1} and, if asked for, what f reads."""
 
-    def __init__(
-        self, hidden_dim: int, obs_size: int, hidden: int, role_dim: int, variance_floor: float, uses_observation: bool
-    ) -> None:
-        super().__init__(hidden_dim + uses_observation * obs_size, hidden, role_dim, variance_floor)
-        self.hidden_dim = hidden_dim
-
-    @property
-    def obs_weight(self) -> Tensor:
-        """The columns of the hidden layer's weight that meet the observation (hidden, O); none without it."""
-        return self.hidden_layer.weight[:, self.hidden_dim :]
-
-    def forward(self, trajectory: Tensor, obs_product: Tensor | None = None) -> Gaussian:
-        """Trajectories (..., H) and the product with the observations (..., hidden) to (..., role_dim)."""
-        weight = self.hidden_layer.weight[:, : self.hidden_dim]
-        preactivation = functional.linear(trajectory, weight, self.hidden_layer.bias)
-        return self.from_hidden(preactivation if obs_product is None else preactivation + obs_product)
+    def forward(
+        self, trajectory: Tensor, obs_product: Tensor | None, last_actions: Tensor, counts: Sequence[int]
+    ) -> Gaussian:
+        """Trajectories (R, A, H), the product with the observations if they are read, the rest as for f."""
+        preactivation = functional.linear(trajectory, self.hidden_layer.weight[:, : self.lead])
+        preactivation = preactivation + self.bias(last_actions)
+        return self.from_hidden(preactivation if obs_product is None else preactivation + obs_product, counts)
 
 
 class Dissimilarity(nn.Module):
-    """d_phi of Eq. 4 between the trajectories of agents i and j; one ReLU hidden layer (the paper gives none).
+    """d_phi of Eq. 4 between the trajectories (or roles) of agents i and j; one hidden layer (the paper gives none).
 
     The hidden layer on [h_i, h_j] is W_i h_i + W_j h_j, so that only its few units exist per pair.
     """
 
-    def __init__(self, hidden_dim: int, hidden: int, absolute: bool) -> None:
+    def __init__(self, in_size: int, hidden: int, absolute: bool, layers: str = "relu") -> None:
         super().__init__()
-        self.hidden_layer = nn.Linear(2 * hidden_dim, hidden)
+        self.hidden_layer = nn.Linear(2 * in_size, hidden)
+        self.activation = activation(layers, hidden)
         self.output_layer = nn.Linear(hidden, 1)
         self.absolute = absolute
 
-    def forward(self, trajectory: Tensor) -> Tensor:
-        """Trajectories (R, A, H) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
-        first, second = joint_linear(trajectory, *self.hidden_layer.weight.chunk(2, dim=1))
-        weight, bias = self.output_layer.weight.squeeze(0), self.output_layer.bias
-        distance: Tensor = PairwiseUnits.apply(first + self.hidden_layer.bias, second, weight) + bias
+    def forward(self, inputs: Tensor, counts: Sequence[int] = ()) -> Tensor:
+        """Trajectories or roles (R, A, I) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
+        first, second = joint_linear(inputs, *self.hidden_layer.weight.chunk(2, dim=1))
+        first = first + self.hidden_layer.bias
+        if isinstance(self.activation, Rectifier):
+            distance: Tensor = PairwiseUnits.apply(first, second, self.output_layer.weight.squeeze(0))
+            distance = distance + self.output_layer.bias
+        else:
+            distance = self.of_shifted_pairs(first, second, counts)
         return distance.abs() if self.absolute else distance
+
+    def of_shifted_pairs(self, first: Tensor, second: Tensor, counts: Sequence[int]) -> Tensor:
+        """Pairs normalised as released: those of all agents i with the agent m places before, for each m apart."""
+        agents = torch.arange(first.shape[1], device=first.device)
+        shift = (agents.unsqueeze(1) - agents) % len(agents)  # [i, j] -> m, and [i, m] -> j
+        units = self.activation(first.unsqueeze(2) + second[:, shift], counts)  # (R, i, m, hidden)
+        by_shift = self.output_layer(units).squeeze(-1)
+        return by_shift.gather(2, shift.expand_as(by_shift))
 
 
 class PairwiseUnits(torch.autograd.Function):
@@ -146,15 +206,17 @@ class RoleDecoder(nn.Module):
 
     BLOCK = 512  # rows whose units for all actions fit the processor's cache
 
-    def __init__(self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int) -> None:
+    def __init__(self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int, layers: str = "relu") -> None:
         super().__init__()
         self.hidden_layer = nn.Linear(role_dim, hidden)
+        self.activation = activation(layers, hidden)
         self.output_layer = nn.Linear(hidden, (hidden_dim + 1) * n_actions)  # rows of the weight, then the bias
         self.n_actions = n_actions
 
-    def units(self, role: Tensor) -> Tensor:
-        """Role (..., role_dim) to the hidden units, and 1 for the output layer's bias: (..., hidden + 1)."""
-        return functional.pad(self.hidden_layer(role).relu(), (0, 1), value=1.0)
+    def units(self, role: Tensor, counts: Sequence[int]) -> Tensor:
+        """Role (R, role_dim) to the hidden units, and 1 for the output layer's bias: (R, hidden + 1)."""
+        units = self.activation(self.hidden_layer(role).unsqueeze(1), counts).squeeze(1)
+        return functional.pad(units, (0, 1), value=1.0)
 
     def generators(self) -> Tensor:
         """What each unit adds to the generated layer: (H + 1, U, hidden + 1), the bias in row H."""
@@ -162,28 +224,31 @@ class RoleDecoder(nn.Module):
         return generators.unflatten(0, (-1, self.n_actions))
 
     @torch.no_grad()
-    def forward(self, role: Tensor, state: Tensor) -> Tensor:
-        """Utilities of all actions, to choose from: role (R, role_dim) and GRU state (R, H) to (R, U), no gradient."""
+    def forward(self, role: Tensor, state: Tensor, counts: Sequence[int] = ()) -> Tensor:
+        """Utilities of all actions, to choose from: role (R, role_dim) and GRU state (R, H) to (R, U), no gradient.
+
+        `counts` are the rows of each time, where the hidden layer is normalised by them.
+        """
         generators = self.generators().permute(2, 1, 0)  # (units, U, H + 1)
         weight, bias = generators[..., :-1].flatten(0, 1), generators[..., -1]
         utilities = []
-        for units, states in zip(self.units(role).split(self.BLOCK), state.split(self.BLOCK), strict=True):
+        for units, states in zip(self.units(role, counts).split(self.BLOCK), state.split(self.BLOCK), strict=True):
             terms = torch.mm(weight, states.T).unflatten(0, (-1, self.n_actions)).mul_(units.T.unsqueeze(1))
             utilities.append(torch.addmm(terms.sum(0).T, units, bias))
         return torch.cat(utilities)
 
-    def of_actions(self, role: Tensor, state: Tensor, actions: Tensor) -> Tensor:
+    def of_actions(self, role: Tensor, state: Tensor, actions: Tensor, counts: Sequence[int] = ()) -> Tensor:
         """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,).
 
         Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
         """
         order = actions.argsort()
-        counts = actions.bincount(minlength=self.n_actions).tolist()
-        units, states = self.units(role).index_select(0, order), state.index_select(0, order)
+        rows_of_action = actions.bincount(minlength=self.n_actions).tolist()
+        units, states = self.units(role, counts).index_select(0, order), state.index_select(0, order)
         by_action = self.generators().transpose(0, 1)
         terms = [
             torch.addmm(layer[-1], rows, layer[:-1])
-            for layer, rows in zip(by_action.unbind(), states.split(counts), strict=True)
+            for layer, rows in zip(by_action.unbind(), states.split(rows_of_action), strict=True)
         ]
         utilities = (torch.cat(terms) * units).sum(-1)
         return torch.empty_like(utilities).index_copy(0, order, utilities)
@@ -202,11 +267,14 @@ class RoleAgent(nn.Module):
         role_hidden: int,
         variance_floor: float,
         mean_role_when_greedy: bool,
+        role_input: str = "observation",
+        role_layers: str = "relu",
     ) -> None:
         super().__init__()
         self.trunk = RecurrentTrunk(obs_size, n_actions, n_agents, hidden_dim)
-        self.role_encoder = RoleEncoder(obs_size, role_hidden, role_dim, variance_floor)
-        self.role_decoder = RoleDecoder(role_dim, role_hidden, hidden_dim, n_actions)
+        in_size = obs_size + (n_actions + n_agents) * (role_input == "everything")
+        self.role_encoder = RoleEncoder(in_size, role_hidden, role_dim, variance_floor, role_layers, obs_size)
+        self.role_decoder = RoleDecoder(role_dim, role_hidden, hidden_dim, n_actions, role_layers)
         self.role_dim = role_dim
         self.mean_role_when_greedy = mean_role_when_greedy
 
@@ -216,12 +284,12 @@ class RoleAgent(nn.Module):
         """One decision: utilities (E*A, U) and next hidden state (E*A, H). Draws every agent's role anew."""
         noise = torch.randn(*obs.shape[:-1], self.role_dim, generator=generator, device=generator.device)
         of_trunk, of_encoder = self.obs_products(obs)
-        distribution = self.role_encoder(of_encoder)
+        distribution = self.role_encoder(of_encoder, last_actions, [len(obs)])
         role = distribution.mean
         if not (greedy and self.mean_role_when_greedy):
             role = distribution.sample(noise.to(obs.device))
         hidden = self.trunk.step(of_trunk, last_actions, hidden)
-        return self.role_decoder(role.flatten(0, 1), hidden), hidden
+        return self.role_decoder(role.flatten(0, 1), hidden, [len(hidden)]), hidden
 
     @torch.inference_mode()
     def roles(self, obs: Tensor) -> Gaussian:
@@ -230,14 +298,18 @@ class RoleAgent(nn.Module):
 
     def obs_products(self, obs: Tensor, *further_weights: Tensor) -> tuple[Tensor, ...]:
         """All that starts with a product of the observations: trunk, role encoder, and further weights (..., O)."""
-        return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.hidden_layer.weight, *further_weights)
+        return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.obs_weight, *further_weights)
 
-    def utilities(self, role: Tensor, states: Tensor) -> Tensor:
+    def utilities(self, role: Tensor, states: Tensor, counts: Sequence[int]) -> Tensor:
         """Of all actions, no gradient: role (R, A, role_dim), GRU states (R, A, H) to (R, A, U)."""
-        utilities: Tensor = self.role_decoder(role.flatten(0, 1), states.flatten(0, 1))
+        utilities: Tensor = self.role_decoder(
+            role.flatten(0, 1), states.flatten(0, 1), [count * role.shape[1] for count in counts]
+        )
         return utilities.unflatten(0, states.shape[:-1])
 
-    def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+    def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor, counts: Sequence[int]) -> Tensor:
         """Of one action each: role (R, A, role_dim), GRU states (R, A, H), actions (R, A) to (R, A)."""
-        utilities: Tensor = self.role_decoder.of_actions(role.flatten(0, 1), states.flatten(0, 1), actions.flatten())
+        utilities: Tensor = self.role_decoder.of_actions(
+            role.flatten(0, 1), states.flatten(0, 1), actions.flatten(), [count * role.shape[1] for count in counts]
+        )
         return utilities.unflatten(0, states.shape[:-1])

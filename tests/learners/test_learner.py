@@ -17,7 +17,7 @@ from roma.learners.acting import epsilon_greedy
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
-FAMILIES = ["qmix", "roma"]
+FAMILIES = ["qmix", "qmix_nps", "qmix_lar", "roma"]
 
 
 def learner_of(name, seed=0, info=INFO, **overrides):
@@ -174,6 +174,22 @@ def test_execution_is_decentralised(name):
     assert (actions != others_actions).any()
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(("layers", "apart"), [("batchnorm", False), ("relu", True)])
+def test_released_agents_see_each_other_in_the_normalisation(layers, apart):
+    actor = learner_of("roma_release", role_layers=layers).actor()
+    obs, _ = observations(steps=1)
+    others = obs.copy()
+    others[:, 0] += 1  # another battle
+    actor.begin(3)
+    utilities = [
+        actor.agent.step(torch.from_numpy(each[0]), actor.last_actions, actor.hidden, generator(), True)[0]
+        for each in (obs, others)
+    ]
+    own = slice(INFO.n_agents, None)
+    assert (utilities[0][own] == utilities[1][own]).all() == apart
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     learner = learner_of(name)
@@ -182,7 +198,7 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     trunk = learner.online.agent.trunk
     last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
     rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
-    states = trunk(rows @ trunk.obs_weight.T, last_actions, [3] * 12)
+    states = trunk(trunk.obs_product(rows), last_actions, [3] * 12)
     assert_close(hidden, states[-3:])
 
 
@@ -228,19 +244,23 @@ def test_mean_role_at_test_ignores_noise():
 
 
 @pytest.mark.parametrize(
-    ("map_name", "qmix", "acting", "training_only"),
+    ("info", "qmix", "qmix_lar", "acting", "training_only"),
     [
-        ("2s3z", 31_883, 41_561, 44_940),
-        ("MMM2", 39_250, 55_540, 60_071),
-        ("27m_vs_30m", 49_636, 81_274, 87_113),
+        (SHAPES["2s3z"], 31_883, 38_679, 41_561, 44_940),
+        (EnvInfo("10m_vs_11m", 10, 11, 17, 105, 243, 150), 34_577, 41_139, 49_235, 52_914),
+        (SHAPES["MMM2"], 39_250, 45_773, 55_540, 60_071),
+        (EnvInfo("10z5b_vs_2s3z", 15, 5, 11, 145, 285, 200), 36_683, 43_479, 47_141, 51_300),
+        (SHAPES["27m_vs_30m"], 49_636, 55_457, 81_274, 87_113),
     ],
+    ids=lambda value: value.map_name if isinstance(value, EnvInfo) else None,
 )
-def test_parameter_counts_without_mixer(map_name, qmix, acting, training_only):
+def test_parameter_counts_without_mixer(info, qmix, qmix_lar, acting, training_only):
     def count(module):
         return sum(parameter.numel() for parameter in module.parameters())
 
-    info = SHAPES[map_name]
     assert count(learner_of("qmix", info=info).online.agent) == qmix
+    assert count(learner_of("qmix_nps", info=info).online.agent) == info.n_agents * qmix
+    assert count(learner_of("qmix_lar", info=info).online.agent) == qmix_lar
     online = learner_of("roma", info=info).online
     assert count(online.agent) == acting
     assert count(online) - count(online.mixer) == training_only

@@ -26,8 +26,21 @@ ROLE_SWITCHES = [
     {"pairs": "allpairs"},
     {"pair_reduction": "mean"},
     {"mask_dead": True},
+    {"role_input": "everything"},
+    {"role_layers": "batchnorm"},
+    {"information": "role"},
+    {"dissimilarity": "roles"},
+    {"matrix_norm": "entrywise"},
+    {"pairs": "allpairs", "hinge_counts_self": True},
+    {"entropy_weight": 1e-4, "softplus_identifiability": True},
 ]
-SWITCHES = [{"mixer": "vdn"}, {"hypernet_hidden": 8}, {"mixer_activation": "relu"}, {"double_q": False}]
+SWITCHES = [
+    {"mixer": "vdn"},
+    {"mixer": "none"},
+    {"hypernet_hidden": 8},
+    {"mixer_activation": "relu"},
+    {"double_q": False},
+]
 
 
 def double_learner(name, seed=0, **overrides):
@@ -134,7 +147,7 @@ def test_loss_is_the_mean_over_the_steps_of_all_episodes(name, batch):
 
 @pytest.mark.parametrize(
     ("name", "overrides"),
-    [(name, {}) for name in algorithm_names()]
+    [(name, {}) for name in algorithm_names() if not name.startswith("roma_release")]
     + [(name, switch) for name in ("qmix", "roma") for switch in SWITCHES]
     + [("roma", switch) for switch in ROLE_SWITCHES],
 )
@@ -203,6 +216,36 @@ def test_loss_is_pure(name):
     assert all(parameter.grad is None for parameter in learner.target.parameters())
 
 
+@pytest.mark.parametrize("name", ["iql", "vdn", "qmix_nps"])
+def test_relabelled_agents_have_the_same_loss(name):
+    """Without index, agents differ by what they see and do; agents with their own weights take these along."""
+    learner, batch = double_learner(name, mixer="none" if name == "iql" else "vdn"), double_batch()
+    order = torch.tensor([2, 0, 3, 1])
+    relabelled = replace(
+        batch,
+        obs=batch.obs[:, :, order],
+        avail_actions=batch.avail_actions[:, :, order],
+        actions=batch.actions[:, :, order],
+    )
+    with torch.no_grad():
+        for networks in (learner.online, learner.target):
+            networks.agent.trunk.input_layer.weight[..., INFO.obs_size + INFO.n_actions :] = 0
+        loss, _ = learner.loss(batch, None)
+        if name == "qmix_nps":
+            assert (learner.loss(relabelled, None)[0] - loss).abs() > 1e-6
+            for networks in (learner.online, learner.target):
+                networks.agent.load_state_dict(
+                    {key: value[order] for key, value in networks.agent.state_dict().items()}
+                )
+    assert_close(learner.loss(relabelled, None)[0], loss)
+
+
+def test_independent_learners_read_no_state():
+    learner, batch = double_learner("iql"), double_batch()
+    loss, _ = learner.loss(batch, None)
+    assert_close(learner.loss(replace(batch, state=torch.full_like(batch.state, nan)), None)[0], loss)
+
+
 def test_every_agent_relabelled_gives_the_same_role_losses():
     learner, batch = double_learner("roma"), double_batch()
     with torch.no_grad():  # without index, agents differ by what they see and do only
@@ -226,3 +269,27 @@ def test_target_network_samples_its_own_roles():
     noise = noise_of(learner, batch)
     loss, _ = learner.loss(batch, noise)
     assert loss != learner.loss(batch, noise._replace(target=noise.online))[0]
+
+
+def test_padding_changes_the_released_role_losses_but_what_it_holds_does_not():
+    learner, batch = double_learner("roma_release"), double_batch()
+    noise = noise_of(learner, batch)
+    loss, _ = learner.loss(batch, noise)
+    grown = RoleNoise(*(torch.cat([part, torch.ones_like(part[:, :3])], dim=1) for part in noise))
+    assert (learner.loss(padded(batch, 3), grown)[0] - loss).abs() > 1e-6
+    seen = functional.pad(batch.mask, (1, 0), value=1.0).bool()
+    spoilt_batch = replace(
+        batch,
+        obs=batch.obs.masked_fill(~seen[..., None, None], nan),
+        state=batch.state.masked_fill(~seen[..., None], nan),
+        actions=batch.actions.masked_fill(batch.mask.eq(0).unsqueeze(-1), 10**6),
+    )
+    assert_close(learner.loss(spoilt_batch, noise)[0], loss)
+
+
+def test_without_dissimilarity_only_identity_is_rewarded():
+    learner, batch = double_learner("roma_no_dissimilarity"), double_batch()
+    _, statistics = learner.loss(batch, noise_of(learner, batch))
+    assert statistics["dissimilarity_norm"] == 0
+    assert -INFO.n_agents * (INFO.n_agents - 1) < statistics["loss_specialisation"] < 0
+    assert not any("dissimilarity" in name for name in learner.online.state_dict())

@@ -77,6 +77,58 @@ def test_recurrence_has_the_gradient_of_torch_gru(lengths):
         assert_close(mine, expected)
 
 
+def own_agent(agents, index):
+    """The agent `index` of agents that have weights of their own, as a network that all agents share."""
+    further = [layer.bias.shape[-1] for layer in agents.further_layers if hasattr(layer, "bias")]
+    alone = UtilityAgent(OBS_SIZE, N_ACTIONS, agents.n_agents, HIDDEN, further)
+    alone.load_state_dict({name: value[index] for name, value in agents.state_dict().items()})
+    return alone
+
+
+OBS_SIZE, N_ACTIONS, N_AGENTS, HIDDEN = 5, 4, 3, 6
+
+
+@pytest.mark.parametrize("further_layers", [(), (7, 5)])
+def test_agents_with_weights_of_their_own_are_as_many_networks(further_layers):
+    torch.manual_seed(0)
+    agents = UtilityAgent(OBS_SIZE, N_ACTIONS, N_AGENTS, HIDDEN, further_layers, shared=False).double()
+    counts = [4, 4, 2, 1]
+    obs = torch.randn(sum(counts), N_AGENTS, OBS_SIZE, dtype=torch.float64)
+    last_actions = torch.randint(-1, N_ACTIONS, (sum(counts), N_AGENTS))
+    hidden = torch.randn(4 * N_AGENTS, HIDDEN, dtype=torch.float64)
+    utilities = agents(obs, last_actions, counts)
+    stepped, next_hidden = agents.step(obs[:4], last_actions[:4], hidden, torch.Generator(), greedy=True)
+    cotangent = torch.randn_like(utilities)
+    gradients = dict(
+        zip(
+            (name for name, _ in agents.named_parameters()),
+            torch.autograd.grad((utilities * cotangent).sum(), agents.parameters()),
+            strict=True,
+        )
+    )
+    for index in range(N_AGENTS):
+        alone = own_agent(agents, index).double()
+        expected = alone(obs, last_actions, counts)[:, index]
+        assert_close(utilities[:, index], expected)
+        (expected * cotangent[:, index]).sum().backward()
+        for name, parameter in alone.named_parameters():
+            assert_close(gradients[name][index], parameter.grad, msg=name)
+        own = slice(index, None, N_AGENTS)
+        expected, expected_hidden = alone.step(obs[:4], last_actions[:4], hidden, torch.Generator(), greedy=True)
+        assert_close(stepped[own], expected[own])
+        assert_close(next_hidden[own], expected_hidden[own])
+
+
+def test_an_agents_utilities_reach_its_own_weights_only():
+    torch.manual_seed(0)
+    agents = UtilityAgent(OBS_SIZE, N_ACTIONS, N_AGENTS, HIDDEN, shared=False)
+    obs, last_actions = torch.randn(7, N_AGENTS, OBS_SIZE), torch.randint(-1, N_ACTIONS, (7, N_AGENTS))
+    agents(obs, last_actions, [4, 3])[:, 1].sum().backward()
+    for name, parameter in agents.named_parameters():
+        assert parameter.grad[1].any(), name
+        assert not parameter.grad[[0, 2]].any(), name
+
+
 @pytest.mark.parametrize("activation", ["elu", "relu"])
 @pytest.mark.parametrize("hypernet_hidden", [0, 16])
 def test_mixer_is_monotonic(activation, hypernet_hidden):

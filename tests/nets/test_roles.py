@@ -6,23 +6,25 @@ from torch.testing import assert_close
 
 from roma.nets.roles import Dissimilarity, PairwiseUnits, RoleDecoder, RoleEncoder
 
+NO_ACTIONS = torch.full((50, 1), -1)
+
 
 def test_variance_floor():
-    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1)
+    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, layers="relu", obs_size=4)
     with torch.no_grad():
         encoder.output_layer.bias[3:] = torch.tensor([-20.0, -20.0, 3.0])
-    distribution = encoder(torch.randn(50, 12, requires_grad=True))
-    assert (distribution.variance[:, :2] == torch.tensor(0.1)).all()
-    assert (distribution.variance[:, 2] > 1).all()
-    (gradient,) = torch.autograd.grad(distribution.variance[:, :2].sum(), encoder.output_layer.bias)
+    distribution = encoder(torch.randn(50, 1, 12, requires_grad=True), NO_ACTIONS, [50])
+    assert (distribution.variance[..., :2] == torch.tensor(0.1)).all()
+    assert (distribution.variance[..., 2] > 1).all()
+    (gradient,) = torch.autograd.grad(distribution.variance[..., :2].sum(), encoder.output_layer.bias)
     assert (gradient == 0).all()
 
 
 def test_entropy_is_not_negative_at_the_floor():
-    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1)
+    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, layers="relu", obs_size=4)
     with torch.no_grad():
         encoder.output_layer.bias[3:] = -20.0
-    assert (encoder(torch.randn(50, 12)).entropy() > 0).all()
+    assert (encoder(torch.randn(50, 1, 12), NO_ACTIONS, [50]).entropy() > 0).all()
 
 
 def generated_utilities(decoder, role, state):

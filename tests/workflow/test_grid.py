@@ -67,6 +67,18 @@ def test_every_scale_names_every_cell_of_the_paper(scale, name):
     expand(config, name)
 
 
+def test_arms_beyond_the_paper_stand_in_a_scale_of_their_own(scale):
+    config = scale("extra")
+    check(config, "extra")
+    grid = expand(config, "extra")
+    beyond = {"vdn", "roma_release", "roma_release_readme", "roma_no_dissimilarity"}
+    assert set(grid.cells) == {(map_name, arm) for map_name in ABLATION_MAPS for arm in beyond}
+    assert not grid.skipped
+    assert len(grid.runs) == 60
+    assert not beyond & set(PAPER_ARMS)
+    assert set(figure_specifications(config["figures"])["extra"]["arms"]) == beyond
+
+
 @pytest.mark.parametrize("name", ["lab", "paper"])
 def test_exactly_345_runs_or_495(scale, name):
     config = scale(name)

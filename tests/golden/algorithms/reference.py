@@ -18,7 +18,7 @@ STEP_TOLERANCE = {"atol": 5e-5, "rtol": 1e-4}  # for weights after optimiser ste
 def load(name: str) -> dict[str, Tensor]:
     """All arrays of one file."""
     with np.load(Path(__file__).with_name(f"{name}.npz")) as archive:
-        return {key: torch.from_numpy(np.asarray(archive[key])) for key in archive.files}
+        return {key: torch.from_numpy(np.asarray(archive[key])) for key in archive.files if key != "hyper_names"}
 
 
 def under(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

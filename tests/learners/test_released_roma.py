@@ -1,0 +1,151 @@
+"""The variant `roma_release` against the authors' released code, and what sets it apart from the paper's equations."""
+
+import pytest
+import torch
+from plain_learner import update
+from reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
+from torch.testing import assert_close
+
+from roma.envs.vector import EnvInfo
+from roma.learners import algorithm, make_learner
+from roma.learners.batch import PackedBatch
+from roma.learners.roma import RoleNoise, Roles, packed_loss, released_information, role_losses_of
+
+STEP_INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
+LOSS_INFO = EnvInfo("synthetic", n_agents=5, n_enemies=0, n_actions=7, obs_size=24, state_size=9, episode_limit=8)
+LAYERS = {  # released name: ours
+    "embed_net.0.": "agent.role_encoder.hidden_layer.",
+    "embed_net.1.": "agent.role_encoder.activation.",
+    "embed_net.3.": "agent.role_encoder.output_layer.",
+    "inference_net.0.": "trajectory_encoder.hidden_layer.",
+    "inference_net.1.": "trajectory_encoder.activation.",
+    "inference_net.3.": "trajectory_encoder.output_layer.",
+    "latent_net.0.": "agent.role_decoder.hidden_layer.",
+    "latent_net.1.": "agent.role_decoder.activation.",
+    "dis_net.0.": "dissimilarity.hidden_layer.",
+    "dis_net.1.": "dissimilarity.activation.",
+    "dis_net.3.": "dissimilarity.output_layer.",
+    "fc1.": "agent.trunk.input_layer.",
+    "rnn.": "agent.trunk.gru.",
+}
+READS_INPUT = {"embed_net.0.weight": 0, "inference_net.0.weight": None, "fc1.weight": 0}
+
+
+def networks(arrays, info, raw_input=False):
+    """Weights (or gradients) of the released networks under this package's names.
+
+    Released inputs are [previous action, obs, index]; `raw_input` ones stand in for observations, without the rest.
+    """
+    tensors = {}
+    for key, value in arrays.items():
+        prefix = next((name for name in LAYERS if key.startswith(name)), None)
+        if prefix is None or "running" in key or "num_batches" in key:
+            continue
+        if key in READS_INPUT:
+            own = info.obs_size if raw_input else info.obs_size + info.n_actions + info.n_agents
+            lead, seen = value.split([value.shape[1] - own, own], dim=1)
+            if raw_input:
+                seen = torch.cat([seen, seen.new_zeros(len(seen), info.n_actions + info.n_agents)], dim=1)
+            else:
+                action, obs, index = seen.split([info.n_actions, info.obs_size, info.n_agents], dim=1)
+                seen = torch.cat([obs, action, index], dim=1)
+            value = torch.cat([lead, seen], dim=1)
+        tensors[LAYERS[prefix] + key.removeprefix(prefix)] = value
+    for kind in ("weight", "bias"):
+        if f"fc2_w_nn.{kind}" in arrays:
+            parts = [arrays[f"{layer}.{kind}"] for layer in ("fc2_w_nn", "fc2_b_nn")]
+            tensors[f"agent.role_decoder.output_layer.{kind}"] = torch.cat(parts)
+    return tensors
+
+
+def released(info, hidden_dim, name="roma_release", **overrides):
+    specification = algorithm(name)
+    values = {"hidden_dim": hidden_dim, "mixer_embed_dim": 6, **specification.overrides, **overrides}
+    return make_learner(name, specification.config_class(**values), info, seed=0)
+
+
+@pytest.mark.parametrize("weights", ["default", "readme_other_maps", "paper_weights", "soft10"])
+def test_role_losses(weights):
+    arrays = load("roma_released_role_losses")
+    expected = under(arrays, f"{weights}/")
+    kl, entropy, specialisation, hinge, floor = expected["hyper"].tolist()
+    learner = released(
+        LOSS_INFO,
+        16,
+        lambda_identifiability=kl,
+        entropy_weight=entropy,
+        lambda_specialisation=specialisation,
+        hinge_weight=hinge,
+        variance_floor=floor,
+    )
+    online = learner.online
+    online.load_state_dict(networks(under(arrays, "agent_before/"), LOSS_INFO, raw_input=True), strict=False)
+    obs, before = arrays["in/x"].view(6, 5, 24), arrays["in/h_prev"].view(6, 5, 16)
+    none, counts = torch.full((6, 5), -1), [6]
+
+    of_trunk, of_encoder, of_posterior = online.agent.obs_products(obs, online.trajectory_encoder.obs_weight)
+    distribution = online.agent.role_encoder(of_encoder, none, counts)
+    role = distribution.sample(arrays["in/eps_embed"].view(6, 5, 3))
+    posterior = online.trajectory_encoder(before, of_posterior, none, counts)
+    assert_close(torch.cat(distribution, -1).flatten(0, 1), expected["out/latent_mu_var"], **TOLERANCE)
+    assert_close(torch.cat(posterior, -1).flatten(0, 1), expected["out/infer_mu_var"], **TOLERANCE)
+    hidden = online.agent.trunk.step(of_trunk, none, before.flatten(0, 1))
+    assert_close(hidden, expected["out/h"], **TOLERANCE)
+    utilities = online.agent.utilities(role, hidden.view(6, 5, -1), counts).flatten(0, 1)
+    assert_close(utilities, expected["out/q"], **TOLERANCE)
+
+    agents = torch.arange(5)
+    shifted = torch.stack([(agents - shift) % 5 for shift in range(1, 6)])  # [m - 1, i] -> j
+
+    def in_columns(matrix):
+        return torch.cat([matrix[:, agents, partners] for partners in shifted], dim=1)
+
+    distance = online.dissimilarity(role, counts)
+    assert_close(in_columns(distance), expected["out/d_raw"], **TOLERANCE)
+    assert_close(in_columns(released_information(distribution, role)) + 13.9, expected["out/mi_raw"], **TOLERANCE)
+
+    loss, _ = role_losses_of(
+        online, Roles(distribution, role, before, posterior), torch.ones(6), None, counts, learner.config
+    )
+    assert_close(loss, expected["out/reg_loss"], **TOLERANCE)
+    gradients = networks(under(expected, "grad_reg/"), LOSS_INFO, raw_input=True)
+    if gradients:
+        loss.backward()
+    for name, gradient in gradients.items():
+        found = online.get_parameter(name).grad
+        if name.endswith("hidden_layer.weight") and "encoder" in name:
+            found = torch.cat([found[:, :-12], torch.zeros(len(found), 12)], dim=1)
+        assert_close(found, gradient, **TOLERANCE)
+
+
+def test_a_whole_update():
+    arrays = load("roma_released_train_step")
+    learner, batch = released(STEP_INFO, 8), batch_of(arrays)
+    for part, prefix in ((learner.online, ""), (learner.target, "target_")):
+        mixer = {f"mixer.{key}": value for key, value in mixer_tensors(under(arrays, f"{prefix}mixer/")).items()}
+        part.load_state_dict(networks(under(arrays, f"{prefix}agent/"), STEP_INFO) | mixer)
+    noise = RoleNoise(
+        *(arrays[f"in/eps_role_{which}"].view(9, 4, 3, 3).transpose(0, 1) for which in ("online", "target"))
+    )
+    packed = PackedBatch(batch, every_slot=True)
+    # the release also stores the action chosen, but never taken, after an episode's end
+    taken = torch.where(arrays["batch/filled"] > 0, arrays["batch/actions"][..., 0].long(), -1)
+    packed.last_actions = packed.rows(torch.cat([torch.full_like(taken[:, :1], -1), taken[:, :-1]], dim=1))
+    loss, statistics = packed_loss(learner.online, learner.target, packed, noise, learner.config)
+    assert_close(loss, arrays["out/loss"], **TOLERANCE)
+    assert_close(loss - statistics["loss_td"], arrays["out/loss_reg"], **TOLERANCE)
+    assert_close(1e-3 * statistics["loss_specialisation"], arrays["out/loss_dis"], **TOLERANCE)
+    assert_close(statistics["td_error_abs"], arrays["out/td_error_abs"], **TOLERANCE)
+
+    def expected(prefix):
+        mixer = {f"mixer.{key}": value for key, value in mixer_tensors(under(arrays, f"{prefix}mixer/")).items()}
+        return networks(under(arrays, f"{prefix}agent/"), STEP_INFO) | mixer
+
+    found = torch.autograd.grad(loss, list(learner.online.parameters()), retain_graph=True)
+    gradients = dict(zip(dict(learner.online.named_parameters()), found, strict=True))
+    assert gradients.keys() == expected("grad_raw/").keys()
+    for name, gradient in expected("grad_raw/").items():
+        assert_close(gradients[name], gradient, **TOLERANCE)
+    update(learner, loss)
+    for name, value in expected("after1/").items():
+        assert_close(learner.online.get_parameter(name).data, value, **STEP_TOLERANCE)
