@@ -172,7 +172,10 @@ class UtilityAgent(nn.Module):
 
     def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
         """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time to utilities (R, A, U)."""
-        utilities: Tensor = self.utility_layer(
-            self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, counts)
-        )
+        utilities: Tensor = self.utility_layer(self.states(obs, last_actions, counts))
         return utilities
+
+    def states(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
+        """Likewise, to the GRU states after each step (R, A, H)."""
+        states: Tensor = self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, counts)
+        return states
