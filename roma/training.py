@@ -225,19 +225,19 @@ class Run:
         for episode in episodes:
             self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
         if len(self.replay) >= schedule.batch_size:
-            self._update()
+            self._update(epsilon)
         self._keep_milestones()
         state.episode += schedule.n_battles
         bar.advance(state.t_env - state.previous_t_env)
         if self._test_due():
             self._test(epsilon, bar)
 
-    def _update(self) -> None:
-        """One gradient step. UserError if its loss or gradient is not finite: nothing is saved after that."""
+    def _update(self, epsilon: float) -> None:
+        """Learns from one batch. UserError if its loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
         self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
-        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode)
+        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode, epsilon)
         for name in ("loss", "grad_norm"):
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)

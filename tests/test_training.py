@@ -85,9 +85,9 @@ def test_a_finished_run_has_all_outputs(undisturbed):
 def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
     episodes, original = [], Learner.update
 
-    def update(self, batch, generator, episode):
+    def update(self, batch, generator, episode, epsilon):
         episodes.append(episode)
-        return original(self, batch, generator, episode)
+        return original(self, batch, generator, episode, epsilon)
 
     monkeypatch.setattr(Learner, "update", update)
     run(tmp_path, horizon=600, config=QMIX)

@@ -182,7 +182,7 @@ def roma_loss(online: Any, target: Any, batch: Batch, noise: Any, config: Any) -
 
 def update(learner: Any, loss: Tensor) -> None:
     """The optimiser step behind either loss."""
-    learner.optimiser.zero_grad()
+    learner.optimisers[0].zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(learner.online.parameters(), learner.config.grad_norm_clip)
-    learner.optimiser.step()
+    learner.optimisers[0].step()

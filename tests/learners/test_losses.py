@@ -17,8 +17,9 @@ from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.batch import Batch
 from roma.learners.roma import RoleNoise
 
-INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
+INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 LENGTHS = [7, 3, 5]
+ONE_LOSS = [name for name in algorithm_names() if name != "coma"]  # which alternates between two
 ROLE_SWITCHES = [
     {"posterior_uses_observation": False},
     {"absolute_dissimilarity": False},
@@ -134,7 +135,7 @@ def test_loss_is_the_mean_over_the_steps_of_all_episodes(name, batch):
 
 @pytest.mark.parametrize(
     ("name", "overrides"),
-    [(name, {}) for name in algorithm_names()]
+    [(name, {}) for name in ONE_LOSS]
     + [(name, switch) for name in ("qmix", "roma") for switch in SWITCHES]
     + [("roma", switch) for switch in ROLE_SWITCHES],
 )
@@ -189,7 +190,7 @@ def test_absent_role_losses_are_not_computed(monkeypatch):
     assert "loss_specialisation" not in statistics
 
 
-@pytest.mark.parametrize("name", algorithm_names())
+@pytest.mark.parametrize("name", ONE_LOSS)
 def test_loss_is_pure(name):
     learner, batch = double_learner(name), double_batch()
     noise = noise_of(learner, batch)
