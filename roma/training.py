@@ -123,7 +123,8 @@ class Run:
         if schedule.test_battles != schedule.n_battles and self.env.digest:
             test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
-        self.batches = BatchBuilder(self.env, schedule.batch_size, torch.device(device))
+        largest = max(schedule.batch_size, schedule.n_battles)
+        self.batches = BatchBuilder(self.env, largest, torch.device(device))
         self.replay = Replay(schedule.buffer_size)
         self.policies: dict[int, bytes] = {}
         self._prepare_directory()
@@ -224,6 +225,9 @@ class Run:
         state.t_env += sum(episode.length for episode in episodes)
         for episode in episodes:
             self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
+        if self.learner.learns_from_rounds:
+            self.generator.manual_seed(seed_of(self.config.seed, Stream.ROUND, state.episode))
+            self.learner.learn_from_round(self.batches.build(episodes), self.generator)
         if len(self.replay) >= schedule.batch_size:
             self._update(epsilon)
         self._keep_milestones()

@@ -1,7 +1,7 @@
 """Decisions for all battles at once."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class Actor:
     """Decisions of an agent network whose weights it shares; `choose` makes actions of its outputs."""
 
     def __init__(
-        self, agent: Agent, n_agents: int, hidden_dim: int, device: torch.device, choose: Chooser = epsilon_greedy
+        self, agent: Any, n_agents: int, hidden_dim: int, device: torch.device, choose: Chooser = epsilon_greedy
     ) -> None:
         self.agent, self.n_agents, self.hidden_dim, self.device = agent, n_agents, hidden_dim, device
         self.choose = choose
@@ -50,6 +50,15 @@ class Actor:
         """Before the first decision of `n_battles` new battles: zero hidden state, no last action."""
         self.hidden = torch.zeros(n_battles * self.n_agents, self.hidden_dim, device=self.device)
         self.last_actions = torch.full((n_battles, self.n_agents), -1, device=self.device)
+
+    def draw_latents(self, state: NDArray[np.float32], generator: torch.Generator) -> NDArray[np.int64] | None:
+        """What the team draws for a whole battle, after `begin`: initial states (E, S) to (E,), None where nothing."""
+        return None
+
+    def decide(self, obs: Tensor, generator: torch.Generator, greedy: bool) -> tuple[Tensor, Tensor]:
+        """The agents' outputs (E*A, U) and their next hidden state."""
+        agent: Agent = self.agent
+        return agent.step(obs, self.last_actions, self.hidden, generator, greedy)
 
     @torch.inference_mode()
     def act(
@@ -65,7 +74,7 @@ class Actor:
         """
         draws = torch.rand(2, *obs.shape[:2], generator=generator, device=generator.device).cpu().numpy()
         seen = torch.from_numpy(obs).to(self.device)
-        utilities, self.hidden = self.agent.step(seen, self.last_actions, self.hidden, generator, epsilon == 0.0)
+        utilities, self.hidden = self.decide(seen, generator, epsilon == 0.0)
         values = utilities.cpu().numpy().reshape(avail_actions.shape)
         actions = self.choose(values, avail_actions, epsilon, draws)
         self.last_actions = torch.tensor(actions, device=self.device)  # a copy: the caller may change what it gets

@@ -134,8 +134,8 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
 
     def build_optimisers(self) -> list[torch.optim.Optimizer]:
         return [
-            self.rmsprop(self.online.agent, self.config.learning_rate),
-            self.rmsprop(self.online.critic, self.config.critic_learning_rate),
+            self.rmsprop(self.online.agent.parameters(), self.config.learning_rate),
+            self.rmsprop(self.online.critic.parameters(), self.config.critic_learning_rate),
         ]
 
     def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:

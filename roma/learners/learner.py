@@ -1,7 +1,7 @@
 """What all learners share: networks and their target copy, optimiser steps, exact saving and loading."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -30,6 +30,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
     """Networks, their target copy and their optimisers; how they are updated is each family's own."""
 
     stat_names: ClassVar[tuple[str, ...]]
+    learns_from_rounds: ClassVar[bool] = False  # whether `learn_from_round` wants to see every round of training
 
     def __init__(self, config: ConfigType, info: EnvInfo, seed: int, device: str | torch.device) -> None:
         self.config, self.info, self.device = config, info, torch.device(device)
@@ -47,12 +48,12 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
 
     def build_optimisers(self) -> list[torch.optim.Optimizer]:
         """Fresh optimisers; no parameter belongs to two."""
-        return [self.rmsprop(self.online, self.config.learning_rate)]
+        return [self.rmsprop(self.online.parameters(), self.config.learning_rate)]
 
-    def rmsprop(self, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-        """The customary optimiser, for a module's parameters."""
+    def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """The customary optimiser."""
         alpha, epsilon = self.config.optimiser_alpha, self.config.optimiser_epsilon
-        return torch.optim.RMSprop(module.parameters(), lr=learning_rate, alpha=alpha, eps=epsilon)
+        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon)
 
     @abstractmethod
     def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
@@ -61,6 +62,9 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         `episode` counts training episodes before this round's; with `epsilon` this round's were played. Returns
         `stat_names`; a statistic that the configuration leaves uncomputed is NaN.
         """
+
+    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
+        """Learns from a round's episodes as soon as they are played, where a family does."""
 
     def named(self, statistics: Mapping[str, Tensor]) -> dict[str, float]:
         """Statistics as numbers under all `stat_names`."""

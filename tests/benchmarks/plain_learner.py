@@ -49,13 +49,16 @@ def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
         reward=draw(steps) * mask,
         terminated=(torch.arange(steps) == ends - 1).float(),
         mask=mask,
+        latents=torch.randint(16, (n_episodes,), generator=generator),
     )
 
 
 def padded(batch: Batch, slots: int) -> Batch:
     """The same episodes with further empty slots."""
     grown = {
-        name: functional.pad(value, (0, 0) * (value.dim() - 2) + (0, slots)) for name, value in vars(batch).items()
+        name: functional.pad(value, (0, 0) * (value.dim() - 2) + (0, slots))
+        for name, value in vars(batch).items()
+        if name != "latents"
     }
     return replace(batch, **grown)
 

@@ -17,7 +17,7 @@ from roma.learners.acting import epsilon_greedy
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
-FAMILIES = ["qmix", "roma"]
+FAMILIES = ["coma", "maven", "qmix", "qtran", "roma"]
 
 
 def learner_of(name, seed=0, info=INFO, **overrides):
@@ -33,6 +33,7 @@ def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
     """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
     draws = generator(seed)
     actor.begin(obs.shape[1])
+    actor.draw_latents(np.zeros((obs.shape[1], INFO.state_size), np.float32), draws)
     actions = [actor.act(o, a, epsilon, draws) for o, a in zip(obs, avail_actions, strict=True)]
     return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
 
@@ -194,12 +195,15 @@ def test_actions_are_available_and_draws_do_not_depend_on_values(name, epsilon):
     avail_actions[..., 0] |= ~avail_actions.any(-1)
     draws, other_draws = generator(), generator()
     actor = learner_of(name).actor()
+    state = np.zeros((3, INFO.state_size), np.float32)
     actor.begin(3)
+    actor.draw_latents(state, draws)
     for step in range(12):
         actions = actor.act(obs[step], avail_actions[step], epsilon, draws)
         assert actions.dtype == np.int64
         assert np.take_along_axis(avail_actions[step], actions[..., None], -1).all()
     actor.begin(3)
+    actor.draw_latents(state + 1, other_draws)
     nothing = np.zeros_like(avail_actions[0])
     for _ in range(12):
         assert (actor.act(np.zeros_like(obs[0]), nothing, 1.0 - epsilon, other_draws) == 0).all()

@@ -44,7 +44,7 @@ def double_learner(name, seed=0, **overrides):
 def double_batch(lengths=LENGTHS):
     batch = random_batch(INFO, lengths, seed=3)
     floats = {each.name: getattr(batch, each.name).double() for each in fields(batch)}
-    return replace(batch, **floats | {"actions": batch.actions, "avail_actions": batch.avail_actions})
+    return replace(batch, **floats | {name: getattr(batch, name) for name in ("actions", "avail_actions", "latents")})
 
 
 def noise_of(learner, batch):
@@ -95,6 +95,7 @@ def spoilt(batch):
                 slots[name].view(*slots[name].shape, *[1] * (value.dim() - 2)), value, nonsense.get(name, nan)
             )
             for name, value in vars(batch).items()
+            if name != "latents"
         },
     )
 
@@ -125,7 +126,11 @@ def test_loss_is_the_mean_over_the_steps_of_all_episodes(name, batch):
     expected = []
     for row, length in enumerate(batch.mask.sum(1).int().tolist()):
         alone = Batch(
-            *(value[row : row + 1, : length + (value.shape[1] > batch.mask.shape[1])] for value in vars(batch).values())
+            *(
+                value[row : row + 1, : length + (value.shape[1] > batch.mask.shape[1])]
+                for name, value in vars(batch).items()
+                if name != "latents"
+            )
         )
         of_episode = None if noise is None else RoleNoise(*(part[row : row + 1, : length + 1] for part in noise))
         value, others = learner.loss(alone, of_episode)
