@@ -97,7 +97,7 @@ def test_seed_decides_the_weights_and_leaves_global_randomness_alone():
     assert any((a != b).any() for a, b in zip(first.online.parameters(), other.online.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "coma"])  # which counts critic steps
 def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(name):
     """Eight episodes a round, updates from the fourth: the counter before the round is 24, 32, ..."""
     learner = learner_of(name)
