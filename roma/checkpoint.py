@@ -1,8 +1,9 @@
 """What it takes to go on with a run as if nothing had happened, in one safetensors file.
 
-The file holds the learner's tensors, the run's counters and records, and the replay as seeds and actions: the engine
-is deterministic, so the battles are fought again on resume. No observation and no random state is stored. Where chance
-rules the battles, the episodes themselves are stored, beside the checkpoints (roma.episodes).
+The file holds the learner's tensors, the run's counters and records, and the replay as seeds, actions and, where the
+actor draws any, latents: the engine is deterministic, so the battles are fought again on resume. No observation and no
+random state is stored. Where chance rules the battles, the episodes themselves are stored, beside the checkpoints
+(roma.episodes).
 
 The file's name carries the beginning of its own SHA-256: a flipped byte or a missing end is noticed, and the checkpoint
 before is used instead.
@@ -13,7 +14,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from logging import Logger
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,9 @@ class Checkpoint:
                 f"the battles in {self.path} do not come out here as they did when they were played; "
                 "remove it to start from scratch, or resume on the machine that wrote it"
             )
+        if "latents" in self._replay:
+            latents = self._replay["latents"].tolist()
+            episodes = [replace(each, latent=latent) for each, latent in zip(episodes, latents, strict=True)]
         replay.restore(episodes, inserted)
 
 
@@ -116,6 +120,8 @@ def save(
     else:
         tensors["replay/seeds"] = torch.tensor([episode.seed for episode in episodes], dtype=torch.int64)
         tensors["replay/lengths"] = torch.tensor([episode.length for episode in episodes], dtype=torch.int64)
+        if latents := [episode.latent for episode in episodes if episode.latent is not None]:
+            tensors["replay/latents"] = torch.tensor(latents, dtype=torch.int64)
         tensors["replay/actions"] = torch.from_numpy(np.concatenate([episode.actions for episode in episodes]))
     facts = {"identity": asdict(identity), "state": asdict(state), "replay": replay_facts}
     content = pack(tensors, facts)

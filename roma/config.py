@@ -2,7 +2,7 @@
 
 One flat space of keys holds the protocol's settings (roma.protocols), the algorithm's hyper-parameters (its Config in
 roma.learners) and the engine's own settings (roma.envs). Later wins: the algorithm's defaults, the protocol's preset,
-the named variant, the run's overrides.
+what the algorithm asks of every protocol, the named variant, the run's overrides.
 The horizon and the milestones stand outside: a run may be made longer, and is then the same run.
 """
 
@@ -84,7 +84,7 @@ def resolve(
     known = schedule_types | learner_types | battle_types
     values = asdict(preset.protocol)
     values |= {key: value for key, value in preset.learner.items() if key in known}
-    values |= specification.overrides
+    values |= specification.schedule | specification.overrides
     for key, value in (overrides or {}).items():
         if key not in known:
             raise unknown(f"setting of {algorithm}", key, known)

@@ -72,6 +72,7 @@ def _pack(episode: Episode) -> bytes:
         "seed": episode.seed,
         "terminated": episode.terminated,
         "won": episode.won,
+        "latent": episode.latent,
         "unit_types": episode.seen.unit_types,
     }
     return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})

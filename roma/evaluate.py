@@ -11,12 +11,14 @@ from roma.config import from_flat
 from roma.envs import VectorEnv
 from roma.errors import UserError
 from roma.files import digest, write_json
-from roma.learners.learner import Learner
+from roma.learners.learner import NetworkLearner
 from roma.runner import Episode, Runner
 from roma.seeding import Stream
 
 
-def load_policy(path: Path, episodes: int, battles: int | None = None) -> tuple[Learner, VectorEnv, dict[str, Any]]:
+def load_policy(
+    path: Path, episodes: int, battles: int | None = None
+) -> tuple[NetworkLearner, VectorEnv, dict[str, Any]]:
     """A learner with the weights of a policy file, an environment to play so many episodes, and the facts in the file.
 
     `battles` of them are played side by side, by default as many as suit the engine.

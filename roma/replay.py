@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -111,7 +112,9 @@ class BatchBuilder:
             for padded in (obs, state, avail_actions):
                 padded[row, seen:] = 0
         tensors = map(torch.from_numpy, (obs, state, avail_actions, actions, reward, terminated, mask))
-        return Batch(*(tensor.to(self._device) for tensor in tensors))
+        latents = [episode.latent for episode in episodes if episode.latent is not None]
+        drawn = torch.tensor(latents, device=self._device) if latents else None
+        return replace(Batch(*(tensor.to(self._device) for tensor in tensors)), latents=drawn)
 
 
 def _front(buffer: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -47,6 +47,7 @@ class Episode:
     terminated: bool  # whether the last timestep ended the battle for good, running out of time included
     won: bool
     seen: Seen | None = None
+    latent: int | None = None  # what the actor drew for the whole battle, where it draws anything
 
     @property
     def length(self) -> int:
@@ -109,8 +110,11 @@ class Recorder:
             self._state[self._steps] = self._env.state
             self._avail_actions[self._steps] = self._env.avail_actions
 
-    def episodes(self) -> list[Episode]:
-        """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out."""
+    def episodes(self, latents: NDArray[np.int64] | None = None) -> list[Episode]:
+        """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out.
+
+        `latents` (E,) are the actor's.
+        """
         return [
             Episode(
                 seed=int(seed),
@@ -120,6 +124,7 @@ class Recorder:
                 terminated=bool(self._terminated[length - 1, battle]),
                 won=bool(self._won[length - 1, battle]),
                 seen=self._seen_of(battle, length),
+                latent=None if latents is None else int(latents[battle]),
             )
             for battle, (seed, length) in enumerate(zip(self._seeds, self._lengths[: len(self._seeds)], strict=True))
             if not self._lost[battle]
@@ -164,9 +169,10 @@ class Runner:
         env, actor, recorder = self._env, self._actor, self._recorder
         recorder.begin(seeds)
         actor.begin(env.n_battles)
+        latents = actor.draw_latents(env.state, self._generator)
         while recorder.step(actor.act(env.obs, env.avail_actions, epsilon, self._generator)):
             pass
-        return recorder.episodes()
+        return recorder.episodes(latents)
 
 
 def resimulate(env: VectorEnv, seeds: Sequence[int], actions: Sequence[NDArray[np.uint8]]) -> list[Episode]:

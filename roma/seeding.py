@@ -30,6 +30,7 @@ class Stream(IntEnum):
     ROLLOUT_NOISE = 7
     SAMPLE = 8  # which episodes an update reads; index: update
     LEARN = 9  # noise inside an update's loss; index: update
+    ROUND = 10  # what is learnt from a round at once; index: the round's first episode
 
 
 def seed_of(run_seed: int, stream: Stream, index: int) -> int:

@@ -123,7 +123,8 @@ class Run:
         if schedule.test_battles != schedule.n_battles and self.env.digest:
             test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
-        self.batches = BatchBuilder(self.env, schedule.batch_size, torch.device(device))
+        largest = max(schedule.batch_size, schedule.n_battles)
+        self.batches = BatchBuilder(self.env, largest, torch.device(device))
         self.replay = Replay(schedule.buffer_size)
         self.policies: dict[int, bytes] = {}
         self._prepare_directory()
@@ -224,20 +225,23 @@ class Run:
         state.t_env += sum(episode.length for episode in episodes)
         for episode in episodes:
             self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
+        if self.learner.learns_from_rounds:
+            self.generator.manual_seed(seed_of(self.config.seed, Stream.ROUND, state.episode))
+            self.learner.learn_from_round(self.batches.build(episodes), self.generator)
         if len(self.replay) >= schedule.batch_size:
-            self._update()
+            self._update(epsilon)
         self._keep_milestones()
         state.episode += schedule.n_battles
         bar.advance(state.t_env - state.previous_t_env)
         if self._test_due():
             self._test(epsilon, bar)
 
-    def _update(self) -> None:
-        """One gradient step. UserError if its loss or gradient is not finite: nothing is saved after that."""
+    def _update(self, epsilon: float) -> None:
+        """Learns from one batch. UserError if its loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
         self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
-        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode)
+        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode, epsilon)
         for name in ("loss", "grad_norm"):
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)

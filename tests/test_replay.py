@@ -24,6 +24,9 @@ class Witness:
         self.battles.append([])
         self.actor.begin(n_battles)
 
+    def draw_latents(self, state, generator):
+        return self.actor.draw_latents(state, generator)
+
     def act(self, obs, avail_actions, epsilon, generator):
         self.note()
         return self.actor.act(obs, avail_actions, epsilon, generator)

@@ -15,6 +15,7 @@ from roma import checkpoint, envs, outputs
 from roma.config import canonical_options, resolve
 from roma.errors import UserError
 from roma.learners.qmix import Learner
+from roma.seeding import Stream, episode_seed
 from roma.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run, train
 
 HORIZON = 1600
@@ -32,6 +33,10 @@ SETTINGS = {
 }
 CONFIG = resolve("3m", "roma", 3, overrides=SETTINGS)
 QMIX = resolve("3m", "qmix", 3, overrides=SETTINGS)
+MAVEN = resolve("3m", "maven", 3, overrides=SETTINGS)
+ON_POLICY = {"batch_size": 4, "buffer_size": 4, "critic_hidden": 8, "target_update_steps": 100}
+COMA_SETTINGS = {name: value for name, value in SETTINGS.items() if name != "mixer_embed_dim"} | ON_POLICY
+COMA = resolve("3m", "coma", 3, overrides=COMA_SETTINGS)
 
 
 def results(directory):
@@ -85,9 +90,9 @@ def test_a_finished_run_has_all_outputs(undisturbed):
 def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
     episodes, original = [], Learner.update
 
-    def update(self, batch, generator, episode):
+    def update(self, batch, generator, episode, epsilon):
         episodes.append(episode)
-        return original(self, batch, generator, episode)
+        return original(self, batch, generator, episode, epsilon)
 
     monkeypatch.setattr(Learner, "update", update)
     run(tmp_path, horizon=600, config=QMIX)
@@ -106,6 +111,33 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
     assert not (tmp_path / "metrics.parquet").exists()
     assert run(tmp_path) is None
     assert results(tmp_path) == results(undisturbed)
+
+
+@pytest.mark.parametrize("config", [COMA, MAVEN], ids=["coma", "maven"])
+def test_resuming_is_exact_with_further_state_of_the_learner(tmp_path, monkeypatch, config):
+    """COMA counts critic steps; MAVEN's episodes have latents, and its policy over them a memory of its own."""
+    run(tmp_path / "undisturbed", 800, config)
+    stop_in_round(monkeypatch, 2)
+    assert run(tmp_path / "stopped", 800, config) == signal.SIGTERM
+    assert run(tmp_path / "stopped", 800, config) is None
+    assert "resumed" in (tmp_path / "stopped" / "train.log").read_text()
+    assert results(tmp_path / "stopped") == results(tmp_path / "undisturbed")
+
+
+def test_coma_learns_from_the_round_just_played(tmp_path, monkeypatch):
+    seen, original = [], Run._update
+
+    def update(self, epsilon):
+        seeds = [episode.seed for episode in self.replay.sample(4, 3, self.state.updates)]
+        first = self.state.episode
+        assert sorted(seeds) == sorted(episode_seed(3, Stream.TRAIN, first + each) for each in range(4))
+        seen.append(epsilon)
+        original(self, epsilon)
+
+    monkeypatch.setattr(Run, "_update", update)
+    run(tmp_path, 500, COMA)
+    assert seen[0] == 0.5
+    assert seen == sorted(seen, reverse=True)
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):

@@ -16,7 +16,7 @@ from roma.errors import unknown
 if TYPE_CHECKING:
     from roma.envs.vector import EnvInfo
     from roma.learners.base_config import BaseConfig
-    from roma.learners.learner import Learner
+    from roma.learners.learner import NetworkLearner
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class AlgorithmSpec:
     family: str
     config_class: type[Any]
     overrides: dict[str, object]
+    schedule: dict[str, object]  # what it asks of every protocol, in the names of roma.protocols.Protocol
 
 
 @cache
@@ -37,8 +38,9 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
         if family in (module_info.name, "base"):
             continue
         module = import_module(f"{__name__}.{module_info.name}")
+        schedule = getattr(module, "SCHEDULE", {})
         for name, overrides in module.VARIANTS.items():
-            found[name] = AlgorithmSpec(name, family, module.Config, overrides)
+            found[name] = AlgorithmSpec(name, family, module.Config, overrides, schedule)
     return found
 
 
@@ -54,8 +56,10 @@ def algorithm(name: str) -> AlgorithmSpec:
     return _algorithms()[name]
 
 
-def make_learner(name: str, config: BaseConfig, info: EnvInfo, seed: int, device: str = "cpu") -> Learner:
+def make_learner(
+    name: str, config: BaseConfig, info: EnvInfo, seed: int, device: str = "cpu"
+) -> NetworkLearner[Any, Any]:
     """A fresh learner of algorithm `name` for environments shaped like `info`; `seed` decides its first weights."""
     module = import_module(f"{__name__}.{algorithm(name).family}")
-    learner: Learner = module.Learner(config, info, seed, device)
+    learner: NetworkLearner[Any, Any] = module.Learner(config, info, seed, device)
     return learner

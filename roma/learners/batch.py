@@ -21,6 +21,7 @@ class Batch:
     reward: Tensor  # (B, T) float32
     terminated: Tensor  # (B, T) float32, 0 or 1
     mask: Tensor  # (B, T) float32, 1 where the step was really taken
+    latents: Tensor | None = None  # (B,) int64: what was drawn for each whole episode, by algorithms that do so
 
 
 class PackedBatch:
@@ -55,6 +56,8 @@ class PackedBatch:
         self.avail_actions = self.rows(batch.avail_actions)  # (R, A, U)
         self.last_actions = self.rows(functional.pad(batch.actions, (0, 0, 1, 0), value=-1))  # (R, A), -1 for none
         self.mask = self.rows(mask.to(device))  # (R,)
+        of_episode = None if batch.latents is None else batch.latents.unsqueeze(1).expand(real.shape)
+        self.latents = None if of_episode is None else self.rows(of_episode)  # (R,)
         if every_slot:
             unseen = ~self.rows(functional.pad(real, (1, -1), value=True).logical_or(real).to(device))
             for rows in (self.obs, self.state, self.avail_actions):

@@ -1,7 +1,7 @@
-"""What all learners share: networks and their target copy, the optimiser step, exact saving and loading."""
+"""What all learners share: networks and their target copy, optimiser steps, exact saving and loading."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -26,10 +26,11 @@ ConfigType = TypeVar("ConfigType", bound=BaseConfig)
 NetworksType = TypeVar("NetworksType", bound=Networks)
 
 
-class Learner(ABC, Generic[ConfigType, NetworksType]):
-    """Learns from batches of episodes by gradient steps on a family's loss."""
+class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
+    """Networks, their target copy and their optimisers; how they are updated is each family's own."""
 
     stat_names: ClassVar[tuple[str, ...]]
+    learns_from_rounds: ClassVar[bool] = False  # whether `learn_from_round` wants to see every round of training
 
     def __init__(self, config: ConfigType, info: EnvInfo, seed: int, device: str | torch.device) -> None:
         self.config, self.info, self.device = config, info, torch.device(device)
@@ -38,42 +39,51 @@ class Learner(ABC, Generic[ConfigType, NetworksType]):
             torch.manual_seed(seed)
             self.online = self.build_networks().to(self.device)
         self.target = deepcopy(self.online).requires_grad_(False)
-        self.optimiser = torch.optim.RMSprop(
-            self.online.parameters(),
-            lr=config.learning_rate,
-            alpha=config.optimiser_alpha,
-            eps=config.optimiser_epsilon,
-        )
-        self.last_target_update = 0  # episode counter at the last copy into the target networks
+        self.optimisers = self.build_optimisers()
+        self.last_target_update = 0  # the counter that schedules target copies, at the last of them
 
     @abstractmethod
     def build_networks(self) -> NetworksType:
         """Fresh online networks, initialised from torch's global generator."""
 
-    @abstractmethod
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> Any:
-        """The noise that the loss of this batch takes."""
+    def build_optimisers(self) -> list[torch.optim.Optimizer]:
+        """Fresh optimisers; no parameter belongs to two."""
+        return [self.rmsprop(self.online.parameters(), self.config.learning_rate)]
+
+    def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """The customary optimiser."""
+        alpha, epsilon = self.config.optimiser_alpha, self.config.optimiser_epsilon
+        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon)
 
     @abstractmethod
-    def loss(self, batch: Batch, noise: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """The family's loss and statistics: a pure function of networks, batch, noise and configuration."""
+    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+        """Learns from a batch, then copies into the target networks if due.
 
-    def update(self, batch: Batch, generator: torch.Generator, episode: int) -> dict[str, float]:
-        """One gradient step, then the target copy if due. `episode` counts training episodes before this round's.
-
-        Returns `stat_names`; a statistic that the configuration leaves uncomputed is NaN.
+        `episode` counts training episodes before this round's; with `epsilon` this round's were played. Returns
+        `stat_names`; a statistic that the configuration leaves uncomputed is NaN.
         """
-        loss, statistics = self.loss(batch, self.draw_noise(batch, generator))
-        self.optimiser.zero_grad()
-        loss.backward()
-        statistics["grad_norm"] = nn.utils.clip_grad_norm_(self.online.parameters(), self.config.grad_norm_clip)
-        self.optimiser.step()
-        if episode - self.last_target_update >= self.config.target_update_episodes:
-            copy_tensors(self.online.state_dict(), self.target.state_dict())
-            self.last_target_update = episode
-        statistics["loss"] = loss.detach()
+
+    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
+        """Learns from a round's episodes as soon as they are played, where a family does."""
+
+    def named(self, statistics: Mapping[str, Tensor]) -> dict[str, float]:
+        """Statistics as numbers under all `stat_names`."""
         computed = dict(zip(statistics, torch.stack(list(statistics.values())).tolist(), strict=True))
         return {name: computed.get(name, float("nan")) for name in self.stat_names}
+
+    def gradient_step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+        """One step of an optimiser down this loss; returns the gradient's norm before it is clipped."""
+        optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters_of(optimiser), self.config.grad_norm_clip)
+        optimiser.step()
+        return norm
+
+    def copy_to_target(self, counter: int, period: int) -> None:
+        """Copies all networks into the target networks once `counter` is `period` beyond the last copy."""
+        if counter - self.last_target_update >= period:
+            copy_tensors(self.online.state_dict(), self.target.state_dict())
+            self.last_target_update = counter
 
     def epsilon(self, t_env: int) -> float:
         """Exploration after `t_env` training environment steps: linear, then constant."""
@@ -102,9 +112,10 @@ class Learner(ABC, Generic[ConfigType, NetworksType]):
         """All that later updates depend on: weights, targets, optimiser state, counter. Shared, not copied."""
         state = {f"online.{name}": tensor for name, tensor in self.online.state_dict().items()}
         state |= {f"target.{name}": tensor for name, tensor in self.target.state_dict().items()}
-        for name, parameter in self.online.named_parameters():
-            for quantity, value in self.optimiser.state[parameter].items():
-                state[f"optimiser.{quantity}.{name}"] = value
+        for optimiser in self.optimisers:
+            for name, parameter in self.online.named_parameters():
+                for quantity, value in optimiser.state.get(parameter, {}).items():
+                    state[f"optimiser.{quantity}.{name}"] = value
         return state | {"last_target_update": torch.tensor(self.last_target_update)}
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -112,13 +123,39 @@ class Learner(ABC, Generic[ConfigType, NetworksType]):
         for prefix, networks in (("online.", self.online), ("target.", self.target)):
             weights = {k.removeprefix(prefix): value for k, value in tensors.items() if k.startswith(prefix)}
             copy_tensors(weights, networks.state_dict())
-        self.optimiser.state.clear()
-        parameters = dict(self.online.named_parameters())
-        for key, value in tensors.items():
-            if key.startswith("optimiser."):
-                _, quantity, name = key.split(".", maxsplit=2)
-                self.optimiser.state[parameters[name]][quantity] = value.clone()
+        names = {parameter: name for name, parameter in self.online.named_parameters()}
+        for optimiser in self.optimisers:
+            optimiser.state.clear()
+            parameters = {names[parameter]: parameter for parameter in parameters_of(optimiser)}
+            for key, value in tensors.items():
+                part, _, name = key.partition(".")
+                quantity, _, name = name.partition(".")
+                if part == "optimiser" and name in parameters:
+                    optimiser.state[parameters[name]][quantity] = value.clone()
         self.last_target_update = int(tensors["last_target_update"])
+
+
+class Learner(NetworkLearner[ConfigType, NetworksType]):
+    """Learns by gradient steps on one loss."""
+
+    @abstractmethod
+    def draw_noise(self, batch: Batch, generator: torch.Generator) -> Any:
+        """The noise that the loss of this batch takes."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, noise: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The family's loss and statistics: a pure function of networks, batch, noise and configuration."""
+
+    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+        loss, statistics = self.loss(batch, self.draw_noise(batch, generator))
+        statistics["grad_norm"] = self.gradient_step(self.optimisers[0], loss)
+        self.copy_to_target(episode, self.config.target_update_episodes)
+        return self.named(statistics | {"loss": loss.detach()})
+
+
+def parameters_of(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """All that an optimiser changes."""
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 @torch.no_grad()

@@ -246,4 +246,9 @@ class UtilityAgent(nn.Module):
 
     def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
         """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time to utilities (R, A, U)."""
-        return self.utilities(self.trunk(self.trunk.obs_product(obs), last_actions, counts))
+        return self.utilities(self.states(obs, last_actions, counts))
+
+    def states(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
+        """Likewise, to the GRU states after each step (R, A, H)."""
+        states: Tensor = self.trunk(self.trunk.obs_product(obs), last_actions, counts)
+        return states

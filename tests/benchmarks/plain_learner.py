@@ -49,13 +49,16 @@ def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
         reward=draw(steps) * mask,
         terminated=(torch.arange(steps) == ends - 1).float(),
         mask=mask,
+        latents=torch.randint(16, (n_episodes,), generator=generator),
     )
 
 
 def padded(batch: Batch, slots: int) -> Batch:
     """The same episodes with further empty slots."""
     grown = {
-        name: functional.pad(value, (0, 0) * (value.dim() - 2) + (0, slots)) for name, value in vars(batch).items()
+        name: functional.pad(value, (0, 0) * (value.dim() - 2) + (0, slots))
+        for name, value in vars(batch).items()
+        if name != "latents"
     }
     return replace(batch, **grown)
 
@@ -182,7 +185,7 @@ def roma_loss(online: Any, target: Any, batch: Batch, noise: Any, config: Any) -
 
 def update(learner: Any, loss: Tensor) -> None:
     """The optimiser step behind either loss."""
-    learner.optimiser.zero_grad()
+    learner.optimisers[0].zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(learner.online.parameters(), learner.config.grad_norm_clip)
-    learner.optimiser.step()
+    learner.optimisers[0].step()

@@ -68,6 +68,9 @@ class RandomActor:
     def begin(self, n_battles):
         self.step = 0
 
+    def draw_latents(self, state, generator):
+        return None
+
     def act(self, obs, avail_actions, epsilon, generator):
         self.meanwhile(self.step)
         self.step += 1

@@ -15,9 +15,9 @@ from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.acting import epsilon_greedy
 
-INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=11, episode_limit=20)
+INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
-FAMILIES = ["qmix", "qmix_nps", "qmix_lar", "roma"]
+FAMILIES = ["coma", "maven", "qmix", "qmix_nps", "qmix_lar", "qtran", "roma"]
 
 
 def learner_of(name, seed=0, info=INFO, **overrides):
@@ -33,6 +33,7 @@ def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
     """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
     draws = generator(seed)
     actor.begin(obs.shape[1])
+    actor.draw_latents(np.zeros((obs.shape[1], INFO.state_size), np.float32), draws)
     actions = [actor.act(o, a, epsilon, draws) for o, a in zip(obs, avail_actions, strict=True)]
     return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
 
@@ -69,7 +70,8 @@ def test_statistics(name):
         "roma_td_ld": {"loss_identifiability"},
     }.get(name, set())
     assert computed == set(learner.stat_names) - absent
-    assert statistics["q_taken_mean"] == pytest.approx(statistics["q_tot_mean"] / INFO.n_agents)
+    if "q_tot_mean" in statistics:
+        assert statistics["q_taken_mean"] == pytest.approx(statistics["q_tot_mean"] / INFO.n_agents)
 
 
 def test_role_losses_enter_with_their_weights():
@@ -95,7 +97,7 @@ def test_seed_decides_the_weights_and_leaves_global_randomness_alone():
     assert any((a != b).any() for a, b in zip(first.online.parameters(), other.online.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "coma"])  # which counts critic steps
 def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(name):
     """Eight episodes a round, updates from the fourth: the counter before the round is 24, 32, ..."""
     learner = learner_of(name)
@@ -209,12 +211,15 @@ def test_actions_are_available_and_draws_do_not_depend_on_values(name, epsilon):
     avail_actions[..., 0] |= ~avail_actions.any(-1)
     draws, other_draws = generator(), generator()
     actor = learner_of(name).actor()
+    state = np.zeros((3, INFO.state_size), np.float32)
     actor.begin(3)
+    actor.draw_latents(state, draws)
     for step in range(12):
         actions = actor.act(obs[step], avail_actions[step], epsilon, draws)
         assert actions.dtype == np.int64
         assert np.take_along_axis(avail_actions[step], actions[..., None], -1).all()
     actor.begin(3)
+    actor.draw_latents(state + 1, other_draws)
     nothing = np.zeros_like(avail_actions[0])
     for _ in range(12):
         assert (actor.act(np.zeros_like(obs[0]), nothing, 1.0 - epsilon, other_draws) == 0).all()

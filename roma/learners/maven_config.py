@@ -1,0 +1,48 @@
+"""Hyper-parameters of MAVEN (Mahajan et al., 2019).
+
+Defaults are those its authors recorded with the plots of their paper; the configuration they ship instead is
+noise_dim=2, latent_policy=uniform, mi_weight=1, discriminator=step, discriminator_hidden=64, discriminator_layers=3.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from roma.errors import UserError
+from roma.learners.qmix_config import MixingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Config(MixingConfig):
+    noise_dim: int = 16  # values of z, the latent that a team keeps for a whole episode
+    latent_policy: Literal["learnt", "uniform"] = "learnt"  # z from a policy over the initial state, or any alike
+    mi_weight: float = 0.01  # of the mutual-information loss: how well z can be told from what the team does
+    discriminator: Literal["recurrent", "step"] = "recurrent"  # z is told from a whole episode, or from each step
+    discriminator_recurrent: int = 32  # units of the recurrent discriminator's GRU
+    discriminator_hidden: int = 32  # units of the discriminator's hidden layers
+    discriminator_layers: int = 1  # how many of them
+    latent_hidden: int = 128  # units of the policy over z
+    latent_learning_rate: float = 5e-4  # of its Adam
+    latent_entropy: float = 0.01  # weight of its entropy term
+    latent_memory: int = 512  # episodes it learns from, the last ones
+    latent_batch: int = 64  # episodes in one of its minibatches, drawn with replacement
+    latent_updates: int = 8  # minibatches after each round
+
+    def __post_init__(self) -> None:
+        super(Config, self).__post_init__()
+        for name in (
+            "noise_dim",
+            "discriminator_recurrent",
+            "discriminator_hidden",
+            "latent_hidden",
+            "latent_learning_rate",
+            "latent_memory",
+            "latent_batch",
+        ):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("discriminator_layers", "latent_updates"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
+
+
+VARIANTS: dict[str, dict[str, object]] = {"maven": {}}
