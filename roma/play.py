@@ -78,7 +78,8 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         obs, recording = np.array(seen), battle.recording(who)
         if not np.array_equal(recording.units, episode.snapshots):
             raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
-    mean, variance = learner.roles(torch.from_numpy(obs))
+    last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
+    mean, variance = learner.roles(torch.from_numpy(obs), torch.from_numpy(last_actions))
     return replace(recording, role_mean=mean.numpy(), role_variance=variance.numpy())
 
 

@@ -95,8 +95,11 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """An actor that shares the online weights."""
         return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
-    def roles(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the roles of agents that see `obs` (..., O): (..., role_dim), size 0 without roles."""
+    def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (T, A, role_dim) of the agents' roles in one battle; role_dim is 0 without roles.
+
+        obs (T, A, O), last actions (T, A), -1 for none.
+        """
         return obs[..., :0], obs[..., :0]
 
     def actor_tensors(self) -> dict[str, Tensor]:

@@ -344,8 +344,8 @@ class Learner(BaseLearner[Config, RomaNetworks]):
     def build_networks(self) -> RomaNetworks:
         return RomaNetworks(self.config, self.info)
 
-    def roles(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        return self.online.agent.roles(obs)
+    def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
+        return self.online.agent.roles(obs, last_actions)
 
     def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
         shape = (2, *batch.obs.shape[:3], self.config.role_dim)

@@ -292,9 +292,9 @@ class RoleAgent(nn.Module):
         return self.role_decoder(role.flatten(0, 1), hidden, [len(hidden)]), hidden
 
     @torch.inference_mode()
-    def roles(self, obs: Tensor) -> Gaussian:
-        """Role distributions (..., role_dim) of observations (..., O): a role depends on nothing else."""
-        return self.role_encoder(self.obs_products(obs)[1])
+    def roles(self, obs: Tensor, last_actions: Tensor) -> Gaussian:
+        """Role distributions (T, A, role_dim) in one battle: obs (T, A, O), last actions (T, A), -1 for none."""
+        return self.role_encoder(self.obs_products(obs)[1], last_actions, [1] * len(obs))
 
     def obs_products(self, obs: Tensor, *further_weights: Tensor) -> tuple[Tensor, ...]:
         """All that starts with a product of the observations: trunk, role encoder, and further weights (..., O)."""
