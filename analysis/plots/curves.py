@@ -17,6 +17,9 @@ from analysis.statistics import FEWEST_SEEDS
 
 COLUMNS = 3  # panels side by side
 CHARACTERS_PER_INCH = 19  # of the lines below the picture
+LABEL_CHARACTERS_PER_INCH = 12  # of the legend
+LINE_INCHES = 0.6  # of the line beside a label, with the space around both
+LEGEND_ROW_INCHES = 0.18
 # Limits of an axis and the distance of its ticks. SMAC scales rewards so that a won battle returns 20.
 SCALES = {"test_battle_won_mean": (0.0, 1.0, 0.25), "test_return_mean": (0.0, 20.0, 5.0)}
 FACTS = ["engine", "engine_digest", "scale", "protocol", "test_episodes"]
@@ -115,7 +118,11 @@ def _draw_face(figure: Figure, frame: pd.DataFrame) -> None:
     drawn = frame[frame["n"] > 0]
     arms = [arm for arm in frame["arm"].unique() if arm in set(drawn["arm"])]
     handles = [Line2D([], [], label=style.label(arm), **style.line(arm)) for arm in arms]
-    figure.legend(handles=handles, loc="outside upper center", ncols=max(len(handles), 1), handlelength=2.6)
+    widest = LINE_INCHES + max((len(style.label(arm)) for arm in arms), default=0) / LABEL_CHARACTERS_PER_INCH
+    columns = min(max(len(arms), 1), max(int(figure.get_figwidth() / widest), 1))
+    rows = -(-len(arms) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_INCHES * max(rows - 1, 0))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.6)
     width = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
     lines = [part for line in face(frame) for part in textwrap.wrap(line, width)]
     figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)

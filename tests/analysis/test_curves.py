@@ -62,6 +62,21 @@ def test_metrics_stand_one_above_the_other(frame):
     assert [axis.get_title() for axis in axes[:2]] == SPECIFICATION["maps"]
 
 
+def test_the_legend_fits_the_narrowest_picture(frame):
+    """All arms of the paper on one map: none of their names is cut off."""
+    one_map = frame[(frame["map"] == frame["map"].iloc[0]) & (frame["n"] > 0)]
+    one_arm = one_map[one_map["arm"] == one_map["arm"].iloc[0]]
+    crowded = pd.concat([one_arm.assign(arm=arm) for arm in style.ARMS])
+    figure = curves.draw(crowded)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == len(style.ARMS)
+    extent = legend.get_window_extent()
+    assert figure.bbox.x0 <= extent.x0
+    assert extent.x1 <= figure.bbox.x1
+    assert extent.y1 <= figure.bbox.y1
+
+
 def test_nothing_trained_yet_can_still_be_drawn(frame):
     empty = frame[frame["n"] == 0]
     assert curves.face(empty)[0].startswith("not built")
