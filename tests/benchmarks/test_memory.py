@@ -31,7 +31,7 @@ for seed in range(config.schedule.buffer_size):
     actions = np.ones((limit, agents), np.uint8)
     run.replay.insert([Episode(seed, snapshots, actions, np.ones(limit, np.float32), True, False)])
 for _ in range(3):
-    run._update()
+    run._update(0.05)
 run._save_checkpoint()
 stored = sum(episode.snapshots.nbytes for episode in run.replay.episodes)
 print(json.dumps([stored, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
