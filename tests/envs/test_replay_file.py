@@ -121,6 +121,13 @@ def test_no_damage_goes_unnoticed(data: st.DataObject, recording: Recording, tmp
         load(path)
 
 
+def test_a_damaged_name_of_the_checksum_is_damage_too(recording: Recording, tmp_path: Path) -> None:
+    path = tmp_path / "r.safetensors"
+    path.write_bytes(encode(recording).replace(b"sha256", b"sha257", 1))
+    with pytest.raises(UserError, match="damaged"):
+        load(path)
+
+
 def test_what_is_no_replay_of_this_version_says_so(recording: Recording, tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "r.safetensors"
     with pytest.raises(UserError, match="cannot read"):

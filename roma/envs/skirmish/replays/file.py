@@ -58,7 +58,8 @@ def load(path: Path) -> Recording:
         facts = {}
     if not isinstance(facts, dict) or facts.get("kind") != KIND:
         raise UserError(f"{path} is not a replay file, or it is damaged")
-    if seal(content.replace(str(facts.get("sha256")).encode(), UNSEALED.encode(), 1)) != content:
+    checksum = str(facts.get("sha256"))
+    if len(checksum) != len(UNSEALED) or seal(content.replace(checksum.encode(), UNSEALED.encode(), 1)) != content:
         raise UserError(f"the replay {path} is damaged: its checksum does not fit its content")
     if facts["format"] != FORMAT:
         raise UserError(f"the replay {path} has format {facts['format']}, this version of roma reads {FORMAT}")
