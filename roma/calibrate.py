@@ -65,7 +65,9 @@ class Calibration:
     random_length: float
     random_spread: float
     random_won: float
-    untrained_return: float
+    untrained_return: float  # mean over networks
+    untrained_spread: float  # standard deviation over them
+    networks: int
     scripted_win_rate: float
     published: Published
 
@@ -129,28 +131,41 @@ def untrained_returns(map_name: str, networks: int, choices: Choices) -> NDArray
     return np.array(returns)
 
 
+def spread(values: NDArray[Any]) -> float:
+    """Standard deviation of a sample (n,); 0 of a single value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
 def measure(map_name: str, count: int, networks: int, choices: Choices = DEFAULT_CHOICES) -> Calibration:
     """Play `count` battles of each kind on a map, and those of `networks` untrained agents (0: NaN is their return)."""
     lengths, random_won = battles(map_name, count, choices, scripted=False)
     _, scripted_won = battles(map_name, count, choices, scripted=True)
+    returns = untrained_returns(map_name, networks, choices) if networks else np.array([math.nan])
     return Calibration(
         map=map_name,
         random_length=float(lengths.mean()),
-        random_spread=float(lengths.std(ddof=1)) if count > 1 else 0.0,
+        random_spread=spread(lengths),
         random_won=float(random_won.mean()),
-        untrained_return=float(untrained_returns(map_name, networks, choices).mean()) if networks else math.nan,
+        untrained_return=float(returns.mean()),
+        untrained_spread=spread(returns),
+        networks=networks,
         scripted_win_rate=float(scripted_won.mean()),
         published=published()[map_name],
     )
 
 
-def sensitivity(maps: Sequence[str], count: int) -> dict[str, list[Calibration]]:
-    """Every choice at its alternatives, one at a time: {"name = value": a row per map}; the first is the default."""
-    variants = {"as chosen": DEFAULT_CHOICES}
+def variants() -> dict[str, Choices]:
+    """Every choice at its alternatives, one at a time, by "name = value"; the first is the default."""
+    settings = {"as chosen": DEFAULT_CHOICES}
     for name, values in ALTERNATIVES.items():
         for value in values:
-            variants[f"{name} = {str(value).lower()}"] = replace(DEFAULT_CHOICES, **{name: value})
-    return {label: [measure(name, count, 0, choices) for name in maps] for label, choices in variants.items()}
+            settings[f"{name} = {str(value).lower()}"] = replace(DEFAULT_CHOICES, **{name: value})
+    return settings
+
+
+def sensitivity(maps: Sequence[str], count: int) -> dict[str, list[Calibration]]:
+    """A row per map under each of the `variants`."""
+    return {label: [measure(name, count, 0, choices) for name in maps] for label, choices in variants().items()}
 
 
 def table(rows: Sequence[Calibration]) -> str:
@@ -165,17 +180,18 @@ def table(rows: Sequence[Calibration]) -> str:
         lines.append(
             f"| {row.map} | {row.random_length:.1f} ({row.random_spread:.1f}) "
             f"| {known.random_length:.1f} ({known.random_spread:.1f}) | {row.length_deviation:+.0%} "
-            f"| {row.untrained_return:.2f} | {known.untrained_return:.2f} | {row.scripted_win_rate:.0%} "
-            f"| {known.scripted_win_rate:.0%} ({known.scripted_source}) | {row.random_won:.1%} |"
+            f"| {row.untrained_return:.2f} ({row.untrained_spread:.2f}) | {known.untrained_return:.2f} "
+            f"| {row.scripted_win_rate:.0%} | {known.scripted_win_rate:.0%} ({known.scripted_source}) "
+            f"| {row.random_won:.1%} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def sensitivity_table(variants: Mapping[str, Sequence[Calibration]]) -> str:
+def sensitivity_table(measured: Mapping[str, Sequence[Calibration]]) -> str:
     """A line per setting, a column per map: length of random play, and how often the scripted policy wins."""
-    maps = [row.map for row in next(iter(variants.values()))]
+    maps = [row.map for row in next(iter(measured.values()))]
     lines = [f"| setting | {' | '.join(maps)} |", "|---" * (len(maps) + 1) + "|"]
-    for label, rows in variants.items():
+    for label, rows in measured.items():
         cells = [f"{row.random_length:.1f}, {row.scripted_win_rate:.0%}" for row in rows]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -188,8 +204,19 @@ def write_sensitivity(maps: Sequence[str], count: int, directory: Path) -> str:
     return text
 
 
+def half_interval(deviation: float, count: int) -> float:
+    """Half the width of the mean's 95 % interval (Student's t), from a sample's standard deviation; 0 of one value."""
+    from scipy import stats
+
+    return float(stats.t.ppf(0.975, count - 1)) * deviation / math.sqrt(count) if count > 1 else 0.0
+
+
 def draw(rows: Sequence[Calibration]) -> Figure:
-    """Ours against published, a panel for each of the three numbers; grey is the tolerance."""
+    """Ours against published, a panel for each of the three numbers.
+
+    Grey is the tolerance; whiskers are 95 % intervals of the published mean length and of our mean return, where the
+    uncertainty is large enough to be seen and known.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -198,19 +225,22 @@ def draw(rows: Sequence[Calibration]) -> Figure:
     places = np.arange(len(rows))
     known = [row.published for row in rows]
     lengths = np.array([row.random_length for row in known])
-    errors = np.array([1.96 * row.random_spread / math.sqrt(row.random_runs) for row in known])
-    wins = np.array([row.scripted_win_rate for row in known])
-    panels: list[tuple[str, list[float], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]] = [
+    length_errors = [half_interval(row.random_spread, row.random_runs) for row in known]
+    return_errors = [half_interval(row.untrained_spread, row.networks) for row in rows]
+    wins = np.array([100 * row.scripted_win_rate for row in known])
+    panels: list[tuple[str, list[float], Any, Any, Any, Any]] = [
         (
             "random play: length, timesteps",
             [row.random_length for row in rows],
+            None,
             lengths,
-            errors,
+            length_errors,
             LENGTH_TOLERANCE * lengths,
         ),
         (
             "untrained greedy return, of 20",
             [row.untrained_return for row in rows],
+            return_errors,
             np.array([row.untrained_return for row in known]),
             None,
             None,
@@ -218,24 +248,32 @@ def draw(rows: Sequence[Calibration]) -> Figure:
         (
             "scripted policy: battles won, %",
             [100 * row.scripted_win_rate for row in rows],
-            100 * wins,
+            None,
+            wins,
             None,
             np.full(len(rows), 100 * WIN_RATE_TOLERANCE),
         ),
     ]
-    for axes, (title, ours, theirs, error, tolerance) in zip(figure.subplots(1, 3), panels, strict=True):
+    for axes, (title, ours, our_errors, theirs, their_errors, tolerance) in zip(
+        figure.subplots(1, 3), panels, strict=True
+    ):
         if tolerance is not None:
             axes.bar(places, 2 * tolerance, 0.7, theirs - tolerance, color="0.9", label="tolerance", zorder=0)
-        axes.errorbar(places, theirs, error, fmt="D", color="0.35", ms=4.5, capsize=3, label="StarCraft II, published")
-        axes.plot(places, ours, "o", color="#D55E00", ms=5.5, label="embedded engine")
+        axes.errorbar(
+            places, theirs, their_errors, fmt="D", color="0.35", ms=4.5, capsize=3, label="StarCraft II, published"
+        )
+        axes.errorbar(places, ours, our_errors, fmt="o", color="#D55E00", ms=5.5, capsize=3, label="embedded engine")
         axes.set_title(title, fontsize=9)
         axes.set_xticks(places, [row.map for row in rows], rotation=40, ha="right", fontsize=7.5)
+        axes.set_xlim(-0.6, len(rows) - 0.4)
         axes.tick_params(axis="y", labelsize=8)
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if tolerance is None else None)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylim(0)
+    figure.axes[1].set_ylim(0)
     figure.axes[2].set_ylim(-3, 110)
-    figure.axes[0].legend(fontsize=7, frameon=False, loc="lower right")
+    figure.axes[0].legend(
+        fontsize=7, frameon=False, loc="lower right", title="whiskers: 95 % interval of the mean", title_fontsize=6
+    )
     return figure
 
 

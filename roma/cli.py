@@ -76,6 +76,19 @@ def build_parser() -> Parser:
     evaluate.add_argument("--threads", default="1", help="threads of torch; default: 1")
     evaluate.set_defaults(run=_evaluate)
 
+    rollout = commands.add_parser(
+        "rollout",
+        help="record episodes of a finished run with roles",
+        description="Play greedy episodes of every policy that a finished run has kept, and record units, actions, "
+        "roles, I and d in one file.",
+    )
+    rollout.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    rollout.add_argument("--episodes", default="32", help="of the last policy; default: 32")
+    rollout.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    rollout.add_argument("--out", type=Path, help="file; default: beside the folder runs, rollouts/MAP/ARM/seedK")
+    rollout.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    rollout.set_defaults(run=_rollout)
+
     play = commands.add_parser(
         "play",
         help="record one battle and draw it",
@@ -108,6 +121,14 @@ def build_parser() -> Parser:
     )
     calibrate.add_argument("--out", type=Path, default=Path("data/embedded/calibration"), help="folder")
     calibrate.set_defaults(run=_calibrate)
+
+    compilation = commands.add_parser(
+        "compile",
+        help="compile the embedded engine, once for all runs of this machine",
+        description="Compile the embedded engine and keep the machine code where Numba keeps it, so that runs started "
+        "side by side find it. Where it is up to date nothing is done.",
+    )
+    compilation.set_defaults(run=_compile)
 
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
@@ -175,6 +196,26 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _rollout(options: argparse.Namespace) -> int:
+    episodes = _positive("--episodes", options.episodes)
+    earlier_episodes = _positive("--earlier-episodes", options.earlier_episodes)
+    threads = _positive("--threads", options.threads)
+    if not options.run_directory.is_dir():
+        raise UserError(f"there is no folder {options.run_directory}")
+
+    from roma.outputs import rollout_path
+    from roma.rollout import rollout
+
+    out = options.out or rollout_path(options.run_directory)
+    recorded = rollout(options.run_directory, out, episodes, earlier_episodes, threads)
+    config = recorded.config
+    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
+    for milestone in recorded.milestones:
+        print(f"{milestone.step:>10} steps: {milestone.won.sum()} of {len(milestone.won)}")
+    print(f"written to {out}")
+    return 0
+
+
 def _play(options: argparse.Namespace) -> int:
     number = parse("--seed", "0" if options.seed is None else options.seed, int)
     if not 0 <= number < 2**INDEX_BITS:
@@ -226,6 +267,13 @@ def _calibrate(options: argparse.Namespace) -> int:
     if options.sensitivity:
         print(calibrate.write_sensitivity(maps, battles, options.out), end="")
     print(f"written to {options.out}")
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from roma.envs.skirmish.compilation import compile_engine
+
+    compile_engine()
     return 0
 
 

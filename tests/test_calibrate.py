@@ -11,6 +11,7 @@ import pytest
 
 from roma import calibrate
 from roma.cli import main
+from roma.envs.skirmish.data import ROOT
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.errors import UserError
 
@@ -50,6 +51,22 @@ def test_every_choice_has_alternatives_that_differ_from_it() -> None:
     for name, values in calibrate.ALTERNATIVES.items():
         for value in values:
             assert replace(DEFAULT_CHOICES, **{name: value}) != DEFAULT_CHOICES
+
+
+def test_the_readmes_tables_are_whole_and_agree() -> None:
+    """They were written by one run of the command: settings, maps, published numbers and the defaults' play."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    tables = [[line.strip("| ").split(" | ") for line in block] for block in blocks if block[0].startswith("| ")]
+    settings, measured, sensitivity = (table[2:] for table in tables)
+    assert [row[0].strip("`") for row in settings] == list(calibrate.ALTERNATIVES)
+    for row, (name, known) in zip(measured, calibrate.published().items(), strict=True):
+        assert row[0] == name
+        assert row[2] == f"{known.random_length:.1f} ({known.random_spread:.1f})"
+        assert row[5] == f"{known.untrained_return:.2f}"
+        assert row[7] == f"{known.scripted_win_rate:.0%} ({known.scripted_source})"
+    assert [row[0] for row in sensitivity] == list(calibrate.variants())
+    assert sensitivity[0][1:] == [f"{row[1].split()[0]}, {row[6]}" for row in measured]
 
 
 @pytest.mark.parametrize("wrong", [{"look_every": 0}, {"backswing": 1.5}, {"formation_breadth": 0.0}, {"patience": -1}])

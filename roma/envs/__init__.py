@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from roma import __version__
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.errors import unknown
 from roma.files import digest
@@ -21,6 +22,7 @@ __all__ = [
     "VectorEnv",
     "canonical_map",
     "engine_digest",
+    "engine_version",
     "make",
     "map_names",
 ]
@@ -130,3 +132,16 @@ def engine_digest(engine: str) -> str:
     from roma.envs.skirmish.data import source_digest
 
     return source_digest()
+
+
+def engine_version(engine: str) -> str:
+    """What a person calls this engine's state: the game's version, or that of the package the engine is part of.
+
+    UserError where the engine is not installed.
+    """
+    check_engine(engine)
+    if engine == "starcraft2":
+        from roma.envs import game_files
+
+        return game_files.installed_game().version
+    return __version__

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs.skirmish.data import load_map
+from roma.envs.skirmish.kernel import HEALTH, SIGHT_RANGE, X, Y
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle, next_seed, seed_stream
 from roma.errors import UserError
@@ -147,6 +148,38 @@ class StarCraft2Env(MultiAgentEnv):
 
     def get_obs_size(self) -> int:
         return self._battle.info.obs_size
+
+    def get_obs_move_feats_size(self) -> int:
+        """Features of an observation that tell where its agent may move, its first ones."""
+        options = self._battle.options
+        return 4 + 8 * options.obs_pathing_grid + 9 * options.obs_terrain_height
+
+    def get_obs_enemy_feats_size(self) -> tuple[int, int]:
+        """(enemies, features of each), which come next."""
+        rules, options = self._battle.rules, self._battle.options
+        return self.n_enemies, 4 + rules.enemy_types + (1 + rules.enemy_shields) * options.obs_all_health
+
+    def get_obs_ally_feats_size(self) -> tuple[int, int]:
+        """(other agents, features of each), which come next."""
+        rules, options = self._battle.rules, self._battle.options
+        vitals = (1 + rules.ally_shields) * options.obs_all_health
+        return self.n_agents - 1, 4 + rules.ally_types + vitals + self.n_actions * options.obs_last_action
+
+    def get_obs_own_feats_size(self) -> int:
+        """Features of the agent itself, and the timestep if it is observed: the rest."""
+        others = (self.get_obs_enemy_feats_size(), self.get_obs_ally_feats_size())
+        return self.get_obs_size() - self.get_obs_move_feats_size() - sum(count * each for count, each in others)
+
+    def get_visibility_matrix(self) -> NDArray[np.bool_]:
+        """Whether each agent sees each other unit, (agents, agents + enemies): both alive, within sight, not itself."""
+        self._battle.require_begun()
+        units = self._battle.snapshots[0]
+        alive, places = units[:, HEALTH] > 0, units[:, [X, Y]]
+        near = ((places[: self.n_agents, None] - places) ** 2).sum(-1) < SIGHT_RANGE**2
+        near &= alive[: self.n_agents, None] & alive
+        np.fill_diagonal(near, False)
+        seen: NDArray[np.bool_] = near
+        return seen
 
     def get_state(self) -> NDArray[np.float32]:
         """The global state (get_state_size(),)."""

@@ -66,18 +66,23 @@ def test_malformed_file(tmp_path: Path, source: str, kind: type, changes: dict[s
         read(kind, altered(tmp_path, source, **changes))
 
 
+def group(unit: str, count: int, spawn: list[float]) -> dict[str, Any]:
+    return {"allies": [{"unit": unit, "count": count, "spawn": spawn}]}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"allies": [{"unit": "Marinne", "count": 3, "spawn": [9, 16]}]}, "Marinne.*Marine"),
-        ({"allies": [{"unit": "Zealot", "count": 3, "spawn": [9, 16]}]}, "Zealot has no place among the type bits"),
-        ({"allies": [{"unit": "Marine", "count": 0, "spawn": [9, 16]}]}, "count must be at least 1"),
-        ({"allies": [{"unit": "Marine", "count": 3, "spawn": [9, 2]}]}, "not on walkable ground"),
-        ({"terrain": ["." * 32] * 31}, "terrain must be 32 rows"),
+        (group("Marinne", 3, [9, 16]), r"allies\[0\]: 'Marinne' is not a known unit \(did you mean 'Marine'"),
+        (group("Zealot", 3, [9, 16]), r"allies\[0\]: Zealot has no place among the type bits"),
+        (group("Marine", 0, [9, 16]), r"allies\[0\]: count must be at least 1"),
+        (group("Marine", 3, [9, 2]), r"allies\[0\]: spawn \[9.*, 2.*\] is not on walkable ground"),
+        (group("Marine", 3, [9, -2]), r"allies\[0\]: spawn\[1\]: -2 is negative"),
+        ({"terrain": ["." * 32] * 31}, r"terrain must be 32 rows"),
     ],
 )
 def test_map_that_cannot_be_played(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=rf"^3m\.json: {message}"):
         check_map(read(Map, altered(tmp_path, "maps/3m.json", **changes)), load_units())
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from roma.envs import map_names
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
-from roma.envs.skirmish.kernel import EAST, HEALTH, NOTHING, SHIELD, X, Y
+from roma.envs.skirmish.kernel import EAST, ENERGY, HEALTH, NOTHING, SHIELD, X, Y
 
 DIGESTS = Path(__file__).parents[1] / "golden" / "trajectory_digests.json"
 
@@ -81,9 +81,12 @@ def test_snapshots_show_again_what_was_seen(map_name: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(map_name=st.sampled_from(map_names()), seed=st.integers(0, 2**62))
 def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
+    """Bounds, terrain, collisions, the dead, and that the reward pays for each point that an enemy lost or regained."""
     env = Skirmish(map_name, 1)
     policy, unit = RandomPolicy(seed), env.rules.unit
-    on_foot = ~unit["flies"]
+    on_foot, enemies = ~unit["flies"], slice(env.info.n_agents, None)
+    height, width = env.rules.walkable.shape
+    most = env.rules.enemy_points + 10 * env.info.n_enemies + 200
     env.reset(np.array([seed]))
     previous = env.snapshots[0].copy()
     for _ in range(env.info.episode_limit):
@@ -93,8 +96,10 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
         assert np.isfinite(env.obs).all()
         assert ((now[:, HEALTH] >= 0) & (now[:, HEALTH] <= unit["health_max"])).all()
         assert ((now[:, SHIELD] >= 0) & (now[:, SHIELD] <= unit["shield_max"])).all()
+        assert ((now[:, ENERGY] >= 0) & (now[:, ENERGY] <= unit["energy_max"])).all()
         dead = previous[:, HEALTH] == 0
-        np.testing.assert_array_equal(now[dead, : HEALTH + 1], previous[dead, : HEALTH + 1])
+        np.testing.assert_array_equal(now[dead], previous[dead])
+        assert ((now[:, [X, Y]] >= 0) & (now[:, [X, Y]] < (width, height))).all()
         living = on_foot & (now[:, HEALTH] > 0)
         x, y = now[living, X], now[living, Y]
         assert env.rules.walkable[y.astype(int), x.astype(int)].all()
@@ -102,6 +107,10 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
         distance = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
         assert (distance >= room - 1e-6).all()
         assert (np.hypot(*(now - previous)[:, :2].T) <= 8 * unit["speed"] + 1e-9).all()
+        points = [np.where(u[:, HEALTH] > 0, u[:, HEALTH] + u[:, SHIELD], 0)[enemies] for u in (previous, now)]
+        deaths = (~dead & (now[:, HEALTH] == 0))[enemies].sum()
+        paid = abs((points[0] - points[1]).sum() + 10 * deaths) + 200 * outcome.battle_won[0]
+        assert outcome.reward[0] == pytest.approx(paid / (most / 20), abs=1e-9)
         previous = now.copy()
         if outcome.terminated[0]:
             return

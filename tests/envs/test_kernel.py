@@ -63,19 +63,20 @@ def test_a_shooter_stops_at_its_range() -> None:
     assert units_of(env)[0]["shield"] < env.rules.unit[0]["shield_max"]
 
 
-def test_melee_units_close_in_from_several_sides() -> None:
-    """Five Zealots do not fit in front of one unit: those that come first spread around it."""
-    env = battle("3s5z")
-    zealots = [i for i in range(8, 16) if env.rules.unit[i]["range"] < 1]
-    remove_all_but(env, [0, *zealots])
-    units_of(env)[0]["health"] = 1e6
-    play(env, 240)
-    units = units_of(env)
-    striking = [z for z in zealots if gap_between(env, z, 0) <= env.rules.unit[z]["range"] + 1e-6]
-    assert len(zealots) == 5
-    assert len(striking) >= 3
-    bearings = np.arctan2(units["y"][striking] - units[0]["y"], units["x"][striking] - units[0]["x"])
-    assert np.ptp(bearings) > 1, "more than 57 degrees of its circumference"
+@pytest.mark.parametrize(("map_name", "n_zealots"), [("2s3z", 3), ("3s5z", 5)])
+def test_melee_units_surround_their_target(map_name: str, n_zealots: int) -> None:
+    """Those that come first stand in the way of those behind, who find their way round to a place of their own."""
+    for seed in range(8):
+        env = battle(map_name)
+        n_agents = env.info.n_agents
+        zealots = [i for i in range(n_agents, 2 * n_agents) if env.rules.unit[i]["range"] < 1]
+        assert len(zealots) == n_zealots
+        remove_all_but(env, [0, *zealots])
+        place(env, 0, *np.random.default_rng(seed).uniform(13, 19, 2))
+        units_of(env)[0]["health"] = 1e6
+        play(env, 320)
+        striking = [z for z in zealots if gap_between(env, z, 0) <= env.rules.unit[z]["range"] + 1e-6]
+        assert striking == zealots, f"seed {seed}"
 
 
 def test_enemies_prefer_units_that_attack() -> None:
@@ -139,6 +140,44 @@ def test_a_guard_pursues_whoever_hurt_it_and_returns() -> None:
     assert np.hypot(units_of(env)[guard]["x"] - home[0], units_of(env)[guard]["y"] - home[1]) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("map_name", "attacker_health", "pending"),
+    [
+        ("2s3z", 100, "blows_left"),  # a Zealot between its two hits
+        ("6z4b", 35, "windup"),  # a Zergling that has begun to bite
+    ],
+)
+def test_the_dead_strike_no_more(map_name: str, attacker_health: float, pending: str) -> None:
+    """A blow begun dies with its striker, who stands where it fell (a missile under way flies on)."""
+    env = battle(map_name)
+    agents, unit = env.info.n_agents, env.rules.unit
+    attacker = next(i for i in range(agents, len(unit)) if unit[i]["health_max"] == attacker_health)
+    victim = 0
+    remove_all_but(env, [victim, attacker])
+    place(env, victim, 15, 16)
+    place(env, attacker, 16, 16)
+    units_of(env)[victim]["health"] = 1e6
+    while units_of(env)[attacker][pending] == 0:
+        play(env, 1)
+    units_of(env)[attacker]["health"] = 0
+    before = units_of(env)[[victim, attacker]][["x", "y", "health", "shield"]].copy()
+    play(env, 100)
+    after = units_of(env)[[victim, attacker]][["x", "y", "health"]]
+    np.testing.assert_array_equal(after, before[["x", "y", "health"]])
+
+
+def test_a_dead_medivac_heals_nobody() -> None:
+    env = battle("MMM2")
+    agents, unit = env.info.n_agents, env.rules.unit
+    healer = agents + int(np.flatnonzero(unit["heals"][agents:])[0])
+    patient = next(i for i in range(agents, len(unit)) if unit[i]["healable"])
+    remove_all_but(env, [patient])
+    units_of(env)[patient]["health"] = 10
+    play(env, 30)
+    assert units_of(env)[patient]["health"] == 10
+    assert units_of(env)[healer]["energy"] == unit[healer]["energy_start"]
+
+
 def test_only_the_enemys_medivac_heals_by_itself() -> None:
     env = battle("MMM2")
     agents, unit = env.info.n_agents, env.rules.unit
@@ -174,14 +213,18 @@ def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
 
 @pytest.mark.parametrize("map_name", ["8m", "2s3z", "MMM"])
 def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
-    """A won battle in which every enemy died and none regained anything is paid 20, whatever else happened."""
+    """A won battle in which every enemy died and none regained anything is paid 20, whatever else happened.
+
+    The enemy's Medivac is left without energy: with it, it heals somebody in every battle.
+    """
     n_battles = 128
     env = Skirmish(map_name, n_battles)
+    unit, enemies = env.rules.unit.copy(), slice(env.info.n_agents, None)
+    unit["energy_start"][enemies] = unit["energy_regeneration"][enemies] = 0
+    env.rules = env.rules._replace(unit=unit)
     env.reset(np.arange(n_battles))
-    unit, enemies = env.rules.unit, slice(env.info.n_agents, None)
     active, total = np.ones(n_battles, bool), np.zeros(n_battles)
     won, regained = np.zeros(n_battles, bool), np.zeros(n_battles, bool)
-    healer = bool(unit["heals"][enemies].any())
     while active.any():
         before = env.snapshots[:, enemies, kernel.HEALTH].copy()
         outcome = env.step_scripted(active)
@@ -193,11 +236,9 @@ def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
             units["shield"] < unit["shield_max"][enemies]
         )
         regained |= (recharging & (units["health"] > 0)).any(1) | (units["health"] > before).any(1)
-        if healer:  # a healer that still has all its energy and more has healed nobody
-            regained |= (units["energy"] < unit["energy_start"][enemies]).any(1)
     all_dead = (env.snapshots[:, enemies, kernel.HEALTH] == 0).all(1)
     clean = won & ~regained & all_dead
-    assert clean.any() or healer
+    assert clean.any()
     np.testing.assert_allclose(total[clean], 20, atol=1e-5)
 
 
@@ -222,8 +263,8 @@ def mirrored(map_name: str, n_battles: int) -> Skirmish:
 
 @pytest.mark.parametrize("map_name", ["8m", "2s3z", "3s5z"])
 def test_mirrored_armies_win_about_equally_often(map_name: str) -> None:
-    """Both sides under the enemies' behaviour, within four standard errors (0.1) and the small difference, 0.04 where
-    it was measured, that rounding makes between the two halves of the map."""
+    """Both sides under the enemies' behaviour, within four standard errors. (Rounding makes a small difference between
+    the two halves of the map: over 2 000 battles 0.51 to 0.53 were won.)"""
     n_battles, wins = 400, 0.0
     env = mirrored(map_name, n_battles)
     battles, agents = env._battles, env.info.n_agents
@@ -234,7 +275,7 @@ def test_mirrored_armies_win_about_equally_often(map_name: str) -> None:
             if not standing[:agents].any() or not standing[agents:].any():
                 break
         wins += 0.5 if standing[:agents].any() == standing[agents:].any() else standing[:agents].any()
-    assert abs(wins / n_battles - 0.5) < 0.1 + 0.04
+    assert abs(wins / n_battles - 0.5) < 0.1
 
 
 @pytest.mark.parametrize("map_name", map_names())

@@ -18,7 +18,7 @@ from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays import file
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording, play_again
-from roma.envs.skirmish.replays.file import FORMAT, encode, load, save, verify
+from roma.envs.skirmish.replays.file import KIND, encode, load, save, verify
 from roma.errors import UserError
 from tests.envs.recorded import random_battle
 
@@ -98,7 +98,7 @@ def test_a_file_is_read_without_the_engine_and_without_pickle(recording: Recordi
     with safetensors.safe_open(path, "np") as content:
         facts = json.loads(content.metadata()["facts"])
         units = content.get_tensor("units")
-    assert (facts["format"], facts["map_name"], facts["seed"]) == (FORMAT, "3m", 6)
+    assert (facts["format"], facts["map_name"], facts["seed"]) == (KIND.format, "3m", 6)
     assert facts["unit_types"] == ["Marine"] * 6
     assert facts["types"]["Marine"]["health"] == 45
     assert units.shape == (recording.length + 1, 6, 6)
@@ -138,10 +138,10 @@ def test_what_is_no_replay_of_this_version_says_so(recording: Recording, tmp_pat
     path.write_bytes(safetensors.numpy.save({"units": np.zeros(3)}, {"facts": "{}"}))  # such as a policy
     with pytest.raises(UserError, match="not a replay file"):
         load(path)
-    monkeypatch.setattr(file, "FORMAT", FORMAT + 1)
+    monkeypatch.setattr(file, "KIND", KIND._replace(format=KIND.format + 1))
     path.write_bytes(encode(recording))
     monkeypatch.undo()
-    with pytest.raises(UserError, match=f"format {FORMAT + 1}, this version of roma reads {FORMAT}"):
+    with pytest.raises(UserError, match=f"format {KIND.format + 1}, this version of roma reads {KIND.format}"):
         load(path)
 
 

@@ -106,6 +106,28 @@ def test_getters_show_smacs_answers(map_name: str) -> None:
     assert shown > 40
 
 
+@pytest.mark.parametrize("map_name", ["2s3z", "MMM2", "6z4b"])
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_parts_of_an_observation_are_where_their_sizes_say(map_name: str, variant: dict[str, Any]) -> None:
+    """Read off the observations of a battle: an enemy's or comrade's part is empty exactly where it is not seen."""
+    env, policy = StarCraft2Env(map_name, seed=1, **variant), np.random.default_rng(2)
+    move, own = env.get_obs_move_feats_size(), env.get_obs_own_feats_size()
+    (enemies, of_enemy), (comrades, of_comrade) = env.get_obs_enemy_feats_size(), env.get_obs_ally_feats_size()
+    assert (enemies, comrades) == (env.n_enemies, env.n_agents - 1)
+    assert move + enemies * of_enemy + comrades * of_comrade + own == env.get_obs_size()
+    env.reset()
+    sights, terminated = set(), False
+    while not terminated:
+        sees = env.get_visibility_matrix()
+        sights.update(sees.ravel().tolist())
+        for agent, obs in enumerate(env.get_obs()):
+            _, of_enemies, of_comrades, _ = np.split(obs, [move, move + enemies * of_enemy, len(obs) - own])
+            seen = [part.reshape(count, -1).any(1) for part, count in ((of_comrades, comrades), (of_enemies, enemies))]
+            np.testing.assert_array_equal(np.concatenate(seen), np.delete(sees[agent], agent))
+        _, terminated, _ = env.step(random_actions(env, policy))
+    assert sights == {False, True}
+
+
 def test_types_are_smacs() -> None:
     env = StarCraft2Env("2s3z", seed=1)
     observations, state = env.reset()

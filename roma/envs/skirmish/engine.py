@@ -45,7 +45,7 @@ class Skirmish:
         self.n_battles = n_battles
         self.digest = source_digest()
         n_units = len(self.rules.unit)
-        self._options = options.compiled()
+        self._options = (options.compiled(), FLAT)
         self._battles = new_battles(n_battles, n_units, self.info.n_agents)
         self.snapshots = np.zeros((n_battles, n_units, 6))
         self.obs = np.zeros((n_battles, self.info.n_agents, self.info.obs_size), np.float32)
@@ -55,6 +55,8 @@ class Skirmish:
         self._reward = np.zeros(n_battles)
         self._end = np.zeros(n_battles, np.int64)
         self._all = np.ones(n_battles, np.bool_)
+        self._seen = (self.snapshots, self.obs, self.state, self.avail_actions)
+        self._outcome = (self._before, *self._seen, self._reward, self._end)
 
     @property
     def last_actions(self) -> NDArray[np.int64]:
@@ -63,36 +65,13 @@ class Skirmish:
 
     def reset(self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> None:
         """Begin battles anew, each from its own seed (E,); only those where `chosen` (E,), if given."""
-        kernel.reset_battles(
-            self.rules,
-            self._options,
-            FLAT,
-            self._battles,
-            np.ascontiguousarray(seeds, np.int64),
-            self._all if chosen is None else chosen,
-            self.snapshots,
-            self.obs,
-            self.state,
-            self.avail_actions,
-        )
+        seeds, chosen = np.ascontiguousarray(seeds, np.int64), self._all if chosen is None else chosen
+        kernel.reset_battles(self.rules, *self._options, self._battles, seeds, chosen, *self._seen)
 
     def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
         """Play one timestep; ValueError names the first action that is not available."""
-        refused = kernel.step_battles(
-            self.rules,
-            self._options,
-            FLAT,
-            self._battles,
-            np.ascontiguousarray(actions, np.int64),
-            self._all if active is None else active,
-            self._before,
-            self.snapshots,
-            self.obs,
-            self.state,
-            self.avail_actions,
-            self._reward,
-            self._end,
-        )
+        actions, active = np.ascontiguousarray(actions, np.int64), self._all if active is None else active
+        refused = kernel.step_battles(self.rules, *self._options, self._battles, actions, active, *self._outcome)
         if refused >= 0:
             battle, agent = divmod(refused, self.info.n_agents)
             raise ValueError(f"battle {battle}: action {actions[battle, agent]} is not available to agent {agent}")
@@ -100,20 +79,8 @@ class Skirmish:
 
     def step_scripted(self, active: NDArray[np.bool_] | None = None) -> Outcome:
         """Play one timestep with the agents under SMAC's scripted policy, `heuristic_ai`; see `step`."""
-        kernel.step_scripted(
-            self.rules,
-            self._options,
-            FLAT,
-            self._battles,
-            self._all if active is None else active,
-            self._before,
-            self.snapshots,
-            self.obs,
-            self.state,
-            self.avail_actions,
-            self._reward,
-            self._end,
-        )
+        active = self._all if active is None else active
+        kernel.step_scripted(self.rules, *self._options, self._battles, active, *self._outcome)
         return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
 
     def observe_snapshots(
@@ -126,7 +93,7 @@ class Skirmish:
         avail_actions: NDArray[np.bool_],
     ) -> None:
         """Write what the agents saw at M snapshots; see `VectorEnv`."""
-        kernel.observe_many(self.rules, self._options, FLAT, snapshots, last_actions, steps, obs, state, avail_actions)
+        kernel.observe_many(self.rules, *self._options, snapshots, last_actions, steps, obs, state, avail_actions)
 
 
 class RandomPolicy:

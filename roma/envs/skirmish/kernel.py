@@ -29,10 +29,10 @@ LEASH = 21.0  # how far from where it stood an enemy without orders pursues
 JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loops: -0.0625 s to +0.125 s
 ARRIVED = 1e-6
 
-# Ways around an obstacle, by how far they turn from the straight one: 30, 60, 90, 120 degrees (cosine, sine).
-TURN_COS = (0.8660254037844387, 0.5, 0.0, -0.5)
-TURN_SIN = (0.5, 0.8660254037844386, 1.0, 0.8660254037844387)
-SLIDE_TURNS = 2  # walls are followed by turns that still gain ground; only units are rounded by wider ones
+# Detours around an obstacle, by how far they turn from the straight way: 0, 30, 60, 90, 120 degrees (cosine, sine).
+TURN_COS = (1.0, 0.8660254037844387, 0.5, 0.0, -0.5)
+TURN_SIN = (0.0, 0.5, 0.8660254037844386, 1.0, 0.8660254037844387)
+SLIDE_TURN = 2  # walls are followed by turns that still gain ground; only units are rounded by wider ones
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -124,6 +124,7 @@ LIFE = np.dtype(
         ("unharmed", np.float64),  # loops since the last damage
         ("offender", np.int64),  # who dealt it; -1 none
         ("side", np.float64),  # on which side obstacles are rounded, +1 or -1
+        ("detour", np.int64),  # the turn it last took round something; 0 on a straight way
         ("waiting", np.bool_),  # wants to move and was blocked in this loop
         ("way_x", np.float64),  # where the unit wants to go in this loop
         ("way_y", np.float64),
@@ -316,7 +317,11 @@ def collides(r, u, i, x, y, near, count):
 
 @compiled
 def walk(r, u, i, near, around):
-    """Move unit i one loop towards its way point; `around`: round what is in the way. False when it was blocked."""
+    """Move unit i one loop towards its way point; `around`: round what is in the way. False when it was blocked.
+
+    Who rounds something stays on its side and turns back by one notch a loop at most: without that memory a unit that
+    has left a gap too narrow for it would walk into it again.
+    """
     x, y = u[i].x, u[i].y
     to_x, to_y, gap = u[i].way_x, u[i].way_y, u[i].gap
     if r.waypoint.shape[0] > 1 and not r.unit[i].flies:
@@ -339,21 +344,22 @@ def walk(r, u, i, near, around):
     count = neighbours(r, u, i, stride, near)
     to_x, to_y = x + ux * stride, y + uy * stride
     free = may_step(r, i, x, y, to_x, to_y)
-    if free and not collides(r, u, i, to_x, to_y, near, count):
-        u[i].x, u[i].y, u[i].pace = to_x, to_y, pace
-        return True
     if not around:
-        return False
-    turns = len(TURN_COS) if free else SLIDE_TURNS
-    for k in range(turns):
-        for attempt in range(2):
-            side = u[i].side if attempt == 0 else -u[i].side
-            to_x = x + stride * (ux * TURN_COS[k] - side * uy * TURN_SIN[k])
-            to_y = y + stride * (side * ux * TURN_SIN[k] + uy * TURN_COS[k])
+        if u[i].detour > 1 or not free or collides(r, u, i, to_x, to_y, near, count):
+            return False
+        u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, 0
+        return True
+    widest = len(TURN_COS) - 1 if free else SLIDE_TURN
+    least = max(u[i].detour - 1, 1)
+    for _ in range(2):
+        for turn in range(least, widest + 1):
+            to_x = x + stride * (ux * TURN_COS[turn] - u[i].side * uy * TURN_SIN[turn])
+            to_y = y + stride * (u[i].side * ux * TURN_SIN[turn] + uy * TURN_COS[turn])
             if may_step(r, i, x, y, to_x, to_y) and not collides(r, u, i, to_x, to_y, near, count):
-                u[i].x, u[i].y, u[i].pace, u[i].side = to_x, to_y, pace, side
+                u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, turn
                 return True
-    u[i].pace = 0.0
+        u[i].side, least = -u[i].side, 1
+    u[i].pace, u[i].detour = 0.0, 0
     return False
 
 
@@ -706,7 +712,7 @@ def begin(r, s, b, seed):
         u[i].look, u[i].patience = i % r.look_every, 0
         u[i].waiting, u[i].arrived, u[i].bursting = False, False, False
         u[i].unharmed = r.unit[i].shield_delay
-        u[i].side = 1.0 if i % 2 == 0 else -1.0
+        u[i].side, u[i].detour = 1.0 if i % 2 == 0 else -1.0, 0
         s.turn[b, i] = i
         s.counted[b, i] = False
     s.last_actions[b, :] = -1

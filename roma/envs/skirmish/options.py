@@ -19,10 +19,10 @@ class Choices:
     look_every: int = 8  # loops between two looks around by a unit that has nobody in weapon range
     prefer_attackers: bool = True  # enemies choose units with an order to attack before passers-by
     backswing: float = 1.0  # fraction of the documented backswing that holds back who chases a living target
-    formation_gap: float = 0.04  # between the edges of neighbours when an army is created
+    formation_gap: float = 0.03  # between the edges of neighbours when an army is created
     formation_breadth: float = 2.25  # how much broader than deep an army is created
     keep_formation: bool = True  # each enemy marches to its place in the formation, else all to one point
-    patience: int = 2  # loops that a hemmed-in unit waits before it tries to move again
+    patience: int = 4  # loops that a hemmed-in unit waits before it tries to move again
 
     def __post_init__(self) -> None:
         for name, least in (("look_every", 1), ("patience", 0), ("formation_gap", 0), ("acquire_range", 0)):

@@ -142,6 +142,12 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
     )
 
 
+def unit_types(scenario: Map, rules: Rules) -> list[str]:
+    """Type of each unit, N names."""
+    index, agents = rules.unit["type_index"], rules.n_allies
+    return [scenario.ally_types[i] for i in index[:agents]] + [scenario.enemy_types[i] for i in index[agents:]]
+
+
 def goals_of_enemies(
     scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
 ) -> list[tuple[float, float]] | None:

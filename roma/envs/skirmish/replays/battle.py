@@ -17,6 +17,7 @@ from roma.envs.skirmish.data import Unit, load_map, load_units
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.kernel import HEALTH
 from roma.envs.skirmish.options import Choices, EnvOptions
+from roma.envs.skirmish.rules import unit_types
 from roma.errors import UserError
 
 GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
@@ -122,9 +123,7 @@ class Battle(Skirmish):
     @property
     def unit_types(self) -> list[str]:
         """Type of each unit, N names."""
-        scenario, index = load_map(self.info.map_name), self.rules.unit["type_index"]
-        agents = self.info.n_agents
-        return [scenario.ally_types[i] for i in index[:agents]] + [scenario.enemy_types[i] for i in index[agents:]]
+        return unit_types(load_map(self.info.map_name), self.rules)
 
     def recording(self, policy: str) -> Recording:
         """The battle as far as it was played; `policy` says who decided. UserError before the first."""

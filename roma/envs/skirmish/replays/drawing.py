@@ -202,9 +202,9 @@ def _key(recording: Recording) -> list[Patch | Line2D]:
     """What the marks mean."""
     letters = ", ".join(f"{MARKS.get(name, UNKNOWN_MARK)[0]} {name}" for name in recording.types)
     key: list[Patch | Line2D] = [
+        Line2D([], [], ls="none", label=letters),  # first: the room for its handle is empty
         Patch(fc=AGENT, ec=INK, label="agents"),
         Patch(fc=ENEMY, ec=INK, label="enemies"),
-        Line2D([], [], ls="none", label=letters),
         Patch(fc=HEALTH_BAR, ec=INK, label="health"),
     ]
     if any(kind.shield for kind in recording.types.values()):
@@ -232,7 +232,7 @@ def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[
         columnspacing=1.1, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip
     figure.text(
-        0.5, 0.3 / height, f"{recording.policy} against the embedded engine, battle seed {recording.seed}",
+        0.5, 0.3 / height, f"{recording.policy}, battle seed {recording.seed}, engine {recording.engine_digest[:8]}",
         ha="center", va="center", size=7.5, color="0.35",
     )  # fmt: skip
     return figure, list(axes.flat)
