@@ -47,6 +47,7 @@ class RunState:
     timing: list[dict[str, float]] = field(default_factory=list)  # likewise; clocks, which are no part of the result
     sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of what is averaged since the last row
     journal: list[dict[str, Any]] = field(default_factory=list)  # what an engine where chance rules has to tell
+    origins: list[dict[str, Any]] = field(default_factory=list)  # code and machine, again wherever either changed
     started: str = ""  # UTC, ISO 8601
     resumes: int = 0
     wall_seconds: float = 0.0

@@ -50,6 +50,11 @@ class RunConfig:
         return asdict(self.schedule) | asdict(self.learner) | asdict(self.battle)
 
     @property
+    def has_roles(self) -> bool:
+        """Whether its agents have roles."""
+        return hasattr(self.learner, "role_dim")
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the resolved configuration: equal for two runs exactly if they are the same run."""
         return digest(json.dumps(self.flat(), sort_keys=True, separators=(",", ":")).encode())

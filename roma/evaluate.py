@@ -28,7 +28,7 @@ def load_policy(
     battles = battles or envs.ENGINES[config.engine].side_by_side
     env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
-    learner.load_actor_tensors(tensors)
+    learner.load_policy_tensors(tensors)
     return learner, env, facts
 
 

@@ -13,6 +13,7 @@ CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 EVALUATION = "evaluation.json"
 LOG = "train.log"
+PROGRESS = "progress.json"
 CHECKPOINTS = "checkpoints"
 POLICIES = "policies"
 
@@ -34,7 +35,7 @@ def completed_horizon(directory: Path, config_hash: str, engine_digest: str) -> 
 
 def clear(directory: Path) -> None:
     """Removes what an earlier, different run left in the directory; its log stays."""
-    for name in (METRICS, TIMING, CONFIG, PROVENANCE, EVALUATION):
+    for name in (METRICS, TIMING, CONFIG, PROVENANCE, EVALUATION, PROGRESS):
         (directory / name).unlink(missing_ok=True)
     for pattern in (f"{POLICIES}/t*", f"{CHECKPOINTS}/t*", f"{CHECKPOINTS}/episodes/e*"):
         for path in directory.glob(f"{pattern}.safetensors"):
@@ -42,8 +43,23 @@ def clear(directory: Path) -> None:
 
 
 def policy_name(step: int) -> str:
-    """File name of the actor weights kept when the run reached `step` environment steps."""
+    """File name of the weights kept when the run reached `step` environment steps."""
     return f"t{step}.safetensors"
+
+
+def policies(last: Path) -> list[Path]:
+    """The policy files of a finished run up to its last, in the order of their steps."""
+    steps = {int(path.stem.removeprefix("t")): path for path in last.parent.glob("t*.safetensors")}
+    end = int(last.stem.removeprefix("t"))
+    return [steps[step] for step in sorted(steps) if step <= end]
+
+
+def rollout_path(directory: Path) -> Path:
+    """Where the rollout of a run belongs: beside the folder `runs` that it lies in, or else in its own folder."""
+    folders = directory.resolve().parts
+    if folders[-4:-3] == ("runs",):
+        return Path(*folders[:-4], "rollouts", *folders[-3:-1], f"{folders[-1]}.safetensors")
+    return directory / "rollout.safetensors"
 
 
 def last_policy(directory: Path) -> Path:

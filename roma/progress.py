@@ -1,15 +1,22 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, the same lines in train.log."""
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, the same lines in train.log.
+
+Whoever watches a whole grid reads progress.json, which says how far the run is and how fast.
+"""
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
 from roma.errors import UserError
+from roma.files import write_json
+
+PULSE_SECONDS = 10.0  # between two writings of progress.json
 
 
 class _BesideBar(logging.StreamHandler[TextIO]):
@@ -62,3 +69,35 @@ class Bar:
 
     def close(self) -> None:
         self._bar.close()
+
+
+class Pulse:
+    """Keeps progress.json up to date while its block lasts: state, steps done and asked for, steps a second, time.
+
+    The state is running, then finished, stopped (by a signal) or failed. A pulse that stands still is of a process that
+    was killed. Nothing depends on it: where it cannot be written the run goes on.
+    """
+
+    def __init__(self, path: Path, done: int, horizon: int) -> None:
+        self._path, self._first, self._done, self._horizon = path, done, done, horizon
+        self._start = time.monotonic()
+
+    def __enter__(self) -> "Pulse":
+        self._write("running")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        finished = self._done >= self._horizon
+        self._write("failed" if kind else "finished" if finished else "stopped")
+
+    def beat(self, done: int) -> None:
+        self._done = done
+        if time.monotonic() - self._last >= PULSE_SECONDS:
+            self._write("running")
+
+    def _write(self, state: str) -> None:
+        self._last = time.monotonic()
+        rate = (self._done - self._first) / max(self._last - self._start, 1e-9)
+        facts = {"state": state, "t_env": self._done, "horizon": self._horizon, "steps_per_second": round(rate, 1)}
+        with suppress(OSError):
+            write_json(self._path, facts | {"time": time.time()})

@@ -28,6 +28,7 @@ class Preset:
     protocol: Protocol
     learner: Mapping[str, object]  # hyper-parameters that come with the protocol, for algorithms that have them
     horizon: int  # environment steps of a run, where none are asked for
+    source: str  # where its values come from
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -44,6 +45,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             learner=MappingProxyType({}),
             horizon=20_050_000,
+            source="the authors' release of ROMA",
         ),
         # Samvelyan et al. 2019 and PyMARL's present defaults: 1 battle, 32 test episodes every 10 000 steps.
         "smac_v1": Preset(
@@ -57,6 +59,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             learner=MappingProxyType({"hypernet_hidden": 64}),
             horizon=2_000_000,
+            source="PyMARL's configuration for SMAC",
         ),
     }
 )

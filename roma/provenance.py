@@ -19,7 +19,8 @@ def describe() -> dict[str, Any]:
         "git_dirty": dirty,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "cpu": cpu_model(),
+        "cpu": _cpu_facts().get("model name", platform.processor() or platform.machine()),
+        "cpu_family": cpu_family(),
         "cpu_count": os.cpu_count(),
         "platform": platform.platform(),
     }
@@ -40,15 +41,20 @@ def git_revision() -> tuple[str | None, bool | None]:
         return None, None
 
 
-def cpu_model() -> str:
-    """The processor's name."""
+def cpu_family() -> str:
+    """Maker, family and model of the processor: within one, the libraries' machine code rounds alike."""
+    facts = _cpu_facts()
+    names = ("vendor_id", "cpu family", "model")
+    return " ".join(facts[name] for name in names) if facts.keys() >= set(names) else platform.machine()
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def now() -> str:

@@ -3,7 +3,8 @@
 What an agent observes is a function of the unit rows, of a few hundred bytes; the observations of all agents take a
 hundred times that. 5 000 full-length battles of 27m_vs_30m are 2.5 GB here and 28 GB as a dense buffer. Writing the
 observations at sampling costs about what gathering them from such a buffer would. Episodes of the real game carry what
-was seen with them, and do take that room.
+was seen with them, and do take that room. So the replay fits the host's memory whatever the map, and stays there: a GPU
+is sent each batch as it is drawn.
 
 Shapes: B batch, T the longest episode of the batch, L one episode's length, A agents, U actions.
 """

@@ -5,13 +5,16 @@ machine or on how often the run was interrupted: what must survive is in RunStat
 counters (roma.seeding).
 """
 
+import errno
 import math
+import resource
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from logging import Logger
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -20,7 +23,7 @@ from roma.checkpoint import Checkpoint, Identity, RunState
 from roma.config import MILESTONES, RunConfig, milestone_steps
 from roma.errors import UserError
 from roma.files import atomic_path, file_digest, remove_unfinished, write_bytes, write_json, write_parquet
-from roma.progress import Bar, run_log
+from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
 from roma.runner import Episode, Runner
@@ -30,6 +33,8 @@ COUNTERS = ("t_env", "episode", "updates")
 TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
 TIMING = ("t_env", "wall_seconds", "env_steps_per_second", "resumes")
+KILOBYTES_PER_MB = 1000  # of the process's largest memory, which Linux gives in kilobytes
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REBUILD_BATTLES = 32  # battles side by side when a checkpoint's replay is fought again
 
 
@@ -63,7 +68,7 @@ def train(
 
     A run that has that length already is left as it is. Returns the number of the signal, SIGTERM or SIGINT, that
     stopped it after a checkpoint, or None. Raises UserError where the run is longer already, damaged or being written
-    by another process, and where its loss ceases to be finite.
+    by another process, where its loss ceases to be finite, and where the disk is full.
     """
     torch.set_num_threads(threads)
     _check_device(device)
@@ -87,13 +92,22 @@ def train(
                 f"the run in {directory} already has {stored.state.t_env} environment steps, more than the {horizon} "
                 "asked for; ask for more steps or choose another output folder"
             )
-        run = Run(config, identity, directory, horizon, milestone_steps(horizon, milestones), device, log, stored)
-        run.play(stop, checkpoint_seconds)
-        if not run.at_horizon:
-            log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
-            return stop.signal
-        run.finish(threads)
-        return None
+        kept = milestone_steps(horizon, milestones)
+        run = Run(config, identity, directory, horizon, kept, device, threads, log, stored)
+        try:
+            run.play(stop, checkpoint_seconds)
+            if run.at_horizon:
+                run.finish()
+                return None
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise UserError(
+                f"the run in {directory} could not be written at {run.state.t_env} environment steps: "
+                f"{error.strerror}; once there is room the same command goes on from the last checkpoint"
+            ) from None
+        log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
+        return stop.signal
 
 
 class Run:
@@ -107,11 +121,12 @@ class Run:
         horizon: int,
         milestones: Sequence[int],
         device: str,
+        threads: int,
         log: Logger,
         stored: Checkpoint | None,
     ) -> None:
         self.config, self.identity, self.directory, self.horizon = config, identity, directory, horizon
-        self.milestones, self.device, self.log = milestones, device, log
+        self.milestones, self.log = milestones, log
         schedule = config.schedule
         self.state = stored.state if stored else RunState(started=now())
         self.env = envs.make(config.engine, config.map, schedule.n_battles, config.battle, self.state.journal)
@@ -130,6 +145,7 @@ class Run:
         self._prepare_directory()
         if stored is not None:
             self._restore(stored)
+        self._note_origin(describe() | {"device": device, "threads": threads})
         self._clocks = time.monotonic() - self.state.wall_seconds, time.process_time() - self.state.cpu_seconds
         self._keep_milestones()
 
@@ -142,24 +158,28 @@ class Run:
         last_checkpoint = time.monotonic()
         unsaved = False
         bar = Bar(self.state.t_env, self.horizon)
-        while not self.at_horizon and stop.signal is None:
-            self._play_round(bar)
-            unsaved = True
-            if time.monotonic() - last_checkpoint >= checkpoint_seconds:
+        with Pulse(self.directory / outputs.PROGRESS, self.state.t_env, self.horizon) as pulse:
+            while not self.at_horizon and stop.signal is None:
+                self._play_round(bar)
+                pulse.beat(self.state.t_env)
+                unsaved = True
+                if time.monotonic() - last_checkpoint >= checkpoint_seconds:
+                    self._save_checkpoint()
+                    last_checkpoint = time.monotonic()
+                    unsaved = False
+            bar.close()
+            if unsaved:
                 self._save_checkpoint()
-                last_checkpoint = time.monotonic()
-                unsaved = False
-        bar.close()
-        if unsaved:
-            self._save_checkpoint()
 
-    def finish(self, threads: int) -> None:
+    def finish(self) -> None:
         """Writes the outputs, the metrics last: a run that has them is complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
         facts = {
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
+            "engine": self.config.engine,
+            "engine_version": envs.engine_version(self.config.engine),
             "engine_digest": self.identity.engine_digest,
             "steps": self.horizon,
             "policies": [outputs.policy_name(step) for step in sorted(self.policies)],
@@ -171,16 +191,16 @@ class Run:
             "resumes": state.resumes,
             "wall_seconds": state.wall_seconds,
             "cpu_seconds": state.cpu_seconds,
-            "device": self.device,
-            "threads": threads,
-        }
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES_PER_MB,
+            "earlier": state.origins[:-1],
+        } | state.origins[-1]
         if state.journal:
             facts["battles"] = state.journal
         write_parquet(self.directory / outputs.TIMING, _columns(state.timing, TIMING), ("t_env", "resumes"))
         with atomic_path(self.directory / outputs.METRICS) as metrics:
             write_parquet(metrics, _columns(state.metrics, columns), COUNTERS)
             facts["metrics_sha256"] = file_digest(metrics)
-            write_json(self.directory / outputs.PROVENANCE, facts | describe())
+            write_json(self.directory / outputs.PROVENANCE, facts)
         self.log.info(
             "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
             state.t_env,
@@ -215,6 +235,15 @@ class Run:
             self.state.resumes += 1
             self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))
 
+    def _note_origin(self, origin: dict[str, Any]) -> None:
+        """Keeps which code on which machine makes the steps from here on, unless it is that of those before.
+
+        It is asked for at the start: while the run goes on, the files of its code may change.
+        """
+        origins = self.state.origins
+        if not origins or (not self.at_horizon and origins[-1] | origin != origins[-1]):
+            origins.append({"since_step": self.state.t_env} | origin)
+
     def _play_round(self, bar: Bar) -> None:
         """The order is PyMARL's: play, store, learn, keep weights, test; only then does the episode counter move."""
         state, schedule = self.state, self.config.schedule
@@ -237,12 +266,12 @@ class Run:
             self._test(epsilon, bar)
 
     def _update(self, epsilon: float) -> None:
-        """Learns from one batch. UserError if its loss or gradient is not finite: nothing is saved after that."""
+        """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
         self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
         statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode, epsilon)
-        for name in ("loss", "grad_norm"):
+        for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
                 raise UserError(
@@ -291,7 +320,7 @@ class Run:
             self.state.sums[name] = [total + value, number + 1]
 
     def _keep_milestones(self) -> None:
-        """Keeps the actor's weights at each milestone that the last round reached; 0 means before any update."""
+        """Keeps the policy's weights at each milestone that the last round reached; 0 means before any update."""
         for step in self.milestones:
             if self.state.previous_t_env < step <= self.state.t_env and step not in self.policies:
                 facts = {
@@ -300,7 +329,7 @@ class Run:
                     "t_env": self.state.t_env,
                     "engine_digest": self.identity.engine_digest,
                 }
-                tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.actor_tensors().items()}
+                tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.policy_tensors().items()}
                 self.policies[step] = checkpoint.pack(tensors, facts)
                 write_bytes(self._policy_path(step), self.policies[step])
 
@@ -326,7 +355,7 @@ class Run:
 
 def _check_device(device: str) -> None:
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
 

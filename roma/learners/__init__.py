@@ -5,7 +5,8 @@ Importing this package does not import torch; building a learner does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -28,6 +29,9 @@ class AlgorithmSpec:
     config_class: type[Any]
     overrides: dict[str, object]
     schedule: dict[str, object]  # what it asks of every protocol, in the names of roma.protocols.Protocol
+    description: str = ""  # a few words, for tables
+    sources: Mapping[str, str] = field(default_factory=dict)  # where the value of a setting comes from, by setting
+    tuning_trials: int | None = None  # runs spent here on choosing its settings; None: not said
 
 
 @cache
@@ -40,7 +44,12 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
         module = import_module(f"{__name__}.{module_info.name}")
         schedule = getattr(module, "SCHEDULE", {})
         for name, overrides in module.VARIANTS.items():
-            found[name] = AlgorithmSpec(name, family, module.Config, overrides, schedule)
+            words = getattr(module, "DESCRIPTIONS", {}).get(name, "")
+            sources = {**getattr(module, "SOURCES", {})}
+            changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
+            sources |= {key: changed for key in overrides if changed}
+            trials = getattr(module, "TUNING_TRIALS", None)
+            found[name] = AlgorithmSpec(name, family, module.Config, overrides, schedule, words, sources, trials)
     return found
 
 

@@ -36,6 +36,17 @@ class BaseConfig:
                 raise UserError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
 
 
+PAPER = "paper, appendix B"
+RELEASE = "the authors' release of ROMA"
+
+# Where the values come from, for the table of settings.
+SOURCES = {
+    **dict.fromkeys(("gamma", "learning_rate", "optimiser_alpha", "hidden_dim"), PAPER),
+    **dict.fromkeys(("epsilon_start", "epsilon_finish", "epsilon_anneal_steps"), PAPER),
+    **dict.fromkeys(("optimiser_epsilon", "grad_norm_clip", "target_update_episodes", "double_q"), RELEASE),
+}
+
+
 def literal_fields(config_class: type[Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The fields of a config class that take one of a few names, each with those names."""
     hints = get_type_hints(config_class)

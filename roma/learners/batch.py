@@ -37,7 +37,7 @@ class PackedBatch:
     def __init__(self, batch: Batch, every_slot: bool = False) -> None:
         mask, terminated = (functional.pad(part.cpu(), (0, 1)) for part in (batch.mask, batch.terminated))
         real = mask > 0
-        slots = torch.arange(1, real.shape[1] + 1)
+        slots = torch.arange(1, real.shape[1] + 1, device="cpu")
         lengths = (real * slots).amax(1)
         lengths += (real & (terminated == 0) & (slots == lengths.unsqueeze(1))).any(1)
         if every_slot:

@@ -127,6 +127,7 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
         "q_taken_mean",
         "target_mean",
     )
+    finite_stats = ("loss_critic", "critic_grad_norm", "loss", "grad_norm")
     critic_steps = 0
 
     def build_networks(self) -> ComaNetworks:

@@ -6,7 +6,7 @@ What BaseConfig has for Q-learning, `double_q` and `target_update_episodes`, doe
 from dataclasses import dataclass
 
 from roma.errors import UserError
-from roma.learners.base_config import BaseConfig
+from roma.learners.base_config import SOURCES, BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,12 @@ class Config(BaseConfig):
 # On-policy: a round of eight battles is a batch, and the replay holds no other.
 SCHEDULE: dict[str, object] = {"n_battles": 8, "batch_size": 8, "buffer_size": 8}
 VARIANTS: dict[str, dict[str, object]] = {"coma": {}}
+DESCRIPTIONS = {"coma": "Counterfactual multi-agent policy gradients (Foerster et al. 2018)"}
+SOURCES = SOURCES | dict.fromkeys(
+    (
+        *("epsilon_start", "epsilon_finish", "epsilon_anneal_steps", "critic_learning_rate", "critic_hidden"),
+        *("td_lambda", "target_update_steps", "state_last_actions", *SCHEDULE),
+    ),
+    "PyMARL's configuration for SMAC",
+)
+TUNING_TRIALS = 0

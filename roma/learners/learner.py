@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import cached_property
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,17 @@ class Networks(nn.Module):
     mixer: Any
 
 
+class RoleRecord(NamedTuple):
+    """The roles in one battle of T moments, and what the role losses make of them; roles count as their means."""
+
+    role_mean: Tensor  # (T, A, role_dim); without roles role_dim is 0
+    role_variance: Tensor  # (T, A, role_dim)
+    trajectory: Tensor  # (T, A, H) the GRU state h^{t-1}, zero at first
+    divergence: Tensor  # (T, A) KL from role to posterior, of which L_I is the mean
+    information: Tensor  # (T, A, A) I_ij of L_D
+    dissimilarity: Tensor  # (T, A, A) d_ij of L_D; (T, 0, 0) where the learner has none
+
+
 ConfigType = TypeVar("ConfigType", bound=BaseConfig)
 NetworksType = TypeVar("NetworksType", bound=Networks)
 
@@ -30,21 +42,27 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
     """Networks, their target copy and their optimisers; how they are updated is each family's own."""
 
     stat_names: ClassVar[tuple[str, ...]]
+    finite_stats: ClassVar[tuple[str, ...]] = ("loss", "grad_norm")  # a run ends where one of them is not finite
     learns_from_rounds: ClassVar[bool] = False  # whether `learn_from_round` wants to see every round of training
 
     def __init__(self, config: ConfigType, info: EnvInfo, seed: int, device: str | torch.device) -> None:
         self.config, self.info, self.device = config, info, torch.device(device)
         keep_large_allocations()
+        torch.backends.cudnn.allow_tf32 = False  # with it a GPU's recurrent networks round their factors to ten bits
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.online = self.build_networks().to(self.device)
         self.target = deepcopy(self.online).requires_grad_(False)
-        self.optimisers = self.build_optimisers()
         self.last_target_update = 0  # the counter that schedules target copies, at the last of them
 
     @abstractmethod
     def build_networks(self) -> NetworksType:
         """Fresh online networks, initialised from torch's global generator."""
+
+    @cached_property
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """The optimisers, made when first asked for: torch's take a second to import, and who only acts has no need."""
+        return self.build_optimisers()
 
     def build_optimisers(self) -> list[torch.optim.Optimizer]:
         """Fresh optimisers; no parameter belongs to two."""
@@ -53,7 +71,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
     def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
         """The customary optimiser."""
         alpha, epsilon = self.config.optimiser_alpha, self.config.optimiser_epsilon
-        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon)
+        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon, foreach=True)
 
     @abstractmethod
     def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
@@ -102,14 +120,21 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """
         return obs[..., :0], obs[..., :0]
 
-    def actor_tensors(self) -> dict[str, Tensor]:
-        """The weights that acting needs, and no others; shared with the learner, not copied."""
+    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
+        """Likewise, with all that is recorded of roles. Only learners with roles have it."""
+        raise NotImplementedError
+
+    def policy_tensors(self) -> dict[str, Tensor]:
+        """The weights that a policy is: those that acting needs, and those that judge its roles, if it has any.
+
+        Shared with the learner, not copied.
+        """
         weights: dict[str, Tensor] = self.online.agent.state_dict()
         return weights
 
-    def load_actor_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over weights that `actor_tensors` gave."""
-        copy_tensors(tensors, self.actor_tensors())
+    def load_policy_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over weights that `policy_tensors` gave."""
+        copy_tensors(tensors, self.policy_tensors())
 
     def state_tensors(self) -> dict[str, Tensor]:
         """All that later updates depend on: weights, targets, optimiser state, counter. Shared, not copied."""
@@ -134,7 +159,9 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
                 part, _, name = key.partition(".")
                 quantity, _, name = name.partition(".")
                 if part == "optimiser" and name in parameters:
-                    optimiser.state[parameters[name]][quantity] = value.clone()
+                    # torch counts steps in the host's memory, wherever the weights are
+                    device = "cpu" if quantity == "step" else self.device
+                    optimiser.state[parameters[name]][quantity] = value.to(device, copy=True)
         self.last_target_update = int(tensors["last_target_update"])
 
 

@@ -22,7 +22,6 @@ from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
 from roma.learners.maven_config import Config
 from roma.learners.temporal_difference import (
-    UNAVAILABLE,
     best_actions,
     masked_mean,
     taken,
@@ -32,6 +31,8 @@ from roma.learners.temporal_difference import (
 )
 from roma.nets.latent import LatentAgent, LatentPolicy, RecurrentDiscriminator, StepDiscriminator
 from roma.nets.mixers import make_mixer
+
+UNAVAILABLE = -9999999.0  # utility of an action that cannot be taken, as the discriminator reads it
 
 
 class MavenNetworks(Networks):
@@ -150,6 +151,7 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         "q_tot_mean",
         "latent_policy_entropy",
     )
+    finite_stats = ("loss", "grad_norm", "latent_policy_entropy")  # the last for the policy over z, which has no other
     learns_from_rounds = True
 
     def __init__(self, config: Config, info: EnvInfo, seed: int, device: str | torch.device) -> None:

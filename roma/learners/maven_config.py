@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roma.errors import UserError
-from roma.learners.qmix_config import MixingConfig
+from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,19 @@ class Config(MixingConfig):
 
 
 VARIANTS: dict[str, dict[str, object]] = {"maven": {}}
+DESCRIPTIONS = {"maven": "QMIX with a latent of the team's own (Mahajan et al. 2019)"}
+SOURCES = (
+    MIXING_SOURCES
+    | dict.fromkeys(
+        (
+            *("noise_dim", "latent_policy", "mi_weight", "latent_entropy"),
+            *("discriminator", "discriminator_recurrent", "discriminator_hidden", "discriminator_layers"),
+        ),
+        "recorded by MAVEN's authors with their plots",
+    )
+    | dict.fromkeys(
+        ("latent_hidden", "latent_learning_rate", "latent_memory", "latent_batch", "latent_updates"),
+        "MAVEN's released code",
+    )
+)
+TUNING_TRIALS = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roma.errors import UserError
-from roma.learners.base_config import BaseConfig
+from roma.learners.base_config import PAPER, RELEASE, SOURCES, BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,16 @@ class MixingConfig(BaseConfig):
     mixer_embed_dim: int = 32  # width of the mixing network (paper, appendix B.1)
     hypernet_hidden: int = 0  # units between state and mixing weights; 0: linear, as in the authors' release
     mixer_activation: Literal["elu", "relu"] = "elu"  # QMIX's paper and code say ELU, ROMA's appendix B.1 ReLU
+
+
+QMIX = "Rashid et al. 2018"
+MIXING_SOURCES = SOURCES | {
+    "mixer": QMIX,
+    "mixer_embed_dim": PAPER,
+    "hypernet_hidden": RELEASE,
+    "mixer_activation": QMIX,
+}
+SOURCES = MIXING_SOURCES | {"shared_parameters": QMIX, "further_layers": QMIX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +43,12 @@ VARIANTS: dict[str, dict[str, object]] = {
     "qmix_nps": {"shared_parameters": False},
     "qmix_lar": {"further_layers": (80, 25)},  # about as many parameters as ROMA's acting networks
 }
+DESCRIPTIONS = {
+    "qmix": "Monotonic value factorisation (Rashid et al. 2018)",
+    "vdn": "Sum of utilities (Sunehag et al. 2018)",
+    "iql": "Independent Q-learning (Tan 1993)",
+    "qmix_nps": "QMIX, each agent with a network of its own",
+    "qmix_lar": "QMIX with two further layers in the agent",
+}
+VARIANT_SOURCES = {"vdn": "Sunehag et al. 2018", "iql": "Tan 1993", "qmix_nps": PAPER, "qmix_lar": PAPER}
+TUNING_TRIALS = 0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roma.learners.base_config import BaseConfig
+from roma.learners.base_config import SOURCES, BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +13,8 @@ class Config(BaseConfig):
 
 
 VARIANTS: dict[str, dict[str, object]] = {"qtran": {}}
+DESCRIPTIONS = {"qtran": "Factorisation without monotonicity, base variant (Son et al. 2019)"}
+SOURCES = SOURCES | dict.fromkeys(
+    ("mixer_embed_dim", "optimum_weight", "bound_weight"), "PyMARL's configuration for SMAC"
+)
+TUNING_TRIALS = 0

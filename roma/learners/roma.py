@@ -6,16 +6,18 @@ encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, a
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
-from roma.learners.learner import Networks
+from roma.learners.learner import Networks, RoleRecord
 from roma.learners.roma_config import Config
 from roma.learners.temporal_difference import (
     best_actions,
@@ -25,6 +27,7 @@ from roma.learners.temporal_difference import (
     td_targets,
 )
 from roma.nets.mixers import make_mixer
+from roma.nets.pairs import PairwiseLogDensity
 from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
 
 LEAST_LOG_DENSITY = -27.8  # of one role dimension, in the released code's L_D
@@ -150,7 +153,7 @@ def role_losses_of(
     online: RomaNetworks, roles: Roles, mask: Tensor, alive: Tensor | None, counts: Sequence[int], config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the role losses and its statistics; mask (R,), alive (R, A) or None, rows of each time."""
-    distribution, role, trajectory, posterior = roles
+    distribution, role, _, posterior = roles
     total, statistics = role.new_zeros(()), {}
     if config.lambda_identifiability or config.entropy_weight:
         identifiability = identifiability_loss(distribution, posterior, mask, alive)
@@ -162,18 +165,11 @@ def role_losses_of(
             if config.entropy_weight:
                 total = total + config.entropy_weight * masked_mean(distribution.entropy().mean(-1), mask)
     if config.lambda_specialisation:
-        if config.information == "posterior":
-            information = role_information(role, posterior, config.log_density)
-        else:
-            information = released_information(distribution, role)
-        if config.dissimilarity == "none":
-            dissimilarity = torch.zeros_like(information)
-        else:
-            compared = trajectory if config.dissimilarity == "trajectories" else role
-            dissimilarity = online.dissimilarity(compared, counts)
+        information = information_of(roles, config)
+        dissimilarity = dissimilarity_of(online, roles, counts, config)
         specialisation = specialisation_loss(
             information,
-            dissimilarity,
+            torch.zeros_like(information) if dissimilarity is None else dissimilarity,
             mask,
             alive,
             config.pairs,
@@ -187,6 +183,22 @@ def role_losses_of(
         statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
         statistics["saturated_pair_share"] = specialisation.saturated_share
     return total, statistics
+
+
+def information_of(roles: Roles, config: Config) -> Tensor:
+    """I_ij as the configuration has it, (R, A, A)."""
+    if config.information == "posterior":
+        return role_information(roles.role, roles.posterior, config.log_density)
+    return released_information(roles.distribution, roles.role)
+
+
+def dissimilarity_of(online: RomaNetworks, roles: Roles, counts: Sequence[int], config: Config) -> Tensor | None:
+    """d_ij as the configuration has it, (R, A, A); None where it has none."""
+    if config.dissimilarity == "none":
+        return None
+    compared = roles.trajectory if config.dissimilarity == "trajectories" else roles.role
+    dissimilarity: Tensor = online.dissimilarity(compared, counts)
+    return dissimilarity
 
 
 def softplus_identifiability(
@@ -228,17 +240,9 @@ def kl_divergence(role: Gaussian, posterior: Gaussian) -> Tensor:
 
 
 def role_information(role: Tensor, posterior: Gaussian, log_density: bool = True) -> Tensor:
-    """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density; (..., A, role_dim) to (..., A, A).
-
-    The quadratic form is expanded into one product of features of i with features of j; subtracting the agents' mean
-    first keeps the expansion accurate.
-    """
-    centre = posterior.mean.detach().mean(-2, keepdim=True)
-    role, mean, precision = role - centre, posterior.mean - centre, 1 / posterior.variance
-    constant = (mean**2 * precision + (2 * math.pi * posterior.variance).log()).sum(-1, keepdim=True)
-    of_first = torch.cat([role**2, role, torch.ones_like(constant)], dim=-1)
-    of_second = torch.cat([-0.5 * precision, mean * precision, -0.5 * constant], dim=-1)
-    information = of_first @ of_second.transpose(-2, -1)
+    """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density; (..., A, role_dim) to (..., A, A)."""
+    of_pairs: Tensor = PairwiseLogDensity.apply(*(each.flatten(0, -3) for each in (role, *posterior)))
+    information = of_pairs.unflatten(0, role.shape[:-2])
     return information if log_density else information.exp()
 
 
@@ -266,51 +270,87 @@ def specialisation_loss(
     I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). The
     other switches are roma_config's.
     """
-    select = off_diagonal if pairs == "offdiag" else torch.nn.Identity()
-    counted = None if alive is None else alive.unsqueeze(-1) & alive.unsqueeze(-2)
-    scope = None if counted is None else select(counted)
-    scaled_information = min_max_normalised(select(information), scope)
-    scaled_dissimilarity = min_max_normalised(select(dissimilarity), scope)
-    norm = torch.linalg.vector_norm(scaled_dissimilarity, 2 if matrix_norm == "frobenius" else 1, dim=(-2, -1))
+    agents = information.shape[-1]
+    select = off_diagonal if pairs == "offdiag" else partial(torch.flatten, start_dim=-2)
+    counted = None if alive is None else select(alive.unsqueeze(-1) & alive.unsqueeze(-2))
+    scaled_information = min_max_normalised(select(information), counted)
+    scaled_dissimilarity = min_max_normalised(select(dissimilarity), counted)
+    norm = torch.linalg.vector_norm(scaled_dissimilarity, 2 if matrix_norm == "frobenius" else 1, dim=-1)
 
     combined = scaled_information + scaled_dissimilarity
     if pairs == "allpairs" and not hinge_counts_self:
-        combined = off_diagonal(combined)
-    capped = combined.clamp_max(1.0).sum((-2, -1))
-    n_agents = information.shape[-1] if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
+        combined = off_diagonal(combined.unflatten(-1, (agents, agents)))
+    capped: Tensor = CappedSum.apply(combined)
+    n_agents = agents if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
     n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
     per_step = norm - hinge_weight * capped
     if reduction == "mean":
         entries = n_agents * (n_agents if pairs == "allpairs" else n_agents - 1)
         per_step = norm / (n_agents if matrix_norm == "frobenius" else entries) - hinge_weight * capped / n_pairs
-    saturated = (combined.detach() >= 1.0).sum((-2, -1)) / n_pairs
+    saturated = (combined.detach() >= 1.0).sum(-1) / n_pairs
     return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
 
 
+class CappedSum(torch.autograd.Function):
+    """Sum over the last dimension of min(x, U), U = 1: (..., P) to (...)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return values.clamp_max(1.0).sum(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        return torch.le(values, 1.0, out=torch.empty_like(values)).mul_(grad.unsqueeze(-1))  # as floats: no branches
+
+
 def off_diagonal(matrix: Tensor) -> Tensor:
-    """The entries i != j of (..., A, A), in order, as (..., A-1, A)."""
+    """The entries i != j of (..., A, A), in order, as (..., A * (A - 1))."""
     agents = matrix.shape[-1]
-    return matrix.flatten(-2)[..., 1:].unflatten(-1, (agents - 1, agents + 1))[..., :-1]
+    return matrix.flatten(-2)[..., 1:].unflatten(-1, (agents - 1, agents + 1))[..., :-1].flatten(-2)
 
 
 def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Scales each (..., P, Q) block to [0, 1] over its counted entries; others become 0. Gradients pass min and max.
+    """Scales pairs (..., P) to [0, 1] over those that are counted; others become 0. Gradients pass min and max.
 
-    A block of equal values becomes 0 and has no gradient. So it is at every first step, where all trajectories are
+    Pairs of equal values become 0 and have no gradient. So it is at every first step, where all trajectories are
     still empty: there the gradient is a sum of terms of order 1 / TINY that cancel, of which rounding leaves noise.
     """
-    if counted is None:
-        low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
-        return (values - low) / spread(low, high)
-    some = counted.any(-1, keepdim=True).any(-2, keepdim=True)
-    low = values.masked_fill(~counted, math.inf).amin((-2, -1), keepdim=True).masked_fill(~some, 0.0)
-    high = values.masked_fill(~counted, -math.inf).amax((-2, -1), keepdim=True).masked_fill(~some, 0.0)
-    return ((values - low) / spread(low, high)).masked_fill(~counted, 0.0)
+    scaled: Tensor = MinMaxNormalisation.apply(values, counted)
+    return scaled
 
 
-def spread(low: Tensor, high: Tensor) -> Tensor:
-    """What a block is divided by: its range, or infinity where that is nothing."""
-    return (high - low + TINY).masked_fill(high == low, math.inf)
+class MinMaxNormalisation(torch.autograd.Function):
+    """What `min_max_normalised` computes, s = (x - low) / (high - low); equal extremes share their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, counted: Tensor | None) -> Tensor:
+        least = most = values
+        if counted is not None:
+            least, most = (values.masked_fill(~counted, end) for end in (math.inf, -math.inf))
+        low, high = least.amin(-1, keepdim=True), most.amax(-1, keepdim=True)
+        spread = (high - low + TINY).masked_fill_(high <= low, math.inf)  # below it where none is counted
+        scaled = (values - low).div_(spread)
+        if counted is not None:
+            scaled.masked_fill_(~counted, 0.0)
+        lowest, highest = (torch.eq(*pair, out=torch.empty_like(values)) for pair in ((least, low), (most, high)))
+        ctx.save_for_backward(scaled, spread, lowest, highest, counted)
+        return scaled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        scaled, spread, lowest, highest, counted = ctx.saved_tensors
+        grad_values = grad / spread
+        if counted is not None:
+            grad_values.masked_fill_(~counted, 0.0)
+        grad_high = -(grad_values * scaled).sum(-1, keepdim=True)
+        grad_low = -grad_values.sum(-1, keepdim=True) - grad_high
+        for extreme, of_extreme in ((lowest, grad_low), (highest, grad_high)):
+            grad_values.addcmul_(extreme, of_extreme / extreme.sum(-1, keepdim=True))
+        return grad_values, None
 
 
 @torch.no_grad()
@@ -346,6 +386,30 @@ class Learner(BaseLearner[Config, RomaNetworks]):
 
     def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
         return self.online.agent.roles(obs, last_actions)
+
+    @torch.inference_mode()
+    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
+        online, config, counts = self.online, self.config, [1] * len(obs)
+        obs_weights = [online.trajectory_encoder.obs_weight] if config.posterior_uses_observation else []
+        of_trunk, of_encoder, *further = online.agent.obs_products(obs, *obs_weights)
+        distribution: Gaussian = online.agent.role_encoder(of_encoder, last_actions, counts)
+        states = online.agent.trunk(of_trunk, last_actions, counts)
+        trajectory = torch.cat([torch.zeros_like(states[:1]), states[:-1]])
+        posterior = online.trajectory_encoder(trajectory, further[0] if further else None, last_actions, counts)
+        roles = Roles(distribution, distribution.mean, trajectory, posterior)
+        information, dissimilarity = information_of(roles, config), dissimilarity_of(online, roles, counts, config)
+        return RoleRecord(
+            *distribution,
+            trajectory,
+            kl_divergence(distribution, posterior),
+            information,
+            information[:, :0, :0] if dissimilarity is None else dissimilarity,
+        )
+
+    def policy_tensors(self) -> dict[str, Tensor]:
+        weights: dict[str, Tensor] = self.online.state_dict()
+        judging = ("trajectory_encoder.", "dissimilarity.")
+        return super().policy_tensors() | {name: weights[name] for name in weights if name.startswith(judging)}
 
     def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
         shape = (2, *batch.obs.shape[:3], self.config.role_dim)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roma.errors import UserError
-from roma.learners.qmix_config import MixingConfig
+from roma.learners.base_config import PAPER
+from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,35 @@ VARIANTS: dict[str, dict[str, object]] = {
     "roma_release": RELEASE,
     "roma_release_readme": RELEASE | {"entropy_weight": 5e-2, "variance_floor": 1e-4},  # its README, but for MMM2
 }
+DESCRIPTIONS = {
+    "roma": "Roles by the paper's equations (Wang et al. 2020)",
+    "roma_td": "Neither loss on roles; the paper's $L_{TD}$",
+    "roma_td_li": "The paper's $L_{TD} + L_I$",
+    "roma_td_ld": "The paper's $L_{TD} + L_D$",
+    "roma_no_dissimilarity": "ROMA, $L_D$ without $d$",
+    "roma_release": "The authors' released code, its values for MMM2",
+    "roma_release_readme": "The same, its README's values for other maps",
+}
+READING = "our reading of the paper: docs/paper_vs_code.md"
+RELEASED = "released code, revision 2d60448"
+SOURCES = (
+    MIXING_SOURCES
+    | dict.fromkeys(("role_dim", "role_hidden", "variance_floor"), PAPER)
+    | dict.fromkeys(("lambda_identifiability", "lambda_specialisation"), "paper, section 5: its authors' grid search")
+    | dict.fromkeys(
+        (
+            *("posterior_uses_observation", "absolute_dissimilarity", "log_density", "pairs", "pair_reduction"),
+            *("mask_dead", "mask_padding", "role_input", "role_layers", "information", "dissimilarity"),
+            *("matrix_norm", "hinge_weight", "hinge_counts_self", "entropy_weight", "softplus_identifiability"),
+            "role_at_test",
+        ),
+        READING,
+    )
+)
+VARIANT_SOURCES = {
+    **dict.fromkeys(("roma_td", "roma_td_li", "roma_td_ld"), "paper, table 1"),
+    "roma_no_dissimilarity": "ours, to see what $d$ does",
+    "roma_release": RELEASED,
+    "roma_release_readme": f"{RELEASED}, with its README",
+}
+TUNING_TRIALS = 0

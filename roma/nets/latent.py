@@ -97,7 +97,8 @@ class RecurrentDiscriminator(nn.Module):
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
         """Inputs (R, I), rows of each time to logits (R, Z)."""
         first = inputs.new_ones(1, counts[0], self.gru.hidden_size)
-        states, _ = self.gru(PackedSequence(inputs, torch.tensor(counts)), first)
+        sizes = torch.tensor(counts, device="cpu")  # torch wants them there wherever the inputs are
+        states, _ = self.gru(PackedSequence(inputs, sizes), first)
         logits: Tensor = self.classifier(states.data)
         return logits
 

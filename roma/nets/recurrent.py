@@ -4,7 +4,7 @@ Whole episodes go through in one piece, as R rows: those of each time together, 
 the first (roma.learners.batch.PackedBatch). Only the GRU walks through time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from roma.nets.linear import AgentLinear, joint_linear
+
+BLOCK = 1024  # rows whose products stay in the processor's cache
 
 
 def looked_up(weight: Tensor, bias: Tensor, last_actions: Tensor) -> Tensor:
@@ -59,7 +61,7 @@ class RecurrentTrunk(nn.Module):
     def embed(self, obs_product: Tensor, last_actions: Tensor) -> Tensor:
         """The input layer: its product with the observations (..., A, H) and last actions (..., A), -1 for none."""
         weight = self.input_layer.weight[..., self.obs_size :]
-        return (obs_product + looked_up(weight, self.input_layer.bias, last_actions)).relu_()
+        return looked_up(weight, self.input_layer.bias, last_actions).add_(obs_product).relu_()
 
     def step(self, obs_product: Tensor, last_actions: Tensor, hidden: Tensor) -> Tensor:
         """One decision: observations' product (E, A, H), last actions (E, A), hidden (E*A, H) to the next hidden."""
@@ -95,6 +97,17 @@ class AgentGRUCell(nn.Module):
         return torch.lerp(candidate, hidden, update).transpose(0, 1).flatten(0, 1)
 
 
+def blocks_of(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Consecutive sizes in groups of at least one, of at most BLOCK together where they are smaller."""
+    block: list[int] = []
+    for size in sizes:
+        if block and sum(block) + size > BLOCK:
+            yield block
+            block = []
+        block.append(size)
+    yield block
+
+
 class GatedRecurrence(torch.autograd.Function):
     """A GRU over whole episodes from a zero state: inputs (R, A, H) to the states after each step (R, A, H).
 
@@ -102,8 +115,8 @@ class GatedRecurrence(torch.autograd.Function):
     out agent by agent and every product below is a batched one. `counts`, never rising, says how many rows belong to
     each time; a row's state goes on to the row at its place among those of the next time. Gates in torch's order: reset
     r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r y) and y = W_c h + b_c. Forward and backward
-    are written out: the inputs of all steps take one product, a step writes its gates over what came of its inputs, in
-    rows that stay in the processor's cache, and nothing is kept that the backward pass does not read.
+    are written out: the inputs of a block of steps take one product, a step writes its gates over what came of its
+    inputs, in rows that stay in the processor's cache, and nothing is kept that the backward pass does not read.
     """
 
     @staticmethod
@@ -122,25 +135,44 @@ class GatedRecurrence(torch.autograd.Function):
         sizes = list(counts) if separate else [count * agents for count in counts]
         inputs = inputs.transpose(0, 1).contiguous() if separate else inputs.flatten(0, 1)
         of_input, of_hidden = bias_ih.unsqueeze(-2), bias_hh.unsqueeze(-2)
-        by_hidden = inputs.new_empty(*inputs.shape[:-1], 3 * width)  # r, u, y
-        both = by_hidden[..., :gates]
-        addmm((of_input + of_hidden)[..., :gates], inputs, weight_ih[..., :gates, :].mT, out=both)
-        by_hidden[..., gates:] = of_hidden[..., gates:]
         # tanh x = 2 sigmoid(2 x) - 1: torch's sigmoid takes a sixth of the time of its tanh
-        candidates = addmm(2 * of_input[..., gates:], inputs, 2 * weight_ih[..., gates:, :].mT)
-        states = torch.empty_like(candidates)
+        bias_candidate, columns_candidate = 2 * of_input[..., gates:], (2 * weight_ih[..., gates:, :]).mT.contiguous()
+        bias_gates, columns_gates = (of_input + of_hidden)[..., :gates], weight_ih[..., :gates, :].mT.contiguous()
+        bias_recurrent, columns = of_hidden[..., gates:], weight_hh.mT.contiguous()  # products are faster so
 
-        before, columns, minus_one = torch.zeros_like(states[..., : sizes[0], :]), weight_hh.mT, inputs.new_tensor(-1.0)
-        per_step = [
-            whole.split(sizes, dim=-2) for whole in (by_hidden, both, *by_hidden.split(width, -1), candidates, states)
-        ]
-        for of_step, of_gates, reset, update, recurrent, candidate, after in zip(*per_step, strict=True):
-            before = before.narrow(-2, 0, after.shape[-2])
-            addmm(of_step, before, columns, out=of_step)
-            of_gates.sigmoid_()
-            candidate.addcmul_(reset, recurrent, value=2).sigmoid_()
-            torch.add(minus_one, candidate, alpha=2, out=candidate)
-            before = torch.lerp(candidate, before, update, out=after)
+        blocks = list(blocks_of(sizes))
+        rows_of_blocks = [sum(block) for block in blocks]
+
+        def memory(columns: int) -> tuple[Tensor, Sequence[Tensor]]:
+            """For every block, or, where no backward pass will read it, one for all."""
+            rows = inputs.shape[-2] if any(ctx.needs_input_grad) else max(rows_of_blocks)
+            whole = inputs.new_empty(*inputs.shape[:-2], rows, columns)
+            if rows == inputs.shape[-2]:
+                return whole, whole.split(rows_of_blocks, dim=-2)
+            return whole, [whole.narrow(-2, 0, rows) for rows in rows_of_blocks]
+
+        by_hidden, by_hidden_of_blocks = memory(3 * width)  # r, u, y
+        candidates, candidates_of_blocks = memory(width)
+        states = torch.empty_like(inputs)
+        before, minus_one = torch.zeros_like(states[..., : sizes[0], :]), inputs.new_tensor(-1.0)
+        seen_and_states = (each.split(rows_of_blocks, dim=-2) for each in (inputs, states))
+        for block, seen, of_states, of_steps, of_candidates in zip(
+            blocks, *seen_and_states, by_hidden_of_blocks, candidates_of_blocks, strict=True
+        ):
+            both = of_steps[..., :gates]
+            addmm(bias_gates, seen, columns_gates, out=both)
+            of_steps[..., gates:] = bias_recurrent
+            addmm(bias_candidate, seen, columns_candidate, out=of_candidates)
+            per_step = (of_steps, both, *of_steps.split(width, -1), of_candidates, of_states)
+            for of_step, of_gates, reset, update, recurrent, candidate, after in zip(
+                *(each.split(block, dim=-2) for each in per_step), strict=True
+            ):
+                before = before.narrow(-2, 0, after.shape[-2])
+                addmm(of_step, before, columns, out=of_step)
+                of_gates.sigmoid_()
+                candidate.addcmul_(reset, recurrent, value=2).sigmoid_()
+                torch.add(minus_one, candidate, alpha=2, out=candidate)
+                before = torch.lerp(candidate, before, update, out=after)
         states = states.transpose(0, 1) if separate else states.unflatten(0, (-1, agents))
         ctx.save_for_backward(inputs, by_hidden, candidates, states, weight_ih, weight_hh)
         ctx.sizes = sizes

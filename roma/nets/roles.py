@@ -1,7 +1,7 @@
 """Role networks of ROMA (paper, section 3, appendix B.1): encoder f, decoder g, posterior q_xi, dissimilarity d_phi."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from roma.nets.linear import joint_linear
-from roma.nets.recurrent import RecurrentTrunk, looked_up
+from roma.nets.linear import FEW, joint_linear
+from roma.nets.pairs import PairwiseUnits
+from roma.nets.recurrent import BLOCK, RecurrentTrunk, looked_up
 
 
 class Gaussian(NamedTuple):
@@ -95,7 +96,10 @@ class GaussianHead(nn.Module):
 
     def from_hidden(self, preactivation: Tensor, counts: Sequence[int]) -> Gaussian:
         """The distribution from the hidden layer (R, A, hidden), rows of each time."""
-        mean, log_variance = self.output_layer(self.activation(preactivation, counts)).chunk(2, dim=-1)
+        units, layer = self.activation(preactivation, counts), self.output_layer
+        # Role dimensions outermost in memory: they are too few to make a vector.
+        outputs = torch.addmm(layer.bias.unsqueeze(1), layer.weight, units.flatten(0, 1).T)
+        mean, log_variance = (half.T.unflatten(0, units.shape[:-1]) for half in outputs.chunk(2))
         return Gaussian(mean, log_variance.exp().clamp_min(self.variance_floor))
 
 
@@ -114,8 +118,9 @@ class TrajectoryEncoder(GaussianHead):
         self, trajectory: Tensor, obs_product: Tensor | None, last_actions: Tensor, counts: Sequence[int]
     ) -> Gaussian:
         """Trajectories (R, A, H), the product with the observations if they are read, the rest as for f."""
-        preactivation = functional.linear(trajectory, self.hidden_layer.weight[:, : self.lead])
-        preactivation = preactivation + self.bias(last_actions)
+        weight, bias = self.hidden_layer.weight[:, : self.lead], self.bias(last_actions)
+        rows = torch.addmm(bias if bias.dim() == 1 else bias.flatten(0, 1), trajectory.flatten(0, 1), weight.T)
+        preactivation = rows.unflatten(0, trajectory.shape[:2])
         return self.from_hidden(preactivation if obs_product is None else preactivation + obs_product, counts)
 
 
@@ -152,59 +157,12 @@ class Dissimilarity(nn.Module):
         return by_shift.gather(2, shift.expand_as(by_shift))
 
 
-class PairwiseUnits(torch.autograd.Function):
-    """Sum over units k of w_k relu(first_ik + second_jk): first, second (R, A, K) and w (K,) to (R, A, A).
-
-    The units of all pairs are the largest tensor of an update. They are made, used and made again for the gradient in
-    blocks of rows that fit the processor's cache, rows innermost.
-    """
-
-    BLOCK = 2**17  # elements
-    LEAST_ROWS = 32  # innermost; shorter ones are not vectorised
-
-    @staticmethod
-    def blocks(first: Tensor, second: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Row ranges with their (A, 1, K, rows) and (1, A, K, rows) parts."""
-        rows, agents, units = first.shape
-        size = max(PairwiseUnits.LEAST_ROWS, PairwiseUnits.BLOCK // (agents * agents * units))
-        for start in range(0, rows, size):
-            block = slice(start, min(start + size, rows))
-            of_first, of_second = (part[block].permute(1, 2, 0).contiguous() for part in (first, second))
-            yield block, of_first.unsqueeze(1), of_second.unsqueeze(0)
-
-    @staticmethod
-    def forward(ctx: Any, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(first, second, weight)
-        rows, agents, _ = first.shape
-        out = first.new_empty(rows, agents, agents)
-        for block, of_first, of_second in PairwiseUnits.blocks(first, second):
-            units = (of_first + of_second).relu_().mul_(weight.unsqueeze(-1))
-            out[block] = units.sum(2).permute(2, 0, 1)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        first, second, weight = ctx.saved_tensors
-        grad_first, grad_second = torch.empty_like(first), torch.empty_like(second)
-        for block, of_first, of_second in PairwiseUnits.blocks(first, second):
-            grad_block = grad[block].permute(1, 2, 0).unsqueeze(2).contiguous()  # (A, A, 1, rows)
-            active = (of_first + of_second).gt_(0).mul_(grad_block)
-            grad_first[block] = active.sum(1).permute(2, 0, 1)
-            grad_second[block] = active.sum(0).permute(2, 0, 1)
-        # each active pair adds first + second to its unit's gradient, so the sums over partners suffice
-        grad_weight = (grad_first * first + grad_second * second).sum((0, 1))
-        return grad_first.mul_(weight), grad_second.mul_(weight), grad_weight
-
-
 class RoleDecoder(nn.Module):
     """g: a role to the weight (H x U) and bias (U) of the utility's last layer, by one ReLU hidden layer.
 
     The generated layer is linear in the decoder's hidden units and their bias, so a utility is the sum over units of
     unit * (that unit's own layer on h): no weight matrix per agent and step is ever formed.
     """
-
-    BLOCK = 512  # rows whose units for all actions fit the processor's cache
 
     def __init__(self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int, layers: str = "relu") -> None:
         super().__init__()
@@ -214,12 +172,15 @@ class RoleDecoder(nn.Module):
         self.n_actions = n_actions
 
     def units(self, role: Tensor, counts: Sequence[int]) -> Tensor:
-        """Role (R, role_dim) to the hidden units, and 1 for the output layer's bias: (R, hidden + 1)."""
-        units = self.activation(self.hidden_layer(role).unsqueeze(1), counts).squeeze(1)
-        return functional.pad(units, (0, 1), value=1.0)
+        """Role (R, role_dim) to the hidden units (R, hidden)."""
+        units: Tensor = self.activation(self.hidden_layer(role).unsqueeze(1), counts).squeeze(1)
+        return units
 
     def generators(self) -> Tensor:
-        """What each unit adds to the generated layer: (H + 1, U, hidden + 1), the bias in row H."""
+        """What each unit adds to the generated layer, and last what none has part in: (H + 1, U, hidden + 1).
+
+        Row H makes the generated layer's bias.
+        """
         generators = torch.cat([self.output_layer.weight, self.output_layer.bias.unsqueeze(1)], dim=1)
         return generators.unflatten(0, (-1, self.n_actions))
 
@@ -229,29 +190,66 @@ class RoleDecoder(nn.Module):
 
         `counts` are the rows of each time, where the hidden layer is normalised by them.
         """
-        generators = self.generators().permute(2, 1, 0)  # (units, U, H + 1)
-        weight, bias = generators[..., :-1].flatten(0, 1), generators[..., -1]
-        utilities = []
-        for units, states in zip(self.units(role, counts).split(self.BLOCK), state.split(self.BLOCK), strict=True):
-            terms = torch.mm(weight, states.T).unflatten(0, (-1, self.n_actions)).mul_(units.T.unsqueeze(1))
-            utilities.append(torch.addmm(terms.sum(0).T, units, bias))
-        return torch.cat(utilities)
+        generators = self.generators().permute(2, 1, 0)  # (hidden + 1, U, H + 1)
+        weight, bias = generators[..., :-1].flatten(0, 1), generators[..., -1].flatten().unsqueeze(1)
+        utilities = state.new_empty(len(state), self.n_actions)
+        of_blocks = (whole.split(BLOCK) for whole in (self.units(role, counts), state, utilities))
+        for units, states, of_block in zip(*of_blocks, strict=True):
+            terms = torch.addmm(bias, weight, states.T).unflatten(0, (-1, self.n_actions))
+            summed, by_unit = terms[-1], units.T.contiguous()
+            if len(states) < FEW:
+                summed = (terms[:-1] * by_unit.unsqueeze(1)).sum(0).add_(summed)
+            else:
+                for of_unit, unit in zip(terms[:-1], by_unit, strict=True):
+                    summed.addcmul_(of_unit, unit)
+            of_block.copy_(summed.T)
+        return utilities
 
     def of_actions(self, role: Tensor, state: Tensor, actions: Tensor, counts: Sequence[int] = ()) -> Tensor:
-        """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,).
+        """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,)."""
+        utilities: Tensor = ChosenUtilities.apply(self.units(role, counts), state, self.generators(), actions)
+        return utilities
 
-        Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
-        """
-        order = actions.argsort()
-        rows_of_action = actions.bincount(minlength=self.n_actions).tolist()
-        units, states = self.units(role, counts).index_select(0, order), state.index_select(0, order)
-        by_action = self.generators().transpose(0, 1)
-        terms = [
-            torch.addmm(layer[-1], rows, layer[:-1])
-            for layer, rows in zip(by_action.unbind(), states.split(rows_of_action), strict=True)
-        ]
-        utilities = (torch.cat(terms) * units).sum(-1)
-        return torch.empty_like(utilities).index_copy(0, order, utilities)
+
+class ChosenUtilities(torch.autograd.Function):
+    """Units (R, K), GRU states (R, H), generators (H + 1, U, K + 1), actions (R,) to the actions' utilities (R,).
+
+    Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, units: Tensor, states: Tensor, generators: Tensor, actions: Tensor) -> Tensor:
+        order = actions.short().argsort()  # short numbers are sorted faster
+        rows = actions.bincount(minlength=generators.shape[1]).tolist()
+        units, states = units.index_select(0, order), states.index_select(0, order)
+        terms = units.new_empty(len(units), generators.shape[2])
+        of_actions = generators.unbind(1), states.split(rows), terms.split(rows)
+        for layer, of_states, of_terms in zip(*of_actions, strict=True):
+            torch.addmm(layer[-1], of_states, layer[:-1], out=of_terms)
+        ctx.save_for_backward(order, units, states, terms, generators)
+        ctx.rows = rows
+        utilities = (terms[:, :-1] * units).sum(-1).add_(terms[:, -1])
+        return torch.empty_like(utilities).index_copy_(0, order, utilities)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        order, units, states, terms, generators = ctx.saved_tensors
+        grad = grad.index_select(0, order).unsqueeze(1)
+        grad_terms, grad_states = torch.empty_like(terms), torch.empty_like(states)
+        grad_generators = torch.empty_like(generators.transpose(0, 1))
+        torch.mul(units, grad, out=grad_terms[:, :-1])
+        grad_terms[:, -1:] = grad
+        whole = grad_generators.unbind(), generators.unbind(1)
+        of_rows = (each.split(ctx.rows) for each in (states, grad_states, grad_terms))
+        for of_layer, layer, of_states, of_grad, of_terms in zip(*whole, *of_rows, strict=True):
+            torch.mm(of_terms, layer[:-1].T, out=of_grad)
+            torch.mm(of_states.T, of_terms, out=of_layer[:-1])
+            torch.sum(of_terms, 0, out=of_layer[-1])
+        grad_units, grad_states = (
+            torch.empty_like(each).index_copy_(0, order, each) for each in (terms[:, :-1] * grad, grad_states)
+        )
+        return grad_units, grad_states, grad_generators.transpose(0, 1), None
 
 
 class RoleAgent(nn.Module):

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from plain_learner import padded, random_batch
-from reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -14,6 +12,8 @@ from roma.errors import UserError
 from roma.learners import coma, make_learner
 from roma.learners.batch import PackedBatch
 from roma.learners.coma_config import Config
+from tests.benchmarks.plain_learner import padded, random_batch
+from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LAYERS = {"fc1.": "input_layer.", "fc2.": "hidden_layer.", "fc3.": "output_layer."}

@@ -7,13 +7,17 @@ import sys
 import numpy as np
 import pytest
 import torch
-from plain_learner import SHAPES, random_batch
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
+from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
-from roma.learners.acting import epsilon_greedy
+from roma.learners.acting import Actor, epsilon_greedy
+from roma.nets.roles import RoleAgent
+from roma.protocols import PRESETS
+from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
@@ -74,6 +78,24 @@ def test_statistics(name):
         assert statistics["q_taken_mean"] == pytest.approx(statistics["q_tot_mean"] / INFO.n_agents)
 
 
+@pytest.mark.parametrize("protocol", PRESETS)
+@pytest.mark.parametrize("name", algorithm_names())
+def test_every_arm_learns_under_both_protocols(name, protocol):
+    """From as many episodes as the arm's own schedule has, with the mixer of the protocol."""
+    config = resolve("3m", name, 0, protocol, overrides={"hidden_dim": 8})
+    assert config.schedule.batch_size == (8 if name == "coma" else 32)
+    assert config.schedule.n_battles == (8 if name == "coma" or protocol == "paper" else 1)
+    learner = make_learner(name, config.learner, INFO, seed=0)
+    before = {key: value.clone() for key, value in learner.online.agent.state_dict().items()}
+    batch = random_batch(INFO, [3] * config.schedule.batch_size, seed=0)
+    assert math.isfinite(learner.update(batch, generator(), episode=0, epsilon=0.3)["loss"])
+    trained = {key for key, value in learner.online.agent.state_dict().items() if (value != before[key]).any()}
+    assert trained == {key for key in before if not key.startswith("latent_policy")}  # which learns from rounds
+    if getattr(config.learner, "mixer", None) == "qmix":
+        two_layers = learner.online.mixer.first_weight is not None
+        assert two_layers == (protocol == "smac_v1")
+
+
 def test_role_losses_enter_with_their_weights():
     statistics = learner_of("roma").update(BATCH, generator(), episode=0)
     weighted = 1e-4 * statistics["loss_identifiability"] + 1e-2 * statistics["loss_specialisation"]
@@ -130,6 +152,24 @@ def test_saved_state_continues_bit_for_bit(name):
     assert_close(learner.state_tensors(), resumed.state_tensors(), atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["qmix", "coma", "maven"])
+def test_saved_state_goes_where_the_weights_are(name):
+    """A checkpoint is read into the host's memory; torch has its optimisers count their steps there on any device."""
+    specification = algorithm(name)
+    learner = learner_of(name)
+    learner.update(BATCH, generator(), 0)
+    if learner.learns_from_rounds:
+        learner.learn_from_round(BATCH, generator())
+    elsewhere = make_learner(name, specification.config_class(**specification.overrides), INFO, 0, device="meta")
+    elsewhere.load_state_tensors(learner.state_tensors())
+    states = [state for optimiser in elsewhere.optimisers for state in optimiser.state.values()]
+    assert states
+    assert {(key == "step", value.device.type) for state in states for key, value in state.items()} == {
+        (True, "cpu"),
+        (False, "meta"),
+    }
+
+
 def test_saved_state_of_another_algorithm_is_refused():
     with pytest.raises(KeyError, match="tensors differ"):
         learner_of("roma").load_state_tensors(learner_of("qmix").state_tensors())
@@ -142,11 +182,13 @@ def test_epsilon():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_actor_needs_its_own_weights_only(name):
+def test_a_policy_decides_as_its_learner(name):
     learner, other = learner_of(name), learner_of(name, seed=5)
-    weights = {key: value.clone() for key, value in learner.actor_tensors().items()}
-    assert weights.keys() == learner.online.agent.state_dict().keys()
-    other.load_actor_tensors(weights)
+    weights = {key: value.clone() for key, value in learner.policy_tensors().items()}
+    judging = {key for key in weights if key.startswith(("trajectory_encoder.", "dissimilarity."))}
+    assert weights.keys() - judging == learner.online.agent.state_dict().keys()
+    assert bool(judging) == hasattr(learner.config, "role_dim")
+    other.load_policy_tensors(weights)
     expected, found = (decisions(each.actor(), *observations()) for each in (learner, other))
     assert (expected[0] == found[0]).all()
     assert (expected[1] == found[1]).all()
@@ -176,20 +218,38 @@ def test_execution_is_decentralised(name):
     assert (actions != others_actions).any()
 
 
+def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):
+    """From a file of nothing else, by a network that has nothing else."""
+    learner = learner_of("roma")
+    config, judging = learner.config, ("trajectory_encoder.", "dissimilarity.")
+    weights = {key: value for key, value in learner.policy_tensors().items() if not key.startswith(judging)}
+    assert {key.partition(".")[0] for key in weights} == {"trunk", "role_encoder", "role_decoder"}
+    save_file(weights, tmp_path / "actor.safetensors")
+    sizes = INFO.obs_size, INFO.n_actions, INFO.n_agents, config.hidden_dim, config.role_dim, config.role_hidden
+    agent = RoleAgent(*sizes, config.variance_floor, mean_role_when_greedy=False)
+    agent.load_state_dict(load_file(tmp_path / "actor.safetensors"))
+    actor = Actor(agent, INFO.n_agents, config.hidden_dim, torch.device("cpu"))
+    for expected, found in zip(*(decisions(each, *observations()) for each in (learner.actor(), actor)), strict=True):
+        assert (expected == found).all()
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize(("layers", "apart"), [("batchnorm", False), ("relu", True)])
-def test_released_agents_see_each_other_in_the_normalisation(layers, apart):
-    actor = learner_of("roma_release", role_layers=layers).actor()
-    obs, _ = observations(steps=1)
+@pytest.mark.parametrize("changed", [(0, slice(None)), (1, 0)], ids=["another battle", "another agent"])
+def test_released_agents_see_each_other_in_the_normalisation(layers, apart, changed):
+    """Agent 2 of battle 1: batch normalisation alone is why its utilities, and what it does, follow the others."""
+    agent = learner_of("roma_release", role_layers=layers).online.agent
+    (obs,), _ = observations(steps=1)
     others = obs.copy()
-    others[:, 0] += 1  # another battle
-    actor.begin(3)
-    utilities = [
-        actor.agent.step(torch.from_numpy(each[0]), actor.last_actions, actor.hidden, generator(), True)[0]
-        for each in (obs, others)
-    ]
-    own = slice(INFO.n_agents, None)
-    assert (utilities[0][own] == utilities[1][own]).all() == apart
+    others[changed] += 1
+    nothing = torch.full(obs.shape[:2], -1), torch.zeros(3 * INFO.n_agents, 64)
+
+    def utilities_in(seen, draws):
+        return agent.step(torch.from_numpy(seen), *nothing, generator(draws), True)[0][INFO.n_agents + 2]
+
+    utilities, found = (torch.stack([utilities_in(each, draws) for draws in range(100)]) for each in (obs, others))
+    assert (utilities == found).all() == apart
+    assert (utilities.argmax(-1) == found.argmax(-1)).all() == apart
 
 
 @pytest.mark.parametrize("name", FAMILIES)

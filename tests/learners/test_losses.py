@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_learner import padded, qmix_loss, random_batch, roma_loss
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -16,6 +15,7 @@ from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.batch import Batch
 from roma.learners.roma import RoleNoise
+from tests.benchmarks.plain_learner import LOSSES, padded, qmix_loss, random_batch, role_unroll, roma_loss
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 LENGTHS = [7, 3, 5]
@@ -71,7 +71,7 @@ def gradients(learner, loss):
     return dict(zip(names, found, strict=True))
 
 
-@pytest.mark.parametrize(("name", "plain_loss"), [("qmix", qmix_loss), ("roma", roma_loss)])
+@pytest.mark.parametrize(("name", "plain_loss"), LOSSES.items())
 def test_equals_the_plainly_written_loss(name, plain_loss):
     learner, batch = double_learner(name), double_batch()
     noise = noise_of(learner, batch)
@@ -268,6 +268,29 @@ def test_every_agent_relabelled_gives_the_same_role_losses():
     _, others = learner.loss(relabelled, RoleNoise(*(part[:, :, order] for part in noise)))
     for name in ("loss_identifiability", "loss_specialisation", "dissimilarity_norm", "saturated_pair_share"):
         assert_close(statistics[name], others[name])
+
+
+@pytest.mark.parametrize("name", ["roma", "qmix"])
+def test_the_mixer_is_one_setting(name):
+    """VDN's mixer has no weights and reads no state; QMIX's has and does. The agents stay what they are."""
+    batch = double_batch()
+    other_state = replace(batch, state=batch.state + 1)
+    learners = {mixer: double_learner(name, mixer=mixer) for mixer in ("vdn", "qmix")}
+    for mixer, learner in learners.items():
+        noise = noise_of(learner, batch)
+        losses = [learner.loss(each, noise)[1]["loss_td"] for each in (batch, other_state)]
+        assert (losses[0] == losses[1]) == (mixer == "vdn")
+        assert any(parameter.startswith("mixer.") for parameter in learner.online.state_dict()) == (mixer == "qmix")
+    assert_close(*(learner.online.agent.state_dict() for learner in learners.values()))
+
+
+def test_roma_with_the_additive_mixer_learns_the_sum_of_its_utilities():
+    learner, batch = double_learner("roma_td", mixer="vdn", gamma=0.0), double_batch()
+    noise = noise_of(learner, batch)
+    utilities, _ = role_unroll(learner.online.agent, batch, noise.online)
+    q_tot = utilities[:, :-1].gather(-1, batch.actions.unsqueeze(-1)).sum((-2, -1))
+    expected = ((q_tot - batch.reward) ** 2 * batch.mask).sum() / batch.mask.sum()
+    assert_close(learner.loss(batch, noise)[0], expected)
 
 
 def test_target_network_samples_its_own_roles():

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from plain_learner import random_batch
-from reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, mixer_tensors, under
+from torch.nn import functional
 from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
@@ -14,6 +13,17 @@ from roma.learners import make_learner
 from roma.learners.batch import PackedBatch
 from roma.learners.maven import information_loss, latent_policy_loss
 from roma.learners.maven_config import Config
+from roma.learners.temporal_difference import taken
+from tests.benchmarks.plain_learner import random_batch
+from tests.golden.algorithms.reference import (
+    STEP_TOLERANCE,
+    TOLERANCE,
+    agent_tensors,
+    batch_of,
+    load,
+    mixer_tensors,
+    under,
+)
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 SMALL = {"hidden_dim": 8, "mixer_embed_dim": 6, "noise_dim": 4, "discriminator_hidden": 10}
@@ -79,6 +89,10 @@ def test_utilities_and_losses(name):
     utilities = learner.online.agent(packed.obs, packed.last_actions, packed.counts, packed.latents)
     real = packed.mask > 0
     assert_close(utilities[real], packed.rows(arrays["out/q"])[real], **TOLERANCE)
+    latents = functional.one_hot(packed.latents, SMALL["noise_dim"])
+    q_tot = learner.online.mixer(taken(utilities, packed.actions), torch.cat([packed.state, latents], dim=-1))
+    expected = packed.rows(functional.pad(arrays["out/q_tot"][..., 0], (0, 1)))
+    assert_close(q_tot[real], expected[real], **TOLERANCE)
     loss, information = loss_of(learner, batch, name)
     assert_close(loss, arrays["out/loss"], **TOLERANCE)
     assert_close(information, arrays["out/discrim_loss"], **TOLERANCE)

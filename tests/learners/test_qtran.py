@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from plain_learner import random_batch
-from reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
 from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import make_learner
 from roma.learners.batch import PackedBatch
 from roma.learners.qtran_config import Config
+from tests.benchmarks.plain_learner import random_batch
+from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LAYERS = {
@@ -61,6 +61,12 @@ def test_values_and_losses(reference):
     }
     for name, values in found.items():
         assert_close(values[real], rows(name), **TOLERANCE)
+    following = learner.target.agent.states(packed.obs, packed.last_actions, packed.counts)
+    target_joint_q = learner.target.mixer.joint(packed.state, following, best)
+    behind = packed.from_next(packed.next(target_joint_q))
+    goes_on = real & (packed.terminated == 0)
+    expected = packed.rows(torch.nn.functional.pad(arrays["out/target_joint_q"][..., 0], (0, 1)))
+    assert_close(behind[goes_on], expected[goes_on], **TOLERANCE)
 
     statistics = learner.update(batch, torch.Generator(), episode=0)
     for name, expected in (("loss_td", "td_loss"), ("loss_optimum", "opt_loss"), ("loss_bound", "nopt_loss")):

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, network_tensors
 from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import make_learner
 from roma.learners.batch import PackedBatch
 from roma.learners.qmix_config import Config
+from roma.learners.temporal_difference import taken
+from tests.benchmarks.plain_learner import qmix_loss
+from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, network_tensors
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 CASES = {
@@ -35,15 +37,30 @@ def test_loss_and_utilities(name, prefix, double_q):
     for networks, expected in ((learner.online, arrays["out/q"]), (learner.target, arrays["out/target_q"])):
         utilities = networks.agent(packed.obs, packed.last_actions, packed.counts)
         assert_close(utilities, packed.rows(expected), **TOLERANCE)
-    if name != "td_iql":
-        chosen, state = arrays[prefix + "out/q_tot_in"], batch.state
-        assert_close(learner.online.mixer(chosen, state[:, :-1]), arrays[prefix + "out/q_tot"][..., 0], **TOLERANCE)
+    if name == "td_iql":
+        chosen = taken(arrays["out/q"][:, :-1], batch.actions)
+        assert_close(learner.online.mixer(chosen, batch.state[:, :-1]), arrays[prefix + "out/chosen_q"], **TOLERANCE)
+    else:
+        mixed = (learner.online.mixer, batch.state[:, :-1], ""), (learner.target.mixer, batch.state[:, 1:], "target_")
+        for mixer, state, which in mixed:
+            chosen, expected = (arrays[f"{prefix}out/{which}q_tot{end}"] for end in ("_in", ""))
+            assert_close(mixer(chosen, state), expected[..., 0], **TOLERANCE)
 
     statistics = learner.update(batch, torch.Generator(), episode=0)
     assert statistics["loss"] == statistics["loss_td"]
     assert statistics["loss"] == pytest.approx(arrays[prefix + "out/loss"].item(), rel=1e-4)
     assert statistics["grad_norm"] == pytest.approx(arrays[prefix + "out/grad_norm_before_clip"].item(), rel=1e-4)
     assert statistics["td_error_abs"] == pytest.approx(arrays[prefix + "out/td_error_abs"].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["td_qmix", "td_vdn", "td_iql"])
+def test_the_plainly_written_loss_is_the_reference_s_too(name):
+    learner, arrays, batch = reference_learner(name)
+    loss = qmix_loss(learner.online, learner.target, batch, learner.config)
+    assert_close(loss, arrays["out/loss"], **TOLERANCE)
+    loss.backward()
+    for parameter, gradient in network_tensors(arrays, "grad_raw/agent/", "grad_raw/mixer/").items():
+        assert_close(learner.online.get_parameter(parameter).grad, gradient, **TOLERANCE)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,14 +2,22 @@
 
 import pytest
 import torch
-from plain_learner import update
-from reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
 from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
 from roma.learners.batch import PackedBatch
-from roma.learners.roma import RoleNoise, Roles, packed_loss, released_information, role_losses_of
+from roma.learners.roma import (
+    RoleNoise,
+    Roles,
+    min_max_normalised,
+    packed_loss,
+    released_information,
+    role_losses_of,
+)
+from roma.learners.temporal_difference import masked_mean, td_targets
+from tests.benchmarks.plain_learner import update
+from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
 
 STEP_INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LOSS_INFO = EnvInfo("synthetic", n_agents=5, n_enemies=0, n_actions=7, obs_size=24, state_size=9, episode_limit=8)
@@ -103,11 +111,16 @@ def test_role_losses(weights):
     distance = online.dissimilarity(role, counts)
     assert_close(in_columns(distance), expected["out/d_raw"], **TOLERANCE)
     assert_close(in_columns(released_information(distribution, role)) + 13.9, expected["out/mi_raw"], **TOLERANCE)
+    scaled = min_max_normalised(distance.flatten(1), None).view(distance.shape)
+    assert_close(in_columns(scaled), expected["out/d_norm_all"], **TOLERANCE)
 
-    loss, _ = role_losses_of(
+    loss, statistics = role_losses_of(
         online, Roles(distribution, role, before, posterior), torch.ones(6), None, counts, learner.config
     )
     assert_close(loss, expected["out/reg_loss"], **TOLERANCE)
+    of_pairs = specialisation * statistics["loss_specialisation"]
+    assert_close(of_pairs, expected["out/c_dis_loss"], **TOLERANCE)
+    assert_close(loss - of_pairs, expected["out/ce_loss"], **TOLERANCE)
     gradients = networks(under(expected, "grad_reg/"), LOSS_INFO, raw_input=True)
     if gradients:
         loss.backward()
@@ -135,7 +148,13 @@ def test_a_whole_update():
     assert_close(loss, arrays["out/loss"], **TOLERANCE)
     assert_close(loss - statistics["loss_td"], arrays["out/loss_reg"], **TOLERANCE)
     assert_close(1e-3 * statistics["loss_specialisation"], arrays["out/loss_dis"], **TOLERANCE)
+    of_roles = 1e-3 * statistics["loss_specialisation"] + arrays["out/loss_ce"]
+    assert_close(loss - statistics["loss_td"], of_roles, **TOLERANCE)
     assert_close(statistics["td_error_abs"], arrays["out/td_error_abs"], **TOLERANCE)
+    q_tot, target_q_tot = (arrays[f"out/{name}"][..., 0] for name in ("q_tot", "target_q_tot"))
+    assert_close(statistics["q_tot_mean"], masked_mean(q_tot, batch.mask), **TOLERANCE)
+    targets = td_targets(batch.reward, batch.terminated, target_q_tot, learner.config.gamma)
+    assert_close(3 * statistics["target_mean"], masked_mean(targets, batch.mask), **TOLERANCE)
 
     def expected(prefix):
         mixer = {f"mixer.{key}": value for key, value in mixer_tensors(under(arrays, f"{prefix}mixer/")).items()}
@@ -146,6 +165,7 @@ def test_a_whole_update():
     assert gradients.keys() == expected("grad_raw/").keys()
     for name, gradient in expected("grad_raw/").items():
         assert_close(gradients[name], gradient, **TOLERANCE)
+    assert_close(torch.stack([each.norm() for each in found]).norm(), arrays["out/grad_norm"], **TOLERANCE)
     update(learner, loss)
     for name, value in expected("after1/").items():
         assert_close(learner.online.get_parameter(name).data, value, **STEP_TOLERANCE)

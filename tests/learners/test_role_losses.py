@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from reference import TOLERANCE, load
 from torch.testing import assert_close
 
 from roma.learners.roma import (
@@ -14,6 +13,8 @@ from roma.learners.roma import (
     specialisation_loss,
 )
 from roma.nets.roles import Gaussian
+from tests.benchmarks import plain_learner
+from tests.golden.algorithms.reference import TOLERANCE, load
 
 ARRAYS = load("roma_paper_equations")
 MASK = ARRAYS["in/mask"]
@@ -31,6 +32,18 @@ def test_role_sample_entropy_and_divergence():
     assert_close(identifiability_loss(ROLE, POSTERIOR, MASK), ARRAYS["out/L_I_masked_mean"], **TOLERANCE)
 
 
+def test_the_plainly_written_losses():
+    agents = torch.arange(4)
+    of_role, of_pairs = [], []
+    for step in range(5):
+        role, posterior = ((each.mean[:, step], each.variance[:, step]) for each in (ROLE, POSTERIOR))
+        dissimilarity = [ARRAYS["in/d_raw"][:, step, agents, (agents - shift) % 4] for shift in range(1, 4)]
+        of_role.append(plain_learner.identifiability(*role, *posterior))
+        of_pairs.append(plain_learner.specialisation(SAMPLE[:, step], *posterior, dissimilarity))
+    for losses, name in ((of_role, "out/L_I_masked_mean"), (of_pairs, "out/logq_offdiag/L_D_masked_mean")):
+        assert_close((torch.stack(losses, dim=1) * MASK).sum() / MASK.sum(), ARRAYS[name], **TOLERANCE)
+
+
 @pytest.mark.parametrize("pairs", ["offdiag", "allpairs"])
 @pytest.mark.parametrize("density", ["logq", "q"])
 def test_specialisation_loss_in_every_reading(density, pairs):
@@ -40,6 +53,16 @@ def test_specialisation_loss_in_every_reading(density, pairs):
     assert_close(result.loss, ARRAYS[prefix + "L_D_masked_mean"], **TOLERANCE)
     norm = (ARRAYS[prefix + "frobenius"] * MASK).sum() / MASK.sum()
     assert_close(result.dissimilarity_norm, norm, **TOLERANCE)
+    information_of_pairs, expected = (
+        off_diagonal(matrix) if pairs == "offdiag" else matrix.flatten(-2)
+        for matrix in (information, ARRAYS[prefix + "I_norm"])
+    )
+    assert_close(min_max_normalised(information_of_pairs, None), expected, **TOLERANCE)
+    for place in MASK.new_ones(MASK.shape).nonzero().unbind():
+        only = torch.zeros_like(MASK)
+        only[tuple(place)] = 1
+        of_step = specialisation_loss(information, ARRAYS["in/d_raw"], only, pairs=pairs).loss
+        assert_close(of_step, ARRAYS[prefix + "L_D_per_step"][tuple(place)], **TOLERANCE)
     mean = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs, reduction="mean")
     assert_close(mean.loss, ARRAYS[prefix + "L_D_pairmean_masked_mean"], **TOLERANCE)
 
@@ -47,15 +70,15 @@ def test_specialisation_loss_in_every_reading(density, pairs):
 def test_normalised_pairs_lie_in_the_unit_interval_and_reach_both_ends():
     for values in (role_information(SAMPLE, POSTERIOR), ARRAYS["in/d_raw"]):
         scaled = min_max_normalised(off_diagonal(values), None)
-        assert (scaled.amin((-2, -1)) == 0).all()
-        assert_close(scaled.amax((-2, -1)), torch.ones(3, 5))
+        assert (scaled.amin(-1) == 0).all()
+        assert_close(scaled.amax(-1), torch.ones(3, 5))
     assert_close(scaled, off_diagonal(ARRAYS["out/logq_offdiag/d_norm"]), **TOLERANCE)
 
 
 def test_off_diagonal_keeps_order():
     matrix = torch.arange(16).view(4, 4)
     expected = matrix[~torch.eye(4, dtype=torch.bool)]
-    assert (off_diagonal(matrix).flatten() == expected).all()
+    assert (off_diagonal(matrix) == expected).all()
 
 
 def test_relabelling_agents_changes_nothing():

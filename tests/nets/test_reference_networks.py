@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from reference import TOLERANCE, agent_tensors, load, mixer_tensors, under
 from torch.nn.utils.rnn import pack_sequence
 from torch.testing import assert_close
 
 from roma.nets.mixers import MonotonicMixer
 from roma.nets.recurrent import GatedRecurrence, UtilityAgent
+from tests.golden.algorithms.reference import TOLERANCE, agent_tensors, load, mixer_tensors, under
 
 
 @pytest.mark.parametrize(("kind", "hypernet_hidden"), [("h1/", 0), ("h2/", 64)])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.nets.roles import Dissimilarity, PairwiseUnits, RoleDecoder, RoleEncoder
+from roma.nets.roles import Dissimilarity, RoleDecoder, RoleEncoder
 
 NO_ACTIONS = torch.full((50, 1), -1)
 
@@ -68,14 +68,3 @@ def test_dissimilarity_reads_both_trajectories(absolute):
     )
     expected = network.output_layer(network.hidden_layer(pairs).relu()).squeeze(-1)
     assert_close(network(trajectory), expected.abs() if absolute else expected)
-
-
-def test_pairwise_units_in_blocks(monkeypatch):
-    monkeypatch.setattr(PairwiseUnits, "BLOCK", 64)
-    monkeypatch.setattr(PairwiseUnits, "LEAST_ROWS", 2)
-    torch.manual_seed(0)
-    first, second = (torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    weight = torch.randn(4, dtype=torch.float64, requires_grad=True)
-    expected = (first.unsqueeze(2) + second.unsqueeze(1)).relu() @ weight
-    assert_close(PairwiseUnits.apply(first, second, weight), expected)
-    assert torch.autograd.gradcheck(PairwiseUnits.apply, (first, second, weight))

@@ -1,0 +1,129 @@
+"""`roma rollout`: greedy episodes of every policy that a run with roles has kept, with the roles in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from roma import envs, outputs
+from roma.config import from_flat
+from roma.envs import VectorEnv
+from roma.envs.skirmish.data import load_map
+from roma.envs.skirmish.kernel import HEALTH
+from roma.envs.skirmish.rules import build_rules, unit_types
+from roma.envs.vector import observe
+from roma.errors import UserError
+from roma.evaluate import load_policy
+from roma.files import make_writable_directory
+from roma.learners.learner import RoleRecord
+from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
+from roma.runner import Episode, Runner
+from roma.seeding import Stream, noise_seed
+
+PROBED_ROWS = 1024
+LARGEST = float(np.finfo(np.float16).max)
+
+
+def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
+    """Plays so many episodes of a finished run's last policy, and of each earlier one, and writes them to `out`.
+
+    They are the first battles of the run's stream ROLLOUT, the same for each policy. UserError if the run is not
+    finished or its agents have no roles.
+    """
+    torch.set_num_threads(threads)
+    last = outputs.last_policy(directory)
+    config = json.loads((directory / outputs.CONFIG).read_text())
+    if not from_flat(config).has_roles:
+        raise UserError(f"the agents of {config['algorithm']} have no roles to record: {directory}")
+    make_writable_directory(out.parent)
+    milestones = [_milestone(path, episodes if path == last else earlier_episodes) for path in outputs.policies(last)]
+    type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
+    recorded = Rollout(
+        config=config,
+        engine_digest=envs.engine_digest(config["engine"]),
+        type_names=type_names,
+        milestones=[
+            Milestone(types=np.array([[type_names.index(name) for name in each] for each in names], np.uint8), **values)
+            for values, names in milestones
+        ],
+    )
+    save(out, recorded)
+    return recorded
+
+
+def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence[str]]]:
+    """The values of a milestone but for its unit types, and the names of those in each episode."""
+    learner, env, facts = load_policy(path, episodes)
+    seed = facts["config"]["seed"]
+    played = Runner(env, learner.actor(), seed, torch.Generator()).play(Stream.ROLLOUT, 0, episodes, epsilon=0.0)
+    seen = [_observations(env, episode) for episode in played]
+    records = [
+        learner.role_record(torch.from_numpy(obs), torch.from_numpy(_last_actions(episode)))
+        for obs, episode in zip(seen, played, strict=True)
+    ]
+    rows = _sampled_rows(played[:PROBED_EPISODES], noise_seed(seed, Stream.ROLLOUT, 0))
+    trajectory = torch.cat([record.trajectory for record in records])[rows[:, 0], rows[:, 1]]
+    values = {
+        "step": facts["step"],
+        "seeds": np.array([episode.seed for episode in played]),
+        "won": np.array([episode.won for episode in played]),
+        "lengths": np.array([episode.length for episode in played]),
+        "units": np.concatenate([episode.snapshots for episode in played]).astype(np.float32),
+        "actions": np.concatenate([_actions(episode) for episode in played]),
+        **{name: _joined(records, name) for name in ("role_mean", "role_variance", "divergence")},
+        **{name: _rounded(_joined(records, name)) for name in ("information", "dissimilarity")},
+        "rows": rows,
+        "trajectory": _rounded(trajectory.numpy()),
+        "obs": None if env.digest else np.concatenate(seen),
+    }
+    return values, [_unit_types(env.info.map_name, episode) for episode in played]
+
+
+def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
+    """What the agents saw before each timestep of an episode and after the last (L + 1, A, O)."""
+    if episode.seen is not None:
+        return episode.seen.obs
+    return observe(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
+
+
+def _unit_types(map_name: str, episode: Episode) -> Sequence[str]:
+    """Names of the types of an episode's units (N,)."""
+    return (
+        episode.seen.unit_types if episode.seen is not None else unit_types(load_map(map_name), build_rules(map_name))
+    )
+
+
+def _last_actions(episode: Episode) -> NDArray[np.int64]:
+    """What each agent did before each timestep and after the last (L + 1, A), NOBODY at first."""
+    return np.concatenate([np.full_like(episode.actions[:1], NOBODY, np.int64), episode.actions])
+
+
+def _actions(episode: Episode) -> NDArray[np.int8]:
+    """What each agent does at each moment (L + 1, A), NOBODY at the last."""
+    return np.concatenate([episode.actions.astype(np.int8), np.full_like(episode.actions[:1], NOBODY, np.int8)])
+
+
+def _sampled_rows(episodes: Sequence[Episode], seed: int) -> NDArray[np.int32]:
+    """Moment and agent (S, 2) of decisions of living agents behind the first, drawn without replacement, sorted."""
+    candidates, start = [], 0
+    for episode in episodes:
+        living = episode.snapshots[1:-1, : episode.actions.shape[1], HEALTH] > 0
+        candidates.append(np.argwhere(living) + np.array([start + 1, 0]))
+        start += episode.length + 1
+    rows = np.concatenate(candidates).astype(np.int32)
+    drawn = np.random.default_rng(seed).choice(len(rows), min(PROBED_ROWS, len(rows)), replace=False)
+    return rows[np.sort(drawn)]
+
+
+def _joined(records: Sequence[RoleRecord], name: str) -> NDArray[np.float32]:
+    return torch.cat([getattr(record, name) for record in records]).numpy()
+
+
+def _rounded(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float16)

@@ -1,0 +1,134 @@
+"""The rollout file: episodes of every kept policy of a run with roles, in one file of roma.sealed.
+
+Observations are not stored where the engine writes them again from unit rows; a rollout of the real game has them too.
+
+Shapes: E episodes of a milestone; M moments, those of all its episodes one behind the other, of each episode one before
+each decision and one after the last; A agents, N units (agents first, then enemies); S sampled rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma import sealed
+from roma.envs.skirmish.kernel import HEALTH
+from roma.files import write_bytes
+
+PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
+OF_EPISODES = ("seeds", "won", "lengths", "types")
+KIND = sealed.Kind("rollout", "rollout", format=1)
+NOBODY = -1  # who is attacked, or which action is taken, where there is none
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """Greedy episodes of the policy kept at one milestone of a run."""
+
+    step: int  # environment steps of training; 0: untrained
+    seeds: NDArray[np.int64]  # (E,) of the battles
+    won: NDArray[np.bool_]  # (E,)
+    lengths: NDArray[np.int64]  # (E,) decisions
+    types: NDArray[np.uint8]  # (E, N) index into Rollout.type_names
+    units: NDArray[np.float32]  # (M, N, 6): x, y, health, shield, energy, cooldown
+    actions: NDArray[np.int8]  # (M, A) taken at that moment; NOBODY after the last decision
+    role_mean: NDArray[np.float32]  # (M, A, role_dim)
+    role_variance: NDArray[np.float32]  # (M, A, role_dim)
+    divergence: NDArray[np.float32]  # (M, A) what L_I averages, nats
+    information: NDArray[np.float16]  # (M, A, A) I_ij of L_D; of learners that have none (M, 0, 0)
+    dissimilarity: NDArray[np.float16]  # (M, A, A) d_ij, likewise
+    rows: NDArray[np.int32]  # (S, 2) moment and agent of decisions drawn at random for the probes
+    trajectory: NDArray[np.float16]  # (S, H) the GRU state h^{t-1} before each of these
+    obs: NDArray[np.float32] | None = None  # (M, A, O), only where the engine cannot write them again
+
+    @cached_property
+    def episode(self) -> NDArray[np.int64]:
+        """The episode of each moment (M,)."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths + 1)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """The first moment of each episode (E,)."""
+        return np.cumsum(self.lengths + 1) - (self.lengths + 1)
+
+    @cached_property
+    def t(self) -> NDArray[np.int64]:
+        """Decisions counted from 1 (M,); after the last decision one more."""
+        return np.arange(len(self.units)) - self.starts[self.episode] + 1
+
+    @cached_property
+    def decides(self) -> NDArray[np.bool_]:
+        """Whether a decision follows (M,)."""
+        return self.t <= self.lengths[self.episode]
+
+    @property
+    def n_agents(self) -> int:
+        return self.actions.shape[1]
+
+    @cached_property
+    def alive(self) -> NDArray[np.bool_]:
+        """Living units (M, N)."""
+        return self.units[..., HEALTH] > 0
+
+    def first(self, episodes: int) -> Milestone:
+        """The first so many episodes alone; rows of others are left out."""
+        moments = int((self.lengths[:episodes] + 1).sum())
+        mine = self.rows[:, 0] < moments
+        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_EPISODES, slice(episodes))
+        arrays: dict[str, Any] = {
+            name: array[cuts.get(name, slice(moments))] for name in ARRAYS if (array := getattr(self, name)) is not None
+        }
+        return replace(self, **arrays)
+
+    @cached_property
+    def last_actions(self) -> NDArray[np.int64]:
+        """What each agent did before (M, A), NOBODY at an episode's first moment."""
+        before = np.roll(self.actions, 1, 0).astype(np.int64)
+        before[self.starts] = NOBODY
+        return before
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """All milestones of a run, in the order of their steps."""
+
+    config: dict[str, Any]  # the run's, flat
+    engine_digest: str
+    type_names: list[str]
+    milestones: list[Milestone]
+
+
+ARRAYS = tuple(field.name for field in fields(Milestone) if field.name != "step")
+
+
+def encode(rollout: Rollout) -> bytes:
+    """A rollout as the content of a file: the same rollout, the same bytes."""
+    facts = {name: getattr(rollout, name) for name in ("config", "engine_digest", "type_names")}
+    facts["steps"] = [milestone.step for milestone in rollout.milestones]
+    tensors = {
+        f"{milestone.step}/{name}": array
+        for milestone in rollout.milestones
+        for name in ARRAYS
+        if (array := getattr(milestone, name)) is not None
+    }
+    return sealed.encode(KIND, facts, tensors)
+
+
+def save(path: Path, rollout: Rollout) -> None:
+    """Write a rollout file, complete or not at all."""
+    write_bytes(path, encode(rollout))
+
+
+def load(path: Path) -> Rollout:
+    """The rollout in a file. UserError where it is missing, none of ours, damaged, or of another version."""
+    facts, tensors = sealed.load(path, KIND)
+    milestones = []
+    for step in facts["steps"]:
+        arrays: dict[str, Any] = {name: tensors.get(f"{step}/{name}") for name in ARRAYS}
+        milestones.append(Milestone(step, **arrays))
+    return Rollout(facts["config"], facts["engine_digest"], facts["type_names"], milestones)

@@ -1,0 +1,94 @@
+"""Every learner on a GPU beside the same one on the CPU, from the same noise; and what can be told without a GPU."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from roma import checkpoint
+from roma.config import resolve
+from roma.envs.vector import EnvInfo
+from roma.learners import algorithm, algorithm_names, make_learner
+from roma.training import train
+from tests.benchmarks.plain_learner import random_batch
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+
+INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
+BATCH = random_batch(INFO, [7, 3, 5], seed=3)
+TOLERANCE = {"atol": 1e-4, "rtol": 1e-3}  # of float32 sums in another order
+
+
+def learner_on(device, name):
+    specification = algorithm(name)
+    return make_learner(name, specification.config_class(**specification.overrides), INFO, 0, device)
+
+
+def moved(batch, device):
+    return replace(batch, **{name: value.to(device) for name, value in vars(batch).items()})
+
+
+def decided(learner, generator):
+    """The hidden state behind one decision of three battles."""
+    noise, actor = np.random.default_rng(0), learner.actor()
+    actor.begin(3)
+    actor.draw_latents(np.zeros((3, INFO.state_size), np.float32), generator)
+    obs = noise.standard_normal((3, INFO.n_agents, INFO.obs_size), dtype=np.float32)
+    actor.act(obs, np.ones((3, INFO.n_agents, INFO.n_actions), np.bool_), 0.3, generator)
+    return actor.hidden
+
+
+def updated(learner, batch, episode):
+    """The statistics of one update, as tensors."""
+    generator = torch.Generator().manual_seed(episode)
+    if learner.learns_from_rounds:
+        learner.learn_from_round(batch, generator)
+    statistics = learner.update(batch, generator, episode, 0.3)
+    return {key: torch.tensor(value, device="cpu") for key, value in statistics.items()}
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_every_tensor_is_made_where_it_is_needed(name):
+    """With another default device nothing changes: no tensor is made on it for want of a device of its own."""
+    expected, found = [], []
+    for default, results in (("cpu", expected), ("meta", found)):
+        learner = learner_on("cpu", name)
+        updated(learner, BATCH, 24)  # torch's optimisers make their first state on the default device
+        with torch.device(default):
+            results += [updated(learner, BATCH, 200), decided(learner, torch.Generator("cpu").manual_seed(0))]
+            results += [learner.online.state_dict()]
+    assert_close(found, expected, atol=0, rtol=0, equal_nan=True)
+
+
+@on_gpu
+@pytest.mark.parametrize("name", algorithm_names())
+def test_an_update_is_that_of_the_cpu(name):
+    here, there = (learner_on(device, name) for device in ("cpu", "cuda"))
+    for episode in (24, 200):  # the second copies into the target network
+        expected, found = updated(here, BATCH, episode), updated(there, moved(BATCH, "cuda"), episode)
+        assert_close(found, expected, equal_nan=True, **TOLERANCE)
+    weights = {key: value.cpu() for key, value in there.state_tensors().items()}
+    assert_close(weights, here.state_tensors(), **TOLERANCE)
+    assert {parameter.device.type for parameter in there.online.parameters()} == {"cuda"}
+
+
+@on_gpu
+@pytest.mark.parametrize("name", algorithm_names())
+def test_decisions_are_those_of_the_cpu(name):
+    here, there = (decided(learner_on(device, name), torch.Generator().manual_seed(0)) for device in ("cpu", "cuda"))
+    assert there.device.type == "cuda"
+    assert_close(there.cpu(), here, **TOLERANCE)
+
+
+@on_gpu
+@pytest.mark.parametrize("name", ["roma", "coma", "maven", "qtran", "qmix_nps"])
+def test_a_run_on_the_gpu_can_be_resumed(tmp_path, name):
+    settings = {"test_interval": 200, "test_episodes": 4, "hidden_dim": 8}
+    settings |= {} if name == "coma" else {"n_battles": 4, "batch_size": 8, "buffer_size": 30}
+    config = resolve("3m", name, 0, overrides=settings)
+    for horizon in (400, 800):
+        assert train(config, tmp_path, horizon, device="cuda", checkpoint_seconds=0) is None
+    assert checkpoint.paths(tmp_path / "checkpoints")
+    assert "resumed from" in (tmp_path / "train.log").read_text()
