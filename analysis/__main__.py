@@ -4,9 +4,11 @@ import argparse
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from roma.envs import canonical_map
 from roma.errors import UserError, unknown
 from roma.files import atomic_path, make_writable_directory
 
@@ -31,15 +33,33 @@ def parser() -> argparse.ArgumentParser:
     tables.add_argument("root", type=Path, help="folder of the scale, such as data/embedded/demo; reads <root>/runs")
     tables.add_argument("--cells", nargs="+", metavar="MAP/ARM", help="which cells; default: every finished run")
     tables.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds of each of the cells; default: 0")
+    tables.add_argument("--figures", type=Path, default=FIGURES, help="the figure list: which moments it shows")
     tables.set_defaults(command=summarise)
 
-    figure = commands.add_parser("plot", help="draw a figure")
-    figure.add_argument("name", help="a figure of the figure list, such as fig04")
+    figure = commands.add_parser("plot", help="draw a figure, or write a table")
+    figure.add_argument("name", help="one of the figure list, such as fig04 or table1")
     figure.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
-    figure.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    figure.add_argument("--out", type=Path, required=True, help="folder of the files made")
     figure.add_argument("--figures", type=Path, default=FIGURES, help=f"the figure list; default: {FIGURES}")
     figure.add_argument("--metrics", nargs="+", default=["test_battle_won_mean"], help="drawn one above the other")
     figure.set_defaults(command=plot)
+
+    page = commands.add_parser("report", help="put everything into one HTML page")
+    page.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
+    page.add_argument("--figures", type=Path, required=True, help="folder of the pictures and printed tables")
+    page.add_argument("--list", type=Path, default=FIGURES, help=f"the figure list; default: {FIGURES}")
+    page.add_argument("--out", type=Path, required=True, help="the page, such as figures/embedded/demo/report.html")
+    page.set_defaults(command=report)
+
+    animation = commands.add_parser("video", help="animate the battle that figures show of a map, roles as colours")
+    animation.add_argument("map", help="name of a map with a run of roma, such as MMM2")
+    animation.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
+    animation.add_argument("--out", type=Path, required=True, help="folder of the animation")
+    animation.set_defaults(command=video)
+
+    learnt = commands.add_parser("learning", help="add finished runs to the record of what was seen to learn")
+    learnt.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: table and picture are made anew")
+    learnt.set_defaults(command=learning)
     return root
 
 
@@ -51,25 +71,73 @@ def summarise(options: argparse.Namespace) -> None:
         if options.cells
         else runs.found_runs(options.root)
     )
-    summarise.write(summarise.summarise(chosen), options.root / "summary")
+    figures = yaml.safe_load(options.figures.read_text()).values()
+    tables = summarise.summarise(chosen, figures, rollouts_required=bool(options.cells))
+    summarise.write(tables, options.root / "summary")
+
+
+def video(options: argparse.Namespace) -> None:
+    map_name = canonical_map(options.map)
+    _require_summary(options.summary)
+    from analysis.video import write
+
+    print(write(map_name, options.summary, options.out))
+
+
+def learning(options: argparse.Namespace) -> None:
+    from analysis import learning
+
+    learning.record(options.runs)
+    learning.write()
 
 
 def plot(options: argparse.Namespace) -> None:
     figures = yaml.safe_load(options.figures.read_text())
     if options.name not in figures:
         raise unknown("figure", options.name, figures)
-    if not options.summary.is_dir():
-        raise UserError(f"{options.summary} is missing: python -m analysis summarise makes it")
+    _require_summary(options.summary)
     make_writable_directory(options.out)
+    specification, target = figures[options.name], options.out / options.name
+    if "table" in specification:
+        _write_table(options.summary, specification, target)
+    else:
+        _draw_figure(options.summary, specification, options.metrics, target)
+
+
+def _require_summary(summary: Path) -> None:
+    if not summary.is_dir():
+        raise UserError(f"{summary} is missing: python -m analysis summarise makes it")
+
+
+def _write_table(summary: Path, specification: dict[str, Any], target: Path) -> None:
+    from analysis import summarise, tables
+
+    module = import_module(f"analysis.plots.{specification['table']}")
+    table = module.table(summary, specification)
+    sentences = [specification["title"], *table.notes, f"Inputs {summarise.inputs_digest(summary)}"]
+    tables.write(table.frame, target, ". ".join(sentences) + ".", table.groups, table.shown)
+
+
+def _draw_figure(summary: Path, specification: dict[str, Any], metrics: list[str], target: Path) -> None:
     from analysis import style
 
-    module = import_module(f"analysis.plots.{figures[options.name]['plot']}")
-    frame = module.data(options.summary, figures[options.name], options.metrics)
-    style.save(module.draw(frame), options.out / options.name)
+    module = import_module(f"analysis.plots.{specification['plot']}")
+    frame = module.data(summary, specification, metrics)
+    style.save(module.draw(frame), target)
     for panel, part in module.panels(frame).items():
-        style.save(module.draw(part), options.out / f"{options.name}_{panel}")
-    with atomic_path(options.out / f"{options.name}.csv") as beside:
+        style.save(module.draw(part), target.with_name(f"{target.name}_{panel}"))
+    with atomic_path(target.with_name(f"{target.name}.csv")) as beside:
         frame.to_csv(beside, index=False)
+
+
+def report(options: argparse.Namespace) -> None:
+    for folder in (options.summary, options.figures):
+        if not folder.is_dir():
+            raise UserError(f"the folder {folder} is missing: snakemake report makes it first")
+    make_writable_directory(options.out.parent)
+    from analysis.report import write
+
+    write(options.summary, options.figures, options.list, options.out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from roma.config import from_flat
 from roma.errors import UserError
+from roma.outputs import rollout_path
+from roma.rollout_file import Rollout, load
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,27 @@ class RunDirectory:
     arm: str
     seed: int
 
+    @property
+    def identity(self) -> dict[str, str | int]:
+        return {"map": self.map, "arm": self.arm, "seed": self.seed}
+
     def read_json(self, name: str) -> dict[str, Any]:
         return json.loads(self._existing(name).read_text())
 
     def read_metrics(self) -> pd.DataFrame:
         return pd.read_parquet(self._existing("metrics.parquet"))
+
+    @property
+    def has_roles(self) -> bool:
+        return from_flat(self.read_json("config.json")).has_roles
+
+    @property
+    def rollout(self) -> Path:
+        """Its recorded episodes, if it has roles."""
+        return rollout_path(self.path)
+
+    def read_rollout(self) -> Rollout:
+        return load(self.rollout)
 
     def _existing(self, name: str) -> Path:
         file = self.path / name

@@ -1,5 +1,7 @@
 """How figures look: one colour and one dash per arm in all of them, and bytes that depend on nothing but the data."""
 
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +10,65 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import seaborn as sns
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from roma.files import atomic_path
 
-_PALETTE = sns.color_palette("colorblind")
+PALETTE = sns.color_palette("colorblind")
+
+CHARACTERS_PER_INCH = 20  # of the lines below a picture
+
+OBSERVATIONS = "observations"  # a reference for measures of roles, drawn as an arm is
 
 # Colours that colour-blind readers can tell apart; dashes for print without colour.
 ARMS: dict[str, tuple[str, Any, Any]] = {
     # arm: label, colour, dashes
-    "roma": ("ROMA", _PALETTE[3], "-"),
-    "iql": ("IQL", _PALETTE[7], (0, (1, 1))),
-    "coma": ("COMA", _PALETTE[2], (0, (3, 1, 1, 1))),
-    "qmix": ("QMIX", _PALETTE[0], (0, (5, 1.5))),
-    "qtran": ("QTRAN", _PALETTE[4], (0, (3, 1, 1, 1, 1, 1))),
-    "maven": ("MAVEN", _PALETTE[1], (0, (2, 1))),
-    "roma_td": ("ROMA, TD loss only", _PALETTE[5], (0, (1, 1))),
-    "roma_td_li": ("ROMA without $L_D$", _PALETTE[9], (0, (3, 1, 1, 1))),
-    "roma_td_ld": ("ROMA without $L_I$", _PALETTE[6], (0, (2, 1))),
-    "qmix_nps": ("QMIX-NPS", _PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
-    "qmix_lar": ("QMIX-LAR", _PALETTE[1], (0, (8, 2))),
-    "vdn": ("VDN", _PALETTE[6], (0, (3, 1, 1, 1))),
-    "roma_release": ("ROMA as released", _PALETTE[3], (0, (4, 1.5))),
-    "roma_release_readme": ("ROMA as released, README's weights", _PALETTE[3], (0, (1, 1))),
-    "roma_no_dissimilarity": ("ROMA without $d$", _PALETTE[9], (0, (8, 2))),
+    "roma": ("ROMA", PALETTE[3], "-"),
+    "iql": ("IQL", PALETTE[7], (0, (1, 1))),
+    "coma": ("COMA", PALETTE[2], (0, (3, 1, 1, 1))),
+    "qmix": ("QMIX", PALETTE[0], (0, (5, 1.5))),
+    "qtran": ("QTRAN", PALETTE[4], (0, (3, 1, 1, 1, 1, 1))),
+    "maven": ("MAVEN", PALETTE[1], (0, (2, 1))),
+    "roma_td": ("ROMA, TD loss only", PALETTE[5], (0, (1, 1))),
+    "roma_td_li": ("ROMA without $L_D$", PALETTE[9], (0, (3, 1, 1, 1))),
+    "roma_td_ld": ("ROMA without $L_I$", PALETTE[6], (0, (2, 1))),
+    "qmix_nps": ("QMIX-NPS", PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
+    "qmix_lar": ("QMIX-LAR", PALETTE[1], (0, (8, 2))),
+    "vdn": ("VDN", PALETTE[6], (0, (3, 1, 1, 1))),
+    "roma_release": ("ROMA as released", PALETTE[3], (0, (4, 1.5))),
+    "roma_release_readme": ("ROMA as released, README's weights", PALETTE[3], (0, (1, 1))),
+    "roma_no_dissimilarity": ("ROMA without $d$", PALETTE[9], (0, (8, 2))),
+    OBSERVATIONS: ("raw observations", "0.45", (0, (1, 1.5))),
+}
+
+# Colour and marker of each unit type, agents only: markers for print without colour.
+UNIT_TYPES: dict[str, tuple[Any, str]] = {
+    "Marine": (PALETTE[2], "o"),
+    "Marauder": (PALETTE[4], "h"),
+    "Medivac": (PALETTE[8], "P"),
+    "Stalker": (PALETTE[9], "D"),
+    "Zealot": (PALETTE[5], "s"),
+    "Zergling": (PALETTE[0], "^"),
+    "Baneling": (PALETTE[2], "p"),
 }
 
 METRICS = {
     "test_battle_won_mean": "test win rate",
     "test_return_mean": "test return",
     "test_ep_length_mean": "test episode length",
+    "silhouette_type": "silhouette by type",
+    "silhouette_health": "silhouette by health",
+    "silhouette_position": "silhouette by place",
+    "drift": "drift in an episode",
+    "stability": "change a step",
+    "probe_role": "$R^2$ of role from\ntrajectory",
+    "probe_action_gain": "next action:\naccuracy by role",
+}
+
+SETTINGS = {
+    "lambda_identifiability": r"$\lambda_I$",
+    "lambda_specialisation": r"$\lambda_D$",
 }
 
 # The paper's text also gives this map the opposite numbers.
@@ -80,8 +111,20 @@ def label(arm: str) -> str:
 
 def line(arm: str) -> dict[str, Any]:
     """Keywords of an arm's curve. Arms of the reader's own share what is left of the palette."""
-    _, colour, dashes = ARMS.get(arm, (arm, _PALETTE[8], "-"))
+    _, colour, dashes = ARMS.get(arm, (arm, PALETTE[8], "-"))
     return {"color": colour, "linestyle": dashes}
+
+
+def web(arm: str) -> dict[str, str]:
+    """An arm's label, colour and dashes as a browser takes them."""
+    keywords = line(arm)
+    dashes = "" if keywords["linestyle"] == "-" else " ".join(f"{2 * part:g}" for part in keywords["linestyle"][1])
+    return {"label": label(arm).replace("$", ""), "colour": to_hex(keywords["color"]), "dashes": dashes}
+
+
+def wrapped(lines: Iterable[str], width: float) -> list[str]:
+    """The lines below a picture so many inches wide."""
+    return [part for line in lines for part in textwrap.wrap(line, int(width * CHARACTERS_PER_INCH))]
 
 
 def save(figure: Figure, stem: Path) -> None:

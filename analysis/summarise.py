@@ -2,25 +2,34 @@
 
 runs       one row a run: what it was and which code made it
 curves     one row a test of a run
-intervals  one row a point of a curve: mean and 95 % interval over seeds
+intervals  one row a point of a curve: mean with its 95 % interval and median with its quartiles, over seeds
 finals     one row a run: the last weights' greedy battles on seeds of their own
+roles, episodes, dissimilarity: see analysis.rollouts
+settings   one row a setting of each map and arm
+cost       one row a run: time, speed and memory, steps and updates
 
-Nothing in them depends on clocks.
+Nothing but `cost` depends on clocks.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from analysis import rollouts
 from analysis.runs import RunDirectory
-from analysis.statistics import student_interval
+from analysis.statistics import quartiles, student_interval
+from roma.config import IDENTITY
 from roma.errors import UserError
-from roma.files import atomic_path
+from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
 
 FACTS_OF_CONFIG = ("algorithm", "engine", "protocol", "test_interval", "test_episodes")
 FACTS_OF_PROVENANCE = ("steps", "config_hash", "engine_digest", "git_revision")
 CELL = ["map", "arm"]
+CLOCKED = ("cost",)
+COST = ("wall_seconds", "peak_memory_mb", "updates", "steps", "resumes")
 # What curves keep of a run's metrics, with the values each can have.
 METRICS = {
     "test_battle_won_mean": (0.0, 1.0),
@@ -29,16 +38,25 @@ METRICS = {
 }
 
 
-def summarise(runs: Sequence[RunDirectory]) -> dict[str, pd.DataFrame]:
-    """The four tables of these runs, by name."""
+def summarise(
+    runs: Sequence[RunDirectory], figures: Iterable[Mapping[str, Any]] = (), rollouts_required: bool = True
+) -> dict[str, pd.DataFrame]:
+    """All tables of these runs, by name; `figures` say which moments of battles are to be shown.
+
+    A run with roles must have a rollout, unless it is said that it need not.
+    """
     if not runs:
         raise UserError("there are no runs to summarise")
-    curve_table = curves(runs)
+    curve_table, final_table = curves(runs), finals(runs)
+    recorded = [run for run in runs if run.has_roles and (rollouts_required or run.rollout.exists())]
     return {
         "runs": described(runs),
         "curves": curve_table,
         "intervals": intervals(curve_table),
-        "finals": finals(runs),
+        "finals": final_table,
+        "settings": settings(runs),
+        "cost": cost(runs),
+        **rollouts.tables(recorded, final_table, figures),
     }
 
 
@@ -49,13 +67,19 @@ def write(tables: dict[str, pd.DataFrame], directory: Path) -> None:
             table.to_parquet(beside, compression="zstd", index=False)
 
 
+def inputs_digest(directory: Path) -> str:
+    """Digest of a summary, for captions; equal for equal runs, so without the tables that have clocks in them."""
+    files = (file for file in sorted(directory.glob("*.parquet")) if file.stem not in CLOCKED)
+    return digest("".join(f"{file.name} {file_digest(file)}\n" for file in files).encode())[:DIGEST_LENGTH]
+
+
 def described(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     rows = []
     for run in runs:
         config, provenance = run.read_json("config.json"), run.read_json("provenance.json")
         rows.append(
             {
-                **identity(run),
+                **run.identity,
                 **{name: config[name] for name in FACTS_OF_CONFIG},
                 **{name: provenance[name] for name in FACTS_OF_PROVENANCE},
             }
@@ -74,29 +98,53 @@ def curves(runs: Sequence[RunDirectory]) -> pd.DataFrame:
         interval = run.read_json("config.json")["test_interval"]
         curve = metrics[["t_env", *METRICS]].copy()
         curve.insert(0, "step", curve["t_env"] // interval * interval)
-        for place, (name, value) in enumerate(identity(run).items()):
+        for place, (name, value) in enumerate(run.identity.items()):
             curve.insert(place, name, value)
         parts.append(curve)
     return pd.concat(parts, ignore_index=True)
 
 
 def intervals(curve_table: pd.DataFrame) -> pd.DataFrame:
-    """Columns map, arm, metric, step, mean, low, high, n; one row a point, the cells in the order of `curve_table`."""
+    """Columns map, arm, metric, step, mean, low, high, n, median, lower_quartile, upper_quartile.
+
+    One row a point, the cells in the order of `curve_table`.
+    """
     parts = []
     for (map_name, arm), cell in curve_table.groupby(CELL, sort=False):
         for metric, bounds in METRICS.items():
             points = cell.pivot_table(index="seed", columns="step", values=metric, aggfunc="last")
             interval = student_interval(points.to_numpy(float), bounds=bounds)
+            median, lower, upper, _ = quartiles(points.to_numpy(float))
             part = pd.DataFrame({"map": map_name, "arm": arm, "metric": metric, "step": points.columns})
-            parts.append(part.assign(**interval._asdict()))
+            part = part.assign(**interval._asdict(), median=median, lower_quartile=lower, upper_quartile=upper)
+            parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
 def finals(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     kept = ("step", "episodes", "battle_won_mean", "return_mean", "ep_length_mean")
     evaluations = [(run, run.read_json("evaluation.json")) for run in runs]
-    return pd.DataFrame([identity(run) | {name: result[name] for name in kept} for run, result in evaluations])
+    return pd.DataFrame([run.identity | {name: result[name] for name in kept} for run, result in evaluations])
 
 
-def identity(run: RunDirectory) -> dict[str, str | int]:
-    return {"map": run.map, "arm": run.arm, "seed": run.seed}
+def settings(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Columns map, arm, setting and value, as JSON; seeds have them in common."""
+    firsts = {(run.map, run.arm): run for run in reversed(runs)}
+    rows = [
+        {"map": run.map, "arm": run.arm, "setting": setting, "value": json.dumps(value)}
+        for run in reversed(firsts.values())
+        for setting, value in run.read_json("config.json").items()
+        if setting not in IDENTITY
+    ]
+    return pd.DataFrame(rows, columns=[*CELL, "setting", "value"])
+
+
+def cost(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """COST and env_steps_per_second, over the whole run with its tests. NaN where a provenance does not say."""
+    rows = []
+    for run in runs:
+        provenance = run.read_json("provenance.json")
+        facts = {name: provenance.get(name, float("nan")) for name in (*COST, "environment_steps")}
+        speed = facts.pop("environment_steps") / facts["wall_seconds"]
+        rows.append(run.identity | facts | {"env_steps_per_second": speed})
+    return pd.DataFrame(rows)

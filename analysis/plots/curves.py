@@ -1,39 +1,52 @@
-"""Learning curves: a metric of the greedy tests against environment steps, one panel a map (figures 4 and 9)."""
+"""Learning curves: a metric of the greedy tests against environment steps, one panel a map (figures 4, 5, 6 and 9)."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis import style
 from analysis.statistics import FEWEST_SEEDS
+from analysis.summarise import inputs_digest
+from roma.errors import unknown
 
 COLUMNS = 3  # panels side by side
-CHARACTERS_PER_INCH = 19  # of the lines below the picture
 LABEL_CHARACTERS_PER_INCH = 12  # of the legend
 LINE_INCHES = 0.6  # of the line beside a label, with the space around both
 LEGEND_ROW_INCHES = 0.18
 # Limits of an axis and the distance of its ticks. SMAC scales rewards so that a won battle returns 20.
 SCALES = {"test_battle_won_mean": (0.0, 1.0, 0.25), "test_return_mean": (0.0, 20.0, 5.0)}
-FACTS = ["engine", "engine_digest", "scale", "protocol", "test_episodes"]
+FACTS = ["engine", "engine_digest", "scale", "protocol", "sample", "inputs", "statistic"]
+SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # layers, so that no arm's seeds hide another arm's centre
+HALO = [withStroke(linewidth=2.3, foreground="white")]
+# What is drawn of the seeds: a line and what lies around it.
+STATISTICS = {
+    "mean": {"mean": "centre", "low": "low", "high": "high"},
+    "median": {"median": "centre", "lower_quartile": "low", "upper_quartile": "high"},
+}
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """All that is drawn, one row a point: columns map, arm, metric, step, mean, low, high, n, seed<k>..., and FACTS.
+    """All that is drawn, one row a point: columns map, arm, metric, step, centre, low, high, n, seed<k>..., and FACTS.
 
-    Maps, arms and metrics stand in the order drawn. An arm without runs has one row a map, with n = 0.
+    Centre, low and high are the mean and its interval, or median and quartiles where the specification says so. Maps,
+    arms and metrics stand in the order drawn. An arm without runs has one row a map, with n = 0.
     """
     order = pd.MultiIndex.from_product(
         [specification["maps"], metrics, specification["arms"]], names=["map", "metric", "arm"]
     ).to_frame(index=False)
-    means = pd.read_parquet(summary / "intervals.parquet")
+    statistic = specification.get("statistic", "mean")
+    if statistic not in STATISTICS:
+        raise unknown("statistic", statistic, STATISTICS)
+    drawn = STATISTICS[statistic]
+    points = pd.read_parquet(summary / "intervals.parquet")[["map", "arm", "metric", "step", *drawn, "n"]]
     seeds = (
         pd.read_parquet(summary / "curves.parquet")
         .melt(["map", "arm", "seed", "step"], metrics, var_name="metric")
@@ -42,8 +55,9 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         .reset_index()
     )
     facts = pd.read_parquet(summary / "runs.parquet").drop_duplicates(["map", "arm"])
-    facts = facts.assign(scale=summary.resolve().parent.name)[["map", "arm", *FACTS]]
-    frame = order.merge(means, "left").merge(seeds, "left").merge(facts, "left")
+    facts = facts.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary), statistic=statistic)
+    facts = facts.assign(sample=facts["test_episodes"].astype(str) + " greedy episodes a test")[["map", "arm", *FACTS]]
+    frame = order.merge(points.rename(columns=drawn), "left").merge(seeds, "left").merge(facts, "left")
     return frame.assign(n=frame["n"].fillna(0).astype(int))
 
 
@@ -59,7 +73,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     columns = min(COLUMNS, len(maps))
     blocks = -(-len(maps) // columns)
     width = 2.3 * columns if columns > 1 else 3.4
-    figure = Figure(figsize=(width, 0.9 + blocks * (0.2 + 1.3 * len(metrics))), layout="constrained")
+    figure = Figure(figsize=(width, 0.9 + blocks * (0.2 + 1.4 * len(metrics))), layout="constrained")
     axes = figure.subplots(blocks * len(metrics), columns, squeeze=False)
     for place in range(blocks * columns):
         block, column = divmod(place, columns)
@@ -72,8 +86,13 @@ def draw(frame: pd.DataFrame) -> Figure:
         if column == 0:
             for axis, metric in zip(stack, metrics, strict=True):
                 axis.set_ylabel(style.METRICS[metric])
+        else:
+            for axis in stack:
+                axis.tick_params(labelleft=False)
         if place + columns >= len(maps):
             stack[-1].set_xlabel("environment steps")
+    for row, metric in enumerate(metrics):
+        _share_scale(list(axes[row :: len(metrics)].flat)[: len(maps)], metric)
     figure.align_ylabels(axes[:, 0])
     _draw_face(figure, frame)
     return figure
@@ -86,45 +105,60 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
         part = frame[(frame["metric"] == metric) & (frame["n"] > 0)]
         for arm, curve in reversed(list(part.groupby("arm", sort=False))):  # the first arm is drawn on top
             _draw_arm(axis, str(arm), curve)
+        if part.empty:
+            words = "does not apply" if frame["n"].any() else "not run yet"
+            axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", transform=axis.transAxes)
         axis.set(xlabel="", ylabel="")
         axis.set_xlim(left=0)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        if metric in SCALES:
-            low, high, distance = SCALES[metric]
-            margin = 0.03 * (high - low)
-            bottom, top = axis.get_ylim() if len(part) else (low, high)
-            axis.set_ylim(min(low - margin, bottom), max(high + margin, top))
-            axis.yaxis.set_major_locator(MultipleLocator(distance))
-            axis.yaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if frame["n"].any() else NullLocator())
         if axis is not stack[-1]:
             axis.tick_params(labelbottom=False)
+
+
+def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
+    """The same axis in all panels of a metric: its whole scale, where it has one, and all that is drawn."""
+    ends = [
+        end for axis in panels_of_metric for end in axis.dataLim.intervaly if np.isfinite(axis.dataLim.intervaly).all()
+    ]
+    low, high, distance = SCALES.get(metric, (np.inf, -np.inf, 0.0))
+    low, high = min([low, *ends]), max([high, *ends])
+    if low < high:
+        margin = 0.03 * (high - low)
+        for axis in panels_of_metric:
+            axis.set_ylim(low - margin, high + margin)
+            axis.yaxis.set_major_locator(
+                MultipleLocator(distance) if distance else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+            )
+            axis.yaxis.set_major_formatter("{x:g}")
 
 
 def _draw_arm(axis: Axes, arm: str, curve: pd.DataFrame) -> None:
     line = style.line(arm)
     if curve["n"].max() > 1:
-        for seed in curve.filter(regex=r"^seed\d+$"):
-            sns.lineplot(
-                x=curve["step"], y=curve[seed], ax=axis, estimator=None, color=line["color"], linewidth=0.5, alpha=0.35
-            )
+        for _, values in curve.filter(regex=r"^seed\d+$").items():
+            recorded = values.notna()
+            if recorded.any():
+                thin: dict[str, Any] = {"color": line["color"], "linewidth": 0.4, "alpha": 0.25, "zorder": SEEDS}
+                axis.plot(curve.loc[recorded, "step"], values[recorded], **thin)
     if curve["low"].notna().any():
-        axis.fill_between(curve["step"], curve["low"], curve["high"], color=line["color"], alpha=0.18, linewidth=0)
-    sns.lineplot(x=curve["step"], y=curve["mean"], ax=axis, estimator=None, **line)
+        around: dict[str, Any] = {"color": line["color"], "alpha": 0.13, "linewidth": 0, "zorder": AROUND}
+        axis.fill_between(curve["step"], curve["low"], curve["high"], **around)
+    axis.plot(curve["step"], curve["centre"], zorder=CENTRE, path_effects=HALO, **line)
 
 
 def _draw_face(figure: Figure, frame: pd.DataFrame) -> None:
     """The legend above; below, what a reader must know: engine, scale, protocol, seeds, statistic, what is missing."""
     drawn = frame[frame["n"] > 0]
     arms = [arm for arm in frame["arm"].unique() if arm in set(drawn["arm"])]
-    handles = [Line2D([], [], label=style.label(arm), **style.line(arm)) for arm in arms]
-    widest = LINE_INCHES + max((len(style.label(arm)) for arm in arms), default=0) / LABEL_CHARACTERS_PER_INCH
+    labels = {arm: style.label(arm) + _few_seeds(drawn[drawn["arm"] == arm], drawn["n"].max()) for arm in arms}
+    handles = [Line2D([], [], label=labels[arm], **style.line(arm)) for arm in arms]
+    widest = LINE_INCHES + max(map(len, labels.values()), default=0) / LABEL_CHARACTERS_PER_INCH
     columns = min(max(len(arms), 1), max(int(figure.get_figwidth() / widest), 1))
     rows = -(-len(arms) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_INCHES * max(rows - 1, 0))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.6)
-    width = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
-    lines = [part for line in face(frame) for part in textwrap.wrap(line, width)]
+    lines = style.wrapped(face(frame), figure.get_figwidth())
     figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)
 
 
@@ -135,17 +169,41 @@ def face(frame: pd.DataFrame) -> list[str]:
     lines = []
     if len(drawn):
         engines = set(drawn["engine"] + " engine " + drawn["engine_digest"].str[:8])
-        lines.append(f"{_joined(engines)}; scale {_joined(drawn['scale'])}; protocol {_joined(drawn['protocol'])}")
-        lines.append(f"{_statistic(drawn['n'])}; {_joined(drawn['test_episodes'].astype(int))} greedy episodes a test")
+        facts = f"scale {_joined(drawn['scale'])}; protocol {_joined(drawn['protocol'])}"
+        lines.append(f"{_joined(engines)}; {facts}; inputs {_joined(drawn['inputs'].str[:8])}")
+        lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {_joined(drawn['sample'])}")
     if absent:
         lines.append(f"not built or not run yet: {', '.join(absent)}")
+    if missing := missing_runs(frame):
+        lines.append(f"missing runs: {', '.join(missing)}")
     lines += [f"{name}: {note}" for name, note in style.MAP_NOTES.items() if name in set(frame["map"])]
     return lines
 
 
-def _statistic(n: pd.Series) -> str:
+def missing_runs(frame: pd.DataFrame) -> list[str]:
+    """Names of the runs that the other cells have and a cell of a drawn arm has not: map/arm, or map/arm/seed<k>."""
+    seeds = [name for name in frame.filter(regex=r"^seed\d+$") if frame[name].notna().any()]
+    arms_drawn = set(frame.loc[frame["n"] > 0, "arm"])
+    missing = []
+    for (map_name, arm), cell in frame[frame["arm"].isin(arms_drawn)].groupby(["map", "arm"], sort=False):
+        absent = [seed for seed in seeds if cell[seed].isna().all()]
+        missing += [f"{map_name}/{arm}"] if absent == seeds else [f"{map_name}/{arm}/{seed}" for seed in absent]
+    return missing
+
+
+def _few_seeds(curves: pd.DataFrame, most: int) -> str:
+    """What the legend adds to an arm of which a curve has fewer seeds than an interval needs, or than others have."""
+    n = curves.groupby(["map", "metric"])["n"].max()
+    if n.min() >= max(FEWEST_SEEDS, most):
+        return ""
+    return f" (n = {n.min()})" if n.min() == n.max() else f" (n = {n.min()} to {n.max()})"
+
+
+def _statistic(n: pd.Series, statistic: str) -> str:
     fewest, most = int(n.min()), int(n.max())
     seeds = "1 seed" if most == 1 else f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    if statistic == "median":
+        return f"median and quartiles of {seeds}; thin lines: single seeds"
     if most < FEWEST_SEEDS:
         return f"{seeds}: no interval" if most == 1 else f"mean of {seeds}: no interval; thin lines: single seeds"
     return f"mean and 95 % Student t interval of {seeds}; thin lines: single seeds"

@@ -6,6 +6,7 @@ import pytest
 from analysis import style
 from analysis.__main__ import main
 from analysis.plots import curves
+from roma.errors import UserError
 
 SPECIFICATION = {"maps": ["MMM2", "10z5b_vs_2s3z"], "arms": ["roma", "iql", "qmix"]}
 BOTH = ["test_battle_won_mean", "test_return_mean"]
@@ -22,7 +23,7 @@ def test_frame_holds_what_is_drawn_in_order(frame):
     assert list(frame["metric"].unique()) == BOTH
     drawn = frame[frame["n"] > 0]
     pd.testing.assert_series_equal(
-        drawn["mean"], drawn[["seed0", "seed1", "seed2"]].mean(axis=1), check_names=False, rtol=1e-12
+        drawn["centre"], drawn[["seed0", "seed1", "seed2"]].mean(axis=1), check_names=False, rtol=1e-12
     )
 
 
@@ -56,6 +57,32 @@ def test_below_three_seeds_no_interval_is_drawn_and_the_face_says_so(frame):
     assert len(axis.lines) == 2
 
 
+def test_few_and_missing_seeds_show_in_the_legend_and_by_name(frame):
+    cells = {("MMM2", "qmix"): ["seed1"], ("10z5b_vs_2s3z", "roma"): ["seed0", "seed1", "seed2"]}
+    short = frame.copy()
+    for (map_name, arm), seeds in cells.items():
+        here = (short["map"] == map_name) & (short["arm"] == arm)
+        short.loc[here, seeds] = float("nan")
+        short.loc[here, "n"] -= len(seeds)
+    assert curves.missing_runs(short) == ["MMM2/qmix/seed1", "10z5b_vs_2s3z/roma"]
+    assert "missing runs: MMM2/qmix/seed1, 10z5b_vs_2s3z/roma" in curves.face(short)
+    labels = [text.get_text() for text in curves.draw(short).legends[0].get_texts()]
+    assert labels == ["ROMA", "QMIX (n = 2 to 3)"]
+    one = frame[frame["n"] > 0].assign(n=1)
+    assert curves.draw(one).legends[0].get_texts()[0].get_text() == "ROMA (n = 1)"
+
+
+def test_medians_and_quartiles_can_be_drawn_instead(results):
+    frame = curves.data(results / "summary", SPECIFICATION | {"statistic": "median"}, BOTH[:1])
+    drawn = frame[frame["n"] > 0]
+    seeds = drawn[["seed0", "seed1", "seed2"]]
+    pd.testing.assert_series_equal(drawn["centre"], seeds.median(axis=1), check_names=False)
+    pd.testing.assert_series_equal(drawn["low"], seeds.quantile(0.25, axis=1), check_names=False)
+    assert "median and quartiles of 3 seeds" in "\n".join(curves.face(frame))
+    with pytest.raises(UserError, match="did you mean 'median'"):
+        curves.data(results / "summary", SPECIFICATION | {"statistic": "medain"}, BOTH)
+
+
 def test_metrics_stand_one_above_the_other(frame):
     axes = curves.draw(frame).axes
     assert [axis.get_ylabel() for axis in axes] == ["test win rate", "", "test return", ""]
@@ -80,7 +107,18 @@ def test_the_legend_fits_the_narrowest_picture(frame):
 def test_nothing_trained_yet_can_still_be_drawn(frame):
     empty = frame[frame["n"] == 0]
     assert curves.face(empty)[0].startswith("not built")
-    curves.draw(empty)
+    assert {text.get_text() for axis in curves.draw(empty).axes for text in axis.texts} == {"not run yet"}
+
+
+def test_the_names_of_many_missing_runs_are_not_cut_off(frame):
+    maps = [f"{map_name}{n}" for map_name in ("6s4z_vs_10b30z", "10z5b_vs_2s3z", "27m_vs_30m") for n in range(4)]
+    rows = frame[frame["metric"] == BOTH[0]]
+    absent = rows[rows["n"] == 0].iloc[:1].assign(arm="roma")
+    figure = curves.draw(pd.concat([rows, *(absent.assign(map=name) for name in maps)]))
+    figure.canvas.draw()
+    extent = figure._supxlabel.get_window_extent()
+    assert figure.bbox.x0 <= extent.x0
+    assert extent.x1 <= figure.bbox.x1
 
 
 def test_arms_differ_in_colour_and_in_dashes():
@@ -115,3 +153,17 @@ def test_mistakes_are_one_line(arguments, part, capsys, root, monkeypatch):
     message = capsys.readouterr().err
     assert part in message
     assert message.count("\n") == 1
+
+
+def test_panels_that_are_compared_have_the_same_axis(frame):
+    axes = curves.draw(frame).axes
+    scale = (-0.03, 1.03)
+    assert [axis.get_ylim() for axis in axes[:2]] == [pytest.approx(scale)] * 2
+    assert axes[2].get_ylim() == axes[3].get_ylim()
+    assert [axis.yaxis.get_tick_params()["labelleft"] for axis in axes[:2]] == [True, False]
+
+
+def test_no_seed_hides_a_centre(frame):
+    axis = curves.draw(frame).axes[0]
+    seeds, centres = ([line for line in axis.lines if (line.get_linewidth() < 1) is thin] for thin in (True, False))
+    assert max(line.get_zorder() for line in seeds) < min(line.get_zorder() for line in centres)

@@ -9,7 +9,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
-from analysis.summarise import curves, summarise
+from analysis.summarise import curves, inputs_digest, summarise, write
 
 
 def read(results, table):
@@ -64,7 +64,36 @@ def test_same_runs_same_bytes(results):
 def test_without_cells_every_finished_run_is_taken(results):
     runs = found_runs(results)
     assert len(runs) == 12
-    assert set(summarise(runs)) == {"runs", "curves", "intervals", "finals"}
+    tables = {"runs", "curves", "intervals", "finals", "roles", "episodes", "dissimilarity"}
+    assert set(summarise(runs)) == tables | {"settings", "cost"}
+
+
+def test_settings_of_each_map_and_arm(results):
+    table = read(results, "settings")
+    assert not table.duplicated(["map", "arm", "setting"]).any()
+    rows = table.query("map == 'MMM2' and setting == 'mixer_embed_dim'")
+    assert rows[["arm", "value"]].to_numpy().tolist() == [["roma", "32"], ["qmix", "32"]]
+    assert "seed" not in set(table["setting"])
+
+
+def test_cost_is_that_of_the_provenance(results):
+    table = read(results, "cost")
+    assert len(table) == 12
+    assert set(table["wall_seconds"]) == {2000.0}
+    provenance = expected_runs(results, ["MMM2/roma"], [1])[0].read_json("provenance.json")
+    (row,) = table.query("map == 'MMM2' and arm == 'roma' and seed == 1").to_dict("records")
+    assert row["env_steps_per_second"] == provenance["environment_steps"] / 2000
+    assert row["updates"] == provenance["updates"]
+
+
+def test_digest_of_the_inputs_knows_numbers_but_no_clocks(results, tmp_path):
+    tables = summarise(found_runs(results))
+    write(tables, tmp_path)
+    before = inputs_digest(tmp_path)
+    write({"cost": tables["cost"].assign(wall_seconds=1.0)}, tmp_path)
+    assert inputs_digest(tmp_path) == before
+    write({"finals": tables["finals"].assign(battle_won_mean=0.5)}, tmp_path)
+    assert inputs_digest(tmp_path) != before
 
 
 @pytest.mark.parametrize("cells", [["MMM2/iql"], ["3m/roma"]])

@@ -1,0 +1,170 @@
+"""What was seen to learn: finished runs added to the record in docs/learning, its table and its picture.
+
+    python -m analysis learning RUN_DIRECTORY ...
+
+`runs.csv` has a row a run: what it was, which code and engine made it; `curves.csv` a row a test; `published.csv` what
+is published of StarCraft II. The table stands in docs/learning.md between two markers. A run has passed at the first
+test that ends five whose mean reaches what its map and arm are asked for.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis import style
+from analysis.runs import RunDirectory
+from roma.errors import UserError
+from roma.files import DIGEST_LENGTH, atomic_path, write_bytes
+
+FOLDER = Path("docs/learning")
+PAGE = Path("docs/learning.md")
+BEGIN, END = "<!-- table: made by python -m analysis learning -->", "<!-- end of the table -->"
+IDENTITY = ["protocol", "map", "arm", "seed"]
+KEPT = ["t_env", "test_battle_won_mean", "test_return_mean", "test_ep_length_mean", "updates"]
+TESTS = 5  # whose mean counts
+ASKED, ASKED_OF_COMA = 0.8, 0.5
+
+
+def required(arm: str) -> float:
+    """The mean of five tests with which a run of this arm has passed."""
+    return ASKED_OF_COMA if arm == "coma" else ASKED
+
+
+def smoothed(won: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means (T,) of five consecutive test win rates (T,), each ending at its place; NaN where there are fewer."""
+    means = np.full(len(won), np.nan)
+    if len(won) >= TESTS:
+        means[TESTS - 1 :] = np.convolve(won, np.full(TESTS, 1 / TESTS), "valid")
+    return means
+
+
+def passed_at(curve: pd.DataFrame, arm: str) -> int | None:
+    """Environment steps at which a run's tests, in the order played, had passed; None if they never did."""
+    passing = smoothed(curve["test_battle_won_mean"].to_numpy()) >= required(arm) - 1e-9
+    return int(curve["t_env"].to_numpy()[passing][0]) if passing.any() else None
+
+
+def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
+    """Adds finished runs to the record, in place of those that it has of the same identity."""
+    runs, curves = [], []
+    for path in directories:
+        run = RunDirectory(path, "", "", 0)
+        provenance = run.read_json("provenance.json")
+        config = provenance["config"]
+        identity = {
+            "protocol": config["protocol"],
+            "map": config["map"],
+            "arm": config["algorithm"],
+            "seed": config["seed"],
+        }
+        facts = {name: provenance[name] for name in ("environment_steps", "updates", "git_revision", "engine_digest")}
+        facts["git_revision"] = facts["git_revision"][:DIGEST_LENGTH]
+        facts["engine_digest"] = facts["engine_digest"][:DIGEST_LENGTH]
+        runs.append(identity | facts)
+        curves.append(run.read_metrics()[KEPT].assign(**identity)[[*IDENTITY, *KEPT]])
+    if not runs:
+        return
+    _add(pd.DataFrame(runs), folder / "runs.csv")
+    _add(pd.concat(curves), folder / "curves.csv")
+
+
+def _add(rows: pd.DataFrame, file: Path) -> None:
+    if file.exists():
+        before = pd.read_csv(file)
+        new = pd.MultiIndex.from_frame(rows[IDENTITY])
+        rows = pd.concat([before[~pd.MultiIndex.from_frame(before[IDENTITY]).isin(new)], rows])
+    with atomic_path(file) as beside:
+        rows.sort_values(IDENTITY, kind="stable").to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs and curves of the record."""
+    return pd.read_csv(folder / "runs.csv"), pd.read_csv(folder / "curves.csv")
+
+
+def published(folder: Path = FOLDER) -> pd.DataFrame:
+    """Published medians of the mean of five tests: columns protocol, map, arm, t_env and median."""
+    return pd.read_csv(folder / "published.csv", comment="#")
+
+
+def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """The record as Markdown, a row a run."""
+    lines = [
+        "| protocol, map | arm | seed | asked | passed at | best mean of five | last five tests | revision | engine |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in _records(runs.sort_values(IDENTITY)):
+        curve = of_run(curves, run)
+        won = curve["test_battle_won_mean"].to_numpy()
+        passed = passed_at(curve, run["arm"])
+        lines.append(
+            f"| {run['protocol']}, {run['map']} | `{run['arm']}` | {run['seed']} | {required(run['arm']):.0%} "
+            f"| {f'{passed:,}' if passed is not None else 'not within ' + format(run['environment_steps'], ',')} "
+            f"| {np.nanmax(smoothed(won)):.0%} | {' '.join(f'{value:.2f}' for value in won[-TESTS:])} "
+            f"| {run['git_revision'][:7]} | {run['engine_digest'][:8]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def of_run(curves: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of one run, known by its identity, in the order played."""
+    chosen = np.logical_and.reduce([curves[name] == run[name] for name in IDENTITY])
+    return curves[chosen].sort_values("t_env")
+
+
+def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in runs.to_dict("records")]
+
+
+def draw(runs: pd.DataFrame, curves: pd.DataFrame, known: pd.DataFrame) -> Figure:
+    """Means of five tests against environment steps, a panel for each protocol and map, a line for each run.
+
+    Diamonds are what is published, dots where a run passed.
+    """
+    style.apply()
+    panels = runs.groupby(["protocol", "map"], sort=True)
+    figure = Figure(figsize=(3.6 * panels.ngroups, 3.6), layout="constrained")
+    axes = figure.subplots(1, panels.ngroups, squeeze=False)[0]
+    labelled: dict[str, Line2D] = {}
+    for place, ((protocol, map_name), group) in zip(axes, panels, strict=True):
+        for run in _records(group):
+            curve = of_run(curves, run)
+            means = smoothed(curve["test_battle_won_mean"].to_numpy())
+            (line,) = place.plot(curve["t_env"] / 1e3, means, **style.line(run["arm"]), linewidth=1.1)
+            passed = passed_at(curve, run["arm"])
+            if passed is not None:
+                here = curve["t_env"].to_numpy() == passed
+                place.plot(curve["t_env"][here] / 1e3, means[here], "o", color=line.get_color(), markersize=3)
+            labelled.setdefault(style.label(run["arm"]), line)
+        for point in _records(known[(known["protocol"] == protocol) & (known["map"] == map_name)]):
+            colour = style.line(point["arm"])["color"]
+            place.plot(point["t_env"] / 1e3, point["median"], "D", color="white", markeredgecolor=colour, markersize=4)
+        place.set(title=f"{map_name}, protocol {protocol}", xlabel="thousand environment steps", ylim=(-0.02, 1.02))
+        place.set_xlim(left=0)
+    axes[0].set_ylabel("test win rate, mean of five")
+    handles, labels = list(labelled.values()), list(labelled)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, handlelength=3.2)
+    return figure
+
+
+def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
+    """The table into the page, and the picture beside it."""
+    runs, curves = read(folder)
+    write_bytes(page, with_table(page.read_text(encoding="utf-8"), table(runs, curves)).encode())
+    with atomic_path(page.with_suffix(".png")) as beside:
+        draw(runs, curves, published(folder)).savefig(beside, format="png", dpi=160, metadata={"Software": None})
+
+
+def with_table(page: str, content: str) -> str:
+    """The page's text with another table between its markers. UserError where it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"the page has no place for the table: {BEGIN} and {END} are missing")
+    return f"{before}{BEGIN}\n\n{content}\n{END}{after}"

@@ -1,0 +1,66 @@
+"""Verdicts on the paper's claims, for the paper's equations and for the authors' released code."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import claims
+from analysis.evidence import Evidence
+from analysis.tables import Table
+
+SHOWN = ["question", "claim", "statement", "place", "variant", "verdict", "evidence", "why", "seeds needed"]
+
+
+def table(summary: Path, specification: dict[str, Any]) -> Table:
+    """`specification` names in `beside` the scales of the same engine that are read as well, where they have a summary.
+
+    Those that a claim names are judged alone; of the others come the arms that the summary lacks.
+    """
+    listed = claims.load()
+    alone = {claim.scale for claim in listed if claim.scale}
+    beside = {scale: summary.resolve().parent.parent / scale / "summary" for scale in specification.get("beside", [])}
+    present = {scale: folder for scale, folder in beside.items() if folder.is_dir() and folder != summary.resolve()}
+    evidence = Evidence(summary, [folder for scale, folder in present.items() if scale not in alone])
+    others = {scale: Evidence(folder) for scale, folder in present.items() if scale in alone}
+    verdicts = claims.judge(listed, evidence, others)
+    counts = Counter(verdict.verdict for verdict in verdicts if verdict.variant == claims.VARIANTS[0])
+    notes = [
+        f"{claims.VARIANTS[0]}, the headline: "
+        + ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS),
+        f"Engine {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}",
+        "Evidence: the part that decides, with Holm's interval within its question",
+    ]
+    return Table(pd.DataFrame([_row(verdict, evidence, others) for verdict in verdicts]), notes, "question", SHOWN)
+
+
+def _row(verdict: claims.Verdict, evidence: Evidence, others: dict[str, Evidence]) -> dict[str, Any]:
+    claim, deciding = verdict.claim, verdict.evidence
+    estimate = deciding.estimate if deciding else None
+    low, high = estimate.interval(deciding.alpha) if deciding and estimate else (None, None)
+    source = others.get(claim.scale, evidence) if claim.scale else evidence
+    return {
+        "question": claim.question,
+        "claim": claim.id,
+        "statement": claim.statement,
+        "place": claim.place,
+        "variant": verdict.variant,
+        "verdict": verdict.verdict,
+        "evidence": str(deciding) if estimate else None,
+        "why": verdict.why or None,
+        "seeds needed": verdict.needed or None,
+        "expected": claim.expectation or None,
+        "parts": len(claim.parts),
+        "parts needed": claim.at_least,
+        "nulls": ", ".join(claim.nulls) or None,
+        "estimate": estimate.value if estimate else None,
+        "low": low,
+        "high": high,
+        "level": 1 - deciding.alpha if deciding and estimate else None,
+        "seeds": deciding.seeds if deciding and estimate else None,
+        "all parts": "; ".join(map(str, verdict.findings)) or None,
+        "engine": source.engine,
+        "scale": source.scale,
+        "claims digest": claims.claims_digest(),
+    }

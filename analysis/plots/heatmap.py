@@ -1,0 +1,128 @@
+"""Final win rates over a grid of two settings, one panel a map, with the paper's choice and the best one marked."""
+
+import json
+from collections.abc import Hashable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+
+from analysis import style
+from analysis.statistics import FEWEST_SEEDS, Interval, student_interval
+from analysis.summarise import inputs_digest
+from roma.learners import algorithm
+
+# Marks of a cell: how they look, and how far inside the cell's edge they lie, for one cell may have both.
+MARKS: dict[str, tuple[str, dict[str, Any], float]] = {
+    "chosen": ("the paper's choice", {"edgecolor": "black", "linestyle": "-"}, 0.04),
+    "best": ("highest mean", {"edgecolor": "crimson", "linestyle": (0, (2, 1))}, 0.08),
+}
+
+
+def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
+    """All that is drawn, one row a cell: map, the two settings, mean, low, high, n, chosen, best, facts of the runs.
+
+    Cells stand in the order drawn, one without runs with n = 0. `chosen` are the settings' defaults, `best` the highest
+    mean of a map. The metrics of curves play no part.
+    """
+    axes: dict[str, list[float]] = specification["axes"]
+    finals, runs = (pd.read_parquet(summary / f"{name}.parquet") for name in ("finals", "runs"))
+    settings = pd.read_parquet(summary / "settings.parquet")
+    for name in axes:
+        values = settings[settings["setting"] == name].rename(columns={"value": name})
+        finals = finals.merge(values[["map", "arm", name]])
+        finals[name] = finals[name].map(json.loads)
+    scores = {cell: part["battle_won_mean"].to_numpy(float) for cell, part in finals.groupby(["map", *axes])}
+    rows = []
+    for cell in product(specification["maps"], *axes.values()):
+        interval = student_interval(scores.get(cell, np.empty(0))[:, None], bounds=(0.0, 1.0))
+        rows.append([*cell, *(part[0] for part in interval)])
+    frame = pd.DataFrame(rows, columns=["map", *axes, *Interval._fields])
+    defaults = algorithm(specification["algorithm"]).config_class()
+    return frame.assign(
+        chosen=np.all([frame[name] == getattr(defaults, name) for name in axes], axis=0),
+        best=frame["mean"] == frame.groupby("map")["mean"].transform("max"),
+        **runs.iloc[0][["engine", "engine_digest", "protocol"]],
+        scale=summary.resolve().parent.name,
+        episodes=finals["episodes"].max(),
+        inputs=inputs_digest(summary),
+    )
+
+
+def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The parts of `frame` that are also drawn alone, by map."""
+    return {str(name): part for name, part in frame.groupby("map", sort=False)}
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """The frame of `data`, or a panel of it, as a picture. Nothing is computed here."""
+    style.apply()
+    maps = panels(frame)
+    figure = Figure(figsize=(0.5 + 3.3 * len(maps), 4.2), layout="constrained")
+    for axis, (name, part) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
+        _draw_map(axis, name, part)
+    handles = [Patch(fill=False, linewidth=1.2, label=label, **look) for label, look, _ in MARKS.values()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    lines = style.wrapped(face(frame), figure.get_figwidth())
+    figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)
+    return figure
+
+
+def _draw_map(axis: Axes, name: str, frame: pd.DataFrame) -> None:
+    rows, columns = frame.columns[1:3]
+    shape = frame[rows].nunique(), frame[columns].nunique()
+    means = frame["mean"].to_numpy(float).reshape(shape)
+    texts = np.array([_label(cell) for cell in frame.to_dict("records")]).reshape(shape)
+    look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "cbar": False, "square": True, "linewidths": 0.5}
+    sns.heatmap(means, annot=texts, fmt="", annot_kws={"fontsize": 5.5}, ax=axis, **look)
+    axis.set(title=name, xlabel=style.SETTINGS[columns], ylabel=style.SETTINGS[rows])
+    axis.set_xticklabels(map(_written, frame[columns].unique()))
+    axis.set_yticklabels(map(_written, frame[rows].unique()), rotation=0)
+    axis.tick_params(length=0)
+    for mark, (_, edge, inset) in MARKS.items():
+        for place in np.flatnonzero(frame[mark]).tolist():
+            row, column = divmod(place, shape[1])
+            side = 1 - 2 * inset
+            patch = Rectangle((column + inset, row + inset), side, side, fill=False, linewidth=1.2, **edge)
+            patch.set_path_effects([withStroke(linewidth=2.4, foreground="white")])
+            axis.add_patch(patch)
+
+
+def _label(cell: dict[Hashable, Any]) -> str:
+    """The mean, and below it the interval where seeds allow one."""
+    if not cell["n"]:
+        return ""
+    interval = f"\n{cell['low']:.2f}–{cell['high']:.2f}" if cell["n"] >= FEWEST_SEEDS else ""
+    return f"{cell['mean']:.2f}{interval}"
+
+
+def _written(value: float) -> str:
+    return np.format_float_scientific(value, trim="-", exp_digits=1)
+
+
+def face(frame: pd.DataFrame) -> list[str]:
+    """The lines below the picture: engine, scale, protocol, inputs, statistic, and which runs are missing."""
+    drawn, (rows, columns) = frame[frame["n"] > 0], frame.columns[1:3]
+    lines = []
+    if len(drawn):
+        first, most = drawn.iloc[0], drawn["n"].max()
+        origin = f"{first['engine']} engine {first['engine_digest'][:8]}; scale {first['scale']}"
+        lines.append(f"{origin}; protocol {first['protocol']}; inputs {first['inputs'][:8]}")
+        interval = "mean and 95 % Student t interval" if most >= FEWEST_SEEDS else "mean without interval"
+        episodes = f"{first['episodes']} greedy battles with the last weights"
+        lines.append(f"win rate in {episodes}: {interval} of {most} {'seed' if most == 1 else 'seeds'}")
+    fewer = frame[frame["n"] < frame["n"].max()] if len(drawn) else frame
+    missing = [
+        f"{cell['map']} {_written(cell[rows])}/{_written(cell[columns])}" + (f" (has {cell['n']})" if cell["n"] else "")
+        for cell in fewer.to_dict("records")
+    ]
+    if missing:
+        lines.append(f"missing runs, by {style.SETTINGS[rows]}/{style.SETTINGS[columns]}: {', '.join(missing)}")
+    return lines

@@ -1,0 +1,137 @@
+"""Every setting of every arm with its source, what tuning was spent on it here, and its updates and steps."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import style
+from analysis.tables import Table
+from roma.config import RunConfig, resolve
+from roma.learners import algorithm
+from roma.protocols import PRESETS, Protocol
+
+SCALE = "the scale file"
+HERE, COUNTED = "this project", "counted"
+KINDS = ("protocol", "algorithm", "engine", "training")  # groups of rows, in this order
+FEW = 3  # how many arms may be named as exceptions
+
+
+def table(summary: Path, specification: dict[str, Any]) -> Table:
+    """One row a setting, value and source, with the arms that have them, `arms`; where maps differ, one a value.
+
+    What follows under training are the trials spent on tuning, the updates of a run and its steps.
+    """
+    runs = pd.read_parquet(summary / "runs.parquet")
+    cells = runs.drop_duplicates(["map", "arm"]).set_index(["map", "arm"])
+    work = pd.read_parquet(summary / "cost.parquet", columns=["arm", "updates", "steps"])
+    arms = sorted(runs["arm"].unique(), key=lambda arm: (_place(arm), arm))
+    holders: dict[tuple[str, str, str, str | None], set[str]] = {}
+    for arm, row in [*_settings(summary, arms, cells), *_training(arms, cells, work)]:
+        holders.setdefault(row, set()).add(arm)
+    order = {setting: place for place, (_, setting, _, _) in enumerate(holders)}
+    rows = []
+    for kind, setting, value, source in sorted(
+        holders, key=lambda found: (KINDS.index(found[0]), order[found[1]], -len(holders[found]))
+    ):
+        having = [arm for arm in arms if arm in holders[kind, setting, value, source]]
+        rows.append(
+            {
+                "kind": kind,
+                "setting": setting,
+                "value": value,
+                "source": source,
+                "of": _words(having, arms),
+                "arms": " ".join(having),
+            }
+        )
+    notes = [
+        f"Scale {summary.resolve().parent.name}, protocol {', '.join(sorted(runs['protocol'].unique()))}",
+        "Trials spent on tuning: runs that this project made to choose an arm's settings; a source's own search is not"
+        " counted",
+        "A setting of what an arm switches off has no effect there",
+    ]
+    return Table(pd.DataFrame(rows), notes, "kind", ["kind", "setting", "value", "of", "source"])
+
+
+def described(setting: str, value: Any, name: str, protocol: str, engine: str, map_name: str) -> tuple[str, str | None]:
+    """Kind of an algorithm's setting, and where this value comes from; None where nobody says.
+
+    In the order in which the words count: a run's overrides, the algorithm's own, the protocol's, the family's.
+    """
+    usual, specification, preset = _usual(map_name, name, protocol, engine), algorithm(name), PRESETS[protocol]
+    of_protocol = setting in Protocol.__dataclass_fields__
+    kind = "protocol" if of_protocol else "engine" if hasattr(usual.battle, setting) else "algorithm"
+    if json.loads(json.dumps(usual.settings()[setting])) != value:
+        return kind, SCALE
+    if setting in specification.overrides or setting in specification.schedule:
+        return kind, specification.sources.get(setting)
+    if of_protocol or setting in preset.learner:
+        return kind, preset.source
+    return kind, f"engine {engine}" if kind == "engine" else specification.sources.get(setting)
+
+
+@cache
+def _usual(map_name: str, name: str, protocol: str, engine: str) -> RunConfig:
+    return resolve(map=map_name, algorithm=name, seed=0, protocol=protocol, engine=engine)
+
+
+def _settings(
+    summary: Path, arms: Sequence[str], cells: pd.DataFrame
+) -> Iterator[tuple[str, tuple[str, str, str, str | None]]]:
+    """Arm with kind, setting, value as text and source, of every map; in the order of the arms."""
+    recorded = pd.read_parquet(summary / "settings.parquet")
+    recorded = recorded.sort_values("arm", key=lambda names: names.map(list(arms).index), kind="stable")
+    for map_name, arm, setting, text in recorded[["map", "arm", "setting", "value"]].itertuples(index=False):
+        name, protocol, engine = map(str, cells.loc[(map_name, arm), ["algorithm", "protocol", "engine"]])
+        value = json.loads(text)
+        kind, source = described(setting, value, name, protocol, engine, map_name)
+        yield arm, (kind, setting, _text(value), source)
+
+
+def _training(
+    arms: Sequence[str], cells: pd.DataFrame, work: pd.DataFrame
+) -> Iterator[tuple[str, tuple[str, str, str, str | None]]]:
+    """The same of what training was."""
+    for setting in ("trials spent on tuning", "steps of a run", "updates of a run"):
+        for arm in arms:
+            if setting == "trials spent on tuning":
+                trials = algorithm(str(cells.xs(arm, level="arm")["algorithm"].iloc[0])).tuning_trials
+                if trials is not None:
+                    yield arm, ("training", setting, str(trials), HERE)
+            else:
+                counts = work.loc[work["arm"] == arm, setting.split()[0]].dropna()
+                if len(counts):
+                    yield arm, ("training", setting, _span(counts), COUNTED)
+
+
+def _words(having: Sequence[str], arms: Sequence[str]) -> str:
+    """Arms for readers: all, all but a few, or their names."""
+    without = [arm for arm in arms if arm not in having]
+    if not without:
+        return "all arms"
+    if len(without) <= FEW < len(having):
+        return f"all but {'; '.join(map(style.label, without))}"
+    return "; ".join(map(style.label, having))
+
+
+def _place(arm: str) -> int:
+    known = list(style.ARMS)
+    return known.index(arm) if arm in known else len(known)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _span(counts: pd.Series) -> str:
+    """A number that all runs share, or the least and the largest."""
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,189 @@
+"""What the report shows, read from the summary's tables and from the files of figures and tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from analysis import style
+from analysis.statistics import student_interval
+from analysis.summarise import inputs_digest
+from roma.errors import UserError
+
+NEEDED = ("runs", "curves", "intervals", "finals")
+OPTIONAL = {  # what is said to be missing where they are not
+    "cost": "wall times and memory",
+    "roles": "measures of roles over training",
+    "episodes": "recorded battles with roles",
+}
+CLAIMS = "claims"
+KINDS = (".png", ".pdf", ".csv", ".md", ".tex")
+ROLE_AXES = ["role_0", "role_1", "role_2"]
+MOVING = {"x": 2, "y": 2, "health": 1, "shield": 1, "target": 0}  # a unit's columns, and their decimals
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure or table of the list, or one that lies beside those; files are empty where it was not made."""
+
+    name: str
+    title: str
+    is_table: bool
+    files: list[Path]  # of the whole
+    parts: list[Path]  # of single panels
+
+    def file(self, kind: str) -> Path | None:
+        return next((file for file in self.files if file.suffix == f".{kind}"), None)
+
+
+@dataclass(frozen=True)
+class Contents:
+    scale: str
+    digest: str  # of the summary, as captions carry it
+    tables: dict[str, pd.DataFrame]
+    figures: list[Picture]
+    listings: list[Picture]  # tables
+    claims: pd.DataFrame | None
+    claims_files: list[Path]
+    videos: list[Path]
+    data: dict[str, Any]  # what the script reads
+
+    @property
+    def missing(self) -> list[str]:
+        """All that is not here, by name."""
+        lines = [f"{words} (table {name})" for name, words in OPTIONAL.items() if name not in self.tables]
+        wanted = (*self.figures, *self.listings)
+        lines += [f"{picture.name}: {picture.title}" for picture in wanted if not picture.files]
+        return lines + (["verdicts on the paper's claims (claims.csv)"] if self.claims is None else [])
+
+
+def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
+    for name in NEEDED:
+        if not (summary / f"{name}.parquet").exists():
+            raise UserError(f"{summary / name}.parquet is missing: python -m analysis summarise makes it")
+    files = {name: summary / f"{name}.parquet" for name in (*NEEDED, *OPTIONAL)}
+    found_tables = {name: pd.read_parquet(file) for name, file in files.items() if file.exists()}
+    tables = {name: table for name, table in found_tables.items() if name in NEEDED or len(table)}
+    specifications = yaml.safe_load(figure_list.read_text())
+    found = {picture.name: picture for picture in pictures(figures, specifications)}
+    claims = found.pop(CLAIMS, None)
+    verdicts = claims.file("csv") if claims else None
+    return Contents(
+        scale=summary.resolve().parent.name,
+        digest=inputs_digest(summary),
+        tables=tables,
+        figures=[picture for picture in found.values() if not picture.is_table],
+        listings=[picture for picture in found.values() if picture.is_table],
+        claims=pd.read_csv(verdicts, dtype=str, keep_default_na=False) if verdicts else None,
+        claims_files=claims.files if claims else [],
+        videos=sorted((figures / "videos").glob("*.gif")),
+        data=data(tables),
+    )
+
+
+def pictures(folder: Path, specifications: dict[str, dict[str, Any]]) -> list[Picture]:
+    """Those of the list, in its order, then what else lies in the folder; a name's panels are <name>_<map>."""
+    of_stem: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix in KINDS:
+            of_stem.setdefault(file.stem, []).append(file)
+
+    def picture(name: str) -> Picture:
+        files = of_stem.get(name, [])
+        drawn = any(file.suffix == ".png" for file in files)
+        specification = specifications.get(name, {} if drawn else {"table": name})
+        panels = [stem for stem in of_stem if stem.startswith(f"{name}_") and stem not in specifications]
+        parts = [file for stem in panels for file in of_stem[stem]]
+        return Picture(name, specification.get("title", ""), "table" in specification, files, parts)
+
+    listed = [picture(name) for name in specifications]
+    taken = {file.stem for one in listed for file in (*one.files, *one.parts)}
+    return [*listed, *(picture(stem) for stem in of_stem if stem not in taken)]
+
+
+def data(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """What is drawn in the browser: series over training, and episodes."""
+    series = [*curves(tables["intervals"], tables["curves"]), *role_measures(tables.get("roles"))]
+    known = list(style.ARMS)
+    series.sort(key=lambda one: known.index(one["arm"]) if one["arm"] in known else len(known))
+    names = dict.fromkeys(one["metric"] for one in series)
+    return {
+        "arms": {arm: style.web(arm) for arm in dict.fromkeys(one["arm"] for one in series)},
+        "maps": list(dict.fromkeys(tables["runs"]["map"])),
+        "metrics": {name: style.METRICS.get(name, name.replace("_", " ")) for name in names},
+        "series": series,
+        "episodes": episodes(tables.get("episodes")),
+    }
+
+
+def curves(intervals: pd.DataFrame, tests: pd.DataFrame) -> list[dict[str, Any]]:
+    """One a map, metric and arm: steps, mean, low, high, n, and each seed's values."""
+    found = []
+    for (map_name, arm, metric), cell in intervals.groupby(["map", "arm", "metric"], sort=False):
+        of_cell = tests[(tests["map"] == map_name) & (tests["arm"] == arm)]
+        seeds = of_cell.pivot_table(index="step", columns="seed", values=metric, aggfunc="last").reindex(cell["step"])
+        found.append(
+            {
+                **{"map": map_name, "arm": arm, "metric": metric, "reference": "", "steps": cell["step"].tolist()},
+                **{name: rounded(cell[name], 4) for name in ("mean", "low", "high", "n")},
+                "seeds": {str(seed): rounded(seeds[seed], 4) for seed in seeds},
+            }
+        )
+    return found
+
+
+def role_measures(roles: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """The measures of roles as series like `curves`, with those of raw observations as references."""
+    if roles is None:
+        return []
+    found = []
+    for (map_name, measure, arm, reference), cell in roles.groupby(["map", "measure", "arm", "reference"], sort=False):
+        points = cell.pivot_table(index="seed", columns="step", values="value", aggfunc="last")
+        interval = student_interval(points.to_numpy(float))
+        found.append(
+            {
+                **{"map": map_name, "arm": arm, "metric": measure, "steps": points.columns.tolist()},
+                "reference": "" if reference == "roles" else reference,
+                **{name: rounded(values, 4) for name, values in interval._asdict().items()},
+                "seeds": {str(seed): rounded(row, 4) for seed, row in points.iterrows()},
+            }
+        )
+    return found
+
+
+def episodes(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """One a map, arm, seed and milestone; per unit what stays, per time t and unit what moves."""
+    if frame is None:
+        return []
+    found = []
+    for (map_name, arm, seed, step), part in frame.groupby(["map", "arm", "seed", "step"], sort=False):
+        rows = part.sort_values(["t", "unit"])
+        times, units = rows["t"].nunique(), rows["unit"].nunique()
+        first = rows.iloc[:units]
+        moving = {name: rounded(rows[name].fillna(-1), digits, (times, units)) for name, digits in MOVING.items()}
+        agents = rows[rows["is_agent"]]
+        roles = rounded(agents[ROLE_AXES], 3, (times, -1, len(ROLE_AXES)))
+        found.append(
+            {
+                **{"map": map_name, "arm": arm, "seed": seed, "step": step},
+                **{name: bool(rows[name].iloc[0]) for name in ("shown", "won")},
+                "rule": str(rows["rule"].iloc[0]),
+                "agents": int(first["is_agent"].sum()),
+                "types": first["type"].astype(str).tolist(),
+                **{name: rounded(first[name], 1) for name in ("max_health", "max_shield")},
+                **moving,
+                "roles": roles,
+            }
+        )
+    return found
+
+
+def rounded(values: Any, digits: int, shape: tuple[int, ...] | None = None) -> list[Any]:
+    """Numbers as JSON has them, lists of lists where a shape is given; NaN becomes null."""
+    array = np.round(np.asarray(values, float), digits)
+    objects = (array if digits or np.isnan(array).any() else array.astype(int)).astype(object)
+    objects[np.isnan(array)] = None
+    return list(objects.reshape(shape or -1).tolist())

@@ -1,0 +1,180 @@
+"""The report's HTML. All text that comes from tables and files is escaped here; the script uses text nodes only."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from analysis.report.claims import section as claims_section
+from analysis.report.contents import Contents, Picture
+
+WEB = Path(__file__).parent / "web"
+SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main")  # in the order they need each other
+
+
+def render(contents: Contents) -> str:
+    """The whole page."""
+    script = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}}})();\n'
+    sheet = (WEB / "style.css").read_text()
+    return Template((WEB / "page.html").read_text()).substitute(
+        script_digest=_digest(script),
+        style_digest=_digest(sheet),
+        style=sheet,
+        script=script,
+        data=json.dumps(contents.data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        scale=escape(contents.scale),
+        digest=escape(contents.digest),
+        facts=facts(contents),
+        absent=absent(contents.missing),
+        videos=links(contents.videos, "videos/"),
+        claims=claims(contents),
+        figures="".join(map(figure, contents.figures)),
+        figure_index="".join(index_entry(picture) for picture in contents.figures),
+        tables="".join(map(listing, contents.listings)),
+        table_index="".join(index_entry(picture) for picture in contents.listings),
+        runs=runs(contents),
+    )
+
+
+def facts(contents: Contents) -> str:
+    """What a reader must know first: engine, scale, protocol, how many runs of how many steps."""
+    table = contents.tables["runs"]
+    values = {
+        "scale": contents.scale,
+        "engine": _joined(table["engine"] + " " + table["engine_digest"].astype(str).str[:8]),
+        "protocol": _joined(table["protocol"]),
+        "runs": f"{len(table):,}",
+        "maps": str(table["map"].nunique()),
+        "arms": str(table["arm"].nunique()),
+        "seeds": str(table["seed"].nunique()),
+        "steps a run": _range(table["steps"]),
+    }
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
+
+
+def absent(lines: list[str]) -> str:
+    """What is missing, to unfold."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    summary = f"<summary>Missing at this scale: {len(lines)}</summary>"
+    return f"<details class='absent'>{summary}<ul>{items}</ul></details>" if lines else ""
+
+
+def figure(picture: Picture) -> str:
+    """A figure with its files' links, or that it is missing."""
+    image = picture.file("png")
+    if image is None:
+        return _article(picture, f"{picture.name} was not drawn: no {picture.name}.png lies beside this page.")
+    source = f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
+    words = escape(f"{_spoken(picture)}; its numbers are in {picture.name}.csv")
+    panels = f"<details><summary>Single panels</summary>{links(picture.parts)}</details>" if picture.parts else ""
+    caption = f"<figcaption>{links(picture.files)}{panels}</figcaption>"
+    return _article(picture, body=f"<figure><img src='{source}' alt='{words}'>{caption}</figure>")
+
+
+def listing(picture: Picture) -> str:
+    """A table as it is written for readers, with links to its files, or that it is missing."""
+    readable, numbers = picture.file("md"), picture.file("csv")
+    if readable:
+        caption, frame = from_markdown(readable.read_text())
+    elif numbers:
+        caption, frame = "", pd.read_csv(numbers, dtype=str, keep_default_na=False)
+    else:
+        return _article(picture, f"{picture.name} was not made: no {picture.name}.md lies beside this page.")
+    note = f"<p class='lead'>{escape(caption)}</p>" if caption else ""
+    return _article(picture, body=note + grid(frame, picture.name) + links(picture.files))
+
+
+def _article(picture: Picture, missing: str = "", body: str = "") -> str:
+    """What is said and shown under a picture's or table's own heading."""
+    state = " class='absent'" if missing else ""
+    words = f"<p>{escape(missing)}</p>" if missing else ""
+    return f"<article id='{escape(picture.name)}'{state}><h3>{escape(_spoken(picture))}</h3>{words}{body}</article>"
+
+
+def from_markdown(text: str) -> tuple[str, pd.DataFrame]:
+    """Caption and cells of a table that `analysis.tables` wrote."""
+    text = text.replace("$", "")
+    lines = [line.removeprefix("| ").removesuffix(" |") for line in text.splitlines() if line.startswith("|")]
+    head, _, *body = [[cell.replace(r"\|", "|") for cell in line.split(" | ")] for line in lines]
+    return text.splitlines()[0].strip("*"), pd.DataFrame(body, columns=head)
+
+
+def claims(contents: Contents) -> str:
+    """Verdicts on the claims, or that there are none."""
+    if contents.claims is None:
+        return "<p class='absent'>No verdicts: claims.csv does not lie beside this page.</p>"
+    anchors = {picture.name for picture in (*contents.figures, *contents.listings)}
+    return claims_section(contents.claims, anchors) + links(contents.claims_files)
+
+
+def runs(contents: Contents) -> str:
+    """Every run's origin, with its cost where that is known."""
+    keys = ["map", "arm", "seed"]
+    table = contents.tables["runs"]
+    finals = contents.tables["finals"][[*keys, "battle_won_mean"]]
+    table = table.merge(finals.rename(columns={"battle_won_mean": "final win rate"}), "left", on=keys)
+    if "cost" in contents.tables:
+        cost = contents.tables["cost"]
+        table = table.merge(
+            cost.drop(columns=[name for name in cost if name in table and name not in keys]), "left", keys
+        )
+    return grid(table.rename(columns=lambda name: name.replace("_", " ")), "runs")
+
+
+def grid(table: pd.DataFrame, name: str) -> str:
+    """A frame as a table that scrolls by itself."""
+    numeric = [" class='number'" if pd.api.types.is_numeric_dtype(table[column]) else "" for column in table.columns]
+    head = "".join(
+        f"<th scope='col'{kind}>{escape(column)}</th>" for column, kind in zip(table.columns, numeric, strict=True)
+    )
+
+    def cell(kind: str, value: Any) -> str:
+        text = "" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
+        return f"<td{kind}>{escape(text)}</td>"
+
+    rows = "".join(f"<tr>{''.join(map(cell, numeric, row))}</tr>" for row in table.itertuples(index=False))
+    return (
+        f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(name)}'><table id='table-{escape(name)}'>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def index_entry(picture: Picture) -> str:
+    state = "" if picture.files else " class='missing'"
+    return f"<li{state}><a href='#{escape(picture.name)}'>{escape(_spoken(picture))}</a></li>"
+
+
+def links(files: Iterable[Path], folder: str = "") -> str:
+    """Links to files that lie beside the page, or in a folder there."""
+    items = "".join(f"<li><a href='{folder}{quote(file.name)}'>{escape(file.name)}</a></li>" for file in files)
+    return f"<ul class='files'>{items}</ul>" if items else ""
+
+
+def _spoken(picture: Picture) -> str:
+    """fig04 as Figure 4, table1 as Table 1, with the title behind."""
+    name = picture.name
+    for prefix, word in (("fig", "Figure"), ("table", "Table")):
+        if name.startswith(prefix) and name.removeprefix(prefix).isdigit():
+            name = f"{word} {int(name.removeprefix(prefix))}"
+    return f"{name}: {picture.title}" if picture.title else name
+
+
+def _joined(values: pd.Series) -> str:
+    return ", ".join(sorted(set(values.astype(str))))
+
+
+def _range(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,5 @@
+const data = JSON.parse(find("#data").textContent);
+setUpTheme();
+setUpChart(data);
+setUpTheatre(data);
+setUpRuns();

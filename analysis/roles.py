@@ -1,0 +1,223 @@
+"""How specialised, dynamic and identifiable roles are: measures as pure functions of arrays.
+
+Shapes: M moments, A agents, F features of an agent (the three dimensions of its role mean, or its observation). What is
+not counted (dead agents, moments that do not belong) is said by masks; where nothing is left to measure, it is NaN.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve
+from scipy.stats import rankdata
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+ROUNDS = 10  # of k-means
+FARTHEST = 5.0  # standard deviations; an input that hardly ever varied must not rule a prediction
+DIRECT = 4  # features up to which distances are taken directly, which keeps equal ones equal
+
+
+def distances(features: NDArray[Any]) -> Floats:
+    """Euclidean distances between the agents at each moment: (M, A, F) to (M, A, A)."""
+    if features.shape[-1] <= DIRECT:
+        return np.linalg.norm(features[:, :, None] - features[:, None], axis=-1).astype(float)
+    centred = features - features.mean(1, keepdims=True)  # keeps the product below accurate
+    products = centred @ centred.transpose(0, 2, 1)
+    squares = np.einsum("maa->ma", products)
+    return np.sqrt(np.maximum(squares[:, :, None] + squares[:, None] - 2 * products, 0))
+
+
+def silhouette(distance: Floats, labels: NDArray[np.int64]) -> Floats:
+    """Mean silhouette of the agents' groups at each moment (M,); an agent alone in its group counts 0 (Rousseeuw 1987).
+
+    distance (M, A, A), labels (M, A) from 0, negative where an agent does not count. NaN with fewer than two groups.
+    """
+    member = (labels[..., None] == np.arange(labels.max(initial=0) + 1)).astype(float)  # (M, A, K)
+    sizes = member.sum(1, keepdims=True)
+    to_group = distance @ member
+    own_size = (member * sizes).sum(-1)
+    within = (member * to_group).sum(-1) / np.maximum(own_size - 1, 1)
+    others = np.where((sizes > 0) & (member == 0), to_group / np.maximum(sizes, 1), np.inf)
+    nearest = others.min(-1)
+    larger = np.maximum(within, nearest)
+    scored = (own_size > 1) & np.isfinite(larger) & (larger > 0)
+    scores = np.where(scored, nearest - within, 0) / np.where(scored, larger, 1)
+    counted = labels >= 0
+    return divide(np.where(counted, scores, 0).sum(1), counted.sum(1) * ((sizes[:, 0] > 0).sum(-1) > 1))
+
+
+def clusters(points: NDArray[Any], counted: Mask, k: int = 3) -> NDArray[np.int64]:
+    """Labels (M, A) of k-means at each moment, -1 where an agent does not count; points (M, A, F), counted (M, A).
+
+    Nothing is drawn: the first centre is the point farthest from the mean of all, each next one the point farthest from
+    the centres before (Gonzalez 1985); then Lloyd's rounds.
+    """
+    moments = np.arange(len(points))
+    mean = divide((points * counted[..., None]).sum(1), counted.sum(1)[:, None])
+    gap = ((points - mean[:, None]) ** 2).sum(-1)
+    centres = np.empty((len(points), k, points.shape[-1]))
+    for place in range(k):
+        centres[:, place] = points[moments, np.where(counted, gap, -1).argmax(1)]
+        to_new = ((points - centres[:, place, None]) ** 2).sum(-1)
+        gap = to_new if place == 0 else np.minimum(gap, to_new)
+    for _ in range(ROUNDS):
+        labels = ((points[:, :, None] - centres[:, None]) ** 2).sum(-1).argmin(-1)
+        member = (labels[..., None] == np.arange(k)) & counted[..., None]
+        sizes = member.sum(1)[..., None]
+        centres = np.where(sizes > 0, member.transpose(0, 2, 1) @ points / np.maximum(sizes, 1), centres)
+    return np.where(counted, labels, -1)
+
+
+def terciles(values: NDArray[Any], counted: Mask) -> NDArray[np.int64]:
+    """Labels 0 to 2 (M, A) by the share of counted agents with a smaller value, so that equal values stay together."""
+    smaller = ((values[:, None, :] < values[:, :, None]) & counted[:, None]).sum(-1)
+    return np.where(counted, 3 * smaller // np.maximum(counted.sum(1, keepdims=True), 1), -1)
+
+
+def rank_correlation(first: NDArray[Any], second: NDArray[Any], counted: Mask) -> Floats:
+    """Spearman's correlation of two distances over the pairs of counted agents, at each moment (M,).
+
+    first, second (M, A, A), symmetric; counted (M, A). NaN with fewer than three agents; 0 where one of the two
+    is constant, for then neither says anything of the other.
+    """
+    row, column = np.triu_indices(counted.shape[1], 1)
+    pairs = counted[:, row] & counted[:, column]
+    one, other = (
+        np.where(pairs, rankdata(np.where(pairs, values[:, row, column], np.inf), axis=1), 0)
+        for values in (first, second)
+    )
+    n = pairs.sum(1, keepdims=True)
+    one, other = (np.where(pairs, ranks - ranks.sum(1, keepdims=True) / np.maximum(n, 1), 0) for ranks in (one, other))
+    norm = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    correlation = (one * other).sum(1) / np.where(norm > 0, norm, 1)
+    return np.where(n[:, 0] >= 3, correlation, np.nan)
+
+
+def spread(features: NDArray[Any], counted: Mask) -> float:
+    """Mean distance of all counted agents and moments from their common centre; features (M, A, F)."""
+    points = features[counted]
+    return float(np.linalg.norm(points - points.mean(0), axis=-1).mean()) if len(points) else float("nan")
+
+
+def stability(features: NDArray[Any], alive: Mask, episode: NDArray[np.int64]) -> float:
+    """Mean distance from one moment to the next of agents alive at both, over the spread; episode (M,)."""
+    both = alive[1:] & alive[:-1] & (episode[1:] == episode[:-1])[:, None]
+    return _over(np.linalg.norm(features[1:] - features[:-1], axis=-1)[both], spread(features, alive))
+
+
+def drift(features: NDArray[Any], alive: Mask, episode: NDArray[np.int64]) -> float:
+    """Mean distance from an agent's first moment to the last at which it lives, over the spread."""
+    moments = np.arange(len(features))[:, None]
+    moved = []
+    for number in np.unique(episode):
+        mine = episode == number
+        start, last = int(mine.argmax()), np.where(alive & mine[:, None], moments, -1).max(0)
+        agents = np.flatnonzero(last > start)
+        moved.append(np.linalg.norm(features[last[agents], agents] - features[start, agents], axis=-1))
+    return _over(np.concatenate(moved), spread(features, alive))
+
+
+def dead_alive_separation(features: NDArray[Any], alive: Mask) -> Floats:
+    """Distance of the dead agents' mean from the living ones', over the living ones' mean distance from it (M,)."""
+    living, dead = (_centre(features, mask) for mask in (alive, ~alive))
+    apart = np.linalg.norm(living - dead, axis=-1)
+    own = _mean(np.linalg.norm(features - living[:, None], axis=-1), alive)
+    return divide(apart, own * (alive.sum(1) > 1))
+
+
+def outlier_ratio(features: NDArray[Any], alive: Mask, who: NDArray[np.int64]) -> Floats:
+    """Distance of one agent (M,) from the other living ones' centre, over their own mean distance from it (M,)."""
+    moments = np.arange(len(features))
+    others = alive.copy()
+    others[moments, who] = False
+    gap = np.linalg.norm(features - _centre(features, others)[:, None], axis=-1)
+    return divide(gap[moments, who], _mean(gap, others) * (others.sum(1) > 1))
+
+
+def pair_mean(values: NDArray[Any], pairs: Mask) -> Floats:
+    """Mean over chosen pairs i != j at each moment (M,); values and pairs (M, A, A)."""
+    chosen = pairs & ~np.eye(values.shape[-1], dtype=bool)
+    return divide(np.where(chosen, values, 0).sum((1, 2)), chosen.sum((1, 2)))
+
+
+def scaled(values: NDArray[Any], pairs: Mask) -> Floats:
+    """Values (M, A, A) brought to [0, 1] over the chosen pairs of each moment; equal values become 0."""
+    low = np.where(pairs, values, np.inf).min((1, 2), keepdims=True)
+    high = np.where(pairs, values, -np.inf).max((1, 2), keepdims=True)
+    width = np.where(high > low, high - low, np.inf)
+    return np.where(pairs, values - np.where(np.isfinite(low), low, 0), 0) / width
+
+
+class Separation(NamedTuple):
+    """How well a threshold on a value tells positive pairs from negative ones."""
+
+    auc: float  # probability that a positive pair has the larger value
+    accuracy: float  # balanced, at the best threshold
+
+
+def separation(values: Floats, positive: Mask) -> Separation:
+    """Of values (P,); NaN where all pairs are of one kind."""
+    n, n_positive = len(values), int(positive.sum())
+    n_negative = n - n_positive
+    if not n_positive or not n_negative:
+        return Separation(float("nan"), float("nan"))
+    auc = (rankdata(values)[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    order = np.argsort(values, kind="stable")
+    at_least = n_positive - np.cumsum(positive[order])  # positives above each place
+    below = np.cumsum(~positive[order])
+    ends = np.append(np.diff(values[order]) > 0, True)  # a threshold cannot part equal values
+    accuracy = 0.5 * (at_least / n_positive + below / n_negative)[ends]
+    return Separation(float(auc), float(max(accuracy.max(), 0.5)))
+
+
+def ridge(inputs: NDArray[Any], targets: NDArray[Any], further: NDArray[Any], penalty: float = 0.1) -> Floats:
+    """Predictions (Q, K) for further inputs (Q, F) of a linear model fitted to inputs (P, F) and targets (P, K).
+
+    Inputs are standardised, and those beyond FARTHEST brought there; squared weights cost the penalty times P.
+    """
+    centre, scale = inputs.mean(0), inputs.std(0)
+    scale = np.where(scale > 1e-9, scale, np.inf)
+    x, further = (np.clip((each - centre) / scale, -FARTHEST, FARTHEST) for each in (inputs, further))
+    offset = targets.mean(0)
+    products = x.T @ x
+    products[np.diag_indices_from(products)] += penalty * len(x)
+    weights = solve(products, x.T @ (targets - offset), assume_a="pos", overwrite_a=True, check_finite=False)
+    predictions: Floats = further @ weights + offset
+    return predictions
+
+
+def explained(inputs: NDArray[Any], targets: NDArray[Any], held_out: Mask) -> float:
+    """R2 of a ridge on the held-out rows: 1 minus squared errors over squares about their mean, of all targets."""
+    if held_out.all() or not held_out.any():
+        return float("nan")
+    errors = targets[held_out] - ridge(inputs[~held_out], targets[~held_out], inputs[held_out])
+    total = ((targets[held_out] - targets[held_out].mean(0)) ** 2).sum()
+    return float(1 - (errors**2).sum() / total) if total > 0 else float("nan")
+
+
+def classified(inputs: NDArray[Any], classes: NDArray[np.int64], held_out: Mask) -> float:
+    """Share of the held-out rows whose class a ridge on one-hot classes gets right."""
+    if held_out.all() or not held_out.any():
+        return float("nan")
+    one_hot = np.eye(classes.max() + 1)[classes]
+    found = ridge(inputs[~held_out], one_hot[~held_out], inputs[held_out]).argmax(-1)
+    return float((found == classes[held_out]).mean())
+
+
+def divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """Their quotient, NaN where the denominator is not positive."""
+    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), np.nan)
+
+
+def _centre(features: NDArray[Any], counted: Mask) -> Floats:
+    return divide((features * counted[..., None]).sum(1), counted.sum(1)[:, None])
+
+
+def _mean(values: NDArray[Any], counted: Mask) -> Floats:
+    return divide(np.where(counted, values, 0).sum(1), counted.sum(1))
+
+
+def _over(values: Floats, unit: float) -> float:
+    return float(values.mean() / unit) if len(values) and unit > 0 else float("nan")

@@ -1,0 +1,99 @@
+"""Tables as files: the same cells as CSV, for programs, and as Markdown and LaTeX, for readers."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from roma.files import write_bytes
+
+ABSENT = "–"
+TEX_ESCAPES = {character: f"\\{character}" for character in "&%#_{}$"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "λ": r"$\lambda$",
+}
+WIDE = 30  # characters from which on a column of text is broken into lines
+
+
+class Table(NamedTuple):
+    """What a table's module makes of a summary."""
+
+    frame: pd.DataFrame
+    notes: Sequence[str] = ()  # what a reader must know, for the caption; sentences without their full stops
+    groups: str | None = None  # the column that groups the rows: a line is drawn where it changes
+    shown: Sequence[str] | None = None  # the columns that fit a page; the CSV has all
+
+
+def write(
+    frame: pd.DataFrame, stem: Path, caption: str, groups: str | None = None, shown: Sequence[str] | None = None
+) -> None:
+    """`<stem>.csv` with the numbers as they are, `<stem>.md` and `<stem>.tex` (packages booktabs and longtable).
+
+    Column names and texts may hold mathematics between dollar signs. Numbers are rounded to three digits for readers,
+    and what is absent is a dash; `shown` are the columns they see, by default all. Same frame, same bytes.
+    """
+    write_bytes(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, lineterminator="\n").encode())
+    names = list(frame if shown is None else shown)
+    rows = [
+        names,
+        *(list(row) for row in zip(*([_cell(value) for value in frame[name]] for name in names), strict=True)),
+    ]
+    write_bytes(stem.with_name(f"{stem.name}.md"), _markdown(rows, caption).encode())
+    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in names]
+    group = names.index(groups) if groups else None
+    write_bytes(stem.with_name(f"{stem.name}.tex"), _latex(rows, numeric, caption, group).encode())
+
+
+def _markdown(rows: Sequence[list[str]], caption: str) -> str:
+    ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in ruled]
+    return "\n".join([f"**{caption}**", "", *lines, ""])
+
+
+def _latex(rows: Sequence[list[str]], numeric: Sequence[bool], caption: str, group: int | None) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    wide = sum(width > WIDE for width in widths)
+    paragraph = f"p{{{0.7 / max(wide, 1):.2f}\\linewidth}}"
+    columns = [
+        paragraph if width > WIDE else "r" if number else "l" for width, number in zip(widths, numeric, strict=True)
+    ]
+    head, *body = [" & ".join(map(escape, row)) + r" \\" for row in rows]
+    lines = [rf"\begin{{longtable}}{{{''.join(columns)}}}", rf"\caption{{{escape(caption)}}}\\", r"\toprule", head]
+    lines += [r"\midrule", r"\endhead"]
+    for place, line in enumerate(body, start=1):
+        if group is not None and place > 1 and rows[place][group] != rows[place - 1][group]:
+            lines.append(r"\midrule")
+        lines.append(line)
+    return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
+
+
+def escape(text: str) -> str:
+    """Text for LaTeX; what stands between two dollar signs is mathematics already."""
+    parts = re.split(r"(\$[^$]+\$)", text)
+    return "".join(
+        part if place % 2 else "".join(TEX_ESCAPES.get(character, character) for character in part)
+        for place, part in enumerate(parts)
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return " ".join(str(value).split())

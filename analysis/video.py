@@ -1,0 +1,88 @@
+"""A battle of a trained run as an animation, its agents coloured by their roles.
+
+A role's three dimensions are red, green and blue: each from its least value among the living agents of the episode,
+dark, to its largest, light. Agents of like colour have like roles, and an agent whose colour changes changes its role.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from analysis import style
+from analysis.plots import rolespace
+from analysis.rollouts import ROLE_COLUMNS
+from roma.errors import UserError
+from roma.files import atomic_path, make_writable_directory
+
+ARM = "roma"
+WIDTH, HEIGHT, DPI = 7.2, 3.3, 110  # inches, dots an inch
+DARKEST, LIGHTEST = 0.1, 0.95
+MILLISECONDS, MILLISECONDS_AT_THE_END = 200, 2000
+COLOURS = 64  # of a frame; fewer make smaller files
+
+
+def write(map_name: str, summary: Path, out: Path) -> Path:
+    """`<map>.gif` in the folder `out`: the episode that figures show of a map. UserError if there is none."""
+    shown = rolespace.read(summary, {"maps": [map_name], "arms": [ARM]})
+    episode = shown[shown["step"] == shown["step"].max()]
+    if episode.empty:
+        raise UserError(f"{summary} has no episode of {ARM} on {map_name}: its run or its rollout is missing")
+    make_writable_directory(out)
+    images = [Image.fromarray(pixels).quantize(COLOURS, dither=Image.Dither.NONE) for pixels in frames(episode)]
+    durations = [MILLISECONDS] * (len(images) - 1) + [MILLISECONDS_AT_THE_END]
+    target = out / f"{map_name}.gif"
+    with atomic_path(target) as beside:
+        images[0].save(beside, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return target
+
+
+def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
+    """One picture (height, width, 3) a moment of an episode, rows as in the table of episodes."""
+    style.apply()
+    episode = episode.assign(role_fill=role_colours(episode))
+    alive = episode[episode["health"] > 0]
+    limits, length = rolespace.role_limits(alive), int(episode["t"].max()) - 1
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
+    canvas = FigureCanvasAgg(figure)
+    of_roles = rolespace.add_axes(figure, 0.0, 0.25, 2.9, 2.75, projection="3d")
+    battlefield = rolespace.add_axes(figure, 3.1, 0.35, 4.0, 2.6)
+    first = episode.iloc[0]
+    title = figure.text(0.5, 0.94, "", ha="center", fontsize=8.5)
+    named = f"{style.label(first['arm'])}, seed {first['seed']:.0f}, {first['horizon']:,.0f} steps"
+    named += f", {first['engine']} engine"
+    explained = "red, green, blue: role dimensions 1, 2, 3 from least to largest"
+    figure.text(0.5, 0.025, f"{named}; {explained}", ha="center", fontsize=6.5, color="0.25")
+    pictures = []
+    for _, units in episode.groupby("t"):
+        for axes in (of_roles, battlefield):
+            axes.clear()
+        rolespace.draw_roles(of_roles, units[~units["is_agent"] | (units["health"] > 0)], "role", limits)
+        rolespace.draw_battlefield(battlefield, units, "role", episode)
+        title.set_text(_title(units, length))
+        canvas.draw()
+        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return pictures
+
+
+def role_colours(units: pd.DataFrame) -> list[str]:
+    """The colour of each row's role, scaled over the living agents among all rows; none, "", for enemies."""
+    roles = units[ROLE_COLUMNS].to_numpy(float)
+    living = roles[(units["health"] > 0) & units["is_agent"].astype(bool)]
+    low, width = living.min(0), np.ptp(living, axis=0)
+    share = np.clip((roles - low) / np.where(width > 0, width, 1), 0, 1)
+    colours: list[Any] = (DARKEST + (LIGHTEST - DARKEST) * share).tolist()
+    return ["" if np.isnan(colour).any() else to_hex(colour) for colour in colours]
+
+
+def _title(units: pd.DataFrame, length: int) -> str:
+    agents, t = units["is_agent"].astype(bool), units["t"].iloc[0]
+    left = [f"{(units.loc[side, 'health'] > 0).sum()} of {side.sum()}" for side in (agents, ~agents)]
+    moment = f"t = {t} of {length}" if t <= length else "won" if units["won"].iloc[0] else "not won"
+    return f"{units['map'].iloc[0]}, {moment}: {left[0]} agents, {left[1]} enemies"

@@ -1,0 +1,393 @@
+"""Verdicts: each comes out each way, for each kind of comparison, on summaries made for it."""
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from analysis import claims
+from analysis.__main__ import main
+from analysis.claims import CONTRADICTED, REPRODUCED, SETTLED, UNDECIDED
+from analysis.evidence import Evidence
+from roma.errors import UserError
+from roma.learners import algorithm_names
+
+STEPS = 2_000_000
+MILESTONES = {0.0: 0, 0.3: 600_000, 0.5: 1_000_000, 1.0: STEPS}
+CLAIM = {
+    "id": "example",
+    "question": "performance",
+    "place": "section 0",
+    "statement": "One is above the other.",
+    "kind": "difference",
+    "measure": "final_win_rate",
+    "contrast": [{"arm": "roma", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}],
+    "expect": {"above": 0.0},
+    "minimum_steps": {"paper": 10_000_000, "smac_v1": STEPS},
+}
+
+
+def around(centre, n=5, width=0.02):
+    """n values with this mean."""
+    return centre + width * np.linspace(-1, 1, n)
+
+
+def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None) -> Path:
+    """win_rates: {map/arm: final win rate of each seed}; roles: (map/arm, measure, stage, reference, values); tests:
+    {map/arm: win rates over the training, the same for all seeds}.
+    """
+    runs, curves, recorded = [], [], []
+    for cell, values in win_rates.items():
+        map_name, arm = cell.split("/")
+        for seed, value in enumerate(values):
+            identity = {"map": map_name, "arm": arm, "seed": seed}
+            facts = {"engine": "embedded", "protocol": "smac_v1", "steps": steps}
+            runs.append(identity | facts | {"battle_won_mean": value})
+            for step, won in zip(MILESTONES.values(), (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
+                curves.append(identity | {"step": step, "test_battle_won_mean": won})
+    for cell, measure, stage, reference, values in roles:
+        map_name, arm = cell.split("/")
+        for seed, value in enumerate(values):
+            identity = {"map": map_name, "arm": arm, "seed": seed}
+            recorded.append(
+                identity | {"step": MILESTONES[stage], "measure": measure, "reference": reference, "value": value}
+            )
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame(runs)
+    frame.drop(columns="battle_won_mean").to_parquet(folder / "runs.parquet")
+    frame[["map", "arm", "seed", "battle_won_mean"]].to_parquet(folder / "finals.parquet")
+    pd.DataFrame(curves).to_parquet(folder / "curves.parquet")
+    if recorded:
+        pd.DataFrame(recorded).to_parquet(folder / "roles.parquet")
+    return folder
+
+
+def judged_all(entries, summary):
+    """The verdicts on these claims."""
+    file = summary / "claims.yaml"
+    file.write_text(yaml.safe_dump({"claims": entries}))
+    return claims.judge(claims.load(file), Evidence(summary), {})
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Judges one claim, given by what differs from CLAIM, on the summary of these numbers; returns roma's verdict."""
+
+    scales = (tmp_path / f"scale{number}" for number in count())
+
+    def judged(changes, win_rates, variant="roma", **more):
+        summary = write_summary(next(scales) / "summary", win_rates, **more)
+        verdicts = judged_all([CLAIM | changes], summary)
+        return next(verdict for verdict in verdicts if verdict.variant == variant)
+
+    return judged
+
+
+@pytest.mark.parametrize(
+    ("expect", "roma", "verdict"),
+    [
+        ({"above": 0.0}, around(0.7), REPRODUCED),
+        ({"above": 0.0}, around(0.3), CONTRADICTED),
+        ({"above": 0.0}, around(0.51, width=0.1), UNDECIDED),
+        ({"above": 0.3}, around(0.7), CONTRADICTED),
+        ({"below": 0.0}, around(0.3), REPRODUCED),
+        ({"below": 0.0}, around(0.7), CONTRADICTED),
+        ({"below": 0.0}, around(0.49, width=0.1), UNDECIDED),
+        ({"within": 0.1}, around(0.52), REPRODUCED),
+        ({"within": 0.1}, around(0.8), CONTRADICTED),
+        ({"within": 0.1}, around(0.59), UNDECIDED),
+    ],
+)
+def test_difference(judge, expect, roma, verdict):
+    found = judge({"expect": expect}, {"3m/roma": roma, "3m/qmix": around(0.5)})
+    assert found.verdict == verdict
+    assert found.evidence.estimate.value == pytest.approx(roma.mean() - 0.5)
+    assert bool(found.why) is (verdict == UNDECIDED)
+
+
+@pytest.mark.parametrize(("best", "verdict"), [(0.0, REPRODUCED), (0.5, CONTRADICTED)])
+def test_never_winning(judge, best, verdict):
+    changes = {"measure": "best_test_win_rate", "contrast": [{"arm": "roma", "map": "3m"}], "expect": {"below": 0.02}}
+    found = judge(changes, {"3m/roma": np.zeros(5)}, tests={"3m/roma": [0, best, 0, 0]})
+    assert found.verdict == verdict
+
+
+def test_one_lucky_seed_leaves_never_winning_open(judge):
+    changes = {"measure": "best_test_win_rate", "contrast": [{"arm": "roma", "map": "3m"}], "expect": {"below": 0.02}}
+    assert judge(changes, {"3m/roma": [0, 0, 0, 0, 0.04]}).verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "verdict"), [(0, 0.9, CONTRADICTED), (0.9, 0.9, REPRODUCED), (0.45, 0.6, UNDECIDED)]
+)
+def test_speed_is_the_mean_over_all_tests(judge, early, late, verdict):
+    tests = {"3m/roma": [0, early, early, late], "3m/qmix": [0, 0.45, 0.45, 0.6]}
+    found = judge({"measure": "mean_test_win_rate"}, {"3m/roma": around(0.6), "3m/qmix": around(0.6)}, tests=tests)
+    assert found.verdict == verdict
+    assert found.evidence.estimate.value == pytest.approx((2 * early + late) / 4 - 0.375)
+
+
+@pytest.mark.parametrize(("roma", "verdict"), [(0.3, REPRODUCED), (0.001, CONTRADICTED), (0.06, UNDECIDED)])
+def test_spread_compares_deviations_from_the_median(judge, roma, verdict):
+    jitter = np.array([-1, 1, -1, 1, -1.1, 1.1, -0.9, 0.9])
+    found = judge({"kind": "spread"}, {"3m/roma": 0.5 + roma * jitter, "3m/qmix": 0.5 + 0.06 * jitter})
+    assert found.verdict == verdict
+    assert found.evidence.estimate.value == pytest.approx(roma - 0.06)
+
+
+ROLES = {
+    "measure": "silhouette_type",
+    "contrast": [{"arm": "roma", "map": "3m"}],
+    "nulls": ["untrained", "roma_td", "observations"],
+}
+LEARNT = [
+    ("3m/roma", "silhouette_type", 1.0, "roles", around(0.8)),
+    ("3m/roma", "silhouette_type", 0.0, "roles", around(0.4)),
+    ("3m/roma", "silhouette_type", 1.0, "observations", around(0.3)),
+    ("3m/roma_td", "silhouette_type", 1.0, "roles", around(0.2)),
+]
+BOTH = {"3m/roma": around(0.5), "3m/roma_td": around(0.5)}
+
+
+def test_a_measure_of_roles_has_to_beat_its_nulls(judge):
+    found = judge(ROLES, BOTH, roles=LEARNT)
+    assert found.verdict == REPRODUCED
+    values = {finding.part.label: finding.estimate.value for finding in found.findings}
+    assert values == pytest.approx(
+        {"": 0.8, "against untrained": 0.4, "against roma_td": 0.6, "against observations": 0.5}
+    )
+
+
+@pytest.mark.parametrize("null", [1, 2, 3])
+def test_a_null_that_is_better_contradicts(judge, null):
+    roles = [(*row[:4], around(0.9)) if place == null else row for place, row in enumerate(LEARNT)]
+    assert judge(ROLES, BOTH, roles=roles).verdict == CONTRADICTED
+
+
+def test_a_null_that_is_as_good_leaves_it_open(judge):
+    roles = [(*row[:4], around(0.8)[::-1]) if place == 2 else row for place, row in enumerate(LEARNT)]
+    roles[1] = (*LEARNT[1][:4], [0.85, 0.75, 0.85, 0.75, 0.8])
+    found = judge(ROLES, BOTH, roles=roles)
+    assert found.verdict == UNDECIDED
+    assert "the interval includes the threshold (against untrained" in found.why
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"),
+    [(around(0.1, width=0.01), REPRODUCED), (around(-0.1, width=0.01), CONTRADICTED), (around(0.0), UNDECIDED)],
+)
+def test_paired_looks_within_runs(judge, shift, verdict):
+    """Runs that differ widely among each other do not hide what happens alike in each of them."""
+    base = np.array([0.1, 0.9, 0.3, 0.7, 0.5])
+    roles = [
+        ("3m/roma", "d_when_I_low", 1.0, "roles", base + shift),
+        ("3m/roma", "d_when_I_high", 1.0, "roles", base),
+    ]
+    contrast = [{"arm": "roma", "map": "3m"}, {"arm": "roma", "map": "3m", "measure": "d_when_I_high", "weight": -1}]
+    changes = {"kind": "paired", "measure": "d_when_I_low", "contrast": contrast}
+    found = judge(changes, {"3m/roma": around(0.5)}, roles=roles)
+    assert found.verdict == verdict
+    assert found.evidence.estimate.value == pytest.approx(shift.mean())
+    assert judge(changes | {"kind": "difference"}, {"3m/roma": around(0.5)}, roles=roles).verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("course", "verdict"),
+    [
+        ([[1, 2, 3, 4], [0, 1, 2, 5], [2, 3, 4, 5]], REPRODUCED),
+        ([[4, 3, 2, 1], [5, 2, 1, 0], [5, 4, 3, 2]], CONTRADICTED),
+        ([[1, 2, 3, 4], [4, 3, 2, 1], [1, 4, 2, 3]], UNDECIDED),
+    ],
+)
+def test_correlation_over_the_training(judge, course, verdict):
+    roles = [
+        ("3m/roma", "drift", stage, "roles", [run[place] for run in course]) for place, stage in enumerate(MILESTONES)
+    ]
+    changes = {"kind": "correlation", "measure": "drift", "contrast": [{"arm": "roma", "map": "3m"}]}
+    found = judge(changes, {"3m/roma": [0.6] * 3}, roles=roles, tests={"3m/roma": [0.0, 0.1, 0.3, 0.6]})
+    assert found.verdict == verdict
+
+
+def test_without_any_win_no_correlation_is_defined(judge):
+    roles = [("3m/roma", "drift", stage, "roles", [stage] * 3) for stage in MILESTONES]
+    changes = {"kind": "correlation", "measure": "drift", "contrast": [{"arm": "roma", "map": "3m"}]}
+    found = judge(changes, {"3m/roma": [0.0] * 3}, roles=roles)
+    assert (found.verdict, found.why) == (UNDECIDED, "3 seeds are needed: 3m/roma has 0")
+
+
+def test_stages_are_fractions_of_the_horizon(judge):
+    roles = [("3m/roma", "drift", 0.3, "roles", around(0.9)), ("3m/roma", "drift", 0.5, "roles", around(0.1))]
+    contrast = [{"arm": "roma", "map": "3m", "stage": 0.29}, {"arm": "roma", "map": "3m", "stage": 0.5, "weight": -1}]
+    changes = {"kind": "paired", "measure": "drift", "contrast": contrast}
+    assert judge(changes, {"3m/roma": around(0.5)}, roles=roles).evidence.estimate.value == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((0.7, 0.7, 0.3), REPRODUCED),
+        ((0.7, 0.3, 0.3), CONTRADICTED),
+        ((0.7, 0.5, 0.3), UNDECIDED),
+        ((0.7, 0.7, 0.5), REPRODUCED),
+    ],
+)
+def test_a_majority_of_maps_can_decide(judge, values, verdict):
+    maps = ["3m", "8m", "2s3z"]
+    win_rates = {f"{name}/roma": around(value) for name, value in zip(maps, values, strict=True)}
+    win_rates |= {f"{name}/qmix": around(0.5) for name in maps}
+    contrast = [{"arm": "roma", "map": "each"}, {"arm": "qmix", "map": "each", "weight": -1}]
+    found = judge({"each_map": maps, "at_least": 2, "contrast": contrast}, win_rates)
+    assert found.verdict == verdict
+    assert found.evidence.part.label == "8m"
+
+
+def test_pooled_maps_count_alike(judge):
+    win_rates = {"3m/roma": around(0.9), "8m/roma": around(0.5, n=3), "3m/qmix": around(0.6), "8m/qmix": around(0.4)}
+    contrast = [{"arm": "roma", "map": ["3m", "8m"]}, {"arm": "qmix", "map": ["3m", "8m"], "weight": -1}]
+    found = judge({"contrast": contrast}, win_rates)
+    assert found.evidence.estimate.value == pytest.approx(0.2)
+    assert found.evidence.seeds == 3
+    assert found.verdict == REPRODUCED
+
+
+def test_the_release_takes_romas_place(judge):
+    win_rates = {"3m/roma": around(0.7), "3m/roma_release": around(0.3), "3m/qmix": around(0.5)}
+    assert judge({}, win_rates, variant="roma_release").verdict == CONTRADICTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "win_rates", "more", "why", "needed"),
+    [
+        ({}, {"3m/roma": around(0.7)}, {}, "no runs of 3m/qmix", "at least 3"),
+        ({}, {"3m/roma": around(0.7), "3m/qmix": [0.1, 0.2]}, {}, "3 seeds are needed: 3m/qmix has 2", "at least 3"),
+        ({}, {"3m/roma": around(0.05), "3m/qmix": np.zeros(5)}, {}, "no side wins more than 10 %", "no number"),
+        ({}, {"3m/roma": np.ones(5), "3m/qmix": around(0.97)}, {}, "both sides win more than 95 %", "no number"),
+        (
+            {},
+            {"3m/roma": around(0.7), "3m/qmix": around(0.3)},
+            {"steps": 100_000},
+            "runs of 100000 steps, the claim asks for 2000000 under smac_v1",
+            "no number",
+        ),
+        (ROLES, BOTH, {}, "the summary has no table of roles", "no number"),
+        (
+            ROLES | {"nulls": ["observations"]},
+            BOTH,
+            {"roles": LEARNT[:2]},
+            "not recorded: silhouette_type of observations of 3m/roma at 1 of the horizon",
+            "no number",
+        ),
+        ({"scale": "lambda"}, BOTH, {}, "the scale lambda has no summary", "no number"),
+    ],
+)
+def test_undecided_says_why_and_what_would_settle_it(judge, changes, win_rates, more, why, needed):
+    found = judge(changes, win_rates, **more)
+    assert (found.verdict, found.needed) == (UNDECIDED, needed)
+    assert why in found.why
+
+
+def test_one_side_between_the_bounds_is_enough(judge):
+    assert judge({}, {"3m/roma": around(0.5), "3m/qmix": np.zeros(5)}).verdict == REPRODUCED
+
+
+def test_seeds_that_would_settle_it_do(judge, tmp_path):
+    found = judge({}, {"3m/roma": around(0.55, width=0.1), "3m/qmix": around(0.5, width=0.1)})
+    n = int(found.needed)
+    assert found.verdict == UNDECIDED
+    assert n > 5
+    deviation = around(0, width=0.1).std(ddof=1)
+    grown = {arm: around(centre, n) - centre for arm, centre in (("roma", 0.55), ("qmix", 0.5))}
+    grown = {arm: values / values.std(ddof=1) * deviation for arm, values in grown.items()}
+    win_rates = {"3m/roma": 0.55 + grown["roma"], "3m/qmix": 0.5 + grown["qmix"]}
+    summary = write_summary(tmp_path / "more" / "summary", win_rates)
+    assert judged_all([CLAIM], summary)[0].verdict == REPRODUCED
+
+
+def test_a_family_shares_its_errors(judge, tmp_path):
+    """What one claim alone would show, it does not show beside nine others of the same question that show nothing."""
+    win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
+    assert judge({}, win_rates).verdict == REPRODUCED
+    nothing = {"contrast": [{"arm": "qmix", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}]}
+    family = [CLAIM, *(CLAIM | nothing | {"id": f"nothing{place}"} for place in range(9))]
+    verdict = judged_all(family, write_summary(tmp_path / "summary", win_rates))[0]
+    assert verdict.verdict == UNDECIDED
+    assert verdict.evidence.alpha == pytest.approx(0.05 / 10)
+
+
+def test_what_is_settled_needs_no_runs(judge):
+    settled = {
+        "roma": {"verdict": "holds by construction", "because": "it is built so"},
+        "roma_release": {"verdict": "contradicted", "because": "it is built otherwise"},
+    }
+    assert judge({"settled": settled}, {"8m/vdn": [0.5]}).verdict == SETTLED
+
+
+def test_another_scale_lends_arms_trained_as_long(tmp_path):
+    own = write_summary(tmp_path / "lab" / "summary", {"3m/roma": around(0.7), "3m/qmix": around(0.5)})
+    beside = write_summary(tmp_path / "extra" / "summary", {"3m/roma_release": around(0.3), "3m/roma": around(0.1)})
+    short = write_summary(tmp_path / "short" / "summary", {"3m/vdn": around(0.3)}, steps=1000)
+    evidence = Evidence(own, [beside, short])
+    assert evidence.final_win_rate("3m", "roma") == pytest.approx(0.7)
+    assert evidence.final_win_rate("3m", "roma_release") == pytest.approx(0.3)
+    assert not evidence.has("3m", "vdn")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mesure": "drift"}, "claims[0].mesure is not a known key (did you mean 'measure'?)"),
+        ({"measure": "drifft"}, "'drifft' is not one of"),
+        ({"kind": "ratio"}, "claims[0].kind: 'ratio' is not one of"),
+        ({"expect": {"above": 0, "below": 1}}, "claims[0].expect"),
+        ({"each_map": ["3m"]}, "claim example: 'each' as map and each_map need each other"),
+        ({"at_least": 2}, "claim example: at_least = 2 exceeds its 1 parts"),
+        ({"nulls": ["untrained"]}, "claim example: nulls need one arm, one map and a threshold"),
+        ({"contrast": [{"arm": "roma", "map": "4m"}]}, "'4m' is not a known map"),
+    ],
+)
+def test_a_mistake_in_the_list_is_one_line(tmp_path, changes, message):
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"claims": [CLAIM | changes]}))
+    with pytest.raises(UserError) as error:
+        claims.load(file)
+    assert str(error.value).startswith(f"{file}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_claim_stands_once(tmp_path):
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"claims": [CLAIM, CLAIM]}))
+    with pytest.raises(UserError, match="claim example stands twice"):
+        claims.load(file)
+
+
+def test_the_list_covers_the_questions_with_arms_that_exist(root):
+    listed = claims.load()
+    assert len(listed) >= 30
+    assert len({claim.question for claim in listed}) == 6
+    arms = {arm for claim in listed for part in claim.parts for term in part.terms for arm in term.arms}
+    assert {arm for arm in arms if not arm.startswith("roma_I")} <= set(algorithm_names())
+    assert sum(arm.startswith("roma_I") for arm in arms) == 25
+    settled = {claim.id for claim in listed if "roma" in claim.settled}
+    assert settled == {"dead_apart", "decentralised"}
+
+
+def test_the_command_writes_a_verdict_on_each_for_both_variants(results, tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    for folder in ("once", "twice"):
+        assert main(["plot", "claims", "--summary", str(results / "summary"), "--out", str(tmp_path / folder)]) == 0
+    for kind in ("csv", "md", "tex"):
+        assert (tmp_path / "once" / f"claims.{kind}").read_bytes() == (
+            tmp_path / "twice" / f"claims.{kind}"
+        ).read_bytes()
+    frame = pd.read_csv(tmp_path / "once" / "claims.csv")
+    assert frame["variant"].tolist() == ["roma", "roma_release"] * len(claims.load())
+    assert set(frame["verdict"]) <= set(claims.VERDICTS)
+    assert set(frame["claims digest"]) == {claims.claims_digest()}
+    assert frame[frame["verdict"] == UNDECIDED]["why"].notna().all()
+    assert frame[frame["verdict"] == UNDECIDED]["seeds needed"].notna().all()
+    assert claims.claims_digest() in (tmp_path / "once" / "claims.md").read_text().splitlines()[0]
