@@ -1,11 +1,12 @@
 # Needs Python 3.11 and make; everything else is installed into .venv.
-#   make figures             train and draw the demo, 20 minutes on two cores
+#   make figures             train and draw the demo, a quarter of an hour on two cores
 #   make figures SCALE=lab   the same for another scale of workflow/config
 # In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
 
 SCALE ?= demo
 CORES ?= all
 VENV ?= .venv
+BASELINE ?= tests/benchmarks/baseline.json
 
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
@@ -14,7 +15,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-system bench lint format redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures test test-system bench baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,23 +30,33 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-figures: $(READY) ## train what is missing of SCALE and draw its figures
-	snakemake --cores $(CORES) --configfile $(CONFIG) -- figures
+figures: $(READY) ## train what is missing of SCALE, draw its figures and write its report
+	snakemake --keep-going --cores $(CORES) --configfile $(CONFIG) -- figures
+
+watch: $(READY) ## see how far the runs of SCALE are, from another terminal
+	python -m workflow.watch $(CONFIG)
+
+verify: $(READY) ## train some finished runs of SCALE again and compare them with what was recorded
+	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
 
 test: $(READY) ## run the tests
-	pytest
+	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing
 	sh tests/system/packages.sh
 	pytest tests/system
 
-bench: $(READY) ## measure speeds
-	pytest tests/benchmarks
+bench: $(READY) ## measure speeds, beside those of BASELINE
+	pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
+
+baseline: $(READY) ## measure speeds and keep them as BASELINE; on a machine that does nothing else
+	pytest tests/benchmarks --benchmark-json=$(BASELINE)
 
 lint: $(READY) ## check style and types
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
+	snakemake --lint --configfile $(CONFIG)
 	mypy
 
 format: $(READY) ## put code into style
@@ -53,7 +64,7 @@ format: $(READY) ## put code into style
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-redraw: $(READY) ## pull the summary of SCALE and draw its figures again, without any training
+redraw: $(READY) ## pull the summary of SCALE, draw its figures and write its report again, without any training
 	python -m workflow.tracking redraw $(CONFIG)
 
 track: $(READY) ## commit the finished results of SCALE to DVC and git

@@ -13,22 +13,49 @@ if not workflow.configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/starcraft2.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/rollout.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/videos.smk"
+include: "workflow/rules/verify.smk"
 
 
 localrules:
     figures,
     starcraft2,
     summary,
+    verdicts,
+    verify,
+    videos,
+
+
+# The engine is compiled once, rather than by all runs that start side by side. No job is made of it: nothing that is
+# finished may come to depend on it.
+onstart:
+    if not ENGINE.installed_apart and any(
+        job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()
+    ):
+        shell("roma compile")
+
+
+# Jobs that failed to the last of their retries, with what they said last: the others may have filled the screen since.
+onerror:
+    print(failure_report(workflow.scheduler.failed), file=sys.stderr)
 
 
 rule figures:
     default_target: True
     input:
         [f"{FIGURES}/{file}" for name in SHOWN for file in figure_files(name, SHOWN[name])],
+        rules.report.output,
 
 
 rule summary:
     input:
         rules.summarise.output,
+
+
+rule videos:
+    input:
+        [f"{FIGURES}/videos/{map_name}.gif" for map_name, arm in GRID.cells if arm == "roma"],

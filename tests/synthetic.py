@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from workflow.grid import Run, check, expand
+from roma.config import milestone_steps
+from roma.envs.skirmish.data import load_map, load_units
+from roma.envs.skirmish.rules import build_rules, unit_types
+from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from workflow.grid import Run, check, expand, milestone_fractions
 
 ENGINE_DIGEST = "0123456789abcdef" * 4
 
@@ -18,9 +22,11 @@ def write_runs(config: dict, root: Path, points: int = 20) -> list[Run]:
     """Writes every run of the scale below `<root>/data/<engine>/<scale>/runs`; returns them."""
     check(config, "synthetic")
     runs = list(expand(config, "synthetic").runs.values())
-    folder = root / "data" / config["engine"] / config["scale"] / "runs"
+    folder = root / "data" / config["engine"] / config["scale"]
     for run in runs:
-        write_run(run, folder / run.directory, points, config["evaluation_episodes"])
+        write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"])
+        if run.config.has_roles:
+            write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestone_fractions(config))
     return runs
 
 
@@ -49,6 +55,11 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "engine_digest": ENGINE_DIGEST,
         "git_revision": "0" * 40,
         "steps": run.horizon,
+        "environment_steps": int(t_env[-1]),
+        "updates": int(t_env[-1] // 40),
+        "wall_seconds": run.horizon / 100,
+        "peak_memory_mb": 900.0,
+        "resumes": 0,
     }
     (directory / "provenance.json").write_text(json.dumps(provenance))
     binaries = {"policies": f"t{run.horizon}.safetensors", "checkpoints": f"t{t_env[-1]:09d}-0.safetensors"}
@@ -65,6 +76,65 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "ep_length_mean": float(columns["test_ep_length_mean"][-1]),
     }
     (directory / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+def write_rollout(run: Run, path: Path, fractions: list[float], episodes: int = 4, earlier_episodes: int = 2) -> None:
+    """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
+    names = unit_types(load_map(run.map), build_rules(run.map))
+    type_names = sorted(set(names))
+    types = np.array([type_names.index(name) for name in names], np.uint8)
+    steps = milestone_steps(run.horizon, fractions)
+    milestones = [
+        _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, Rollout(run.config.flat(), ENGINE_DIGEST, type_names, milestones))
+
+
+def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:
+    rng = np.random.default_rng([run.seed, step, *map(ord, run.map + run.arm)])
+    scenario, learnt = load_map(run.map), step / run.horizon
+    agents = sum(group.count for group in scenario.allies)
+    units, mine = len(types), np.arange(len(types)) < agents
+    lengths = rng.integers(30, 45, episodes)
+    start = np.cumsum(lengths + 1) - (lengths + 1)
+    episode = np.repeat(np.arange(episodes), lengths + 1)
+    t = np.arange(len(episode)) - start[episode]
+    spawns = [group.spawn for group in scenario.allies] + [group.spawn for group in scenario.enemies]
+    first_x = np.where(mine, spawns[0][0], spawns[-1][0]) + rng.normal(0, 1, (episodes, units))
+    x = first_x[episode] + np.where(mine, 0.25, -0.1) * np.minimum(t, 20)[:, None] + rng.normal(0, 0.1, (len(t), units))
+    y = (spawns[0][1] + rng.normal(0, 3, (episodes, units)))[episode]
+    full = np.array([load_units()[name].health for name in names])
+    lost = np.maximum(t - 10, 0)[:, None] * rng.uniform(0, np.where(mine, 0.05, 0.08), (episodes, units))[episode]
+    health = full * np.clip(1 - lost, 0, 1)
+    shield = np.array([load_units()[name].shield for name in names]) * (t[:, None] < 12)
+    alive = health[:, :agents] > 0
+    actions = np.where(alive, rng.integers(1, 6 + units - agents, alive.shape), 0).astype(np.int8)
+    actions[start + lengths] = NOBODY
+    centres = rng.normal(0, 1, (types.max() + 1, 3))
+    share = health[:, :agents, None] / full[:agents, None]
+    role_mean = (2 * learnt * centres[types[:agents]] + share + rng.normal(0, 0.3, (*alive.shape, 3))) * alive[
+        ..., None
+    ]
+    pairs = (len(t), agents, agents)
+    candidates = np.argwhere(alive & (t > 0)[:, None] & (actions != NOBODY))
+    chosen = candidates[np.sort(rng.choice(len(candidates), min(rows, len(candidates)), replace=False))]
+    return Milestone(
+        step=step,
+        seeds=rng.integers(2**62, size=episodes),
+        won=(health[start + lengths, agents:] > 0).mean(1) < 0.5,
+        lengths=lengths,
+        types=np.tile(types, (episodes, 1)),
+        units=np.stack([x, y, health, shield * (health > 0), 0 * x, 0 * x], -1).astype(np.float32),
+        actions=actions,
+        role_mean=role_mean.astype(np.float32),
+        role_variance=np.full(role_mean.shape, 0.1, np.float32),
+        divergence=rng.gamma(1, 0.1, alive.shape).astype(np.float32),
+        information=rng.normal(-2, 1, pairs).astype(np.float16),
+        dissimilarity=(rng.gamma(1, 0.2, pairs) + learnt * (types[:agents, None] != types[:agents])).astype(np.float16),
+        rows=chosen.astype(np.int32),
+        trajectory=(role_mean[chosen[:, 0], chosen[:, 1]] @ rng.normal(0, 1, (3, 64))).astype(np.float16),
+    )
 
 
 def main() -> None:

@@ -43,6 +43,12 @@ PLAY_MISTAKES = [
     (["--map", "3m", "--out", "a_file/pictures"], "cannot write"),
 ]
 
+ROLLOUT_MISTAKES = [
+    (["nowhere"], "there is no folder nowhere"),
+    ([".", "--episodes", "0"], "must be at least 1"),
+    ([".", "--earlier-episodes", "few"], "not a whole number"),
+]
+
 PROGRAM = """
 import json, sys
 from roma.cli import main
@@ -58,7 +64,8 @@ def arguments(changes):
 def test_mistakes_are_one_line_and_cost_nothing(tmp_path):
     (tmp_path / "a_file").touch()
     commands = [arguments(changes) for changes, _ in MISTAKES] + [["play", *options] for options, _ in PLAY_MISTAKES]
-    messages = [message for _, message in MISTAKES + PLAY_MISTAKES]
+    commands += [["rollout", *options] for options, _ in ROLLOUT_MISTAKES]
+    messages = [message for _, message in MISTAKES + PLAY_MISTAKES + ROLLOUT_MISTAKES]
     commands += [["train"], ["trian"], []]
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)], capture_output=True, text=True, cwd=tmp_path, check=True

@@ -2,13 +2,18 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
+import torch
 
 from roma import envs
+from roma.checkpoint import unpack
 from roma.cli import main
-from roma.config import resolve
+from roma.config import from_flat, resolve
 from roma.evaluate import play_policy
 from roma.files import file_digest
+from roma.learners import make_learner
+from roma.runner import Runner
 from roma.seeding import Stream, episode_seed
 from roma.training import train
 
@@ -39,6 +44,21 @@ def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
     other, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)
     assert [(e.seed, e.length, e.episode_return) for e in one] == [(e.seed, e.length, e.episode_return) for e in other]
     assert [e.seed for e in one] == [episode_seed(1, Stream.EVALUATE, i) for i in range(6)]
+
+
+def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
+    """The run's first test precedes its first update, as the weights kept at step 0 do."""
+    weights, _ = unpack((finished / "policies" / "t0.safetensors").read_bytes())
+    config = from_flat(json.loads((finished / "config.json").read_text()))
+    env = envs.make(config.engine, config.map, 2, config.battle)
+    learner = make_learner(config.algorithm, config.learner, env.info, seed=9)
+    acting = {name: value for name, value in weights.items() if name.startswith(("trunk.", "role_"))}
+    learner.online.agent.load_state_dict(acting)
+    played = Runner(env, learner.actor(), config.seed, torch.Generator()).play(Stream.TEST, 0, 2, epsilon=0.0)
+    tested = pq.read_table(finished / "metrics.parquet").to_pylist()[0]
+    assert tested["updates"] == 0
+    assert sum(episode.episode_return for episode in played) / 2 == tested["test_return_mean"]
+    assert sum(episode.length for episode in played) / 2 == tested["test_ep_length_mean"]
 
 
 def test_weights_decide(finished):

@@ -1,8 +1,12 @@
 """What a person sees of a run."""
 
 import io
+import json
 import sys
 
+import pytest
+
+from roma import progress
 from roma.progress import Bar, run_log
 
 
@@ -33,3 +37,30 @@ def test_elsewhere_there_are_lines_only(monkeypatch, tmp_path):
         bar.close()
     assert plain.getvalue() == "a test\n"
     assert (tmp_path / "train.log").read_text().endswith(" a test\n")
+
+
+def test_whoever_watches_reads_how_far_a_run_is(tmp_path, monkeypatch):
+    path = tmp_path / "progress.json"
+
+    def said():
+        facts = json.loads(path.read_text())
+        return facts["state"], facts["t_env"]
+
+    monkeypatch.setattr(progress, "PULSE_SECONDS", 0)
+    with progress.Pulse(path, done=500, horizon=1000) as pulse:
+        assert said() == ("running", 500)
+        pulse.beat(750)
+        assert said() == ("running", 750)
+        assert json.loads(path.read_text())["steps_per_second"] > 0
+    assert said() == ("stopped", 750)
+    with pytest.raises(ValueError, match="mistake"), progress.Pulse(path, done=750, horizon=1000):
+        raise ValueError("mistake")
+    assert said() == ("failed", 750)
+    with progress.Pulse(path, done=750, horizon=1000) as pulse:
+        pulse.beat(1000)
+    assert said() == ("finished", 1000)
+
+
+def test_a_pulse_that_cannot_be_written_does_not_stop_the_run(tmp_path):
+    with progress.Pulse(tmp_path / "nowhere" / "progress.json", done=0, horizon=1) as pulse:
+        pulse.beat(1)

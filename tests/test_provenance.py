@@ -17,6 +17,7 @@ def test_packages_and_processor_are_named():
     facts = describe()
     assert facts["packages"]["torch"].startswith("2.")
     assert facts["cpu"]
+    assert facts["cpu_family"]
     assert facts["python"].startswith("3.")
 
 

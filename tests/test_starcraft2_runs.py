@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from roma import checkpoint, cli, envs, episodes
+from roma import checkpoint, cli, envs, episodes, rollout_file
 from roma.checkpoint import Identity
 from roma.config import resolve
 from roma.envs.skirmish.replays.file import load
@@ -93,7 +93,7 @@ def test_a_resumed_run_has_replay_and_learner_as_they_were_and_begins_battles_an
         assert train(FEW, tmp_path, 2000, checkpoint_seconds=0) == signal.SIGTERM
     before = runs[0]
     stored, _ = stored_replay(tmp_path)
-    resumed = Run(FEW, before.identity, tmp_path, 2000, [], "cpu", LOG, stored)
+    resumed = Run(FEW, before.identity, tmp_path, 2000, [], "cpu", 1, LOG, stored)
     assert resumed.replay.inserted == before.replay.inserted == 12
     assert all(same(*pair) for pair in zip(before.replay.episodes, resumed.replay.episodes, strict=True))
     tensors = [run.learner.state_tensors() for run in (before, resumed)]
@@ -181,6 +181,17 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     assert cli.main(["play", "--replay", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
     assert "is of another engine: drawn as recorded" in capsys.readouterr().out
     assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2
+
+
+def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
+    train(resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1}), tmp_path, 20, [1])
+    assert cli.main(["rollout", str(tmp_path), "--episodes", "1"]) == 0
+    recorded = rollout_file.load(tmp_path / "rollout.safetensors")
+    (milestone,) = recorded.milestones
+    names = [recorded.type_names[index] for index in milestone.types[0]]
+    assert (names[9], names[10]) == ("Medivac", "Medivac")
+    assert milestone.obs.shape[:2] == milestone.role_mean.shape[:2] == (milestone.lengths[0] + 1, 10)
+    assert milestone.obs.any()
 
 
 def test_the_embedded_engine_has_no_replays_of_its_own_and_tells_nothing(tmp_path):

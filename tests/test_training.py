@@ -1,6 +1,7 @@
 """A run's numbers do not depend on how often it was stopped, killed, damaged or extended."""
 
 import json
+import math
 import random
 import shutil
 import signal
@@ -11,10 +12,12 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from roma import checkpoint, envs, outputs
+from roma import checkpoint, envs, outputs, training
 from roma.config import canonical_options, resolve
 from roma.errors import UserError
+from roma.files import file_digest
 from roma.learners.qmix import Learner
+from roma.provenance import describe
 from roma.seeding import Stream, episode_seed
 from roma.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run, train
 
@@ -48,6 +51,12 @@ def results(directory):
 def run(directory, horizon=HORIZON, config=CONFIG, **options):
     directory.mkdir(exist_ok=True)
     return train(config, directory, horizon, MILESTONES, **options)
+
+
+def command(directory, horizon):
+    """The same in a process of its own, with a checkpoint after each round."""
+    options = [*canonical_options(CONFIG), "--steps", str(horizon), "--milestones", ",".join(map(str, MILESTONES))]
+    return [sys.executable, "-m", "roma", "train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
 
 
 def stop_in_round(monkeypatch, number, signal_number=signal.SIGTERM):
@@ -113,6 +122,28 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
     assert results(tmp_path) == results(undisturbed)
 
 
+def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, monkeypatch):
+    """A run that is moved to another machine half way: what each made, in the order of its steps."""
+    here = json.loads((undisturbed / "provenance.json").read_text())
+    assert here.keys() >= describe().keys() | {"threads", "device", "config", "config_hash", "engine_version"}
+    assert here.keys() >= {"started", "finished", "resumes", "wall_seconds", "cpu_seconds"}
+    assert (here["since_step"], here["earlier"]) == (0, [])
+    assert here["metrics_sha256"] == file_digest(undisturbed / "metrics.parquet")
+    stop_in_round(monkeypatch, 4)
+    run(tmp_path)
+    stop_in_round(monkeypatch, 2)
+    run(tmp_path)  # still on the same machine
+    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu": "Abacus", "git_revision": "later"})
+    run(tmp_path)
+    moved = json.loads((tmp_path / "provenance.json").read_text())
+    (before,) = moved["earlier"]
+    assert (before["cpu"], before["git_revision"], before["since_step"]) == (here["cpu"], here["git_revision"], 0)
+    assert (moved["cpu"], moved["git_revision"], moved["threads"]) == ("Abacus", "later", 1)
+    assert 0 < moved["since_step"] < HORIZON
+    assert moved["resumes"] == 2
+    assert results(tmp_path) == results(undisturbed)
+
+
 @pytest.mark.parametrize("config", [COMA, MAVEN], ids=["coma", "maven"])
 def test_resuming_is_exact_with_further_state_of_the_learner(tmp_path, monkeypatch, config):
     """COMA counts critic steps; MAVEN's episodes have latents, and its policy over them a memory of its own."""
@@ -144,10 +175,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     steps = 6000
     run(tmp_path / "undisturbed", steps)
     directory = tmp_path / "killed"
-    command = [sys.executable, "-m", "roma", "train", *canonical_options(CONFIG), "--steps", str(steps)]
-    command += ["--milestones", "0,0.5,1", "--out", str(directory), "--checkpoint-seconds", "0"]
     with (tmp_path / "stderr").open("w") as stderr:
-        process = subprocess.Popen(command, stderr=stderr)
+        process = subprocess.Popen(command(directory, steps), stderr=stderr)
     while not checkpoint.paths(directory / "checkpoints"):
         assert process.poll() is None, (tmp_path / "stderr").read_text()
         time.sleep(0.01)
@@ -223,20 +252,54 @@ def test_another_engine_starts_afresh(undisturbed, tmp_path, monkeypatch):
 
 
 def test_a_run_has_one_writer(undisturbed):
-    with (
-        checkpoint.only_writer(undisturbed / outputs.CHECKPOINTS),
-        pytest.raises(UserError, match="another process"),
-    ):
-        run(undisturbed)
+    before = results(undisturbed)
+    with checkpoint.only_writer(undisturbed / outputs.CHECKPOINTS):
+        second = subprocess.run(command(undisturbed, HORIZON * 2), text=True, capture_output=True)
+    assert second.returncode == 2
+    assert second.stderr == f"error: another process is writing the run in {undisturbed}\n"
+    assert results(undisturbed) == before
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    config = resolve("3m", "qmix", 3, overrides={**SETTINGS, "learning_rate": 1e30})
-    with pytest.raises(UserError, match=r"is (nan|inf) in update \d+ at \d+ environment steps; last checkpoint: none"):
+@pytest.mark.parametrize(
+    ("name", "rate", "statistic"),
+    [
+        ("qmix", "learning_rate", "loss"),
+        ("roma", "learning_rate", "loss"),
+        ("qtran", "learning_rate", "loss"),
+        ("coma", "critic_learning_rate", "loss_critic"),
+        ("maven", "latent_learning_rate", "latent_policy_entropy"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, name, rate, statistic):
+    settings = COMA_SETTINGS if name == "coma" else SETTINGS
+    config = resolve("3m", name, 3, overrides={**settings, rate: 1e30})
+    message = rf"^{statistic} is (nan|inf) in update \d+ at \d+ environment steps; last checkpoint: none; seeds of "
+    with pytest.raises(UserError, match=message):
         run(tmp_path, config=config)
     assert not checkpoint.paths(tmp_path / "checkpoints")
 
 
-def test_a_device_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="'abacus' cannot be used"):
-        run(tmp_path, device="abacus")
+def test_a_loss_that_is_not_finite_names_the_last_checkpoint_and_the_episodes(tmp_path, monkeypatch):
+    """The third update goes wrong; what the run knew before it stays, and the same command goes on from there."""
+    updates, original = [], Learner.update
+
+    def update(self, batch, *arguments):
+        updates.append(batch)
+        return original(self, batch, *arguments) | ({"loss": math.nan} if len(updates) == 3 else {})
+
+    monkeypatch.setattr(Learner, "update", update)
+    with pytest.raises(UserError) as error:
+        run(tmp_path, config=QMIX, checkpoint_seconds=0)
+    kept = checkpoint.paths(tmp_path / "checkpoints")
+    assert "loss is nan in update 2 at " in str(error.value)
+    assert f"last checkpoint: {kept[-1]};" in str(error.value)
+    seeds = str(error.value).partition("seeds of the batch's episodes: ")[2].split(", ")
+    assert len(set(map(int, seeds))) == SETTINGS["batch_size"]
+    assert run(tmp_path, config=QMIX) is None
+    assert set(map(int, seeds)) <= {episode_seed(3, Stream.TRAIN, index) for index in range(16)}
+
+
+@pytest.mark.parametrize("device", ["abacus", "meta"])
+def test_a_device_that_does_not_compute_here_is_an_error(tmp_path, device):
+    with pytest.raises(UserError, match=f"'{device}' cannot be used"):
+        run(tmp_path, device=device)

@@ -6,13 +6,12 @@ Everything is checked here, before the DAG exists: names and types of keys by th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from roma.config import RunConfig, canonical_options, resolve
@@ -20,6 +19,7 @@ from roma.envs import ENGINES, Engine, canonical_map, map_names
 from roma.envs.skirmish.data import load_map
 from roma.errors import UserError, unknown
 from roma.learners import algorithm_names
+from roma.schema import check_schema
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 FIGURES = Path(__file__).parent / "config" / "figures.yaml"
@@ -104,23 +104,23 @@ class Grid:
         return list(dict.fromkeys((run.map, run.arm) for run in self.runs.values()))
 
 
+def read_scale(path: Path) -> dict[str, Any]:
+    """A scale file's content, checked as by `check`."""
+    if not path.exists():
+        raise UserError(f"there is no scale file {path}")
+    config: dict[str, Any] = yaml.safe_load(path.read_text())
+    check(config, str(path))
+    return config
+
+
+def results_folder(config: Mapping[str, Any]) -> Path:
+    """Where all of a scale's results lie, figures apart."""
+    return Path("data", config["engine"], config["scale"])
+
+
 def check(config: Mapping[str, Any], source: str) -> None:
     """UserError of one line where `config`, read from `source`, breaks the schema; unknown keys come first."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    errors = list(validator.iter_errors(config))
-    if not errors:
-        return
-    unknown_keys = [error for error in errors if error.validator == "additionalProperties"]
-    error = unknown_keys[0] if unknown_keys else jsonschema.exceptions.best_match(errors)
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    if unknown_keys:
-        known = sorted(error.schema["properties"])
-        key = next(key for key in error.instance if key not in known)
-        nearest = get_close_matches(str(key), known, n=1)
-        suggestion = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-        name = f"{where}.{key}" if where else key
-        raise UserError(f"{source}: {name} is not a known key{suggestion}; known: {', '.join(known)}")
-    raise UserError(f"{source}: {where or 'top level'}: {error.message.splitlines()[0]}")
+    check_schema(config, SCHEMA, source)
 
 
 def expand(config: Mapping[str, Any], source: str, built: list[str] | None = None) -> Grid:
@@ -130,6 +130,7 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
     skipped: dict[str, int] = {}
     try:
         _check_names(config, built)
+        config = _without_sweeps(config)
         for cell in config["cells"]:
             for map_name in map(canonical_map, _maps_of(cell["maps"], config)):
                 for arm in cell["arms"]:
@@ -146,12 +147,23 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
     return Grid(runs, skipped)
 
 
-def milestone_option(config: Mapping[str, Any]) -> str:
-    """The fractions of the horizon at which actor weights are kept, as `roma train --milestones` takes them.
+def milestone_fractions(config: Mapping[str, Any]) -> list[float]:
+    """The fractions of the horizon at which actor weights are kept.
 
     A scale file may write them as quotients, so that they hit whole steps: 120/401 of 20 050 000 is 6 000 000.
     """
-    return ",".join(str(float(Fraction(str(fraction)))) for fraction in config["milestones"])
+    return [float(Fraction(str(fraction))) for fraction in config["milestones"]]
+
+
+def milestone_option(config: Mapping[str, Any]) -> str:
+    """`milestone_fractions` as `roma train --milestones` takes them."""
+    return ",".join(map(str, milestone_fractions(config)))
+
+
+def rollout_options(config: Mapping[str, Any]) -> str:
+    """How many episodes of each policy `roma rollout` is told to record; its defaults where the scale says nothing."""
+    options = {"last": "--episodes", "earlier": "--earlier-episodes"}
+    return " ".join(f"{options[policy]} {number}" for policy, number in config.get("rollout_episodes", {}).items())
 
 
 def fetch_options(config: Mapping[str, Any]) -> str:
@@ -162,9 +174,17 @@ def fetch_options(config: Mapping[str, Any]) -> str:
 
 
 def figure_files(name: str, figure: Mapping[str, Any]) -> list[str]:
-    """Names of all files of a figure: the whole, one panel a map, and the numbers drawn."""
-    pictures = [name, *(f"{name}_{map_name}" for map_name in figure["maps"])]
+    """Names of all files of a figure, the whole, one panel a map and the numbers drawn, or of a table."""
+    if "table" in figure:
+        return [f"{name}.{kind}" for kind in ("csv", "md", "tex")]
+    pictures = [name, *(f"{name}_{map_name}" for map_name in figure.get("maps", []))]
     return [f"{picture}.{kind}" for picture in pictures for kind in ("png", "pdf")] + [f"{name}.csv"]
+
+
+def summaries_beside(figure: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The summaries there are of the other scales that a figure reads as well."""
+    scales = [scale for scale in figure.get("beside", []) if scale != config["scale"]]
+    return sorted(str(file) for scale in scales for file in Path(f"data/{config['engine']}/{scale}/summary").glob("*"))
 
 
 def figure_specifications(names: list[str]) -> dict[str, dict[str, Any]]:
@@ -197,6 +217,25 @@ def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
     for arm in config.get("arms", {}):
         if arm not in used:
             raise unknown("arm of any cell", arm, used)
+
+
+def _without_sweeps(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same scale, with one arm for each combination of values in the place of every arm that has a sweep."""
+    arms: dict[str, Any] = {}
+    members: dict[str, list[str]] = {}
+    for arm, definition in config.get("arms", {}).items():
+        sweep = definition.get("sweep", {})
+        for combination in product(*(values.items() for values in sweep.values())):
+            name = "_".join([arm, *(short for short, _ in combination)])
+            values = dict(zip(sweep, (value for _, value in combination), strict=True))
+            if name in arms:
+                raise UserError(f"the arm {name} stands twice")
+            arms[name] = {"algorithm": arm} | definition | {"overrides": definition.get("overrides", {}) | values}
+            members.setdefault(arm, []).append(name)
+    cells = [
+        cell | {"arms": [name for arm in cell["arms"] for name in members.get(arm, [arm])]} for cell in config["cells"]
+    ]
+    return {**config, "arms": arms, "cells": cells}
 
 
 def _maps_of(maps: list[str] | str, config: Mapping[str, Any]) -> list[str]:

@@ -9,19 +9,23 @@ repository. The other kinds go to the default remote, which each user chooses; w
 """
 
 import argparse
+import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from roma.errors import UserError
-from workflow.grid import check, figure_specifications
+from roma.files import write_json
+from workflow.grid import figure_specifications, read_scale, results_folder
 
 UNTRACKED = ("smoke", "demo", "manual")
 BUNDLE = "data/bundle"
+METRICS = "metrics.json"  # final win rates, in git itself
 
 FINISHED_RUN = "runs/*/*/seed*"
 KINDS = {
@@ -36,8 +40,8 @@ KINDS = {
 
 def track(scale: Path) -> None:
     """Commits the finished results of a scale to DVC and to git, and pushes them as far as remotes are known."""
-    config = _read(scale)
-    folder = _folder(config)
+    config = read_scale(scale)
+    folder = results_folder(config)
     if config["scale"] in UNTRACKED:
         raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
     if not list(folder.glob(KINDS["summary"][0])):
@@ -56,6 +60,9 @@ def track(scale: Path) -> None:
             stages[kind] = _stage(kind, found, scale)
             complete.append(kind)
     file = folder / "dvc.yaml"
+    if "summary" in complete:
+        write_json(folder / METRICS, win_rates(folder / "summary" / "finals.parquet"))
+        stages["summary"]["metrics"] = [{(folder / METRICS).as_posix(): {"cache": False, "persist": True}}]
     file.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False, width=120))
 
     targets = [f"{file}:{kind}" for kind in complete]
@@ -67,37 +74,49 @@ def track(scale: Path) -> None:
     elif large:
         print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
         print("  dvc remote add --default --local store URL && dvc push")
-    paths = [str(file), str(folder / "dvc.lock"), BUNDLE]
+    paths = [str(file), str(folder / "dvc.lock"), str(folder / METRICS), BUNDLE]
     _run("git", "add", "--", *paths)
     if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
         _run("git", "commit", "--quiet", "-m", f"Track results of scale {config['scale']}", "--", *paths)
 
 
 def redraw(scale: Path) -> None:
-    """Pulls the summary of a scale, if DVC holds one, and draws its figures. No other rule can run."""
-    config = _read(scale)
-    folder = _folder(config)
+    """Pulls the summary of a scale, if DVC holds one; draws its figures, writes its report. No other rule can run."""
+    config = read_scale(scale)
+    folder = results_folder(config)
     if (folder / "dvc.yaml").exists():
-        _dvc("pull", "--quiet", "--remote", "bundle", f"{folder}/dvc.yaml:summary")
+        _pull_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
-    rules = list(figure_specifications(config["figures"]))
+    rules = [*figure_specifications(config["figures"]), "report"]
     _run(
         *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
         *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),
     )
 
 
-def _read(scale: Path) -> dict[str, Any]:
-    if not scale.exists():
-        raise UserError(f"there is no scale file {scale}")
-    config: dict[str, Any] = yaml.safe_load(scale.read_text())
-    check(config, str(scale))
-    return config
+def _pull_summary(folder: Path) -> None:
+    """UserError that names the files whose objects in the bundle are missing or damaged."""
+    target = f"{folder}/dvc.yaml:summary"
+    if not subprocess.run(
+        [*DVC, "pull", "--quiet", "--remote", "bundle", target], stderr=subprocess.DEVNULL
+    ).returncode:
+        return
+    outs = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["summary"]["outs"]
+    broken = [f"{out['path']} (md5 {out['md5']})" for out in outs if _md5(Path(out["path"])) != out["md5"]]
+    raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken) or target}")
 
 
-def _folder(config: dict[str, Any]) -> Path:
-    return Path("data", config["engine"], config["scale"])
+def _md5(path: Path) -> str | None:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else None
+
+
+def win_rates(finals: Path) -> dict[str, dict[str, float]]:
+    """Map, arm: the final win rate, the mean over seeds; small enough for git, and for `dvc metrics diff`."""
+    rates: dict[str, dict[str, float]] = {}
+    for (map_name, arm), cell in pd.read_parquet(finals).groupby(["map", "arm"]):
+        rates.setdefault(str(map_name), {})[str(arm)] = round(float(cell["battle_won_mean"].mean()), 6)
+    return rates
 
 
 def _read_stages(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Env steps per second of the engine on one core: observations, state, availability, rewards and resets included.
 
 `pytest tests/benchmarks/test_engine.py` prints them. Aims on an idle core with 8 battles of random available actions:
-50 000 on 10m_vs_11m, 12 000 on 27m_vs_30m, 100 000 on 2s3z.
+50 000 on 10m_vs_11m, 12 000 on 27m_vs_30m, 100 000 on 2s3z, 40 000 on MMM2, 15 000 on 6s4z_vs_10b30z.
 """
 
 from __future__ import annotations

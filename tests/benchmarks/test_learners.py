@@ -1,20 +1,29 @@
-"""Seconds of one learner update and milliseconds of one decision, on one thread. Run on request:
+"""Seconds of one learner update and of one decision, on one thread, in processor time. Run on request:
 
-    pytest tests/benchmarks/test_learners.py --benchmark-only
+    pytest tests/benchmarks/test_learners.py
 
-Updates: 32 episodes, of 60 steps each or of the lengths of random play (every eighth of 256 battles, by length).
-The plain learner beside them, which pays for padding too, is measured in the same run.
+Updates: 32 episodes (COMA: 8) of 60 steps each, in turns with the plain learner where there is one (plain_learner.py);
+and 32 episodes of the lengths of random play (every eighth of 256 battles, by length), in turns with as many that all
+take as long as the longest. What one costs of the other is printed and saved with the times.
 """
 
+import time
+from statistics import median
+
 import numpy as np
-import plain_learner
 import pytest
 import torch
-from plain_learner import SHAPES, random_batch
 
-from roma.learners import algorithm, make_learner
+from roma.learners import algorithm, algorithm_names, make_learner
+from tests.benchmarks import plain_learner
+from tests.benchmarks.plain_learner import SHAPES, random_batch
 
-EPISODES, STEPS, BATTLES = 32, 60, 8
+pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
+STEPS, BATTLES = 60, 8
+WARM_UP = 3  # updates until the process has all the memory that it keeps
+AIMS = {"qmix": 2, "roma": 5}  # how many times as fast as the plain learner
+ACTING_AIMS = {"qmix": 0.4, "roma": 0.6}  # ms a step for 8 battles at MMM2's shape
+MOST_OF_PADDED = 0.7  # what an update of unequal episodes may cost of one of equal ones
 # fmt: off
 PLAYED = {
     "2s3z": [42, 43, 45, 45, 46, 46, 47, 47, 47, 48, 49, 49, 49, 49, 50, 50,
@@ -25,6 +34,8 @@ PLAYED = {
                    41, 41, 41, 42, 42, 42, 42, 43, 43, 43, 44, 44, 45, 47, 50, 54],
 }
 # fmt: on
+UPDATES = [(name, map_name) for name in ("qmix", "roma") for map_name in SHAPES]
+UPDATES += [(name, "MMM2") for name in algorithm_names() if name not in ("qmix", "roma")]
 
 
 @pytest.fixture(autouse=True)
@@ -35,47 +46,84 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def in_turns(benchmark, capsys):
+    """Measures a call in turns with another; returns, prints and saves how much longer the other takes.
+
+    Each is timed behind one of its own kind, in the memory that this has left.
+    """
+
+    def measure(call, other, name, rounds=7):
+        seconds = []
+
+        def first():
+            other()
+            start = time.process_time()
+            other()
+            seconds.append(time.process_time() - start)
+            call()
+
+        benchmark.pedantic(call, setup=first, rounds=rounds, warmup_rounds=WARM_UP)
+        of_other = median(seconds[WARM_UP:])
+        ratio = of_other / benchmark.stats.stats.median
+        benchmark.extra_info |= {"seconds_of_the_other": of_other, "times_faster": round(ratio, 2)}
+        with capsys.disabled():
+            print(f"\n{benchmark.name}: {benchmark.stats.stats.median:.3f} s, {ratio:.2f} times as fast as {name}")
+        return ratio
+
+    return measure
+
+
 def learner_of(name, info):
     specification = algorithm(name)
     return make_learner(name, specification.config_class(**specification.overrides), info, seed=0)
 
 
-@pytest.mark.parametrize("map_name", SHAPES)
-@pytest.mark.parametrize("name", ["qmix", "roma", "roma_td"])
-def test_update(benchmark, name, map_name):
+@pytest.mark.parametrize(("name", "map_name"), UPDATES)
+def test_update(benchmark, in_turns, name, map_name):
     info = SHAPES[map_name]
-    learner, batch = learner_of(name, info), random_batch(info, [STEPS] * EPISODES, seed=0)
-    benchmark.group = f"update {map_name}"
-    benchmark.pedantic(learner.update, (batch, torch.Generator(), 0), rounds=5, warmup_rounds=2)
-
-
-@pytest.mark.parametrize("map_name", SHAPES)
-@pytest.mark.parametrize("name", ["qmix", "roma"])
-@pytest.mark.parametrize("lengths", ["played", "longest"])
-def test_update_of_unequal_episodes(benchmark, lengths, name, map_name):
-    """Episodes as they are played, beside as many that all take as long as the longest of them."""
-    info, played = SHAPES[map_name], PLAYED[map_name]
     learner = learner_of(name, info)
-    batch = random_batch(info, played if lengths == "played" else [max(played)] * EPISODES, seed=0)
-    benchmark.group = f"update of unequal episodes {name} {map_name}"
-    benchmark.pedantic(learner.update, (batch, torch.Generator(), 0), rounds=5, warmup_rounds=2)
-
-
-@pytest.mark.parametrize("map_name", SHAPES)
-@pytest.mark.parametrize("name", ["qmix", "roma"])
-def test_plain_update(benchmark, name, map_name):
-    info = SHAPES[map_name]
-    learner, batch = learner_of(name, info), random_batch(info, [STEPS] * EPISODES, seed=0)
-    noise = learner.draw_noise(batch, torch.Generator())
-    plain_loss = getattr(plain_learner, f"{name}_loss")
-    arguments = [learner.online, learner.target, batch, *([] if noise is None else [noise]), learner.config]
+    episodes = algorithm(name).schedule.get("batch_size", 32)
+    batch, generator = random_batch(info, [STEPS] * episodes, seed=0), torch.Generator()
     benchmark.group = f"update {map_name}"
-    benchmark.pedantic(lambda: plain_learner.update(learner, plain_loss(*arguments)), rounds=3, warmup_rounds=1)
+
+    def update():
+        learner.update(batch, generator, 0, 0.05)
+
+    if name not in plain_learner.LOSSES:
+        benchmark.pedantic(update, rounds=5, warmup_rounds=WARM_UP)
+        return
+    noise = learner.draw_noise(batch, generator)
+    arguments = [learner.online, learner.target, batch, *([] if noise is None else [noise]), learner.config]
+
+    def plain_update():
+        plain_learner.update(learner, plain_learner.LOSSES[name](*arguments))
+
+    aim = f" (aim: {AIMS[name]})" if name in AIMS else ""
+    assert in_turns(update, plain_update, f"the plain learner{aim}") > 1
 
 
 @pytest.mark.parametrize("map_name", SHAPES)
 @pytest.mark.parametrize("name", ["qmix", "roma"])
-def test_act(benchmark, name, map_name):
+def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
+    """Work follows the real timesteps: at most MOST_OF_PADDED, unless more than that of the batch is real."""
+    info, played = SHAPES[map_name], PLAYED[map_name]
+    learner, generator = learner_of(name, info), torch.Generator()
+    of_play = random_batch(info, played, seed=0)
+    of_longest = random_batch(info, [max(played)] * len(played), seed=0)
+    benchmark.group = f"update of unequal episodes {map_name}"
+    real = sum(played) / (max(played) * len(played))
+    ratio = in_turns(
+        lambda: learner.update(of_play, generator, 0),
+        lambda: learner.update(of_longest, generator, 0),
+        f"one of equal episodes, of which {real:.0%} is real here",
+    )
+    assert 1 / ratio <= max(MOST_OF_PADDED, 1.1 * real)
+
+
+@pytest.mark.parametrize("map_name", SHAPES)
+@pytest.mark.parametrize("name", ["qmix", "roma"])
+def test_act(benchmark, capsys, name, map_name):
     info = SHAPES[map_name]
     actor, generator = learner_of(name, info).actor(), torch.Generator()
     noise = np.random.default_rng(0)
@@ -84,3 +132,6 @@ def test_act(benchmark, name, map_name):
     actor.begin(BATTLES)
     benchmark.group = f"act {map_name}"
     benchmark.pedantic(actor.act, (obs, avail_actions, 0.05, generator), rounds=300, warmup_rounds=20)
+    if map_name == "MMM2":
+        with capsys.disabled():
+            print(f"\n{name}: {1e3 * benchmark.stats.stats.median:.2f} ms a step, aim {ACTING_AIMS[name]}")

@@ -1,7 +1,9 @@
 #!/bin/sh
-# The Debian package that the tests in this folder need; nothing is done where it is there already.
+# The Debian packages that the tests in this folder need; nothing is done where they are there already.
 set -eu
-command -v pdffonts >/dev/null && exit 0
+command -v pdffonts >/dev/null && command -v chromium >/dev/null && command -v munge >/dev/null &&
+    [ -x /usr/sbin/slurmctld ] && exit 0
 as_root=$([ "$(id -u)" = 0 ] || echo sudo)
 $as_root apt-get update -qq
-$as_root apt-get install -y -qq --no-install-recommends poppler-utils >/dev/null
+$as_root apt-get install -y -qq --no-install-recommends \
+    poppler-utils chromium fonts-dejavu-core munge slurm-wlm slurm-wlm-basic-plugins >/dev/null

@@ -1,3 +1,4 @@
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,22 @@ TINY = {
     "figures": ["validation"],
     "curves": ["test_battle_won_mean"],
 }
+
+# A run that is trained in a second.
+SHORT = TINY | {
+    "seeds": [0],
+    "horizon": 300,
+    "test_interval": 200,
+    "overrides": {"test_episodes": 2, "batch_size": 2, "hidden_dim": 8},
+    "maps": ["3m"],
+    "cells": [{"maps": ["3m"], "arms": ["qmix"]}],
+}
+
+
+def processor_seconds() -> float:
+    """Of all commands so far: what they take by the clock, one after the other, where nothing else runs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def copy_repository(root: Path, target: Path) -> None:

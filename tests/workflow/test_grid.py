@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from roma.config import milestone_steps
+from roma.config import milestone_steps, resolve
 from roma.errors import UserError
 from roma.learners import algorithm_names
 from workflow.grid import (
@@ -18,6 +18,7 @@ from workflow.grid import (
     figure_specifications,
     milestone_option,
     skipped_notice,
+    summaries_beside,
 )
 
 SCALES = ("smoke", "demo", "lab", "paper")
@@ -77,6 +78,33 @@ def test_arms_beyond_the_paper_stand_in_a_scale_of_their_own(scale):
     assert len(grid.runs) == 60
     assert not beyond & set(PAPER_ARMS)
     assert set(figure_specifications(config["figures"])["extra"]["arms"]) == beyond
+
+
+def test_the_search_for_the_weights_covers_their_product_on_seeds_of_its_own(scale):
+    config = scale("lambda")
+    check(config, "lambda")
+    runs = expand(config, "lambda").runs
+    assert len(runs) == 2 * 25 * 3
+    assert {map_name for map_name, _, _ in runs} == {"10m_vs_11m", "MMM2"}
+    reported = {seed for name in (*SCALES, "extra", "sensitivity") for seed in scale(name)["seeds"]}
+    assert not {seed for _, _, seed in runs} & reported
+    powers = {10.0**-exponent for exponent in range(1, 6)}
+    learners = {arm: run.config.learner for (_, arm, _), run in runs.items()}
+    weights = {arm: (each.lambda_identifiability, each.lambda_specialisation) for arm, each in learners.items()}
+    assert set(weights.values()) == {(first, second) for first in powers for second in powers}
+    assert weights["roma_I4_D2"] == (1e-4, 1e-2)
+    assert runs["MMM2", "roma_I4_D2", 100].config == resolve("MMM2", "roma", 100)
+
+
+def test_every_reading_is_one_change(scale):
+    config = scale("sensitivity")
+    check(config, "sensitivity")
+    runs = expand(config, "sensitivity").runs
+    settings = {arm: run.config.settings() for (_, arm, _), run in runs.items()}
+    changes = {arm: set(each.items()) - set(settings["roma"].items()) for arm, each in settings.items()}
+    assert {len(changes.pop("roma")), *map(len, changes.values())} == {0, 1}
+    assert len({frozenset(change) for change in changes.values()}) == len(changes) == 13
+    assert len(runs) == 2 * 14 * 5
 
 
 @pytest.mark.parametrize("name", ["lab", "paper"])
@@ -144,6 +172,20 @@ def test_an_arm_may_be_an_algorithm_by_another_name(scale):
     assert runs["3m", "roma_fast", 0].config.hash != runs["3m", "roma", 0].config.hash
 
 
+def test_a_sweep_is_an_arm_for_every_combination(scale):
+    config = scale("smoke")
+    values = {"learning_rate": {"fast": 0.01, "slow": 0.001}, "mixer": {"vdn": "vdn", "qmix": "qmix"}}
+    config["arms"] = {"roma": {"overrides": {"gamma": 0.9}, "sweep": values}}
+    config["cells"] = [{"maps": ["3m"], "arms": ["qmix", "roma"]}]
+    check(config, "smoke")
+    runs = expand(config, "smoke").runs
+    found = {arm: (run.config.learner.learning_rate, run.config.learner.mixer) for (_, arm, _), run in runs.items()}
+    assert list(found) == ["qmix", "roma_fast_vdn", "roma_fast_qmix", "roma_slow_vdn", "roma_slow_qmix"]
+    assert (found["roma_fast_vdn"], found["roma_slow_qmix"]) == ((0.01, "vdn"), (0.001, "qmix"))
+    assert {run.config.algorithm for run in runs.values()} == {"qmix", "roma"}
+    assert runs["3m", "roma_slow_vdn", 0].config.learner.gamma == 0.9
+
+
 def test_the_hash_follows_the_overrides_of_its_own_run_only(scale):
     config = scale("smoke")
     before = expand(config, "smoke").runs
@@ -179,6 +221,9 @@ def test_fetch_options():
     assert fetch_options({"starcraft2": chosen}) == f"--version 4.10 --accept-digest {'0' * 64} --accept-licence"
 
 
+SWEPT = {"algorithm": "roma", "sweep": {"gamma": {"b": 0.9}}}
+
+
 def cell(**changes):
     return {"cells": [{"maps": ["3m"], "arms": ["qmix"], **changes}]}
 
@@ -197,6 +242,8 @@ def cell(**changes):
         ({"engine": "starcraft"}, "engine"),
         ({"curves": ["loss"]}, "curves[0]"),
         ({"scale": "../up"}, "scale"),
+        ({"arms": {"qmix": {"sweep": {"gamma": {}}}}}, "arms.qmix.sweep.gamma"),
+        ({"arms": {"qmix": {"sweep": {"gamma": {"0.9": 0.9}}}}}, "'0.9' does not match"),
     ],
 )
 def test_what_breaks_the_schema_is_one_line(scale, changes, part):
@@ -226,6 +273,8 @@ def test_every_missing_key_is_an_error(scale):
         (cell(horizon={"2s3z": 5}), "no horizon for 3m"),
         (cell(horizon={"default": 5, "3mm": 5}), "did you mean '3m'"),
         ({"arms": {"rmoa": {}}}, "did you mean 'roma'"),
+        ({"arms": {"roma": {"sweep": {"gama": {"high": 0.9}}}}}, "did you mean 'gamma'"),
+        ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b stands twice"),
         ({"cells": cell()["cells"] * 2}, "stands twice"),
     ],
 )
@@ -252,9 +301,23 @@ def test_files_of_a_figure(scale):
     files = [file for name, figure in figures.items() for file in figure_files(name, figure)]
     assert {"fig04.png", "fig04.pdf", "fig09.png", "fig09.pdf", "fig04_MMM2.png", "validation_3m.pdf"} <= set(files)
     panels = [file for file in files if "_" in file and file.endswith(".png")]
-    assert len(panels) == 9 + 1
+    assert (
+        len(panels) == 9 + 2 * 3 + 1 + 11 + 3
+    )  # of figures 4 and 9, 5 and 6, validation, pictures and curves of roles
+    assert {"cost.csv", "cost.md", "cost.tex"} <= set(files)
+    assert not [file for file in files if file.startswith("cost_")]
     with pytest.raises(UserError, match="did you mean 'fig04'"):
         figure_specifications(["fig44"])
+
+
+def test_a_figure_reads_the_summaries_that_there_are_beside_its_own(scale, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("lab", "extra"):
+        (tmp_path / "data/embedded" / folder / "summary").mkdir(parents=True)
+        (tmp_path / "data/embedded" / folder / "summary" / "finals.parquet").touch()
+    figure = {"beside": ["lab", "extra", "lambda"]}
+    assert summaries_beside(figure, scale("lab")) == ["data/embedded/extra/summary/finals.parquet"]
+    assert summaries_beside({}, scale("lab")) == []
 
 
 def test_expansion_leaves_the_scale_as_it_was(scale):

@@ -67,6 +67,15 @@ def test_continuous_integration_is_one_script(root):
     assert os.access(root / ".ci" / "run", os.X_OK)
 
 
+def test_every_file_of_reference_numbers_is_described_and_read_by_a_test(root):
+    folder = root / "tests" / "golden" / "algorithms"
+    names = {path.stem for path in folder.glob("*.npz")}
+    tests = [path.read_text() for part in ("learners", "nets") for path in (root / "tests" / part).glob("test_*.py")]
+    assert names == {name for name in names if any(f'"{name}"' in text for text in tests)}
+    rows = [line.split("|")[1] for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")]
+    assert names == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
 def test_citation_names_software_and_paper(root):
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
@@ -77,7 +86,13 @@ def test_citation_names_software_and_paper(root):
 
 def test_data_files_are_packaged(root, project):
     package_data = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    assert package_data == {"roma.envs": ["*.csv"], "roma.envs.skirmish": ["**/*.json"]}
-    assert list((root / "roma" / "envs").glob("*.csv"))
-    assert list((root / "roma" / "envs" / "skirmish").glob("**/*.json"))
+    assert package_data == {
+        "analysis": ["*.csv", "*.yaml"],
+        "analysis.report": ["web/*"],
+        "roma.envs": ["*.csv"],
+        "roma.envs.skirmish": ["**/*.json"],
+    }
+    for package, patterns in package_data.items():
+        for pattern in patterns:
+            assert list(root.joinpath(*package.split(".")).glob(pattern))
     assert project["scripts"] == {"roma": "roma.cli:main"}

@@ -1,5 +1,6 @@
 """Results into DVC and figures out of it again, in a clone without a network."""
 
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from analysis.__main__ import main as analysis
 from tests.synthetic import write_run, write_runs
@@ -57,7 +59,10 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     assert call(tracked, "git", "status", "--porcelain") == ""
     assert "Track results of scale tiny" in call(tracked, "git", "log", "--oneline")
     versioned = call(tracked, "git", "ls-files", "data").splitlines()
-    assert {"data/embedded/tiny/dvc.yaml", "data/embedded/tiny/dvc.lock"} <= set(versioned)
+    assert {f"{FOLDER}/{name}" for name in ("dvc.yaml", "dvc.lock", "metrics.json")} <= set(versioned)
+    described = yaml.safe_load((tracked / FOLDER / "dvc.yaml").read_text())["stages"]
+    outs = [out for stage in described.values() for kind in ("outs", "metrics") for out in stage.get(kind, [])]
+    assert all(settings["persist"] for out in outs for settings in out.values())
     assert not [name for name in versioned if "/runs/" in name or "/summary/" in name]
 
     clone = tmp_path_factory.mktemp("clone") / "roma"
@@ -71,13 +76,14 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     assert "validation" in output
     assert "train" not in output
     assert (clone / "figures/embedded/tiny/validation_3m.pdf").exists()
+    assert (clone / "figures/embedded/tiny/report.html").exists()
     assert not (clone / FOLDER / "runs").exists()
 
     # What is there of the runs, and how old it is, makes no difference: nothing is trained.
     shutil.copytree(tracked / FOLDER / "runs/3m/roma/seed0", clone / FOLDER / "runs/3m/roma/seed0")
     before = (clone / "figures/embedded/tiny/validation.pdf").read_bytes()
     output = make(clone, "redraw")
-    assert "1 of 2 steps" in output
+    assert "2 of 3 steps" in output
     assert "Training" not in output
     assert (clone / "figures/embedded/tiny/validation.pdf").read_bytes() == before
 
@@ -116,6 +122,51 @@ def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
     assert "metrics: not all here, left as tracked before" in make(tracked, "track")
     assert (tracked / FOLDER / "dvc.yaml").read_text() == description
     assert call(tracked, "git", "status", "--porcelain") == ""
+
+
+def test_changed_win_rates_show_between_revisions(tracked):
+    rates = json.loads((tracked / FOLDER / "metrics.json").read_text())
+    assert rates.keys() == {"3m", "8m"}
+    evaluations = [tracked / FOLDER / f"runs/8m/roma/seed{seed}/evaluation.json" for seed in TINY["seeds"]]
+    for evaluation in evaluations:
+        evaluation.write_text(json.dumps(json.loads(evaluation.read_text()) | {"battle_won_mean": 0.125}))
+    summarise(tracked)
+    make(tracked, "track")
+    (changed,) = json.loads(call(tracked, "dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD")).values()
+    assert list(changed) == ["8m.roma"]
+    assert (changed["8m.roma"]["old"], changed["8m.roma"]["new"]) == (rates["8m"]["roma"], 0.125)
+
+
+def damage(path):
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+def test_a_damaged_or_missing_object_is_an_error_that_names_it(tracked, tmp_path_factory, harm):
+    folder = tmp_path_factory.mktemp("harmed")
+    store = folder / "store"
+    call(tracked, "dvc", "remote", "add", "--default", "--local", "store", str(store))
+    call(tracked, "dvc", "push")
+    clone = folder / "clone" / "roma"
+    call(tracked, "git", "clone", "--quiet", str(tracked), str(clone))
+    call(clone, "dvc", "remote", "add", "--default", "--local", "store", str(store))
+    call(clone, "dvc", "remote", "modify", "--local", "store", "verify", "true")
+    locked = yaml.safe_load((clone / FOLDER / "dvc.lock").read_text())["stages"]
+
+    kept = next(out for out in locked["summary"]["outs"] if out["path"].endswith("curves.parquet"))
+    harm(clone / "data" / "bundle" / "files" / "md5" / kept["md5"][:2] / kept["md5"][2:])
+    output = make(clone, "redraw", status=2)
+    assert f"error: missing or damaged in data/bundle: {kept['path']} (md5 {kept['md5']})" in output
+    assert not (clone / "figures").exists()
+
+    lost = locked["metrics"]["outs"][0]
+    harm(store / "files" / "md5" / lost["md5"][:2] / lost["md5"][2:])
+    output = call(clone, "dvc", "pull", f"{FOLDER}/dvc.yaml:metrics", status=1)
+    assert lost["path"] in output
+    assert not (clone / lost["path"]).exists()
 
 
 def test_what_cannot_be_tracked_or_redrawn_is_one_line(repository):

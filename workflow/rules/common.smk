@@ -3,9 +3,12 @@
 import os
 import sys
 from pathlib import Path
+from textwrap import indent
 
 from roma.envs import ENGINES
 from roma.errors import UserError
+from roma.files import file_digest
+from roma.provenance import git_revision
 from workflow.grid import (
     check,
     expand,
@@ -13,8 +16,13 @@ from workflow.grid import (
     figure_files,
     figure_specifications,
     milestone_option,
+    results_folder,
+    rollout_options,
     skipped_notice,
+    summaries_beside,
 )
+from workflow.verify import drawn, recorded
+from workflow.watch import last_lines
 
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
@@ -29,16 +37,18 @@ if GRID.skipped and workflow.is_main_process:
     print(skipped_notice(GRID, config["scale"]), file=sys.stderr)
 
 ENGINE = ENGINES[config["engine"]]
-DATA = f"data/{config['engine']}/{config['scale']}"
+DATA = results_folder(config).as_posix()
 RUN = f"{DATA}/runs/{{map}}/{{arm}}/seed{{seed}}"
 LOGS = f"{DATA}/logs"
 BENCHMARKS = f"{DATA}/benchmarks"
 SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
+VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
 
-# Rules call the commands that stand beside this Snakemake, also where the environment was not activated.
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The strict
+# mode is Snakemake's own, whose place a prefix takes.
+shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 
 wildcard_constraints:
@@ -53,3 +63,24 @@ def folder_of(files):
 
 def run_of(wildcards):
     return GRID.runs[wildcards.map, wildcards.arm, int(wildcards.seed)]
+
+
+def recorded_run(wildcards):
+    return recorded(results_folder(config), wildcards.map, wildcards.arm, int(wildcards.seed))
+
+
+def verdicts_of(wildcards):
+    try:
+        return [f"{VERIFICATION}/verdicts/{run}.json" for run in drawn(config)]
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def failure_report(jobs):
+    """One paragraph a failed job: its rule and wildcards, its logs and their last lines."""
+    lines = [f"FAILED: {len(jobs)} jobs"]
+    for job in sorted(jobs, key=str):
+        names = " ".join(map(str, job.wildcards))
+        lines.append(f"  {job.rule.name} {names}: see {' '.join(map(str, job.log))}")
+        lines += [indent(last_lines(Path(log)), "    | ") for log in job.log]
+    return "\n".join(lines)

@@ -7,6 +7,7 @@ for name, figure in SHOWN.items():
             name
         input:
             rules.summarise.output,
+            summaries_beside(figure, config),
         output:
             [f"{FIGURES}/{file}" for file in figure_files(name, figure)],
         log:

@@ -1,12 +1,13 @@
 """All runs into a few tidy tables."""
 
-TABLES = ["runs", "curves", "intervals", "finals"]
+TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost", "roles", "episodes", "dissimilarity"]
 RUN_FILES = ["config.json", "metrics.parquet", "provenance.json", "evaluation.json"]
 
 
 rule summarise:
     input:
         [f"{DATA}/runs/{run.directory}/{file}" for run in GRID.runs.values() for file in RUN_FILES],
+        [f"{DATA}/rollouts/{run.directory}.safetensors" for run in GRID.runs.values() if run.config.has_roles],
     output:
         [f"{SUMMARY}/{table}.parquet" for table in TABLES],
     log:

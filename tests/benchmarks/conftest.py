@@ -1,0 +1,22 @@
+"""What a saved measurement says of the machine: what speeds depend on, and nothing that names it."""
+
+import pytest
+
+KEPT = ("machine", "python_version", "system")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-steps", type=int, default=20_000, help="environment steps of a whole run; default: 20000")
+
+
+def pytest_benchmark_update_machine_info(machine_info):
+    kept = {name: machine_info[name] for name in KEPT} | {"cpu": {"brand_raw": machine_info["cpu"].get("brand_raw")}}
+    machine_info.clear()
+    machine_info.update(kept)
+
+
+def pytest_benchmark_update_json(output_json):
+    """Statistics of the rounds rather than the rounds; the commit is enough of where the code stood."""
+    output_json["commit_info"] = {"id": output_json["commit_info"].get("id")}
+    for benchmark in output_json["benchmarks"]:
+        benchmark["stats"].pop("data", None)

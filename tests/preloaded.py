@@ -1,0 +1,20 @@
+"""What commands import and load; the parent of the processes of tests.faults has done so before it forks them."""
+
+from threading import RLock
+
+import torch
+from tqdm import tqdm
+
+import analysis.__main__
+import analysis.plots.curves
+import roma.cli
+import roma.training
+from roma.envs.skirmish.compilation import compile_engine
+
+LOADED = (analysis.__main__, analysis.plots.curves, roma.cli, roma.training)
+
+compile_engine()
+# The first optimiser of a process makes torch import its compiler: a second that no killed run should spend.
+torch.optim.RMSprop([torch.zeros(1)])
+# tqdm's own lock is shared by forked processes, and one killed while it writes would hold it for good.
+tqdm.set_lock(RLock())

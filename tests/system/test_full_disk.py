@@ -1,0 +1,51 @@
+"""A disk that is full while a run is being written: nothing is lost, and with more room the run goes on."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_fault_injection import contents, train_command
+
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of a size that can be changed: call it with the bytes it is to have."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def resize(size: int):
+        how = "remount," if folder.is_mount() else ""
+        options = f"{how}size={size},mode=777"
+        subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        return folder
+
+    yield resize
+    subprocess.run([*AS_ROOT, "umount", str(folder)], check=True)
+
+
+def train(directory):
+    command = [sys.executable, "-m", "roma", *train_command("qmix", directory)]
+    return subprocess.run(command, text=True, capture_output=True)
+
+
+def test_a_run_goes_on_once_there_is_room(tmp_path, disk):
+    assert train(tmp_path / "undisturbed").returncode == 0
+    needed = sum(file.stat().st_size for file in (tmp_path / "undisturbed").rglob("*") if file.is_file())
+    directory = disk(needed * 2 // 3) / "run"
+    stopped = train(directory)
+    assert stopped.returncode == 2
+    (said,) = (line for line in stopped.stderr.splitlines() if line.startswith("error: "))
+    assert "could not be written" in said
+    assert "No space left on device" in said
+    assert "Traceback" not in stopped.stderr
+    assert not (directory / "metrics.parquet").exists()
+    assert not list(directory.rglob(".beside-*"))
+    disk(needed * 3)
+    assert train(directory).returncode == 0
+    assert json.loads((directory / "provenance.json").read_text())["resumes"] == 1
+    assert contents(directory) == contents(tmp_path / "undisturbed")

@@ -1,0 +1,89 @@
+"""Runs go through a real Slurm cluster of one node, where one reaches its time limit and is submitted again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.conftest import copy_repository, write_scale
+
+LIMIT = 60  # seconds: the shortest time limit that Slurm knows
+CLUSTER = Path(__file__).with_name("slurm.sh")
+SMALL = {"n_battles": 4, "batch_size": 8, "buffer_size": 30, "hidden_dim": 8, "test_episodes": 4}
+SCALE = {
+    "scale": "cluster",
+    "engine": "embedded",
+    "protocol": "paper",
+    "seeds": [0],
+    "horizon": 2000,
+    "test_interval": 1000,
+    "overrides": SMALL,
+    "milestones": [0, 1],
+    "evaluation_episodes": 4,
+    "maps": ["3m"],
+    "ablation_maps": ["3m"],
+    "cells": [{"maps": "maps", "arms": ["iql", "vdn"]}],
+    "figures": ["validation"],
+    "curves": ["test_battle_won_mean"],
+}
+
+
+@pytest.fixture
+def cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slurm")
+    try:
+        subprocess.run(["sh", CLUSTER, "start", folder], check=True, timeout=240)
+        yield
+    finally:
+        subprocess.run(["sh", CLUSTER, "stop", folder], check=True, timeout=60)
+
+
+def train(directory: Path, steps: int) -> subprocess.Popen:
+    """The long run by hand."""
+    settings = [
+        part for name, value in {**SMALL, "test_interval": 1000}.items() for part in ("--set", f"{name}={value}")
+    ]
+    command = [sys.executable, "-m", "roma", "train", "--map", "3m", "--algorithm", "qmix", "--seed", "0", *settings]
+    return subprocess.Popen([*command, "--steps", str(steps), "--out", str(directory)], stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_that_reaches_its_time_limit_is_resubmitted_and_loses_nothing(root, tmp_path):
+    repository = tmp_path / "roma"
+    copy_repository(root, repository)
+    # How fast a run is: the first on this machine would be taken up by the compiling.
+    subprocess.run([sys.executable, "-m", "roma", "compile"], check=True, timeout=300)
+    assert train(tmp_path / "short", 40_000).wait() == 0
+    short = provenance(tmp_path / "short")
+    steps = int(short["environment_steps"] / short["cpu_seconds"] * 2.5 * LIMIT)
+    long = {"maps": "maps", "arms": ["qmix"], "horizon": steps}
+    scale = write_scale(repository, SCALE | {"cells": [*SCALE["cells"], long]})
+    undisturbed = train(tmp_path / "undisturbed", steps)
+
+    runs = Path("data/embedded/cluster/runs/3m")
+    targets = [f"{runs / arm}/seed0/metrics.parquet" for arm in ("qmix", "iql", "vdn")]
+    profile = ["--workflow-profile", "workflow/profiles/slurm", "--configfile", str(scale)]
+    resources = ["--set-resources", "train:runtime=attempt", "train:mem_mb=1500"]
+    command = [sys.executable, "-m", "snakemake", *profile, *resources, "--", *targets]
+    done = subprocess.run(
+        command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Trying to restart job" in done.stdout
+    assert undisturbed.wait() == 0
+
+    limited = repository / runs / "qmix" / "seed0"
+    log = (limited / "train.log").read_text()
+    assert "stopped by a signal" in log
+    assert "resumed from" in log
+    assert provenance(limited)["resumes"] >= 1
+    assert (limited / "metrics.parquet").read_bytes() == (tmp_path / "undisturbed" / "metrics.parquet").read_bytes()
+    assert not list(repository.rglob(".beside-*"))
+
+
+def provenance(directory: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((directory / "provenance.json").read_text())
+    return facts

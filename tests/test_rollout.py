@@ -1,0 +1,153 @@
+"""`roma rollout`: what is recorded of a run with roles, and that its file betrays any damage."""
+
+import numpy as np
+import pytest
+import torch
+
+from roma import envs
+from roma.cli import main
+from roma.config import resolve
+from roma.envs.vector import observe
+from roma.errors import UserError
+from roma.evaluate import load_policy, play_policy
+from roma.learners.roma import specialisation_loss
+from roma.outputs import rollout_path
+from roma.replay import BatchBuilder
+from roma.rollout_file import KIND, encode, load, save
+from roma.seeding import Stream
+from roma.training import train
+from tests.test_evaluate import SETTINGS
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("results") / "runs" / "2s3z" / "roma" / "seed1"
+    directory.mkdir(parents=True)
+    train(resolve("2s3z", "roma", 1, overrides=SETTINGS), directory, 300, [0, 0.5])
+    assert main(["rollout", str(directory), "--episodes", "3", "--earlier-episodes", "2"]) == 0
+    return directory
+
+
+@pytest.fixture(scope="module")
+def recorded(finished):
+    return load(rollout_path(finished))
+
+
+def test_every_policy_plays_the_first_battles_of_its_stream(finished, recorded):
+    assert rollout_path(finished) == finished.parents[3] / "rollouts" / "2s3z" / "roma" / "seed1.safetensors"
+    assert [(milestone.step, len(milestone.seeds)) for milestone in recorded.milestones] == [(0, 2), (150, 2), (300, 3)]
+    for milestone in recorded.milestones:
+        path = finished / "policies" / f"t{milestone.step}.safetensors"
+        played, _ = play_policy(path, Stream.ROLLOUT, len(milestone.seeds))
+        assert [episode.seed for episode in played] == milestone.seeds.tolist()
+        assert [episode.length for episode in played] == milestone.lengths.tolist()
+        for number, episode in enumerate(played):
+            mine = milestone.episode == number
+            np.testing.assert_array_equal(milestone.units[mine], episode.snapshots.astype(np.float32))
+            np.testing.assert_array_equal(milestone.actions[mine & milestone.decides], episode.actions)
+            assert milestone.t[mine].tolist() == list(range(1, episode.length + 2))
+        assert (milestone.actions[~milestone.decides] == -1).all()
+    names = np.array(recorded.type_names)[milestone.types[0]]
+    assert names[:5].tolist() == ["Stalker", "Stalker", "Zealot", "Zealot", "Zealot"]
+
+
+def test_observations_come_again_from_what_is_recorded(finished, recorded):
+    milestone = recorded.milestones[-1]
+    played, _ = play_policy(finished / "policies" / "t300.safetensors", Stream.ROLLOUT, 3)
+    env = envs.make("embedded", "2s3z", 1)
+    again = observe(env, milestone.units.astype(float), milestone.last_actions, milestone.t - 1)
+    seen = BatchBuilder(env, 3, torch.device("cpu")).build(played).obs.numpy()
+    for episode in range(3):
+        mine = again[milestone.episode == episode]
+        np.testing.assert_allclose(mine, seen[episode, : len(mine)], atol=1e-6)
+
+
+def test_the_first_episodes_are_a_milestone_too(recorded):
+    milestone = recorded.milestones[-1]
+    two = milestone.first(2)
+    assert two.lengths.tolist() == milestone.lengths[:2].tolist()
+    assert len(two.units) == len(two.t) == sum(two.lengths) + 2
+    assert len(two.rows) == len(two.trajectory) == (milestone.episode[milestone.rows[:, 0]] < 2).sum()
+
+
+def test_recorded_roles_are_those_of_the_losses(finished, recorded):
+    """The loss of one episode, with the mean in the place of the sampled role, from what was recorded of it."""
+    milestone = recorded.milestones[-1]
+    path = finished / "policies" / "t300.safetensors"
+    episode = play_policy(path, Stream.ROLLOUT, 3)[0][0]
+    learner, env, _ = load_policy(path, 1)
+    batch = BatchBuilder(env, 1, torch.device("cpu")).build([episode])
+    noise = learner.draw_noise(batch, torch.Generator())
+    noise = type(noise)(*(torch.zeros_like(part) for part in noise))
+    _, statistics = learner.loss(batch, noise)
+    moments = slice(0, episode.length)
+    divergence = milestone.divergence[moments].mean()
+    assert divergence == pytest.approx(float(statistics["loss_identifiability"]), rel=1e-4)
+    of_pairs = (
+        torch.from_numpy(each[moments].astype(np.float32)) for each in (milestone.information, milestone.dissimilarity)
+    )
+    loss = specialisation_loss(*of_pairs, torch.ones(episode.length)).loss
+    # 16-bit numbers of the file: thousandths of each pair
+    assert float(loss) == pytest.approx(float(statistics["loss_specialisation"]), rel=5e-3)
+
+
+def test_sampled_rows_are_decisions_of_the_living_with_a_past(finished, recorded):
+    for milestone in recorded.milestones:
+        moment, agent = milestone.rows.T
+        assert (milestone.t[moment] >= 2).all()
+        assert milestone.decides[moment].all()
+        assert milestone.alive[moment, agent].all()
+        assert len(np.unique(milestone.rows, axis=0)) == len(milestone.rows) > 100
+        assert milestone.trajectory.shape == (len(moment), SETTINGS["hidden_dim"])
+        assert np.ptp(milestone.trajectory.astype(float), axis=0).min() > 0
+
+
+def test_same_run_same_bytes(finished, recorded, tmp_path):
+    assert (
+        main(["rollout", str(finished), "--episodes", "3", "--earlier-episodes", "2", "--out", str(tmp_path / "r")])
+        == 0
+    )
+    assert (tmp_path / "r").read_bytes() == rollout_path(finished).read_bytes() == encode(recorded)
+
+
+@pytest.mark.parametrize("algorithm", ["roma_release", "roma_no_dissimilarity"])
+def test_other_readings_of_roles_are_recorded_too(algorithm, tmp_path):
+    train(resolve("3m", algorithm, 0, overrides=SETTINGS), tmp_path, 100, [1])
+    assert main(["rollout", str(tmp_path), "--episodes", "2"]) == 0
+    (milestone,) = load(tmp_path / "rollout.safetensors").milestones
+    moments = len(milestone.units)
+    pairs = (moments, 0, 0) if algorithm == "roma_no_dissimilarity" else (moments, 3, 3)
+    assert milestone.dissimilarity.shape == pairs
+    assert milestone.information.shape == (moments, 3, 3)
+    assert np.isfinite(milestone.divergence).all()
+
+
+def test_damage_is_noticed_and_the_file_named(recorded, tmp_path):
+    path = tmp_path / "r.safetensors"
+    content = encode(recorded)
+    for broken in (content[:-1], content[:5000] + bytes([content[5000] ^ 1]) + content[5001:], b"", b"no file of ours"):
+        path.write_bytes(broken)
+        with pytest.raises(UserError, match=r"r\.safetensors.*damaged"):
+            load(path)
+    path.unlink()
+    with pytest.raises(UserError, match="cannot read the rollout"):
+        load(path)
+
+
+def test_a_later_version_says_so(recorded, tmp_path, monkeypatch):
+    monkeypatch.setattr("roma.rollout_file.KIND", KIND._replace(format=KIND.format + 1))
+    save(tmp_path / "r", recorded)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=f"format {KIND.format + 1}, this version of roma reads {KIND.format}"):
+        load(tmp_path / "r")
+
+
+def test_what_cannot_be_recorded_is_one_line(tmp_path, capsys):
+    train(resolve("3m", "qmix", 0, overrides=SETTINGS), tmp_path, 100, [1])
+    capsys.readouterr()
+    for folder, message in ((tmp_path, "agents of qmix have no roles"), (tmp_path.parent, "is no run directory")):
+        assert main(["rollout", str(folder)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        assert message in error

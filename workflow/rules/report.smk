@@ -1,0 +1,27 @@
+"""One page of everything that was made."""
+
+
+rule report:
+    input:
+        tables=rules.summarise.output,
+        figures=[f"{FIGURES}/{file}" for name in SHOWN for file in figure_files(name, SHOWN[name])],
+    output:
+        f"{FIGURES}/report.html",
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report.tsv"
+    retries: 1
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        summary=lambda wildcards, input: folder_of(input.tables),
+        figures=lambda wildcards, output: folder_of(output),
+    message:
+        "Writing {output}"
+    shell:
+        "python -m analysis report --summary {params.summary} --figures {params.figures} --out {output} > {log} 2>&1"

@@ -1,0 +1,265 @@
+"""From each part of the paper to what stands for it here: docs/traceability.yaml, checked, as docs/traceability.md.
+
+    python -m workflow.traceability
+
+A row names code, settings, rule, output and test. All of them are looked up: it is an error if a row has no code or no
+test, if a target is gone, or if a part of the paper has no row. The rows of panels and claims come from the figure list
+and the list of claims.
+"""
+
+import argparse
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis import claims, moments
+from roma import learners
+from roma.config import resolve
+from roma.errors import UserError
+from roma.files import write_bytes
+from roma.protocols import PRESETS
+from roma.training import TEST_METRICS
+from workflow.grid import FIGURES, figure_files
+
+SOURCE = Path("docs/traceability.yaml")
+PAGE = Path("docs/traceability.md")
+RULES = Path("workflow/rules")
+SCALE = Path("workflow/config/paper.yaml")
+MAP = "MMM2"  # on which settings are looked up; no stated one depends on it
+RUN_FILES = ("config.json", "metrics.parquet", "provenance.json", "evaluation.json", "policies")
+
+# What the paper numbers; a section must have them all.
+NUMBERED = {
+    "Equations": [f"Eq. {number}" for number in range(1, 23)],
+    "Figures": [f"Figure {number}" for number in range(1, 14)],
+    "Tables": ["Table 1", "Table 2"],
+}
+COLUMNS = ("code", "settings", "rule", "output", "test")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part of the paper, what it says in our words, and its targets by column."""
+
+    item: str
+    what: str
+    code: tuple[str, ...] = ()  # file:symbol
+    settings: tuple[str, ...] = ()  # algorithm.key, protocol.key or scale.key = value, or an entry of a list
+    rule: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()  # a file, of metrics.parquet with a column
+    test: tuple[str, ...] = ()  # file::function
+    note: str = ""
+
+
+def load(source: Path = SOURCE) -> dict[str, list[Row]]:
+    """The rows of each section, those of panels and claims included."""
+    listed = yaml.safe_load(source.read_text())
+    specifications = yaml.safe_load(FIGURES.read_text())
+    sections = {name: [_row(entry) for entry in entries] for name, entries in listed["sections"].items()}
+    for name, entries in listed["shown"].items():
+        sections[name] = [row for entry in entries for row in _shown(entry, specifications)]
+    sections["Claims"] = list(_claims(listed["claims"]))
+    return sections
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    targets: dict[str, Any] = {
+        name: tuple([value] if isinstance(value, str) else value)
+        for name, value in entry.items()
+        if name in ("code", "rule", "output", "test")
+    }
+    settings = tuple(f"{key} = {value}" for key, value in entry.get("settings", {}).items())
+    return Row(entry["item"], entry["what"], **targets, settings=settings, note=entry.get("note", ""))
+
+
+def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Iterator[Row]:
+    """A figure or table of the figure list, and its panels."""
+    name = entry["shown"]
+    if name not in specifications:
+        raise UserError(f"{SOURCE}: {entry['item']} is shown by {name}, which is not in {FIGURES.name}")
+    figure = specifications[name]
+    module = figure.get("plot") or figure["table"]
+    code = (f"analysis/plots/{module}.py:{'draw' if 'plot' in figure else 'table'}",)
+    targets: dict[str, Any] = {
+        "code": code,
+        "settings": (f"figures.yaml {name}",),
+        "rule": (name,),
+        "test": (entry["test"],),
+    }
+    files = figure_files(name, figure)
+    yield Row(entry["item"], entry["what"], output=tuple(file for file in files if Path(file).stem == name), **targets)
+    for map_name in figure.get("maps", []) if "plot" in figure else []:
+        part = tuple(file for file in files if Path(file).stem == f"{name}_{map_name}")
+        for place in _places(figure, map_name):
+            yield Row(f"{entry['item']}, {map_name}", place, output=part, **targets)
+
+
+def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
+    """What a map's panel of a figure shows, one by one."""
+    if "stages" in figure:
+        return [f"Roles after {stage} of the horizon" for stage in figure["stages"]]
+    if "moments" in figure:
+        return [f"Roles: {moments.name(moment)}" for moment in figure["moments"][map_name]]
+    return ["The map alone"]
+
+
+def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
+    """Every claim, tested as its kind is; `tests` says which test tries a kind both ways."""
+    for claim in claims.load():
+        kind = claim.parts[0].kind if claim.parts else "settled"
+        if kind not in tests:
+            raise UserError(f"{SOURCE}: no test is named for claims of the kind {kind!r}, such as {claim.id}")
+        yield Row(
+            claim.place.capitalize(),
+            claim.statement,
+            code=("analysis/claims.py:judge",),
+            settings=(f"claims.yaml {claim.id}",),
+            rule=("claims",),
+            output=("claims.csv",),
+            test=(tests[kind],),
+        )
+
+
+def problems(sections: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """What is missing or gone, a line each."""
+    for section, items in NUMBERED.items():
+        present = {row.item for row in sections.get(section, ())}
+        yield from (f"{item}: no row" for item in items if item not in present)
+    for rows in sections.values():
+        for row in rows:
+            yield from (f"{row.item}: no {column}" for column in ("code", "test") if not getattr(row, column))
+            yield from (f"{row.item}: {problem}" for problem in _lost_targets(row))
+
+
+def _lost_targets(row: Row) -> Iterator[str]:
+    for target in (*row.code, *(test.replace("::", ":") for test in row.test)):
+        file, _, symbol = target.partition(":")
+        if not Path(file).is_file():
+            yield f"there is no file {file}"
+        elif symbol and symbol not in symbols(Path(file)):
+            yield f"{file} has no {symbol}"
+    for setting in row.settings:
+        yield from _lost_setting(setting)
+    yield from (f"there is no rule {rule}" for rule in row.rule if rule not in rule_names())
+    for output in row.output:
+        file, _, column = output.partition(":")
+        if file not in output_files():
+            yield f"nothing makes {file}"
+        elif column and column not in metrics():
+            yield f"{file} has no column {column}"
+
+
+def _lost_setting(setting: str) -> Iterator[str]:
+    name, equals, value = setting.partition(" = ")
+    if not equals:
+        return  # an entry of the figure list or of the claims, from which the row was made
+    owner, _, key = name.partition(".")
+    if owner in PRESETS:
+        values: Any = PRESETS[owner].protocol
+    elif owner == "scale":
+        values = argparse.Namespace(**yaml.safe_load(SCALE.read_text()))
+    else:
+        values = resolve(map=MAP, algorithm=owner, seed=0).learner
+    if not hasattr(values, key):
+        yield f"{owner} has no setting {key}"
+    elif str(getattr(values, key)) != value:
+        yield f"{name} is {getattr(values, key)}, not {value}"
+
+
+@cache
+def symbols(file: Path) -> frozenset[str]:
+    """Names of functions, classes and constants of a module, those inside classes as Class.name."""
+
+    def names(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[str]:
+        for statement in body:
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                yield prefix + statement.name
+                if isinstance(statement, ast.ClassDef):
+                    yield from names(statement.body, f"{prefix}{statement.name}.")
+            elif isinstance(statement, ast.Assign | ast.AnnAssign):
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                yield from (prefix + target.id for target in targets if isinstance(target, ast.Name))
+
+    return frozenset(names(ast.parse(file.read_text()).body))
+
+
+@cache
+def rule_names() -> frozenset[str]:
+    """Rules of the DAG; a figure's or table's has its name."""
+    texts = [file.read_text() for file in sorted(RULES.glob("*.smk"))]
+    named = {name for text in texts for name in re.findall(r"^rule (\w+):", text, re.MULTILINE)}
+    return frozenset(named | set(yaml.safe_load(FIGURES.read_text())))
+
+
+@cache
+def output_files() -> frozenset[str]:
+    """Files that rules make, by name."""
+    shown = yaml.safe_load(FIGURES.read_text())
+    files = {file for name, figure in shown.items() for file in figure_files(name, figure)}
+    return frozenset(files | set(RUN_FILES))
+
+
+@cache
+def metrics() -> frozenset[str]:
+    """Columns of metrics.parquet, over all learners."""
+    families = {learners.algorithm(name).family for name in learners.algorithm_names()}
+    classes = [import_module(f"roma.learners.{family}").Learner for family in families]
+    return frozenset(TEST_METRICS).union(*(learner.stat_names for learner in classes))
+
+
+def render(sections: Mapping[str, Sequence[Row]]) -> str:
+    """The page."""
+    lines = [
+        "# From the paper to this repository",
+        "",
+        f"Made from [{SOURCE.name}]({SOURCE.name}) by `python -m workflow.traceability`; a test fails where a row has",
+        "no target, a target is gone, or this page is stale. Settings are what a run's configuration resolves to.",
+    ]
+    for section, rows in sections.items():
+        lines += ["", f"## {section}", "", "| part | in our words | code | setting | rule | output | test |"]
+        lines += ["|---|---|---|---|---|---|---|", *map(_line, rows)]
+    return "\n".join([*lines, ""])
+
+
+def _line(row: Row) -> str:
+    words = " ".join(f"{row.what}. {row.note}".split()) if row.note else " ".join(row.what.split())
+    cells = [row.item, words.removesuffix("."), *(_cell(getattr(row, column)) for column in COLUMNS)]
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _cell(targets: Sequence[str]) -> str:
+    return "<br>".join(map(_linked, targets))
+
+
+def _linked(target: str) -> str:
+    file, _, symbol = target.partition(":")
+    if "/" not in file:
+        return f"`{target}`"
+    return f"[`{symbol.removeprefix(':') or Path(file).name}`](../{file})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m workflow.traceability", description=__doc__.splitlines()[0])
+    parser.parse_args(arguments)
+    try:
+        sections = load()
+        lost = list(problems(sections))
+        if lost:
+            raise UserError(f"{SOURCE}: {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else ""))
+        write_bytes(PAGE, render(sections).encode())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""How far a scale is: done, running, failed, waiting; steps a second and the time left; what failed runs said last.
+
+    python -m workflow.watch workflow/config/lab.yaml
+
+It reads files only, so it may run anywhere the results are seen from, and at any time, also after the workflow's end.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+from roma import outputs
+from roma.errors import UserError
+from workflow.grid import Run, expand, read_scale, results_folder
+
+SILENT_SECONDS = 120.0  # after which a run that said it was running is taken for killed
+LAST_LINES = 3
+STATES = ("done", "running", "failed", "waiting")
+CLEAR = "\033[2J\033[H"
+
+
+@dataclass(frozen=True)
+class Status:
+    run: str
+    state: str  # done, running, failed or waiting
+    done: int  # environment steps
+    horizon: int
+    rate: float = 0.0  # environment steps a second
+    reason: str = ""  # of failed runs
+
+    @property
+    def left(self) -> int:
+        return self.horizon - self.done
+
+
+def status(run: Run, results: Path) -> Status:
+    """How a run below `results`, the folder of its scale, stands."""
+    directory = results / "runs" / run.directory
+    if (directory / outputs.METRICS).exists():
+        return Status(run.directory, "done", run.horizon, run.horizon)
+    log = results / "logs" / "train" / f"{run.directory}.log"
+    heard = log.stat().st_mtime if log.exists() else 0.0
+    said: dict[str, Any] = {
+        "state": "running" if heard else "stopped",
+        "t_env": 0,
+        "steps_per_second": 0.0,
+        "time": 0.0,
+    }
+    with suppress(OSError, ValueError):
+        said |= json.loads((directory / outputs.PROGRESS).read_text())
+    silent = time.time() - max(heard, said["time"])
+    state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
+    reason = ""
+    if state == "running" and silent > SILENT_SECONDS:
+        state, reason = "failed", f"silent for {_duration(silent)}: killed, perhaps"
+    if state == "failed":
+        said_last = last_lines(log) or last_lines(directory / outputs.LOG)
+        reason = "\n".join(filter(None, (said_last, reason)))
+    rate = said["steps_per_second"] if state == "running" else 0.0
+    return Status(run.directory, state, min(said["t_env"], run.horizon), run.horizon, rate, reason)
+
+
+def last_lines(log: Path) -> str:
+    """The last lines of a log; empty where it has none."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return "\n".join(lines[-LAST_LINES:])
+
+
+def overview(statuses: Sequence[Status]) -> str:
+    """The whole grid as text: counts and totals, one line for each run under way, and what failed runs said last."""
+    count = Counter(each.state for each in statuses)
+    running = [each for each in statuses if each.state == "running"]
+    rate = sum(each.rate for each in running)
+    left = sum(each.left for each in statuses)
+    share = 1 - left / sum(each.horizon for each in statuses)
+    lines = [
+        ", ".join(f"{count[state]} {state}" for state in STATES),
+        f"{share:.1%} of all steps, {rate:,.0f} steps/s, {_time_left(left, rate)} left",
+        *(
+            f"  {each.run:<40} {each.done / each.horizon:>6.1%} {each.rate:>8,.0f} steps/s "
+            f"{_time_left(each.left, each.rate):>16} left"
+            for each in running
+        ),
+    ]
+    for each in statuses:
+        if each.state == "failed":
+            lines += [f"FAILED {each.run} at {each.done:,} steps", indent(each.reason, "  | ")]
+    return "\n".join(lines)
+
+
+def _time_left(steps: int, rate: float) -> str:
+    return _duration(steps / rate) if rate else "unknown time"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m workflow.watch", description=__doc__.splitlines()[0])
+    parser.add_argument("scale", type=Path, help="scale file, such as workflow/config/lab.yaml")
+    parser.add_argument("--seconds", type=float, default=5.0, help="between two looks; default: 5")
+    parser.add_argument("--once", action="store_true", help="look once; status 1 if a run has failed")
+    options = parser.parse_args(arguments)
+    try:
+        config = read_scale(options.scale)
+        runs = expand(config, str(options.scale)).runs.values()
+        while True:
+            statuses = [status(run, results_folder(config)) for run in runs]
+            print((CLEAR if sys.stdout.isatty() else "") + overview(statuses), flush=True)
+            failed = any(each.state == "failed" for each in statuses)
+            if options.once or all(each.state == "done" for each in statuses):
+                return int(failed)
+            time.sleep(options.seconds)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
