@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,9 +59,17 @@ def write_map(game: Path, name: str) -> str:
     return game_files.digest_of(path)
 
 
-def processes(group_leader: int) -> list[int]:
-    """The living processes of a worker's session: itself, its guardian, its game."""
-    return [pid for pid, (_, session, alive) in _all_processes().items() if session == group_leader and alive]
+def left_of(workers: Collection[int], seconds: float = 30) -> list[int]:
+    """Which processes of these workers' sessions (each itself, its guardian, its game) still live after a while.
+
+    `Worker.stop` waits until they have closed their files; the kernel counts them among the dead a moment later.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        living = [pid for pid, (_, session, alive) in _all_processes().items() if session in workers and alive]
+        if not living or time.monotonic() > deadline:
+            return living
+        time.sleep(0.02)
 
 
 def descendants(mark: str) -> list[int]:

@@ -21,7 +21,7 @@ from roma.envs.starcraft2 import GameSettings, Patience, StarCraft2
 from roma.errors import UserError
 from roma.runner import Runner
 from roma.seeding import Stream, episode_seed
-from tests.standin_smac import MAPS, descendants, processes
+from tests.standin_smac import MAPS, descendants, left_of
 
 PATIENT = Patience(launch_seconds=300, step_seconds=300)  # a busy machine is no failure
 SEEDS = np.array([2**40 + 7, 2**41 + 8])
@@ -136,7 +136,7 @@ def test_a_battle_that_breaks_off_is_lost_and_its_game_begins_anew(battles, stan
     lost = int(outcome.lost.argmax())
     assert (outcome.reward[lost], outcome.terminated[lost], outcome.battle_won[lost]) == (0, False, False)
     assert [pid_of(env, battle) == before[battle] for battle in (0, 1)] == [lost != 0, lost != 1]
-    assert not processes(before[lost])
+    assert not left_of([before[lost]])
     assert f"battle {lost} is lost" in caplog.text
     assert reason in caplog.text
     env.step(stop_all(env), np.arange(2) != lost)  # the other goes on
@@ -162,7 +162,7 @@ def test_a_battle_in_progress_can_be_begun_anew(battles):
     env.reset(SEEDS)
     assert pid_of(env, 0) != before[0]  # SMAC would have started a second game beside the first
     assert pid_of(env, 1) == before[1]
-    assert not processes(before[0])
+    assert not left_of([before[0]])
 
 
 def test_repeated_failure_ends_with_the_games_own_log(battles, standin):
@@ -228,7 +228,7 @@ def test_killing_workers_a_hundred_times_loses_no_finished_episode_and_leaves_no
         temporary += [worker._folder for worker in env._workers]
     assert journal[0]["lost_battles"] > 20
     env.close()
-    assert not [pid for leader in set(killed) for pid in processes(leader)]
+    assert not left_of(set(killed))
     assert not [folder for folder in temporary if folder.exists()]
 
 
