@@ -159,7 +159,7 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
 
 def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake):
     """Everything is killed at once, as when a machine goes down: Snakemake, and the run that it was training."""
-    scale = write_scale(repository, SHORT | {"horizon": 2000})
+    scale = write_scale(repository, SHORT | {"horizon": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
     with (repository / "output").open("w") as output:
