@@ -8,6 +8,7 @@ CORES ?= all
 VENV ?= .venv
 BASELINE ?= tests/benchmarks/baseline.json
 
+SCALES := $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml))))
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
@@ -19,7 +20,11 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
-	@echo; echo "  SCALE=$(SCALE) (of: $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml)))))"
+	@echo; echo "  SCALE=$(SCALE) (of: $(SCALES))"
+
+# Made by nobody: that a scale file is missing shall be said before any work, and which there are.
+workflow/config/%.yaml:
+	@echo "error: there is no scale '$*'; known: $(SCALES)" >&2; exit 2
 
 venv: $(READY) ## install everything into .venv
 
@@ -30,13 +35,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-figures: $(READY) ## train what is missing of SCALE, draw its figures and write its report
+figures: $(READY) $(CONFIG) ## train what is missing of SCALE, draw its figures and write its report
 	snakemake --keep-going --cores $(CORES) --configfile $(CONFIG) -- figures
 
-watch: $(READY) ## see how far the runs of SCALE are, from another terminal
+watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
 	python -m workflow.watch $(CONFIG)
 
-verify: $(READY) ## train some finished runs of SCALE again and compare them with what was recorded
+verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compare them with what was recorded
 	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
 
 test: $(READY) ## run the tests
@@ -64,10 +69,10 @@ format: $(READY) ## put code into style
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-redraw: $(READY) ## pull the summary of SCALE, draw its figures and write its report again, without any training
+redraw: $(READY) $(CONFIG) ## pull the summary of SCALE, draw its figures and write its report again, without any training
 	python -m workflow.tracking redraw $(CONFIG)
 
-track: $(READY) ## commit the finished results of SCALE to DVC and git
+track: $(READY) $(CONFIG) ## commit the finished results of SCALE to DVC and git
 	python -m workflow.tracking track $(CONFIG)
 
 constraints: $(READY) ## choose versions anew, for all platforms; needs uv and git

@@ -141,7 +141,7 @@ def save(
 
 
 def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | None:
-    """The newest undamaged checkpoint of the run with this identity, None where there is none.
+    """The newest undamaged checkpoint, None where there is none or where it is of a run with another identity.
 
     Raises UserError if all are damaged.
     """
@@ -152,9 +152,7 @@ def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | Non
             damaged.append(path)
             continue
         tensors, facts = unpack(content)
-        differences = [name for name, value in asdict(identity).items() if facts["identity"].get(name) != value]
-        if differences:
-            log.warning("%s is of another %s: STARTING AFRESH", path, " and ".join(differences).replace("_", " "))
+        if facts["identity"] != asdict(identity):
             return None
         for broken in damaged:
             log.warning("checkpoint %s is damaged: removed, going back to %s", broken.name, path.name)

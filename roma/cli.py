@@ -56,6 +56,9 @@ def build_parser() -> Parser:
         + ",".join(f"{fraction:.4g}" for fraction in MILESTONES),
     )
     train.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
+    train.add_argument(
+        "--replace", action="store_true", help="begin anew, where the folder holds a run of other settings"
+    )
     train.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
     train.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for nets this small")
     train.set_defaults(run=_train)
@@ -174,7 +177,9 @@ def _train(options: argparse.Namespace) -> int:
 
     from roma.training import train
 
-    signal_number = train(config, directory, steps, milestones, options.device, threads, checkpoint_seconds)
+    signal_number = train(
+        config, directory, steps, milestones, options.device, threads, checkpoint_seconds, options.replace
+    )
     return 0 if signal_number is None else 128 + signal_number
 
 

@@ -1,6 +1,7 @@
 """The files of a run directory: their names, when they are complete, how policies are written and found."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ def completed_horizon(directory: Path, config_hash: str, engine_digest: str) -> 
         return int(provenance["steps"]) if complete else None
     except (OSError, ValueError, KeyError):
         return None
+
+
+def other_run(directory: Path, settings: Mapping[str, Any]) -> str | None:
+    """What run of other settings or another engine has left work here, in words; None where there is no work."""
+    if not (directory / METRICS).exists() and not any((directory / CHECKPOINTS).glob("t*.safetensors")):
+        return None
+    try:
+        held = json.loads((directory / CONFIG).read_text())
+    except (OSError, ValueError):
+        return "a run whose settings cannot be read"
+    wanted = json.loads(json.dumps(settings))
+    differences = [f"{name} = {held.get(name)}" for name in wanted if held.get(name) != wanted[name]]
+    if not differences:
+        return "a run that is damaged or was played on another version of the engine"
+    return f"a run with {', '.join(differences)}"
 
 
 def clear(directory: Path) -> None:

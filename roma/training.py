@@ -63,12 +63,14 @@ def train(
     device: str = "cpu",
     threads: int = 1,
     checkpoint_seconds: float = 120.0,
+    replace: bool = False,
 ) -> int | None:
     """Trains a run for `horizon` environment steps in its directory, going on from its last checkpoint if it has one.
 
-    A run that has that length already is left as it is. Returns the number of the signal, SIGTERM or SIGINT, that
-    stopped it after a checkpoint, or None. Raises UserError where the run is longer already, damaged or being written
-    by another process, where its loss ceases to be finite, and where the disk is full.
+    A run that has that length already is left as it is; one of other settings is lost where `replace` is true. Returns
+    the number of the signal, SIGTERM or SIGINT, that stopped it after a checkpoint, or None. Raises UserError where the
+    directory holds another run, where the run is longer already, damaged or being written by another process, where its
+    loss ceases to be finite, and where the disk is full.
     """
     torch.set_num_threads(threads)
     _check_device(device)
@@ -86,6 +88,11 @@ def train(
                 "remove it or choose another output folder"
             )
         if stored is None:
+            other = outputs.other_run(directory, config.flat())
+            if other and not replace:
+                raise UserError(f"{directory} holds {other}; choose another folder (--out), or say --replace to lose it")
+            if other:
+                log.warning("%s held %s: STARTING AFRESH", directory, other)
             outputs.clear(directory)
         elif horizon <= stored.state.previous_t_env:
             raise UserError(

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from roma.cli import build_parser
 from roma.config import canonical_options, from_flat, milestone_steps, parse, parse_assignments, resolve
 from roma.errors import UserError, unknown
+from roma.learners import algorithm, algorithm_names
 from roma.protocols import PRESETS
 
 settings = st.fixed_dictionaries(
@@ -99,6 +102,30 @@ def test_mistakes_are_named(arguments, message):
     with pytest.raises(UserError, match=message) as error:
         resolve(**{"map": "2s3z", "algorithm": "roma", "seed": 0, **arguments})
     assert "\n" not in str(error.value)
+
+
+NAMES = [(name, field.name) for name in algorithm_names() for field in fields(algorithm(name).config_class)]
+
+
+@pytest.mark.parametrize(("name", "setting"), NAMES)
+def test_no_number_out_of_bounds_is_a_setting(name, setting):
+    kind = get_type_hints(algorithm(name).config_class)[setting]
+    bounds = algorithm(name).config_class
+    if kind in (int, float) and setting not in bounds.SIGNED:
+        with pytest.raises(UserError, match=f"^{setting} must .* not -1"):
+            resolve("3m", name, 0, overrides={setting: -1})
+    if setting in bounds.POSITIVE:
+        with pytest.raises(UserError, match=f"^{setting} must be positive, not "):
+            resolve("3m", name, 0, overrides={setting: 0 if kind in (int, float) else "8,0"})
+    if setting in bounds.SHARES:
+        with pytest.raises(UserError, match=rf"^{setting} must lie in \[0, 1\], not 1.5"):
+            resolve("3m", name, 0, overrides={setting: 1.5})
+
+
+def test_bounds_are_of_settings_that_exist():
+    for name in algorithm_names():
+        bounds = algorithm(name).config_class
+        assert {*bounds.POSITIVE, *bounds.SHARES, *bounds.SIGNED} <= {field.name for field in fields(bounds)}
 
 
 def test_assignments():

@@ -235,18 +235,24 @@ def test_a_complete_run_without_checkpoints_is_not_thrown_away(undisturbed, tmp_
     assert results(directory) == results(undisturbed)
 
 
-def test_another_configuration_starts_afresh(undisturbed, tmp_path):
+def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed, tmp_path):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    run(directory, config=QMIX)
+    with pytest.raises(UserError, match=r"holds a run with algorithm = roma, .*; choose another folder"):
+        run(directory, config=QMIX)
+    assert results(directory) == results(undisturbed)
+    run(directory, config=QMIX, replace=True)
     run(tmp_path / "plain", config=QMIX)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
     assert results(directory) == results(tmp_path / "plain")
 
 
-def test_another_engine_starts_afresh(undisturbed, tmp_path, monkeypatch):
+def test_a_run_on_another_engine_is_replaced_only_on_request(undisturbed, tmp_path, monkeypatch):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
     monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
-    run(directory)
+    with pytest.raises(UserError, match="another version of the engine"):
+        run(directory)
+    assert results(directory) == results(undisturbed)
+    run(directory, replace=True)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
     assert json.loads((directory / "provenance.json").read_text())["engine_digest"] == "changed"
 

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from roma.errors import UserError, unknown
 
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig:
-    """Defaults follow SMAC's customary settings, which the paper shares wherever it states a value."""
+    """Defaults follow SMAC's customary settings, which the paper shares wherever it states a value.
+
+    Raises UserError for a value out of bounds: no number is negative, unless it is among the `SIGNED`.
+    """
+
+    POSITIVE: ClassVar[tuple[str, ...]] = (
+        *("learning_rate", "optimiser_epsilon", "grad_norm_clip", "epsilon_anneal_steps", "target_update_episodes"),
+        "hidden_dim",
+    )
+    SHARES: ClassVar[tuple[str, ...]] = ("gamma", "optimiser_alpha", "epsilon_start", "epsilon_finish")
+    SIGNED: ClassVar[tuple[str, ...]] = ()
 
     gamma: float = 0.99  # discount factor per environment step (paper, appendix B)
     learning_rate: float = 5e-4  # of RMSprop (paper, appendix B)
@@ -28,12 +38,15 @@ class BaseConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise unknown(f"value of {name}", value, choices)
-        for name in ("learning_rate", "grad_norm_clip", "target_update_episodes", "hidden_dim"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("gamma", "optimiser_alpha", "epsilon_start", "epsilon_finish"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            numbers = value if isinstance(value, tuple) else (value,) if isinstance(value, int | float) else ()
+            if name in self.POSITIVE and any(number <= 0 for number in numbers):
+                raise UserError(f"{name} must be positive, not {value}")
+            if name in self.SHARES and not 0 <= value <= 1:
+                raise UserError(f"{name} must lie in [0, 1], not {value}")
+            if name not in self.SIGNED and any(number < 0 for number in numbers):
+                raise UserError(f"{name} must not be negative, not {value}")
 
 
 PAPER = "paper, appendix B"

@@ -4,13 +4,19 @@ What BaseConfig has for Q-learning, `double_q` and `target_update_episodes`, doe
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from roma.errors import UserError
 from roma.learners.base_config import SOURCES, BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Config(BaseConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (
+        *BaseConfig.POSITIVE,
+        *("critic_learning_rate", "critic_hidden", "target_update_steps"),
+    )
+    SHARES: ClassVar[tuple[str, ...]] = (*BaseConfig.SHARES, "td_lambda")
+
     epsilon_start: float = 0.5  # share of the uniform distribution in the policy, at the first environment step
     epsilon_finish: float = 0.01  # the same once annealed
     epsilon_anneal_steps: int = 100_000
@@ -19,14 +25,6 @@ class Config(BaseConfig):
     td_lambda: float = 0.8  # of the critic's targets; 0: one-step, 1: to the episode's end
     target_update_steps: int = 200  # critic steps between copies into the target critic
     state_last_actions: bool = False  # whether the critic's state keeps its last A*U columns, the last actions in SMAC
-
-    def __post_init__(self) -> None:
-        super(Config, self).__post_init__()
-        for name in ("critic_learning_rate", "critic_hidden", "target_update_steps"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 <= self.td_lambda <= 1:
-            raise UserError(f"td_lambda must lie in [0, 1], not {self.td_lambda}")
 
 
 # On-policy: a round of eight battles is a batch, and the replay holds no other.

@@ -5,14 +5,19 @@ noise_dim=2, latent_policy=uniform, mi_weight=1, discriminator=step, discriminat
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from roma.errors import UserError
 from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (
+        *MixingConfig.POSITIVE,
+        *("noise_dim", "discriminator_recurrent", "discriminator_hidden"),
+        *("latent_hidden", "latent_learning_rate", "latent_memory", "latent_batch"),
+    )
+
     noise_dim: int = 16  # values of z, the latent that a team keeps for a whole episode
     latent_policy: Literal["learnt", "uniform"] = "learnt"  # z from a policy over the initial state, or any alike
     mi_weight: float = 0.01  # of the mutual-information loss: how well z can be told from what the team does
@@ -26,23 +31,6 @@ class Config(MixingConfig):
     latent_memory: int = 512  # episodes it learns from, the last ones
     latent_batch: int = 64  # episodes in one of its minibatches, drawn with replacement
     latent_updates: int = 8  # minibatches after each round
-
-    def __post_init__(self) -> None:
-        super(Config, self).__post_init__()
-        for name in (
-            "noise_dim",
-            "discriminator_recurrent",
-            "discriminator_hidden",
-            "latent_hidden",
-            "latent_learning_rate",
-            "latent_memory",
-            "latent_batch",
-        ):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("discriminator_layers", "latent_updates"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
 
 
 VARIANTS: dict[str, dict[str, object]] = {"maven": {}}

@@ -1,14 +1,15 @@
 """Hyper-parameters of QMIX (Rashid et al., 2018), its kin, and every learner that mixes utilities into Q_tot."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from roma.errors import UserError
 from roma.learners.base_config import PAPER, RELEASE, SOURCES, BaseConfig
 
 
 @dataclass(frozen=True, slots=True)
 class MixingConfig(BaseConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (*BaseConfig.POSITIVE, "mixer_embed_dim")
+
     mixer: Literal["qmix", "vdn", "none"] = "qmix"  # Q_tot by a monotonic network or as a sum; none: each its own value
     mixer_embed_dim: int = 32  # width of the mixing network (paper, appendix B.1)
     hypernet_hidden: int = 0  # units between state and mixing weights; 0: linear, as in the authors' release
@@ -27,13 +28,10 @@ SOURCES = MIXING_SOURCES | {"shared_parameters": QMIX, "further_layers": QMIX}
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (*MixingConfig.POSITIVE, "further_layers")
+
     shared_parameters: bool = True  # one agent network for all agents; False: each has its own (paper, appendix B.2)
     further_layers: tuple[int, ...] = ()  # units of layers with ReLU between GRU and utilities (paper, appendix B.2)
-
-    def __post_init__(self) -> None:
-        MixingConfig.__post_init__(self)
-        if any(width < 1 for width in self.further_layers):
-            raise UserError(f"further_layers must be positive, not {','.join(map(str, self.further_layers))}")
 
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -1,7 +1,7 @@
 """Hyper-parameters of ROMA (Wang et al., ICML 2020), with a named switch for each reading of the paper."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from roma.errors import UserError
 from roma.learners.base_config import PAPER
@@ -10,6 +10,9 @@ from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (*MixingConfig.POSITIVE, "role_dim", "role_hidden", "variance_floor")
+    SIGNED: ClassVar[tuple[str, ...]] = ("entropy_weight",)
+
     role_dim: int = 3  # dimensions of a role (paper, appendix B.1)
     role_hidden: int = 12  # units of the hidden layer in all role networks (paper, appendix B.1)
     variance_floor: float = 0.1  # least variance of role and posterior (paper, appendix B.1; a variance, no deviation)

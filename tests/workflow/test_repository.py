@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -65,6 +66,15 @@ def test_continuous_integration_is_one_script(root):
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
     assert os.access(root / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("target", ["figures", "redraw", "track", "verify", "watch"])
+def test_a_scale_that_does_not_exist_is_named_before_any_work(root, target):
+    command = ["make", "--no-print-directory", target, "SCALE=demoo", "VENV="]
+    outcome = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert outcome.returncode == 2
+    assert "error: there is no scale 'demoo'; known: demo extra lab lambda paper sensitivity smoke\n" in outcome.stderr
+    assert "snakemake" not in outcome.stdout
 
 
 def test_every_file_of_reference_numbers_is_described_and_read_by_a_test(root):

@@ -5,7 +5,8 @@ rule train:
     # Only files are declared, and never the folder: Snakemake deletes what a job declares when it fails, and the
     # checkpoints must survive that. The policies are not declared either, as their names follow the run's horizon. The
     # metrics are written last: where they are, everything is. Nothing but the configuration's hash and the horizon
-    # makes a run run again; the other options follow from the hash.
+    # makes a run run again; the other options follow from the hash. A run of another configuration is replaced: here the
+    # scale file decides what lies in a folder.
     input:
         [ancient(file) for file in INSTALLATION],
     output:
@@ -31,7 +32,7 @@ rule train:
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma train {params.options} --steps {params.steps} --out {params.directory}"
+        "roma train {params.options} --steps {params.steps} --out {params.directory} --replace"
         f" --milestones {MILESTONES}"
         " > {log} 2>&1"
 
