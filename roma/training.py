@@ -90,7 +90,7 @@ def train(
         if stored is None:
             other = outputs.other_run(directory, config.flat())
             if other and not replace:
-                raise UserError(f"{directory} holds {other}; choose another folder (--out), or say --replace to lose it")
+                raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
             if other:
                 log.warning("%s held %s: STARTING AFRESH", directory, other)
             outputs.clear(directory)

@@ -145,8 +145,9 @@ def test_values_of_other_kinds():
         parse("key", 3, tuple[int, ...])
 
 
-def test_unknown_names_the_nearest_and_all():
+def test_unknown_names_all_and_the_nearest_if_one_is_near():
     assert str(unknown("map", "3n", ["8m", "3m"])) == "'3n' is not a known map (did you mean '3m'?); known: 3m, 8m"
+    assert str(unknown("map", "Zerg", ["8m", "3m"])) == "'Zerg' is not a known map; known: 3m, 8m"
 
 
 def test_milestones_of_the_paper_include_6_and_10_million():

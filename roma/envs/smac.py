@@ -121,7 +121,8 @@ class StarCraft2Env(MultiAgentEnv):
         """Play one timestep; returns (reward, terminated, info). Under `heuristic_ai` the actions are ignored.
 
         Info has battle_won, on SMAC's own maps dead_allies and dead_enemies, and, after a time-out of a
-        `continuing_episode`, episode_limit. ValueError names the first action that is not available.
+        `continuing_episode`, episode_limit. ValueError names the first action that is not available, and says so if
+        there is not one for each agent.
         """
         battle = self._battle
         reward = battle.play(None if self.heuristic_ai else [int(action) for action in actions])

@@ -258,6 +258,8 @@ def test_misuse_is_an_error() -> None:
     env.reset()
     with pytest.raises(ValueError, match="action 0 is not available to agent 1"):
         env.step([1, 0, 1])
+    with pytest.raises(ValueError, match="takes 3 actions, one for each agent, not 2"):
+        env.step([1, 1])
 
 
 def test_its_replay_is_the_battle(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Battle(Skirmish):
     def play(self, actions: ArrayLike | None) -> float:
         """One timestep with these actions (A,), or SMAC's scripted policy for None; returns the team's reward.
 
-        ValueError names the first action that is not available; UserError if no battle is going on.
+        ValueError names the first action that is not available, and says so if there is not one for each agent;
+        UserError if no battle is going on.
         """
         if self.result != GOES_ON:
             raise UserError("no battle is going on: reset first")
@@ -100,6 +101,8 @@ class Battle(Skirmish):
             outcome, taken = self.step_scripted(), np.full(self.info.n_agents, -1)
         else:
             taken = np.asarray(actions, np.int64)
+            if taken.shape != (self.info.n_agents,):
+                raise ValueError(f"a timestep takes {self.info.n_agents} actions, one for each agent, not {taken.size}")
             outcome = self.step(taken[None])
         self.scripted = actions is None
         self.result = RESULTS[int(self._end[0])]
