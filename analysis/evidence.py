@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.summarise import CELL
+from analysis.summarise import CELL, engine_names, joined
 from roma.errors import UserError
 
 TABLES = ("runs", "finals", "curves", "roles")
@@ -25,7 +25,7 @@ class Evidence:
         for other in map(_read, beside):
             added = _comparable(other["runs"], tables["runs"])
             tables = {name: pd.concat([table, other[name].merge(added)]) for name, table in tables.items()}
-        self.engine = " and ".join(sorted(set(tables["runs"]["engine"])))
+        self.engine = joined(engine_names(tables["runs"]))
         self._runs = _grouped(tables["runs"], CELL)
         self._finals = _grouped(tables["finals"], CELL)
         self._curves = _grouped(tables["curves"], CELL)

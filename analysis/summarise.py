@@ -28,6 +28,7 @@ from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
 FACTS_OF_CONFIG = ("algorithm", "engine", "protocol", "test_interval", "test_episodes")
 FACTS_OF_PROVENANCE = ("steps", "config_hash", "engine_digest", "git_revision")
 CELL = ["map", "arm"]
+JOINT = " and "
 CLOCKED = ("cost",)
 COST = ("wall_seconds", "peak_memory_mb", "updates", "steps", "resumes")
 # What curves keep of a run's metrics, with the values each can have.
@@ -71,6 +72,26 @@ def inputs_digest(directory: Path) -> str:
     """Digest of a summary, for captions; equal for equal runs, so without the tables that have clocks in them."""
     files = (file for file in sorted(directory.glob("*.parquet")) if file.stem not in CLOCKED)
     return digest("".join(f"{file.name} {file_digest(file)}\n" for file in files).encode())[:DIGEST_LENGTH]
+
+
+def facts_of(summary: Path, runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """What a face says of the runs behind it: a row for each value of `by`, with engine, protocol, scale and inputs.
+
+    Runs that were played on several versions of the engine have them all.
+    """
+    named = runs.assign(engine=engine_names(runs))
+    facts = named.groupby(by, sort=False)[["engine", "protocol"]].agg(joined).reset_index()
+    return facts.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary))
+
+
+def engine_names(runs: pd.DataFrame) -> pd.Series:
+    """Of each run its engine and the beginning of that one's digest, as in `embedded engine cc608650`."""
+    return runs["engine"] + " engine " + runs["engine_digest"].str[:8]
+
+
+def joined(values: Iterable[object]) -> str:
+    """Each of these once; what was joined before is taken apart."""
+    return JOINT.join(sorted({part for value in values for part in str(value).split(JOINT)}))
 
 
 def described(runs: Sequence[RunDirectory]) -> pd.DataFrame:

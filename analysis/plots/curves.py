@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator, NullLo
 
 from analysis import style
 from analysis.statistics import FEWEST_SEEDS
-from analysis.summarise import inputs_digest
+from analysis.summarise import CELL, facts_of, joined
 from roma.errors import unknown
 
 COLUMNS = 3  # panels side by side
@@ -23,7 +23,7 @@ LINE_INCHES = 0.6  # of the line beside a label, with the space around both
 LEGEND_ROW_INCHES = 0.18
 # Limits of an axis and the distance of its ticks. SMAC scales rewards so that a won battle returns 20.
 SCALES = {"test_battle_won_mean": (0.0, 1.0, 0.25), "test_return_mean": (0.0, 20.0, 5.0)}
-FACTS = ["engine", "engine_digest", "scale", "protocol", "sample", "inputs", "statistic"]
+FACTS = ["engine", "scale", "protocol", "sample", "inputs", "statistic"]
 SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # layers, so that no arm's seeds hide another arm's centre
 HALO = [withStroke(linewidth=2.3, foreground="white")]
 # What is drawn of the seeds: a line and what lies around it.
@@ -54,9 +54,10 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         .add_prefix("seed")
         .reset_index()
     )
-    facts = pd.read_parquet(summary / "runs.parquet").drop_duplicates(["map", "arm"])
-    facts = facts.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary), statistic=statistic)
-    facts = facts.assign(sample=facts["test_episodes"].astype(str) + " greedy episodes a test")[["map", "arm", *FACTS]]
+    runs = pd.read_parquet(summary / "runs.parquet")
+    facts = facts_of(summary, runs, CELL).merge(runs[[*CELL, "test_episodes"]].drop_duplicates(CELL))
+    facts = facts.assign(sample=facts["test_episodes"].astype(str) + " greedy episodes a test", statistic=statistic)
+    facts = facts[[*CELL, *FACTS]]
     frame = order.merge(points.rename(columns=drawn), "left").merge(seeds, "left").merge(facts, "left")
     return frame.assign(n=frame["n"].fillna(0).astype(int))
 
@@ -168,10 +169,9 @@ def face(frame: pd.DataFrame) -> list[str]:
     absent = [style.label(arm) for arm in frame["arm"].unique() if arm not in set(drawn["arm"])]
     lines = []
     if len(drawn):
-        engines = set(drawn["engine"] + " engine " + drawn["engine_digest"].str[:8])
-        facts = f"scale {_joined(drawn['scale'])}; protocol {_joined(drawn['protocol'])}"
-        lines.append(f"{_joined(engines)}; {facts}; inputs {_joined(drawn['inputs'].str[:8])}")
-        lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {_joined(drawn['sample'])}")
+        facts = f"scale {joined(drawn['scale'])}; protocol {joined(drawn['protocol'])}"
+        lines.append(f"{joined(drawn['engine'])}; {facts}; inputs {joined(drawn['inputs'].str[:8])}")
+        lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {joined(drawn['sample'])}")
     if absent:
         lines.append(f"not built or not run yet: {', '.join(absent)}")
     if missing := missing_runs(frame):
@@ -207,7 +207,3 @@ def _statistic(n: pd.Series, statistic: str) -> str:
     if most < FEWEST_SEEDS:
         return f"{seeds}: no interval" if most == 1 else f"mean of {seeds}: no interval; thin lines: single seeds"
     return f"mean and 95 % Student t interval of {seeds}; thin lines: single seeds"
-
-
-def _joined(values: Any) -> str:
-    return " and ".join(str(value) for value in sorted(set(values)))

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from analysis import style
 from analysis.statistics import FEWEST_SEEDS, Interval, student_interval
-from analysis.summarise import inputs_digest
+from analysis.summarise import facts_of, joined
 from roma.learners import algorithm
 
 # Marks of a cell: how they look, and how far inside the cell's edge they lie, for one cell may have both.
@@ -46,14 +46,12 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         rows.append([*cell, *(part[0] for part in interval)])
     frame = pd.DataFrame(rows, columns=["map", *axes, *Interval._fields])
     defaults = algorithm(specification["algorithm"]).config_class()
-    return frame.assign(
+    frame = frame.assign(
         chosen=np.all([frame[name] == getattr(defaults, name) for name in axes], axis=0),
         best=frame["mean"] == frame.groupby("map")["mean"].transform("max"),
-        **runs.iloc[0][["engine", "engine_digest", "protocol"]],
-        scale=summary.resolve().parent.name,
         episodes=finals["episodes"].max(),
-        inputs=inputs_digest(summary),
     )
+    return frame.merge(facts_of(summary, runs, ["map"]), "left")
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -113,8 +111,8 @@ def face(frame: pd.DataFrame) -> list[str]:
     lines = []
     if len(drawn):
         first, most = drawn.iloc[0], drawn["n"].max()
-        origin = f"{first['engine']} engine {first['engine_digest'][:8]}; scale {first['scale']}"
-        lines.append(f"{origin}; protocol {first['protocol']}; inputs {first['inputs'][:8]}")
+        engine, protocol = joined(drawn["engine"]), joined(drawn["protocol"])
+        lines.append(f"{engine}; scale {first['scale']}; protocol {protocol}; inputs {first['inputs'][:8]}")
         interval = "mean and 95 % Student t interval" if most >= FEWEST_SEEDS else "mean without interval"
         episodes = f"{first['episodes']} greedy battles with the last weights"
         lines.append(f"win rate in {episodes}: {interval} of {most} {'seed' if most == 1 else 'seeds'}")

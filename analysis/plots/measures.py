@@ -13,12 +13,11 @@ import pandas as pd
 from analysis import style
 from analysis.plots.curves import draw, panels
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest
+from analysis.summarise import facts_of
 
 __all__ = ["data", "draw", "panels"]
 
 CURVE = ["map", "metric", "arm"]
-FACTS = ["engine", "engine_digest", "protocol"]
 SAMPLE = "recorded greedy episodes of each kept policy, step 0 untrained; next action: gain over raw observations"
 
 
@@ -38,8 +37,7 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         parts.append(seeds.assign(**statistics, map=map_name, metric=metric, arm=arm).reset_index())
     points = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*CURVE, "step", "n"])
     order = pd.MultiIndex.from_product([*(shown | {"arm": [*arms, style.OBSERVATIONS]}).values()], names=CURVE)
-    facts = pd.read_parquet(summary / "runs.parquet").query("arm in @arms").drop_duplicates("map")[["map", *FACTS]]
-    facts = facts.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary))
+    facts = facts_of(summary, pd.read_parquet(summary / "runs.parquet").query("arm in @arms"), ["map"])
     frame = order.to_frame(index=False).merge(points, "left", CURVE).merge(facts, "left", "map")
     frame = frame.assign(n=frame["n"].fillna(0).astype(int), statistic="mean", sample=SAMPLE)
     observed = frame["map"].isin(frame.loc[(frame["n"] > 0) & (frame["arm"] == first), "map"])

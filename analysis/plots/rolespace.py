@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.rollouts import ROLE_COLUMNS
-from analysis.summarise import inputs_digest
+from analysis.summarise import facts_of, joined
 from roma.envs.skirmish.data import SIZE, load_map, load_units, walkable
 
 HEALTHIEST, LIVING, DEAD, ENEMY = to_hex(style.PALETTE[0]), "0.7", "#c1121f", "0.45"
@@ -46,13 +46,13 @@ Box = tuple[float, ...]  # left, bottom, right, top
 
 
 def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
-    """The episodes of the seed that is shown of each of the specification's maps, of its one arm, with FACTS."""
+    """The episodes of the seed that is shown of each of the specification's maps, of its one arm, with facts."""
     (arm,) = specification["arms"]
     episodes = pd.read_parquet(summary / "episodes.parquet")
     chosen = episodes["shown"].astype(bool) & (episodes["arm"] == arm) & episodes["map"].isin(specification["maps"])
-    runs = pd.read_parquet(summary / "runs.parquet")[["map", "arm", "seed", "engine", "engine_digest", "steps"]]
-    facts = runs.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary))
-    return episodes[chosen].merge(facts.rename(columns={"steps": "horizon"}), "left", ["map", "arm", "seed"])
+    runs, one = pd.read_parquet(summary / "runs.parquet"), ["map", "arm", "seed"]
+    facts = facts_of(summary, runs, one).merge(runs[[*one, "steps"]].rename(columns={"steps": "horizon"}))
+    return episodes[chosen].merge(facts, "left", one)
 
 
 def missing(map_name: str, arm: str, panel: str) -> pd.DataFrame:
@@ -294,8 +294,7 @@ def face(frame: pd.DataFrame) -> list[str]:
     drawn = frame[frame["t"].notna()]
     lines = []
     if len(drawn):
-        engines = " and ".join(sorted(set(drawn["engine"] + " engine " + drawn["engine_digest"].str[:8])))
-        lines.append(f"{engines}; scale {drawn['scale'].iloc[0]}; inputs {drawn['inputs'].iloc[0][:8]}")
+        lines.append(f"{joined(drawn['engine'])}; scale {drawn['scale'].iloc[0]}; inputs {drawn['inputs'].iloc[0][:8]}")
     runs = drawn.groupby(["map", "arm", "seed"], sort=False) if len(drawn) else ()
     for (map_name, arm, seed), run in runs:
         last = run[run["step"] == run["step"].max()].iloc[0]

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.statistics import FEWEST_SEEDS, contrast, student_interval
+from analysis.summarise import engine_names, joined
 from analysis.tables import Table
 
 SHOWN = ["map", "setting", "seeds", "win rate", "win rate, 95 %", "difference", "difference, 95 %"]
@@ -45,9 +46,9 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         _interval(*pair) for pair in zip(frame["difference, low"], frame["difference, high"], strict=True)
     ]
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
-    runs = pd.read_parquet(summary / "runs.parquet").iloc[0]
+    runs = pd.read_parquet(summary / "runs.parquet")
     notes = [
-        f"Engine {runs['engine']} {runs['engine_digest'][:8]}, protocol {runs['protocol']}, {runs['steps']} steps",
+        f"{joined(engine_names(runs))}, protocol {joined(runs['protocol'])}, {joined(runs['steps'])} steps",
         "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval",
         "Differences from the reference by Welch's t, each alone: no correction for their number",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),

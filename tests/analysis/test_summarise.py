@@ -9,7 +9,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
-from analysis.summarise import curves, inputs_digest, summarise, write
+from analysis.summarise import curves, facts_of, inputs_digest, joined, summarise, write
 
 
 def read(results, table):
@@ -52,6 +52,16 @@ def test_intervals_are_those_of_the_seeds(results):
     np.testing.assert_array_equal(rows["mean"], expected.mean)
     np.testing.assert_array_equal(rows["low"], expected.low)
     np.testing.assert_array_equal(rows["n"], expected.n)
+
+
+def test_runs_on_several_versions_of_the_engine_name_them_all(results):
+    runs = read(results, "runs")
+    changed = (runs["map"] == "MMM2") & (runs["seed"] == 1)
+    runs.loc[changed, "engine_digest"] = "89abcdef" * 8
+    engines = facts_of(results / "summary", runs, ["map", "arm"]).set_index(["map", "arm"])["engine"]
+    assert engines["MMM2", "roma"] == "embedded engine 01234567 and embedded engine 89abcdef"
+    assert engines["10z5b_vs_2s3z", "roma"] == "embedded engine 01234567"
+    assert joined(engines) == engines["MMM2", "roma"]
 
 
 def test_same_runs_same_bytes(results):
