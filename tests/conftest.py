@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import faulthandler
 import os
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def random_episodes(request: pytest.FixtureRequest) -> int:
     """How many episodes of random play a map has to survive."""
     episodes: int = request.config.getoption("--random-episodes")
     return episodes
+
+
+@pytest.fixture
+def without_time_limit() -> None:
+    """For tests that take as long as the command line asks: nobody ends them as hanging."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -110,6 +110,7 @@ def examine(directory: Path, expected: dict[str, bytes], finished: bool) -> None
         assert not list(directory.rglob(f"{BESIDE}*"))
 
 
+@pytest.mark.usefixtures("without_time_limit")
 def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
     kills = -(-request.config.getoption("--kills") // len(ARMS))
 
@@ -135,6 +136,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
     assert resumed > 0
 
 
+@pytest.mark.usefixtures("without_time_limit")
 def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
     write_runs(PLOTTED, tmp_path)
     results = tmp_path / "data" / "embedded" / "drawn"

@@ -60,6 +60,7 @@ def growth(moments):
     }
 
 
+@pytest.mark.usefixtures("without_time_limit")
 @pytest.mark.parametrize(("name", "map_name"), AIMS)
 def test_run(benchmark, capsys, tmp_path, moments, name, map_name, steps):
     config = resolve(map_name, name, 0, "paper")
