@@ -23,6 +23,7 @@ from roma.checkpoint import Checkpoint, Identity, RunState
 from roma.config import MILESTONES, RunConfig, milestone_steps
 from roma.errors import UserError
 from roma.files import atomic_path, file_digest, remove_unfinished, write_bytes, write_json, write_parquet
+from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
@@ -271,6 +272,7 @@ class Run:
         bar.advance(state.t_env - state.previous_t_env)
         if self._test_due():
             self._test(epsilon, bar)
+            return_unused_memory()
 
     def _update(self, epsilon: float) -> None:
         """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
