@@ -29,7 +29,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     notes = [
         f"{claims.VARIANTS[0]}, the headline: "
         + ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS),
-        f"{evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}",
+        f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}",
         "Evidence: the part that decides, with Holm's interval within its question",
     ]
     return Table(pd.DataFrame([_row(verdict, evidence, others) for verdict in verdicts]), notes, "question", SHOWN)

@@ -34,7 +34,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     missing = _named(frame[frame["seeds"] == 0], frame)
     fewer = _named(frame[frame["seeds"].between(1, most - 1)], frame)
     notes = [
-        f"{evidence.engine}, scale {evidence.scale}",
+        f"On the {evidence.engine}, scale {evidence.scale}",
         "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval, of three or more",
         *([f"Fewer than {most} seeds: {', '.join(fewer)}"] if fewer else []),
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),

@@ -57,7 +57,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     frame = frame.rename(columns={"median": "published"})
     compared = int(frame["not compared"].isna().sum())
     notes = [
-        f"{evidence.engine}, scale {evidence.scale}; the published runs are of StarCraft II 4.6.2",
+        f"On the {evidence.engine}, scale {evidence.scale}; the published runs are of StarCraft II 4.6.2",
         f"Ours and published: median over seeds of the mean win rate of the last {TESTS} tests, and the range of seeds",
         "Difference: ours less the published",
         "Printed: what the source itself states, by a statistic of its own",

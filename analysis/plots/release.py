@@ -53,7 +53,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     frame = pd.DataFrame(rows).reindex(columns=columns)
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
     notes = [
-        f"{evidence.engine}, scale {evidence.scale}",
+        f"On the {evidence.engine}, scale {evidence.scale}",
         "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval",
         f"Difference from {style.label(reference)}, with Welch's t interval",
         f"Improvement: the probability that a run of the arm wins more than one of {style.label(reference)}, ties half,"
