@@ -43,9 +43,9 @@ def other_run(directory: Path, settings: Mapping[str, Any]) -> str | None:
     except (OSError, ValueError):
         return "a run whose settings cannot be read"
     wanted = json.loads(json.dumps(settings))
-    differences = [f"{name} = {held.get(name)}" for name in wanted if held.get(name) != wanted[name]]
+    differences = [f"{name} = {held[name]}" for name in wanted if name in held and held[name] != wanted[name]]
     if not differences:
-        return "a run that is damaged or was played on another version of the engine"
+        return "a run that is damaged or was made by another version of the engine or of this program"
     return f"a run with {', '.join(differences)}"
 
 

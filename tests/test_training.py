@@ -237,10 +237,12 @@ def test_a_complete_run_without_checkpoints_is_not_thrown_away(undisturbed, tmp_
 
 def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed, tmp_path):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    with pytest.raises(UserError, match=r"holds a run with algorithm = roma, .*; choose another folder"):
+    with pytest.raises(UserError, match="holds a run with algorithm = roma; choose another folder"):
         run(directory, config=QMIX)
     assert results(directory) == results(undisturbed)
     run(directory, config=QMIX, replace=True)
+    with pytest.raises(UserError, match="holds a run with algorithm = qmix; choose another folder"):
+        run(directory)  # what QMIX has no setting for is not listed
     run(tmp_path / "plain", config=QMIX)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
     assert results(directory) == results(tmp_path / "plain")
