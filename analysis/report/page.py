@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.report.claims import section as claims_section
 from analysis.report.contents import Contents, Picture
+from analysis.summarise import engine_names
 
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main")  # in the order they need each other
@@ -49,7 +50,7 @@ def facts(contents: Contents) -> str:
     table = contents.tables["runs"]
     values = {
         "scale": contents.scale,
-        "engine": _joined(table["engine"] + " " + table["engine_digest"].astype(str).str[:8]),
+        "engine": _joined(engine_names(table)),
         "protocol": _joined(table["protocol"]),
         "runs": f"{len(table):,}",
         "maps": str(table["map"].nunique()),
