@@ -26,19 +26,22 @@ class QmixNetworks(Networks):
             config.further_layers,
             config.shared_parameters,
         )
-        self.mixer = make_mixer(config, info.state_size, info.n_agents)
+        self.mixer = make_mixer(
+            config, info.state_size, info.n_agents, info.n_actions if info.state_last_actions else None
+        )
 
 
 def loss(online: Networks, target: Networks, batch: Batch, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """L_TD and its statistics."""
     packed = PackedBatch(batch)
     utilities = online.agent(packed.obs, packed.last_actions, packed.counts)
-    q_tot = online.mixer(taken(utilities, packed.actions), packed.state)
+    q_tot = online.mixer(taken(utilities, packed.actions), packed.state, packed.last_actions)
     with torch.no_grad():
         target_utilities = target.agent(packed.obs, packed.last_actions, packed.counts)
         chooser = utilities if config.double_q else target_utilities
         best = best_actions(packed.next(chooser), packed.next(packed.avail_actions))
-        target_q_tot = target.mixer(taken(packed.next(target_utilities), best), packed.next(packed.state))
+        next_state, next_last_actions = packed.next(packed.state), packed.next(packed.last_actions)
+        target_q_tot = target.mixer(taken(packed.next(target_utilities), best), next_state, next_last_actions)
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
 
     value = td_loss(q_tot, targets, packed.mask)

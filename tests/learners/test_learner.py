@@ -154,7 +154,7 @@ def test_saved_state_continues_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", ["qmix", "coma", "maven"])
 def test_saved_state_goes_where_the_weights_are(name):
-    """A checkpoint is read into the host's memory; torch has its optimisers count their steps there on any device."""
+    """A checkpoint is read into the host's memory; Adam counts its steps there on any device."""
     specification = algorithm(name)
     learner = learner_of(name)
     learner.update(BATCH, generator(), 0)
@@ -164,9 +164,9 @@ def test_saved_state_goes_where_the_weights_are(name):
     elsewhere.load_state_tensors(learner.state_tensors())
     states = [state for optimiser in elsewhere.optimisers for state in optimiser.state.values()]
     assert states
-    assert {(key == "step", value.device.type) for state in states for key, value in state.items()} == {
-        (True, "cpu"),
-        (False, "meta"),
+    counted = {(True, "cpu")} if name == "maven" else set()
+    assert {(key == "step", value.device.type) for state in states for key, value in state.items()} == counted | {
+        (False, "meta")
     }
 
 
@@ -260,7 +260,7 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     trunk = learner.online.agent.trunk
     last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
     rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
-    states = trunk(trunk.obs_product(rows), last_actions, [3] * 12)
+    states = trunk(rows, last_actions, [3] * 12)[0]
     assert_close(hidden, states[-3:])
 
 
