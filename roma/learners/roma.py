@@ -292,8 +292,9 @@ def specialisation_loss(
 ) -> Specialisation:
     """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
 
-    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). The
-    other switches are roma_config's.
+    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). With
+    the reduction `mean` the whole of L_D is divided by the number of pairs in that sum, so that it differs from `sum`
+    by its weight alone. The other switches are roma_config's.
     """
     agents = information.shape[-1]
     select = off_diagonal if pairs == "offdiag" else partial(torch.flatten, start_dim=-2)
@@ -310,8 +311,7 @@ def specialisation_loss(
     n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
     per_step = norm - hinge_weight * capped
     if reduction == "mean":
-        entries = n_agents * (n_agents if pairs == "allpairs" else n_agents - 1)
-        per_step = norm / (n_agents if matrix_norm == "frobenius" else entries) - hinge_weight * capped / n_pairs
+        per_step = per_step / n_pairs
     saturated = (combined.detach() >= 1.0).sum(-1) / n_pairs
     return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
 
