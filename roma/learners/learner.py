@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from roma.envs.vector import EnvInfo
 from roma.learners.acting import Actor
 from roma.learners.allocator import keep_large_allocations
-from roma.learners.base_config import BaseConfig
+from roma.learners.base_config import BaseConfig, ValueConfig
 from roma.learners.batch import Batch
 from roma.learners.optimisers import Optimiser, RMSprop
 
@@ -36,6 +36,7 @@ class RoleRecord(NamedTuple):
 
 
 ConfigType = TypeVar("ConfigType", bound=BaseConfig)
+ValueConfigType = TypeVar("ValueConfigType", bound=ValueConfig)
 NetworksType = TypeVar("NetworksType", bound=Networks)
 
 
@@ -159,7 +160,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         self.last_target_update = int(tensors["last_target_update"])
 
 
-class Learner(NetworkLearner[ConfigType, NetworksType]):
+class Learner(NetworkLearner[ValueConfigType, NetworksType]):
     """Learns by gradient steps on one loss."""
 
     @abstractmethod

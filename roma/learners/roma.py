@@ -192,7 +192,7 @@ def specialisation_of(
     if config.is_paper_specialisation and roles.role.shape[-2] > 1 and roles.role.device.type == "cpu":
         first, second = online.dissimilarity.parts(roles.trajectory)
         output, absolute = online.dissimilarity.output_layer, config.absolute_dissimilarity
-        of_steps = paper_specialisation(
+        values, norm, saturated = paper_specialisation(
             roles.role,
             *roles.posterior,
             first,
@@ -202,7 +202,9 @@ def specialisation_of(
             absolute,
             config.hinge_weight,
         )
-        return Specialisation(*(masked_mean(each, mask) for each in of_steps))
+        agents = roles.role.shape[-2]
+        per_step = values / (agents * (agents - 1)) if config.pair_reduction == "mean" else values
+        return Specialisation(*(masked_mean(each, mask) for each in (per_step, norm, saturated)))
     information = information_of(roles, config)
     dissimilarity = dissimilarity_of(online, roles, counts, config)
     return specialisation_loss(
@@ -307,8 +309,8 @@ def specialisation_loss(
     if pairs == "allpairs" and not hinge_counts_self:
         combined = off_diagonal(combined.unflatten(-1, (agents, agents)))
     capped = capped_sum(combined)
-    n_agents = agents if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
-    n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
+    n_agents = torch.tensor(agents, device=mask.device) if alive is None else alive.sum(-1)
+    n_pairs = (n_agents * (n_agents if hinge_counts_self else n_agents - 1)).clamp_min(1)  # one agent has no pair
     per_step = norm - hinge_weight * capped
     if reduction == "mean":
         per_step = per_step / n_pairs

@@ -65,14 +65,13 @@ class Config(MixingConfig):
 
     @property
     def is_paper_specialisation(self) -> bool:
-        """Whether L_D is that of Eqs. 6 and 22 in our reading, up to the sign of d and the weight of the sum."""
+        """Whether L_D is that of Eqs. 6 and 22 in our reading, whichever the sign of d and the reduction."""
         return all(getattr(self, name) == value for name, value in PAPER_SPECIALISATION.items())
 
 
 PAPER_SPECIALISATION: dict[str, object] = {
     "log_density": True,
     "pairs": "offdiag",
-    "pair_reduction": "sum",
     "mask_dead": False,
     "role_layers": "relu",
     "information": "posterior",

@@ -1,7 +1,13 @@
-"""Linear maps of each agent's own, computed side by side."""
+"""Linear maps that are computed side by side: several of one input, or one of each agent's own."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+
+def joint_linear(inputs: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+    """Products of inputs (..., I) with weights (O_k, I), without bias: (..., O_k) each, views of one product."""
+    return functional.linear(inputs, torch.cat(weights)).split([len(weight) for weight in weights], dim=-1)
 
 
 class AgentLinear(nn.Module):

@@ -1,6 +1,6 @@
 """Mixers: the utilities of the actions taken, and the state, to Q_tot, or to what stands in its place."""
 
-from typing import Protocol
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -71,21 +71,8 @@ class MonotonicMixer(nn.Module):
         return (hidden * final.abs()).sum(-1) + self.value(value.relu()).squeeze(-1)
 
 
-class MixerConfig(Protocol):
-    """What `make_mixer` reads of a learner's configuration."""
-
-    @property
-    def mixer(self) -> str: ...
-    @property
-    def mixer_embed_dim(self) -> int: ...
-    @property
-    def hypernet_hidden(self) -> int: ...
-    @property
-    def mixer_activation(self) -> str: ...
-
-
-def make_mixer(config: MixerConfig, state_size: int, n_agents: int, n_actions: int | None = None) -> nn.Module:
-    """The mixer that the configuration names; `n_actions` if the state ends with one-hot last actions."""
+def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> nn.Module:
+    """Return the mixer that a configuration names; `n_actions` if the state ends with one-hot last actions."""
     if config.mixer == "none":
         return NoMixer()
     if config.mixer == "vdn":

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roma.nets.linear import AgentLinear
-from roma.nets.ops.linear import joint_linear
 from roma.nets.ops.recurrence import gated_recurrence
 from roma.nets.ops.trunk import recurrent_trunk
 
@@ -61,7 +60,7 @@ class RecurrentTrunk(nn.Module):
     def obs_product(self, obs: Tensor) -> Tensor:
         """The input layer's product with the observations, (N, A, O) to (N, A, H)."""
         if self.shared:
-            return joint_linear(obs, self.obs_weight)[0]
+            return functional.linear(obs, self.obs_weight)
         return torch.bmm(obs.transpose(0, 1), self.obs_weight.mT).transpose(0, 1)
 
     def embed(self, obs_product: Tensor, last_actions: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roma.nets.linear import joint_linear
 from roma.nets.ops.generated import generated_utilities, generated_utilities_of
-from roma.nets.ops.linear import joint_linear
 from roma.nets.ops.pairs import pairwise_units
 from roma.nets.recurrent import RecurrentTrunk, looked_up, selection_table
 

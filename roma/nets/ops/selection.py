@@ -40,9 +40,10 @@ class StateLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, state: Tensor, last_actions: Tensor, n_actions: int, weight: Tensor, bias: Tensor) -> Tensor:
         dense = state.shape[1] - last_actions.shape[1] * n_actions
-        product = torch.addmm(bias, state[:, :dense], weight[:, :dense].T)
+        seen = state[:, :dense].contiguous()
+        product = torch.addmm(bias, seen, weight[:, :dense].T)
         add_selected(*arrays(last_actions), n_actions, *arrays(weight[:, dense:].T, product))
-        ctx.save_for_backward(state[:, :dense], last_actions)
+        ctx.save_for_backward(seen, last_actions)
         ctx.n_actions, ctx.dense, ctx.shape = n_actions, dense, weight.shape
         return product
 

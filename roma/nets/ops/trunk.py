@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from roma.nets.ops.compilation import BLOCK, arrays, compiled, sigmoid, tanh
-from roma.nets.ops.linear import joint_linear
 from roma.nets.ops.recurrence import gated_recurrence
 
 
@@ -62,7 +61,7 @@ def recurrent_trunk(
     if obs.device.type == "cpu":
         states, products = RecurrentTrunk.apply(obs.flatten(0, 1), weight, table, last_actions.flatten(), counts, *gru)
         return states.unflatten(0, (-1, agents)), products.unflatten(0, (-1, agents))
-    (products,) = joint_linear(obs, weight)
+    products = functional.linear(obs, weight)
     rows = torch.arange(agents, device=obs.device) * table.shape[1] + last_actions + 1
     inputs = functional.embedding(rows, table.flatten(0, 1)).add_(products[..., :width]).relu_()
     return gated_recurrence(inputs, counts, *gru), products[..., width:]
@@ -227,10 +226,13 @@ def unroll_backward(
                 reset, update, recurrent = gate[:width], gate[width:both], gate[both:]
                 of_reset, of_update, of_candidate = part[:width], part[width:both], part[both:]
                 of_recurrent = other[both:]
-                if step == 0:
-                    before[:] = zero
+                if step > 0:
+                    state = states[row - sizes[step - 1] + i]
+                    for k in range(width):
+                        before[k] = state[k]
                 else:
-                    before[:] = states[row - sizes[step - 1] + i]
+                    for k in range(width):
+                        before[k] = zero
                 for k in range(width):
                     carry[k] += grad[k]
                 for k in range(width):

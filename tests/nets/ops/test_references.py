@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.nets.ops import generated, linear, pairs, recurrence, selection, specialisation, trunk
+from roma.nets.ops import generated, pairs, recurrence, selection, specialisation, trunk
 
 OBS, U, H, K, D = 5, 4, 6, 7, 3  # observation, actions, hidden state, units, role dimensions
 SHAPES = {  # rows of each time, agents
@@ -72,11 +72,6 @@ def own_recurrence_case(counts, agents, dtype):
 
     leaves = [leaf(dtype, sum(counts), agents, H), *gru(dtype, agents)]
     return lambda inputs, *weights: recurrence.gated_recurrence(inputs, counts, *weights), alone, leaves
-
-
-def linear_case(counts, agents, dtype):
-    leaves = [leaf(dtype, sum(counts), agents, OBS), leaf(dtype, 33, OBS), leaf(dtype, 4, OBS), leaf(dtype, 5, OBS)]
-    return linear.joint_linear, linear.reference, leaves
 
 
 def selection_case(counts, agents, dtype):
@@ -147,7 +142,6 @@ CASES = {
     "trunk_alone": partial(trunk_case, units=0),
     "recurrence": recurrence_case,
     "recurrences_of_their_own": own_recurrence_case,
-    "linear": linear_case,
     "selection": selection_case,
     "chosen": partial(chosen_case, generated.generated_utilities_of),
     "chosen_by_sorting": partial(chosen_case, generated.SortedUtilities.apply),
