@@ -140,6 +140,21 @@ def test_a_guard_pursues_whoever_hurt_it_and_returns() -> None:
     assert np.hypot(units_of(env)[guard]["x"] - home[0], units_of(env)[guard]["y"] - home[1]) < 0.1
 
 
+def test_the_goal_on_2m_vs_1z_is_drawn_anew_in_each_episode() -> None:
+    """The Zealot is sent to a point drawn uniformly between the places of the two Marines."""
+    env = Skirmish("2m_vs_1z", 2000)
+    env.reset(np.arange(2000))
+    zealots = env._battles.units[:, 2]
+    first = zealots["order_x"].copy()
+    assert (zealots["order_y"] == 12).all()
+    np.testing.assert_allclose(np.quantile(first, [0, 0.25, 0.5, 0.75, 1]), [13, 14.5, 16, 17.5, 19], atol=0.3)
+    assert ((first >= 13) & (first <= 19)).all()
+    env.reset(np.arange(2000, 4000))
+    assert (zealots["order_x"] != first).all()
+    env.reset(np.arange(2000))
+    np.testing.assert_array_equal(zealots["order_x"], first)
+
+
 @pytest.mark.parametrize(
     ("map_name", "attacker_health", "pending"),
     [

@@ -93,7 +93,8 @@ class Map:
     enemy_types: list[str]  # order of the one-hot type bits; slots keep the order of creation
     allies: list[Group]
     enemies: list[Group]
-    enemy_attack_move: list[float] | None  # where the enemies are ordered to; None: they wait where they stand
+    enemy_attack_move: list[list[float]] | None  # target of the enemies' order: a point, or the ends of a line on which
+    # a point is drawn anew in each episode; None: they wait where they stand
     terrain: list[str]  # first string is the northernmost row; '.' walkable, '#' blocked
 
 

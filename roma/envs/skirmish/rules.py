@@ -109,7 +109,9 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
 
     region = connected(walkable, [group.spawn for group in [*scenario.allies, *scenario.enemies]])
 
-    goals = goals_of_enemies(scenario, units, walkable, choices) or [(x, y) for _, x, y in enemies]
+    stand = [(x, y) for _, x, y in placed]
+    ends = goals_of_enemies(scenario, units, walkable, choices) or [stand[len(allies) :]]
+    goals, goals_to = (stand[: len(allies)] + end for end in (ends[0], ends[-1]))
     type_order = [scenario.ally_types] * len(allies) + [scenario.enemy_types] * len(enemies)
     table_of_units = np.zeros(len(placed), UNIT)
     for i, (entry, unit, types, (_, x, y)) in enumerate(zip(table_of_units, row, type_order, placed, strict=True)):
@@ -119,7 +121,8 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         entry["healable"] = any(other.heal and other.heal.attribute in unit.attributes for other in row)
         entry["type_index"] = types.index(unit.name)
         entry["spawn_x"], entry["spawn_y"] = x, y
-        entry["goal_x"], entry["goal_y"] = (x, y) if i < len(allies) else goals[i - len(allies)]
+        entry["goal_x"], entry["goal_y"] = goals[i]
+        entry["goal_to_x"], entry["goal_to_y"] = goals_to[i]
     return Rules(
         unit=table_of_units,
         n_allies=len(allies),
@@ -127,6 +130,7 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         walkable=walkable,
         waypoint=np.full((1, 1), -1, np.int16) if is_rectangle(region) else waypoints(walkable, region),
         attack_move=scenario.enemy_attack_move is not None,
+        drawn_goal=len(ends) > 1,
         ally_types=len(scenario.ally_types) if len(scenario.ally_types) > 1 else 0,
         enemy_types=len(scenario.enemy_types) if len(scenario.enemy_types) > 1 else 0,
         ally_shields=any(unit.shield > 0 for unit in row[: len(allies)]),
@@ -150,15 +154,19 @@ def unit_types(scenario: Map, rules: Rules) -> list[str]:
 
 def goals_of_enemies(
     scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
-) -> list[tuple[float, float]] | None:
-    """Where each enemy is ordered to, in order of creation; None without an order."""
-    target = scenario.enemy_attack_move
-    if target is None:
-        return None
-    if not choices.keep_formation:
-        return [(target[0], target[1])] * sum(group.count for group in scenario.enemies)
-    army = [Group(group.unit, group.count, target) for group in scenario.enemies]
-    return [(x, y) for _, x, y in formation(army, units, walkable, -1, choices)]
+) -> list[list[tuple[float, float]]] | None:
+    """Return where each enemy is ordered to, in order of creation, for each end of the target's line.
+
+    None: the enemies have no order.
+    """
+    ends = []
+    for x0, y0 in scenario.enemy_attack_move or []:
+        if choices.keep_formation:
+            army = [Group(group.unit, group.count, [x0, y0]) for group in scenario.enemies]
+            ends.append([(x, y) for _, x, y in formation(army, units, walkable, -1, choices)])
+        else:
+            ends.append([(x0, y0)] * sum(group.count for group in scenario.enemies))
+    return ends or None
 
 
 def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:

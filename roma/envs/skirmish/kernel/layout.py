@@ -57,6 +57,8 @@ UNIT = np.dtype(
         ("spawn_y", np.float64),
         ("goal_x", np.float64),  # where an enemy is ordered to, or where it stands guard
         ("goal_y", np.float64),
+        ("goal_to_x", np.float64),  # the other end of the line on which the goal is drawn
+        ("goal_to_y", np.float64),
         ("type_index", np.int64),  # place in the one-hot type bits
         ("cooldown_scale", np.float64),
     ],
@@ -108,6 +110,7 @@ class Rules(NamedTuple):
     walkable: Any  # (32, 32), [y, x]
     waypoint: Any  # (cells, cells) next cell on the way from one cell to another; (1, 1) where all ways are straight
     attack_move: bool  # whether enemies march to their goal; otherwise they return to it after a fight
+    drawn_goal: bool  # whether each episode draws the enemies' goal on a line
     ally_types: int  # number of type bits, 0 on maps of one type
     enemy_types: int
     ally_shields: bool
