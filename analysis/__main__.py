@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from roma.envs import canonical_map
 from roma.errors import UserError, unknown
 from roma.files import atomic_path, make_writable_directory
+from roma.scenarios import canonical_map
 
 FIGURES = Path("workflow/config/figures.yaml")
 

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.data import ROOT
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.files import atomic_path, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PUBLISHED = ROOT / "published_play.csv"
+PUBLISHED = Path(__file__).parent / "envs" / "skirmish" / "published_play.csv"
 LENGTH_TOLERANCE = 0.15  # of the published mean, for random play
 WIN_RATE_TOLERANCE = 0.15  # in win rate, for the scripted policy
 SIDE_BY_SIDE = 250  # battles

@@ -8,11 +8,12 @@ from typing import NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, engine_settings, parse, parse_assignments, resolve
-from roma.envs import ENGINES, canonical_map
+from roma.envs import ENGINES
 from roma.envs.game_files import DEFAULT_VERSION
 from roma.errors import UserError, unknown
 from roma.files import make_writable_directory
 from roma.protocols import PRESETS
+from roma.scenarios import canonical_map
 from roma.seeding import INDEX_BITS
 
 PLAYERS = ("heuristic", "random")  # that need no training

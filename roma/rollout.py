@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from roma import envs, outputs
 from roma.config import from_flat
 from roma.envs import VectorEnv
-from roma.envs.skirmish.data import load_map
-from roma.envs.skirmish.kernel import HEALTH
-from roma.envs.skirmish.rules import build_rules, unit_types
 from roma.envs.vector import observe
 from roma.errors import UserError
 from roma.evaluate import load_policy
@@ -24,6 +21,8 @@ from roma.files import make_writable_directory
 from roma.learners.learner import RoleRecord
 from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
 from roma.runner import Episode, Runner
+from roma.scenarios import load_map
+from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, noise_seed
 
 PROBED_ROWS = 1024
@@ -94,9 +93,7 @@ def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
 
 def _unit_types(map_name: str, episode: Episode) -> Sequence[str]:
     """Names of the types of an episode's units (N,)."""
-    return (
-        episode.seen.unit_types if episode.seen is not None else unit_types(load_map(map_name), build_rules(map_name))
-    )
+    return load_map(map_name).unit_types if episode.seen is None else episode.seen.unit_types
 
 
 def _last_actions(episode: Episode) -> NDArray[np.int64]:

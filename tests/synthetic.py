@@ -10,9 +10,8 @@ import pandas as pd
 import yaml
 
 from roma.config import milestone_steps
-from roma.envs.skirmish.data import load_map, load_units
-from roma.envs.skirmish.rules import build_rules, unit_types
 from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestone_fractions
 
 ENGINE_DIGEST = "0123456789abcdef" * 4
@@ -80,7 +79,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
 
 def write_rollout(run: Run, path: Path, fractions: list[float], episodes: int = 4, earlier_episodes: int = 2) -> None:
     """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
-    names = unit_types(load_map(run.map), build_rules(run.map))
+    names = load_map(run.map).unit_types
     type_names = sorted(set(names))
     types = np.array([type_names.index(name) for name in names], np.uint8)
     steps = milestone_steps(run.horizon, fractions)

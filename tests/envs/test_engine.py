@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roma.envs import map_names
+from roma.envs import engine_digest, make
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
-from roma.envs.skirmish.kernel import EAST, ENERGY, HEALTH, NOTHING, SHIELD, X, Y
+from roma.errors import UserError
+from roma.scenarios import map_names
+from roma.scenarios.actions import EAST, NOTHING
+from roma.scenarios.rows import ENERGY, HEALTH, SHIELD, X, Y
 
 DIGESTS = Path(__file__).parents[1] / "golden" / "trajectory_digests.json"
 
@@ -132,6 +135,12 @@ def test_a_clean_win_returns_twenty() -> None:
     assert won.sum() > 10
     np.testing.assert_allclose(total[won], 20, atol=1e-9)
     assert (total[~won] < 20).all()
+
+
+def test_engines_are_made_by_name() -> None:
+    assert make("embedded", "3m", 2).digest == engine_digest("embedded")
+    with pytest.raises(UserError, match="did you mean 'embedded'"):
+        make("embeded", "3m", 1)
 
 
 def test_unavailable_actions_are_refused() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roma.envs import map_names
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.interface import observe, slots, transition
 from roma.envs.skirmish.options import EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
+from roma.scenarios import map_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "smac"
 MAPS = sorted(file.name.removesuffix(".json.gz") for file in GOLDEN.glob("*.json.gz"))

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from roma.envs import map_names
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
+from roma.scenarios import map_names
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH
 
 FAR = 200.0  # outside the map, where nobody looks
 
@@ -218,9 +220,9 @@ def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
     while active.any():
         total += env.step(policy(env.avail_actions), active).reward
         active &= env._end == kernel.GOES_ON
-        health = env.snapshots[:, :, kernel.HEALTH]
+        health = env.snapshots[:, :, HEALTH]
         assert (np.isclose((45 - health) % 6, 0) | (health == 0)).all()
-    enemies = env.snapshots[:, env.info.n_agents :, kernel.HEALTH]
+    enemies = env.snapshots[:, env.info.n_agents :, HEALTH]
     points = (45 - enemies).sum(1) + 10 * (enemies == 0).sum(1)
     assert (enemies > 0).any(1).all(), "none of these battles is won"
     np.testing.assert_allclose(total, points / (6 * 45 + 6 * 10 + 200) * 20, atol=1e-9)
@@ -241,7 +243,7 @@ def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
     active, total = np.ones(n_battles, bool), np.zeros(n_battles)
     won, regained = np.zeros(n_battles, bool), np.zeros(n_battles, bool)
     while active.any():
-        before = env.snapshots[:, enemies, kernel.HEALTH].copy()
+        before = env.snapshots[:, enemies, HEALTH].copy()
         outcome = env.step_scripted(active)
         total += outcome.reward
         won |= outcome.battle_won
@@ -251,7 +253,7 @@ def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
             units["shield"] < unit["shield_max"][enemies]
         )
         regained |= (recharging & (units["health"] > 0)).any(1) | (units["health"] > before).any(1)
-    all_dead = (env.snapshots[:, enemies, kernel.HEALTH] == 0).all(1)
+    all_dead = (env.snapshots[:, enemies, HEALTH] == 0).all(1)
     clean = won & ~regained & all_dead
     assert clean.any()
     np.testing.assert_allclose(total[clean], 20, atol=1e-5)
@@ -328,7 +330,7 @@ def test_the_scripted_policy_takes_the_nearest_and_keeps_it() -> None:
             assert units[i]["order"] == kernel.ATTACK
             assert target >= agents
             assert unit[i]["reaches_air"] or target != medivac
-            assert env.last_actions[0, i] == kernel.FIRST_TARGET + target - agents
+            assert env.last_actions[0, i] == FIRST_TARGET + target - agents
     kept = units["target"][:agents].copy()
     place(env, int(kept[0]), 31, 9)
     env.step_scripted()

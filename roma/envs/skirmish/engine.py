@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs.skirmish import kernel
-from roma.envs.skirmish.data import source_digest
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices, EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
+from roma.envs.skirmish.source import source_digest
 from roma.envs.vector import Outcome
 from roma.errors import UserError
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from roma.envs import canonical_map
 from roma.envs.skirmish import kernel
-from roma.envs.skirmish.data import load_map
 from roma.envs.skirmish.options import EnvOptions
 from roma.envs.skirmish.rules import agent_slots, build_rules, env_info
+from roma.scenarios import canonical_map, load_map
 
 
 def _units(allies: ArrayLike, enemies: ArrayLike) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.data import SIZE, Group, Map, Unit, load_map, load_units
 from roma.envs.skirmish.kernel import UNIT, Rules, waypoints
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
+from roma.scenarios import SIZE, Group, Map, Unit, load_map, load_units
+from roma.scenarios.facts import Point
 
 LOOPS_PER_SECOND = 16
 FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
@@ -24,7 +25,7 @@ def walkable_grid(scenario: Map) -> NDArray[np.bool_]:
     return np.array([[cell == "." for cell in row] for row in reversed(scenario.terrain)])
 
 
-def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray[np.bool_]:
+def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bool_]:
     """Cells that can be reached on foot from any of the points, (SIZE, SIZE)."""
     region = np.zeros_like(walkable)
     border = deque((int(x), int(y)) for x, y in points)
@@ -146,12 +147,6 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
     )
 
 
-def unit_types(scenario: Map, rules: Rules) -> list[str]:
-    """Type of each unit, N names."""
-    index, agents = rules.unit["type_index"], rules.n_allies
-    return [scenario.ally_types[i] for i in index[:agents]] + [scenario.enemy_types[i] for i in index[agents:]]
-
-
 def goals_of_enemies(
     scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
 ) -> list[list[tuple[float, float]]] | None:
@@ -162,7 +157,7 @@ def goals_of_enemies(
     ends = []
     for x0, y0 in scenario.enemy_attack_move or []:
         if choices.keep_formation:
-            army = [Group(group.unit, group.count, [x0, y0]) for group in scenario.enemies]
+            army = [Group(group.unit, group.count, (x0, y0)) for group in scenario.enemies]
             ends.append([(x, y) for _, x, y in formation(army, units, walkable, -1, choices)])
         else:
             ends.append([(x0, y0)] * sum(group.count for group in scenario.enemies))

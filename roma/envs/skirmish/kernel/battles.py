@@ -7,22 +7,11 @@ import numpy as np
 from roma.envs.skirmish.kernel.chance import uniform
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.interface import observe
-from roma.envs.skirmish.kernel.layout import (
-    ATTACK_MOVE,
-    COOLDOWN,
-    ENERGY,
-    GOES_ON,
-    GUARD,
-    HEALTH,
-    IDLE,
-    LOOPS_PER_STEP,
-    SHIELD,
-    X,
-    Y,
-)
+from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GOES_ON, GUARD, IDLE, LOOPS_PER_STEP
 from roma.envs.skirmish.kernel.loop import play_loop
 from roma.envs.skirmish.kernel.orders import give_order, script
 from roma.envs.skirmish.kernel.reward import settle
+from roma.scenarios.rows import COOLDOWN, ENERGY, HEALTH, SHIELD, X, Y
 
 
 @compiled

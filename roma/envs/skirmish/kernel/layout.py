@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-NOTHING, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # action indices
+from roma.scenarios.facts import MAX_TYPES
+
 LOOPS_PER_STEP = 8
 
 IDLE, MOVE, ATTACK, HEAL, ATTACK_MOVE, GUARD = range(6)  # orders; from ATTACK_MOVE on a unit looks for fights itself
-X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN = range(6)  # columns of a snapshot's unit row
 GOES_ON, WON, LOST, DRAW, TIME_OUT = range(5)  # how a timestep ended
 
 # Constants of one unit: its type's statistics in loops and map units, and its place in the map.
 UNIT = np.dtype(
     [
         ("kind", np.int64),  # unit type, index into `damage`
-        ("damage", np.float64, (8,)),  # of one blow, before armour, by the target's type
+        ("damage", np.float64, (MAX_TYPES,)),  # of one blow, before armour, by the target's type
         ("health_max", np.float64),
         ("shield_max", np.float64),
         ("armor", np.float64),
