@@ -309,6 +309,7 @@ def test_random_play_ends_well(map_name: str, random_episodes: int) -> None:
             steps += 1
             assert np.isfinite(outcome.reward).all()
             assert np.isfinite(env.snapshots).all()
+            assert env.avail_actions.any(-1).all()
         assert steps <= env.info.episode_limit
         assert np.isfinite(env.obs).all()
         assert np.isfinite(env.state).all()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from roma.errors import UserError
@@ -39,7 +40,7 @@ DEFAULT_CHOICES = Choices()
 
 @dataclass(frozen=True, slots=True)
 class EnvOptions:
-    """SMAC's names and defaults (interface of `StarCraft2Env.__init__`)."""
+    """SMAC's names and defaults (interface of `StarCraft2Env.__init__`). Raises UserError out of bounds."""
 
     move_amount: float = 2  # map units that a move order covers; half of it is probed for availability
     continuing_episode: bool = False  # a time-out is reported as `episode_limit` in info
@@ -60,6 +61,15 @@ class EnvOptions:
     reward_negative_scale: float = 0.5
     reward_scale: bool = True
     reward_scale_rate: float = 20
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise UserError(f"{field.name} = {value} must be finite")
+        for name in ("move_amount", "reward_scale_rate"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} = {getattr(self, name)} must be above 0")
 
     def compiled(self) -> CompiledOptions:
         """The same values with one fixed type each, so that the kernel is compiled once."""
