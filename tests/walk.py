@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def check_surroundings(env: Skirmish, options: EnvOptions) -> None:
 def run(*arguments: str) -> str:
     """Walk in a process of its own whose kernel checks bounds; returns what it prints."""
     command = [sys.executable, "-m", "tests.walk", *arguments]
-    outcome = subprocess.run(command, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True)
+    checking, root = os.environ | {"NUMBA_BOUNDSCHECK": "1"}, Path(__file__).parents[1]
+    outcome = subprocess.run(command, cwd=root, env=checking, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr
     return outcome.stdout
 
