@@ -37,12 +37,31 @@ def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bo
     return region
 
 
+def front_of(side: list[Group], other: list[Group]) -> tuple[float, float]:
+    """Return the direction in which an army faces the other one, as a unit vector.
+
+    It leads from the army's centre to the other's. Where the two centres coincide, agents face east.
+    """
+
+    def centre(groups: list[Group]) -> NDArray[np.float64]:
+        return np.average([group.spawn for group in groups], axis=0, weights=[group.count for group in groups])
+
+    dx, dy = centre(other) - centre(side)
+    distance = float(np.hypot(dx, dy))
+    return (float(dx) / distance, float(dy) / distance) if distance > 0 else (1.0, 0.0)
+
+
 @cache
-def places_around(breadth: float) -> list[tuple[float, float]]:
-    """Offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times."""
+def places_around(breadth: float, front: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times.
+
+    An army that faces west is the mirror image of one that faces east.
+    """
     reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
     dx, dy = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
-    nearest_first = np.lexsort((dy, dx, (breadth * dx) ** 2 + dy**2))
+    depth = front[0] * dx + front[1] * dy
+    across = (front[0] * dy - front[1] * dx) * (-1 if front[0] < 0 else 1)
+    nearest_first = np.lexsort((across, depth, (breadth * depth) ** 2 + across**2))
     return list(zip(dx[nearest_first].tolist(), dy[nearest_first].tolist(), strict=True))
 
 
@@ -52,11 +71,16 @@ def is_rectangle(region: NDArray[np.bool_]) -> bool:
 
 
 def formation(
-    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int, choices: Choices
+    groups: list[Group],
+    units: dict[str, Unit],
+    walkable: NDArray[np.bool_],
+    front: tuple[float, float],
+    choices: Choices,
 ) -> list[tuple[str, float, float]]:
-    """Where the units of one side are created: (type, x, y) in order of creation, each at the free place nearest to its
-    group's spawn point. Ground units do not overlap; flying ones are not in anyone's way.
-    `facing` is 1 for an army that faces east and -1 for its mirror image.
+    """Return where the units of one side are created: (type, x, y) in order of creation.
+
+    Each is placed at the free place nearest to its group's spawn point, in an army that is broad across `front`, the
+    direction in which it faces. Ground units do not overlap; flying ones are not in anyone's way.
     """
     placed: list[tuple[str, float, float]] = []
     taken: list[tuple[float, float, float]] = []
@@ -64,10 +88,10 @@ def formation(
         unit = units[group.unit]
         x0, y0 = group.spawn
         region = connected(walkable, [group.spawn])
-        places = iter(places_around(choices.formation_breadth))
+        places = iter(places_around(choices.formation_breadth, front))
         for _ in range(group.count):
             for dx, dy in places:
-                x, y = x0 + facing * dx, y0 + dy
+                x, y = x0 + dx, y0 + dy
                 if not (0 <= x < SIZE and 0 <= y < SIZE and region[int(y), int(x)]):
                     continue
                 room = unit.separation_radius + choices.formation_gap
@@ -99,11 +123,11 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
     """The constants of one map, by canonical name."""
     scenario, units = load_map(map_name), load_units()
     walkable = walkable_grid(scenario)
-    allies = formation(scenario.allies, units, walkable, 1, choices)
+    allies = formation(scenario.allies, units, walkable, front_of(scenario.allies, scenario.enemies), choices)
     slots = agent_slots(
         [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
     )
-    enemies = formation(scenario.enemies, units, walkable, -1, choices)
+    enemies = formation(scenario.enemies, units, walkable, front_of(scenario.enemies, scenario.allies), choices)
     placed = [allies[i] for i in slots] + enemies
     kinds = sorted({name for name, _, _ in placed})
     row = [units[name] for name, _, _ in placed]
@@ -141,9 +165,12 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         widest=max(unit.separation_radius for unit in row),
         enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
         acquire_range=float(choices.acquire_range),
+        notice_range=float(choices.notice_range),
         look_every=choices.look_every,
-        patience=choices.patience,
+        reaction=choices.reaction,
         prefer_attackers=choices.prefer_attackers,
+        splash_edge=float(choices.splash_edge),
+        patience=choices.patience,
     )
 
 
@@ -155,10 +182,11 @@ def goals_of_enemies(
     None: the enemies have no order.
     """
     ends = []
+    front = front_of(scenario.enemies, scenario.allies)
     for x0, y0 in scenario.enemy_attack_move or []:
         if choices.keep_formation:
             army = [Group(group.unit, group.count, (x0, y0)) for group in scenario.enemies]
-            ends.append([(x, y) for _, x, y in formation(army, units, walkable, -1, choices)])
+            ends.append([(x, y) for _, x, y in formation(army, units, walkable, front, choices)])
         else:
             ends.append([(x0, y0)] * sum(group.count for group in scenario.enemies))
     return ends or None

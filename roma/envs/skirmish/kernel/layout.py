@@ -120,9 +120,12 @@ class Rules(NamedTuple):
     widest: float  # largest separation radius
     enemy_points: float  # health and shield of all enemies at the start
     acquire_range: float  # the least; see `Choices` for this and the following
+    notice_range: float
     look_every: int
-    patience: int
+    reaction: int
     prefer_attackers: bool
+    splash_edge: float
+    patience: int
 
 
 class Battles(NamedTuple):
