@@ -98,7 +98,8 @@ def formation(
                 if all((x - tx) ** 2 + (y - ty) ** 2 >= (room + radius) ** 2 for tx, ty, radius in taken):
                     break
             else:
-                raise UserError(f"no room for {group.count} {group.unit} around {group.spawn}")
+                where = f"[{x0:g}, {y0:g}] with formation_gap = {choices.formation_gap:g}"
+                raise UserError(f"no room for {group.count} {group.unit} around {where}")
             placed.append((group.unit, float(x), float(y)))
             if unit.plane == "ground":
                 taken.append((x, y, unit.separation_radius))
@@ -120,8 +121,20 @@ def blow_damage(attacker: Unit, target: Unit) -> float:
 
 @cache
 def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
-    """The constants of one map, by canonical name."""
+    """Return the constants of one map, by canonical name.
+
+    Raises:
+        UserError: the map's file is wrong, or its armies do not fit into the terrain.
+    """
     scenario, units = load_map(map_name), load_units()
+    try:
+        return rules_of(scenario, units, choices)
+    except UserError as error:
+        raise UserError(f"{map_name}.json: {error}") from None
+
+
+def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
+    """Return the constants of a map; UserError where its armies do not fit into the terrain."""
     walkable = walkable_grid(scenario)
     allies = formation(scenario.allies, units, walkable, front_of(scenario.allies, scenario.enemies), choices)
     slots = agent_slots(
