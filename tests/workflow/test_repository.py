@@ -101,6 +101,7 @@ def test_data_files_are_packaged(root, project):
         "analysis.report": ["web/*"],
         "roma.envs": ["*.csv"],
         "roma.envs.skirmish": ["**/*.json"],
+        "roma.scenarios": ["*.csv", "*.parquet"],
     }
     for package, patterns in package_data.items():
         for pattern in patterns:
