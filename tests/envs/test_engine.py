@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from roma.envs import engine_digest, make
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
+from roma.envs.skirmish.options import Choices
 from roma.errors import UserError
 from roma.scenarios import map_names
 from roma.scenarios.actions import EAST, NOTHING
@@ -164,7 +165,7 @@ def test_inactive_battles_stand_still() -> None:
 
 def test_a_hemmed_in_enemy_has_not_arrived() -> None:
     """Standing still for want of a way is no arrival: it marches on afterwards."""
-    env = Skirmish("3m", 1)
+    env = Skirmish("3m", 1, choices=Choices(patience=4))
     env.reset(np.array([0]))
     battles, enemy = env._battles, env.info.n_agents
     battles.units["health"][0, :enemy] = 0  # nobody to fight

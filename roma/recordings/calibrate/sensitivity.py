@@ -13,13 +13,16 @@ from roma.recordings.calibrate.play import play
 # A setting below and one above the chosen one; `roma calibrate --sensitivity` plays under each.
 ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {
     "acquire_range": (4.0, 7.0),
-    "look_every": (4, 16),
-    "prefer_attackers": (False,),
-    "backswing": (0.0, 0.5),
+    "notice_range": (5.0, 11.0),
+    "look_every": (3, 12),
+    "reaction": (1, 6),
+    "prefer_attackers": (True,),
+    "splash_edge": (0.0, 1.0),
+    "backswing": (0.5, 1.0),
     "formation_gap": (0.0, 0.25),
-    "formation_breadth": (1.0, 4.0),
+    "formation_breadth": (1.0, 4.5),
     "keep_formation": (False,),
-    "patience": (0, 8),
+    "patience": (4, 8),
 }
 
 

@@ -28,8 +28,8 @@ def test_battles_do_not_depend_on_how_many_stand_side_by_side(monkeypatch: pytes
 
 def test_settings_reach_the_battles() -> None:
     _, usual, _ = play.battles("5m_vs_6m", 100, DEFAULT_CHOICES, scripted=False)
-    _, hawk_eyed, _ = play.battles("5m_vs_6m", 100, Choices(acquire_range=9), scripted=False)
-    assert hawk_eyed.mean() < usual.mean() - 1
+    _, short_sighted, _ = play.battles("5m_vs_6m", 100, Choices(notice_range=0), scripted=False)
+    assert short_sighted.mean() > usual.mean() + 1
 
 
 def test_untrained_networks() -> None:
