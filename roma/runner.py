@@ -59,6 +59,17 @@ class Episode:
         return float(self.reward.sum(dtype=np.float64))
 
 
+def unit_types(map_name: str, episode: Episode) -> Sequence[str]:
+    """Names of the types of an episode's units (N,)."""
+    if episode.seen is not None:
+        return episode.seen.unit_types
+    from roma.envs.skirmish.data import load_map
+    from roma.envs.skirmish.rules import build_rules
+    from roma.envs.skirmish.rules import unit_types as types_of_map
+
+    return types_of_map(load_map(map_name), build_rules(map_name))
+
+
 class Recorder:
     """Writes down a round as it is played, in buffers that are allocated once, and takes it apart into episodes."""
 
