@@ -68,6 +68,15 @@ METRICS = {
     "stability": "change a step",
     "probe_role": "$R^2$ of role from\ntrajectory",
     "probe_action_gain": "next action:\naccuracy by role",
+    "variance_ratio": "variance of $q_\\xi$\nover that of $p$",
+    "role_divergence": "$L_I$ in nats",
+    "information_q05": "5 % quantile of $I'$",
+    "information_high_share": "pairs with $I' \\geq 0.9$",
+    "dissimilarity_between_types": "$d'$ between types",
+    "dissimilarity_within_types": "$d'$ within types",
+    "specialisation_gap": "$L_D$ above\nits least value",
+    "gradient_share_identifiability": "gradient of $L_I$\nover that of $L_{TD}$",
+    "gradient_share_specialisation": "gradient of $L_D$\nover that of $L_{TD}$",
 }
 
 SETTINGS = {
