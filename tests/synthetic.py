@@ -56,6 +56,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
     provenance = {
         "config_hash": run.config.hash,
         "engine_digest": ENGINE_DIGEST,
+        "engine_version": "0.1.0",
         "git_revision": "0" * 40,
         "steps": run.horizon,
         "environment_steps": int(t_env[-1]),
