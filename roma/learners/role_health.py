@@ -5,8 +5,10 @@ Shapes: R rows, of real steps or of whatever slots the losses take; A agents; P 
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.role_columns import HIGH_INFORMATION
@@ -18,14 +20,14 @@ from roma.learners.roma import (
     kl_divergence,
     min_max_normalised,
     off_diagonal,
-    packed_loss,
     role_losses_of,
     roles_of,
     specialisation_loss,
+    td_values,
     unroll,
 )
 from roma.learners.roma_config import Config
-from roma.learners.temporal_difference import masked_mean
+from roma.learners.temporal_difference import masked_mean, td_loss
 
 EPISODES = 8  # of a batch, the first
 QUANTILES = {"q05": 0.05, "q10": 0.1, "q50": 0.5}
@@ -45,20 +47,29 @@ def role_health(
         config: the learner's hyper-parameters.
     """
     packed = PackedBatch(batch, every_slot=not config.mask_padding)
+    encoder = online.agent.role_encoder
     obs_weights = [online.trajectory_encoder.obs_weight] if config.posterior_uses_observation else []
-    roles = roles_of(online, packed, unroll(online.agent, packed, noise.online, *obs_weights))
+    with torch.no_grad():
+        unrolled = unroll(online.agent, packed, noise.online, *obs_weights)
+        roles = roles_of(online, packed, unrolled)
+    # Gradients go to the role encoder alone: through roles, whose product with the observations is its own here.
+    product = functional.linear(packed.obs, encoder.obs_weight)
+    distribution = encoder(product, packed.last_actions, packed.counts)
+    role = distribution.sample(packed.rows(noise.online))
+    unrolled = unrolled._replace(distribution=distribution, role=role)
+    roles = roles._replace(distribution=distribution, role=role)
     living = packed.obs.ne(0).any(-1)  # (R, A)
     alive = living if config.mask_dead else None
     loss_mask = packed.mask if config.mask_padding else torch.ones_like(packed.mask)
 
-    identifiability = replace(config, lambda_specialisation=0.0)
-    specialisation = replace(config, lambda_identifiability=0.0, entropy_weight=0.0)
+    without_specialisation = replace(config, lambda_specialisation=0.0)
+    without_identifiability = replace(config, lambda_identifiability=0.0, entropy_weight=0.0)
     losses = {
-        "td": packed_loss(online, target, packed, noise, replace(specialisation, lambda_specialisation=0.0))[0],
-        "identifiability": role_losses_of(online, roles, loss_mask, alive, packed.counts, identifiability)[0],
-        "specialisation": role_losses_of(online, roles, loss_mask, alive, packed.counts, specialisation)[0],
+        "td": td_loss(*td_values(online, target, packed, unrolled, noise, config), packed.mask),
+        "identifiability": role_losses_of(online, roles, loss_mask, alive, packed.counts, without_specialisation)[0],
+        "specialisation": role_losses_of(online, roles, loss_mask, alive, packed.counts, without_identifiability)[0],
     }
-    found = {f"role_gradient_{name}": gradient_norm(loss, online.agent.role_encoder) for name, loss in losses.items()}
+    found = {f"role_gradient_{name}": gradient_norm(loss, encoder) for name, loss in losses.items()}
     with torch.no_grad():
         types = packed.rows(unit_types.unsqueeze(1).expand(-1, batch.obs.shape[1], -1))
         information = information_of(roles, config)
@@ -106,7 +117,7 @@ def of_pairs(
     found: dict[str, Tensor] = {}
     for ending, pairs in (("", taken), ("_living", both_living)):
         values = scaled[pairs]
-        quantiles = torch.quantile(values, values.new_tensor(list(QUANTILES.values())))
+        quantiles = values.new_tensor(np.quantile(values.cpu().numpy(), list(QUANTILES.values())))  # torch's sorts all
         found |= {
             f"information_{name}{ending}": value for name, value in zip(QUANTILES, quantiles.unbind(), strict=True)
         }

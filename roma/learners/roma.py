@@ -102,15 +102,16 @@ def loss(
     return packed_loss(online, target, PackedBatch(batch, every_slot=not config.mask_padding), noise, config)
 
 
-def packed_loss(
-    online: RomaNetworks, target: RomaNetworks, packed: PackedBatch, noise: RoleNoise, config: Config
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """`loss` of the rows that it takes from the batch."""
-    role_losses = any((config.lambda_identifiability, config.lambda_specialisation, config.entropy_weight))
-    obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
-    unrolled = unroll(online.agent, packed, noise.online, *obs_weights)
-    distribution, role, states, _ = unrolled
-
+def td_values(
+    online: RomaNetworks,
+    target: RomaNetworks,
+    packed: PackedBatch,
+    unrolled: Unrolled,
+    noise: RoleNoise,
+    config: Config,
+) -> tuple[Tensor, Tensor]:
+    """Q_tot of the actions taken and its targets, (R,) each, from the online network's passage through the episodes."""
+    _, role, states, _ = unrolled
     q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state)
     with torch.no_grad():
         _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
@@ -123,11 +124,22 @@ def packed_loss(
         )
         target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
+    return q_tot, targets
+
+
+def packed_loss(
+    online: RomaNetworks, target: RomaNetworks, packed: PackedBatch, noise: RoleNoise, config: Config
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`loss` of the rows that it takes from the batch."""
+    role_losses = any((config.lambda_identifiability, config.lambda_specialisation, config.entropy_weight))
+    obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
+    unrolled = unroll(online.agent, packed, noise.online, *obs_weights)
+    q_tot, targets = td_values(online, target, packed, unrolled, noise, config)
     total = td_loss(q_tot, targets, packed.mask)
 
     statistics = {"loss_td": total.detach()}
     statistics |= td_statistics(q_tot, targets, packed.mask, packed.actions.shape[-1])
-    statistics |= role_statistics(distribution, packed.mask, config.variance_floor)
+    statistics |= role_statistics(unrolled.distribution, packed.mask, config.variance_floor)
     if role_losses:
         alive = packed.obs.ne(0).any(-1) if config.mask_dead else None
         mask = packed.mask if config.mask_padding else torch.ones_like(packed.mask)
