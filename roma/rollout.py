@@ -20,8 +20,7 @@ from roma.evaluate import load_policy
 from roma.files import make_writable_directory
 from roma.learners.learner import RoleRecord
 from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
-from roma.runner import Episode, Runner
-from roma.scenarios import load_map
+from roma.runner import Episode, Runner, unit_types
 from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, noise_seed
 
@@ -81,7 +80,7 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
         "trajectory": _rounded(trajectory.numpy()),
         "obs": None if env.digest else np.concatenate(seen),
     }
-    return values, [_unit_types(env.info.map_name, episode) for episode in played]
+    return values, [unit_types(env.info.map_name, episode) for episode in played]
 
 
 def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
@@ -89,11 +88,6 @@ def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
     if episode.seen is not None:
         return episode.seen.obs
     return observe(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
-
-
-def _unit_types(map_name: str, episode: Episode) -> Sequence[str]:
-    """Names of the types of an episode's units (N,)."""
-    return load_map(map_name).unit_types if episode.seen is None else episode.seen.unit_types
 
 
 def _last_actions(episode: Episode) -> NDArray[np.int64]:
