@@ -232,7 +232,7 @@ def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
 def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
     """A won battle in which every enemy died and none regained anything is paid 20, whatever else happened.
 
-    The enemies strike at half their strength, so that such battles are common, and their Medivac is left without energy:
+    The enemies strike at half their strength, so that such battles are common. Their Medivac is left without energy:
     with it, it heals somebody in every battle.
     """
     n_battles = 128

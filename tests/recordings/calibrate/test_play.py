@@ -63,7 +63,7 @@ def readme(root: Path) -> list[list[list[str]]]:
 
 def test_the_readmes_tables_are_whole_and_agree(readme: list[list[list[str]]]) -> None:
     """They were written by one run of the command: settings, maps and the default's play."""
-    settings, random, near_random, policies, requirements, alternatives = readme
+    settings, random, near_random, policies, requirements, alternatives, _rounds = readme
     assert [row[0].strip("`") for row in settings] == list(sensitivity.ALTERNATIVES)
     for table in (random, near_random, policies):
         assert [row[0] for row in table] == calibrate.map_names()
