@@ -27,7 +27,7 @@ from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
-from roma.runner import Episode, Runner
+from roma.runner import Episode, Runner, unit_types
 from roma.seeding import Stream, seed_of
 
 COUNTERS = ("t_env", "episode", "updates")
@@ -183,6 +183,7 @@ class Run:
         """Writes the outputs, the metrics last: a run that has them is complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
+        columns += self.learner.diagnostic_names
         facts = {
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
@@ -279,7 +280,8 @@ class Run:
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
         self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
-        statistics = self.learner.update(self.batches.build(episodes), self.generator, state.episode, epsilon)
+        batch = self.batches.build(episodes)
+        statistics = self.learner.update(batch, self.generator, state.episode, epsilon)
         for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
@@ -289,6 +291,10 @@ class Run:
                     f"seeds of the batch's episodes: {', '.join(str(episode.seed) for episode in episodes)}"
                 )
         self._count(statistics)
+        if self._test_due():
+            self.generator.manual_seed(seed_of(seed, Stream.DIAGNOSTICS, state.updates))
+            types = [unit_types(self.config.map, episode) for episode in episodes]
+            self._count(self.learner.diagnostics(batch, types, self.generator))
         state.updates += 1
 
     def _test_due(self) -> bool:

@@ -122,6 +122,19 @@ def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
 
 
 @pytest.mark.parametrize("map_name", SHAPES)
+def test_diagnostics(benchmark, in_turns, map_name):
+    """Measured once a test interval, for which ROMA makes 60 to 100 updates and plays as many rounds."""
+    info = SHAPES[map_name]
+    learner, generator = learner_of("roma", info), torch.Generator()
+    batch = random_batch(info, [STEPS] * 32, seed=0)
+    types = [["Marine", "Medivac"] * info.n_agents] * 32
+    benchmark.group = f"diagnostics {map_name}"
+    in_turns(
+        lambda: learner.diagnostics(batch, types, generator), lambda: learner.update(batch, generator, 0), "an update"
+    )
+
+
+@pytest.mark.parametrize("map_name", SHAPES)
 @pytest.mark.parametrize("name", ["qmix", "roma"])
 def test_act(benchmark, capsys, name, map_name):
     info = SHAPES[map_name]
