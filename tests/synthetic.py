@@ -50,7 +50,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "loss_td": [math.nan, *rng.uniform(0, 1, len(tests) - 1)],
     }
     if run.config.has_roles:
-        columns |= role_health(run.map, t_env / run.horizon, rng)
+        columns |= role_health(run.map, t_env / run.horizon, rng.spawn(1)[0])  # the other draws stay
     (directory / "config.json").write_text(json.dumps(run.config.flat()))
     provenance = {
         "config_hash": run.config.hash,
