@@ -1,17 +1,14 @@
-"""What it takes to go on with a run as if nothing had happened, in one safetensors file.
+"""Checkpoints: all that a run needs to go on exactly as if it had not been interrupted.
 
-The file holds the learner's tensors, the run's counters and records, and the replay as seeds, actions and, where the
-actor draws any, latents: the engine is deterministic, so the battles are fought again on resume. No observation and no
-random state is stored. Where chance rules the battles, the episodes themselves are stored, beside the checkpoints
-(roma.episodes).
+A checkpoint is one file of roma.support.container. It holds the tensors of the learner, the counters and records of the
+run, and the replay buffer as seeds, actions and, if the actor draws any, latents: a deterministic engine re-simulates
+the episodes on resume. It holds no observation and no random state. For an engine that is not deterministic the
+episodes themselves are stored, beside the checkpoints (roma.episodes).
 
-The file's name carries the beginning of its own SHA-256: a flipped byte or a missing end is noticed, and the checkpoint
-before is used instead.
+A damaged checkpoint is noticed by its checksum, and the one before is used instead.
 """
 
 import fcntl
-import json
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -20,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from roma import episodes as episode_files
 from roma.envs import VectorEnv
 from roma.errors import UserError
-from roma.files import DIGEST_LENGTH, digest, remove_unfinished, write_bytes
+from roma.files import digest, remove_unfinished, write_bytes
 from roma.replay import Replay
 from roma.runner import Episode, resimulate
+from roma.support import container
 
-FORMAT = 1  # of the file's contents; raise it when they change
+KIND = container.Kind("checkpoint", "checkpoint", format=1)
+POLICY = container.Kind("policy", "policy", format=1)
 KEPT = 2  # the newest, and one to fall back on
 
 
@@ -60,7 +59,6 @@ class Identity:
 
     config_hash: str
     engine_digest: str
-    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Checkpoint:
     state: RunState
     learner: Mapping[str, Tensor]
     policies: dict[int, bytes]  # milestone: content of its policy file
-    _replay: Mapping[str, Tensor]
+    _replay: Mapping[str, NDArray[Any]]
     _replay_facts: Mapping[str, Any]
 
     def restore_replay(self, replay: Replay, env: VectorEnv) -> None:
@@ -85,7 +83,7 @@ class Checkpoint:
             replay.restore(episode_files.load(folder, self._replay_facts["episodes"], inserted), inserted)
             return
         lengths = self._replay["lengths"].tolist()
-        actions = np.split(self._replay["actions"].numpy(), np.cumsum(lengths)[:-1])
+        actions = np.split(self._replay["actions"], np.cumsum(lengths)[:-1])
         try:
             episodes = resimulate(env, self._replay["seeds"].tolist(), actions)
         except ValueError:  # an action that was available then is not so now
@@ -111,31 +109,24 @@ def save(
 ) -> Path:
     """Writes a checkpoint and removes all but the newest two."""
     episodes = replay.episodes
-    tensors = {f"learner/{name}": tensor.detach().cpu().contiguous() for name, tensor in learner.items()}
-    tensors |= {
-        f"policy/{step}": torch.frombuffer(bytearray(blob), dtype=torch.uint8) for step, blob in policies.items()
-    }
+    tensors = {f"learner/{name}": _array(tensor) for name, tensor in learner.items()}
+    tensors |= {f"policy/{step}": np.frombuffer(content, np.uint8) for step, content in policies.items()}
     replay_facts: dict[str, Any] = {"inserted": replay.inserted, "outcomes": _outcome_digest(episodes)}
     if any(episode.seen is not None for episode in episodes):
         replay_facts["episodes"] = episode_files.store(directory / episode_files.FOLDER, replay)
     else:
-        tensors["replay/seeds"] = torch.tensor([episode.seed for episode in episodes], dtype=torch.int64)
-        tensors["replay/lengths"] = torch.tensor([episode.length for episode in episodes], dtype=torch.int64)
+        tensors["replay/seeds"] = np.array([episode.seed for episode in episodes], np.int64)
+        tensors["replay/lengths"] = np.array([episode.length for episode in episodes], np.int64)
         if latents := [episode.latent for episode in episodes if episode.latent is not None]:
-            tensors["replay/latents"] = torch.tensor(latents, dtype=torch.int64)
-        tensors["replay/actions"] = torch.from_numpy(np.concatenate([episode.actions for episode in episodes]))
+            tensors["replay/latents"] = np.array(latents, np.int64)
+        tensors["replay/actions"] = np.concatenate([episode.actions for episode in episodes])
     facts = {"identity": asdict(identity), "state": asdict(state), "replay": replay_facts}
-    content = pack(tensors, facts)
-    moment = f"t{state.t_env:09d}-"
-    path = directory / f"{moment}{digest(content)[:DIGEST_LENGTH]}.safetensors"
-    write_bytes(path, content)
-    for other in paths(directory):
-        if other.name.startswith(moment) and other != path:
-            other.unlink()
+    path = directory / f"t{state.t_env:09d}.safetensors"
+    write_bytes(path, container.encode(KIND, facts, tensors))
     for old in paths(directory)[:-KEPT]:
         old.unlink()
     if "episodes" in replay_facts:
-        kept = (unpack_facts(other.read_bytes())["replay"].get("episodes", []) for other in paths(directory))
+        kept = (container.load(other, KIND)[0]["replay"].get("episodes", []) for other in paths(directory))
         episode_files.keep(directory / episode_files.FOLDER, [name for names in kept for name in names])
     return path
 
@@ -147,17 +138,17 @@ def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | Non
     """
     damaged: list[Path] = []
     for path in reversed(paths(directory)):
-        content = path.read_bytes()
-        if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
+        try:
+            facts, tensors = container.load(path, KIND)
+        except container.DamagedError:
             damaged.append(path)
             continue
-        tensors, facts = unpack(content)
         if facts["identity"] != asdict(identity):
             return None
         for broken in damaged:
             log.warning("checkpoint %s is damaged: removed, going back to %s", broken.name, path.name)
             broken.unlink()
-        return _checkpoint(path, tensors, facts)
+        return _checkpoint(path, facts, tensors)
     if damaged:
         listed = ", ".join(map(str, damaged))
         raise UserError(f"all checkpoints are damaged, remove them to start from scratch: {listed}")
@@ -166,7 +157,7 @@ def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | Non
 
 def paths(directory: Path) -> list[Path]:
     """The checkpoints in a directory, oldest first."""
-    return sorted(directory.glob("t*-*.safetensors"))
+    return sorted(directory.glob("t*.safetensors"))
 
 
 @contextmanager
@@ -182,37 +173,39 @@ def only_writer(directory: Path) -> Iterator[None]:
         yield
 
 
-def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
-    """A safetensors file with `facts` as JSON in its header: the same input gives the same bytes."""
-    return safetensors.torch.save(dict(tensors), {"facts": json.dumps(facts)})
+def pack_policy(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    """Return the content of a policy file. The same input gives the same bytes."""
+    return container.encode(POLICY, facts, {name: _array(tensor) for name, tensor in tensors.items()})
 
 
-def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and facts that `pack` put together."""
-    return safetensors.torch.load(content), unpack_facts(content)
+def load_policy(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the facts of a policy file.
+
+    Raises:
+        UserError: The file cannot be read, is damaged, of another kind or of another format.
+    """
+    facts, arrays = container.load(path, POLICY)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, facts
 
 
-def unpack_facts(content: bytes) -> dict[str, Any]:
-    """The facts alone."""
-    (header_size,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + header_size])
-    facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
-    return facts
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    return array
 
 
-def _checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Checkpoint:
+def _checkpoint(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Checkpoint:
     return Checkpoint(
         path=path,
         state=RunState(**facts["state"]),
-        learner=_part(tensors, "learner/"),
-        policies={int(step): bytes(blob.numpy()) for step, blob in _part(tensors, "policy/").items()},
+        learner={name: torch.from_numpy(array) for name, array in _part(tensors, "learner/").items()},
+        policies={int(step): content.tobytes() for step, content in _part(tensors, "policy/").items()},
         _replay=_part(tensors, "replay/"),
         _replay_facts=facts["replay"],
     )
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _part(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
 def _outcome_digest(episodes: Sequence[Episode]) -> str:

@@ -3,19 +3,19 @@
 A file's name carries the episode's number in its run and the beginning of its content's SHA-256.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, digest, remove_unfinished, write_bytes
 from roma.replay import Replay
 from roma.runner import Episode, Seen
+from roma.support import container
 
+KIND = container.Kind("episode", "episode", format=1)
 FOLDER = "episodes"  # beside the checkpoints
 
 
@@ -75,16 +75,15 @@ def _pack(episode: Episode) -> bytes:
         "latent": episode.latent,
         "unit_types": episode.seen.unit_types,
     }
-    return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+    return container.encode(KIND, facts, arrays)
 
 
 def _read(path: Path) -> Episode:
     content = path.read_bytes() if path.exists() else b""
     if not path.stem.endswith(f"-{digest(content)[:DIGEST_LENGTH]}"):
         raise UserError(f"{path} is missing or damaged; remove the folder {path.parent.parent} to start from scratch")
-    with safetensors.safe_open(path, "np") as file:
-        facts = json.loads(file.metadata()["facts"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
+    facts, arrays = container.decode(content, KIND, path)
     obs, state, avail_actions = (arrays.pop(name) for name in ("obs", "state", "avail_actions"))
     seen = Seen(obs, state, avail_actions, tuple(facts.pop("unit_types")))
-    return Episode(seen=seen, **arrays, **facts)
+    values: dict[str, Any] = {**arrays, **facts}
+    return Episode(seen=seen, **values)

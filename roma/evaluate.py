@@ -5,8 +5,7 @@ from typing import Any
 
 import torch
 
-from roma import envs, learners, outputs
-from roma.checkpoint import unpack
+from roma import checkpoint, envs, learners, outputs
 from roma.config import from_flat
 from roma.envs import VectorEnv
 from roma.errors import UserError
@@ -23,7 +22,7 @@ def load_policy(
 
     `battles` of them are played side by side, by default as many as suit the engine.
     """
-    tensors, facts = unpack(path.read_bytes())
+    tensors, facts = checkpoint.load_policy(path)
     config = from_flat(facts["config"])
     battles = battles or envs.ENGINES[config.engine].side_by_side
     env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)

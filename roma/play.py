@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 
 from roma import envs, outputs
 from roma.config import from_flat
@@ -33,6 +31,7 @@ from roma.scenarios import load_map, load_units
 from roma.scenarios.actions import FIRST_TARGET
 from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, episode_seed, noise_seed
+from roma.support.container import DamagedError
 
 REPLAY = "battle.safetensors"
 
@@ -60,7 +59,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     try:
         learner, env, facts = load_policy(path, 1)
         config, step = facts["config"], facts["step"]
-    except (OSError, struct.error, ValueError, LookupError, SafetensorError):
+    except DamagedError:
         raise UserError(f"{path} is neither a run folder nor a policy file of one") from None
     if map_name is not None and config["map"] != map_name:
         raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")

@@ -1,4 +1,4 @@
-"""The rollout file: episodes of every kept policy of a run with roles, in one file of roma.sealed.
+"""The rollout file: episodes of every kept policy of a run with roles, in one file of roma.support.container.
 
 Observations are not stored where the engine writes them again from unit rows; a rollout of the real game has them too.
 
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma import sealed
 from roma.files import write_bytes
 from roma.scenarios.rows import HEALTH
+from roma.support import container
 
 PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
 OF_EPISODES = ("seeds", "won", "lengths", "types")
-KIND = sealed.Kind("rollout", "rollout", format=1)
+KIND = container.Kind("rollout", "rollout", format=1)
 NOBODY = -1  # who is attacked, or which action is taken, where there is none
 
 
@@ -116,7 +116,7 @@ def encode(rollout: Rollout) -> bytes:
         for name in ARRAYS
         if (array := getattr(milestone, name)) is not None
     }
-    return sealed.encode(KIND, facts, tensors)
+    return container.encode(KIND, facts, tensors)
 
 
 def save(path: Path, rollout: Rollout) -> None:
@@ -126,7 +126,7 @@ def save(path: Path, rollout: Rollout) -> None:
 
 def load(path: Path) -> Rollout:
     """The rollout in a file. UserError where it is missing, none of ours, damaged, or of another version."""
-    facts, tensors = sealed.load(path, KIND)
+    facts, tensors = container.load(path, KIND)
     milestones = []
     for step in facts["steps"]:
         arrays: dict[str, Any] = {name: tensors.get(f"{step}/{name}") for name in ARRAYS}

@@ -344,8 +344,7 @@ class Run:
                     "t_env": self.state.t_env,
                     "engine_digest": self.identity.engine_digest,
                 }
-                tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.policy_tensors().items()}
-                self.policies[step] = checkpoint.pack(tensors, facts)
+                self.policies[step] = checkpoint.pack_policy(self.learner.policy_tensors(), facts)
                 write_bytes(self._policy_path(step), self.policies[step])
 
     def _policy_path(self, step: int) -> Path:

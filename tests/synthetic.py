@@ -65,7 +65,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "resumes": 0,
     }
     (directory / "provenance.json").write_text(json.dumps(provenance))
-    binaries = {"policies": f"t{run.horizon}.safetensors", "checkpoints": f"t{t_env[-1]:09d}-0.safetensors"}
+    binaries = {"policies": f"t{run.horizon}.safetensors", "checkpoints": f"t{t_env[-1]:09d}.safetensors"}
     for folder, name in binaries.items():
         (directory / folder).mkdir(exist_ok=True)
         (directory / folder / name).write_bytes(rng.bytes(100))

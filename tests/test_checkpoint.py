@@ -59,6 +59,7 @@ def test_a_checkpoint_is_small(tmp_path, replay):
 
 def test_the_newest_two_stay(tmp_path, replay):
     kept = [save(tmp_path, replay, t_env) for t_env in (5, 70, 600, 600)]
+    assert kept[2] == kept[3]
     assert checkpoint.paths(tmp_path) == [kept[1], kept[3]]
 
 
@@ -95,10 +96,20 @@ def test_battles_that_come_out_otherwise_are_an_error(tmp_path, replay):
         stored.restore_replay(Replay(6), envs.make("embedded", "3m", 5))
 
 
-def test_packing_is_a_function_of_its_input():
+def test_packing_is_a_function_of_its_input(tmp_path):
     facts = {"b": [1, 2.5], "a": {"x": "y"}}
-    content = checkpoint.pack(TENSORS, facts)
-    assert content == checkpoint.pack(TENSORS, facts)
-    tensors, read = checkpoint.unpack(content)
+    content = checkpoint.pack_policy(TENSORS, facts)
+    assert content == checkpoint.pack_policy(TENSORS, facts)
+    (tmp_path / "t0.safetensors").write_bytes(content)
+    tensors, read = checkpoint.load_policy(tmp_path / "t0.safetensors")
     assert read == facts
-    assert tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in TENSORS.items())
+
+
+def test_a_checkpoint_of_a_later_format_is_an_error_and_stays(tmp_path, replay, monkeypatch):
+    with monkeypatch.context() as later:
+        later.setattr(checkpoint, "KIND", checkpoint.KIND._replace(format=2))
+        path = save(tmp_path, replay, 5)
+    with pytest.raises(UserError, match=r"t000000005\.safetensors has format 2, this version of roma reads 1"):
+        checkpoint.newest(tmp_path, IDENTITY, LOG)
+    assert path.exists()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from roma import envs
-from roma.checkpoint import unpack
+from roma.checkpoint import load_policy
 from roma.cli import main
 from roma.config import from_flat, resolve
 from roma.evaluate import play_policy
@@ -48,7 +48,7 @@ def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
 
 def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
     """The run's first test precedes its first update, as the weights kept at step 0 do."""
-    weights, _ = unpack((finished / "policies" / "t0.safetensors").read_bytes())
+    weights, _ = load_policy(finished / "policies" / "t0.safetensors")
     config = from_flat(json.loads((finished / "config.json").read_text()))
     env = envs.make(config.engine, config.map, 2, config.battle)
     learner = make_learner(config.algorithm, config.learner, env.info, seed=9)

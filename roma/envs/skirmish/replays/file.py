@@ -1,4 +1,4 @@
-"""The replay file: one recorded battle in one file of roma.sealed, which carries its own checksum.
+"""The replay file: one recorded battle in one file of roma.support.container, which carries its own checksum.
 
 Tensors are those named in TENSORS; everything else stands among the facts (see `Recording`). Drawing it takes a
 safetensors reader and no engine.
@@ -10,20 +10,20 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from roma import sealed
 from roma.envs.skirmish.replays.battle import Recording, UnitType, play_again
 from roma.envs.skirmish.source import source_digest
 from roma.errors import UserError
 from roma.files import write_bytes
+from roma.support import container
 
-KIND = sealed.Kind("skirmish replay", "replay", format=1)
+KIND = container.Kind("skirmish replay", "replay", format=1)
 TENSORS = ("actions", "rewards", "units", "targets", "role_mean", "role_variance")
 
 
 def encode(recording: Recording) -> bytes:
     """A recording as the content of a file: the same recording, the same bytes."""
     facts = {name: value for name, value in asdict(recording).items() if name not in TENSORS}
-    return sealed.encode(KIND, facts, {name: getattr(recording, name) for name in TENSORS})
+    return container.encode(KIND, facts, {name: getattr(recording, name) for name in TENSORS})
 
 
 def save(path: Path, recording: Recording) -> None:
@@ -33,7 +33,7 @@ def save(path: Path, recording: Recording) -> None:
 
 def load(path: Path) -> Recording:
     """The recording in a file. UserError where it is missing, none of ours, damaged, or of another version."""
-    facts, tensors = sealed.load(path, KIND)
+    facts, tensors = container.load(path, KIND)
     values: dict[str, Any] = {name: tensors[name] for name in TENSORS}
     values |= {field.name: facts[field.name] for field in fields(Recording) if field.name not in TENSORS}
     values["types"] = {name: UnitType(**statistics) for name, statistics in facts["types"].items()}
