@@ -31,8 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
     tables = commands.add_parser("summarise", help="make the tidy tables of finished runs")
     tables.add_argument("root", type=Path, help="folder of the scale, such as data/embedded/demo; reads <root>/runs")
-    tables.add_argument("--cells", nargs="+", metavar="MAP/ARM", help="which cells; default: every finished run")
-    tables.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds of each of the cells; default: 0")
+    tables.add_argument("--runs", nargs="+", metavar="MAP/ARM/seedK", help="which runs; default: every finished run")
     tables.add_argument("--figures", type=Path, default=FIGURES, help="the figure list: which moments it shows")
     tables.set_defaults(command=summarise)
 
@@ -72,13 +71,9 @@ def parser() -> argparse.ArgumentParser:
 def summarise(options: argparse.Namespace) -> None:
     from analysis import runs, summarise
 
-    chosen = (
-        runs.expected_runs(options.root, options.cells, options.seeds)
-        if options.cells
-        else runs.found_runs(options.root)
-    )
+    chosen = runs.expected_runs(options.root, options.runs) if options.runs else runs.found_runs(options.root)
     figures = yaml.safe_load(options.figures.read_text()).values()
-    tables = summarise.summarise(chosen, figures, rollouts_required=bool(options.cells))
+    tables = summarise.summarise(chosen, figures, rollouts_required=bool(options.runs))
     summarise.write(tables, options.root / "summary")
 
 

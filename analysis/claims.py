@@ -37,7 +37,7 @@ VARIANTS = ("roma", "roma_release")  # the headline first
 LOWEST, HIGHEST = 0.10, 0.95  # win rates between which at least one side of a comparison must lie
 # How the terms of a contrast are changed into those of a null.
 NULLS: dict[str, dict[str, Any]] = {
-    "untrained": {"stage": 0.0},
+    "untrained": {"stage": 0},
     "roma_td": {"arms": ("roma_td",)},
     "observations": {"reference": "observations"},
 }
@@ -58,7 +58,7 @@ class Term:
     maps: tuple[str, ...]
     measure: str
     weight: float = 1.0
-    stage: float = 1.0
+    stage: int | None = None  # milestone of a measure of roles, in environment steps; None: the end
     reference: str = "roles"
 
 
@@ -211,7 +211,7 @@ def _term(term: dict[str, Any], measure: str, arm: str, map_name: str) -> Term:
     maps = _tuple(map_name if term["map"] == "each" else term["map"])
     for name in maps:
         canonical_map(name)
-    return Term(arms, maps, term.get("measure", measure), term.get("weight", 1.0), term.get("stage", 1.0))
+    return Term(arms, maps, term.get("measure", measure), term.get("weight", 1.0), term.get("stage"))
 
 
 def _null(null: str, part: Part, entry: dict[str, Any]) -> Part:
@@ -321,10 +321,12 @@ def _find(part: Part, claim: Claim, evidence: Evidence) -> Finding:
     if missing:
         return Finding(part, reason=f"no runs of {', '.join(missing)}")
     for name, arm in cells:
-        steps, protocol = evidence.horizon(name, arm)
+        steps, protocol = evidence.total_steps(name, arm)
         if steps < claim.minimum_steps[protocol]:
             reason = f"runs of {steps} steps, the claim asks for {claim.minimum_steps[protocol]} under {protocol}"
             return Finding(part, reason=reason, seeds_help=False)
+    if unreached := _unreached(part, evidence):
+        return Finding(part, reason=unreached, seeds_help=False)
     measures = {term.measure for term in part.terms}
     if not measures <= set(WIN_RATES) and not evidence.has_roles:
         return Finding(part, reason="the summary has no table of roles", seeds_help=False)
@@ -344,6 +346,16 @@ def _find(part: Part, claim: Claim, evidence: Evidence) -> Finding:
     values = [sample.by_seed.to_numpy(float) for sample in samples]
     estimate = contrast(values, [sample.weight for sample in samples])
     return Finding(part, estimate, variance, min(map(len, values)))
+
+
+def _unreached(part: Part, evidence: Evidence) -> str:
+    """Return in words which stage of a part its runs have not reached; empty if they have reached all."""
+    for term in part.terms:
+        for name, arm in product(term.maps, term.arms):
+            steps, _ = evidence.total_steps(name, arm)
+            if term.stage is not None and term.stage > steps:
+                return f"the stage of {term.stage} steps is not reached: runs of {name}/{arm} have {steps}"
+    return ""
 
 
 def _samples(part: Part, evidence: Evidence) -> tuple[list[Sample], list[str]]:
@@ -383,4 +395,5 @@ def _win_rates(part: Part, evidence: Evidence) -> list[float]:
 
 def _described(map_name: str, arm: str, term: Term) -> str:
     of = " of observations" if term.reference == "observations" else ""
-    return f"{term.measure}{of} of {map_name}/{arm} at {term.stage:g} of the horizon"
+    when = "at the end" if term.stage is None else f"at {term.stage} steps"
+    return f"{term.measure}{of} of {map_name}/{arm} {when}"

@@ -13,7 +13,6 @@ from roma.errors import UserError
 
 TABLES = ("runs", "finals", "curves", "roles")
 WIN_RATES = ("final_win_rate", "best_test_win_rate", "mean_test_win_rate")
-STAGE_TOLERANCE = 0.05  # of the horizon: how far from a stage the milestone that stands for it may lie
 
 
 class Evidence:
@@ -44,10 +43,10 @@ class Evidence:
     def has(self, map_name: str, arm: str) -> bool:
         return (map_name, arm) in self._runs
 
-    def horizon(self, map_name: str, arm: str) -> tuple[int, str]:
+    def total_steps(self, map_name: str, arm: str) -> tuple[int, str]:
         """Steps of the shortest run, and its protocol."""
         runs = self._runs[map_name, arm]
-        return int(runs["steps"].min()), str(runs["protocol"].iloc[0])
+        return int(runs["total_steps"].min()), str(runs["protocol"].iloc[0])
 
     def last_tests(self, map_name: str, arm: str, tests: int) -> pd.Series:
         """Mean win rate of each seed's last tests, by seed."""
@@ -57,18 +56,27 @@ class Evidence:
     def final_win_rate(self, map_name: str, arm: str) -> float:
         return float(self._finals[map_name, arm]["battle_won_mean"].mean())
 
-    def values(self, map_name: str, arm: str, measure: str, stage: float = 1.0, reference: str = "roles") -> pd.Series:
-        """One value a seed, by seed; empty where nothing was recorded at that stage."""
+    def values(
+        self, map_name: str, arm: str, measure: str, stage: int | None = None, reference: str = "roles"
+    ) -> pd.Series:
+        """Return one value a seed, by seed; empty if nothing was recorded at that stage.
+
+        Args:
+            map_name: Name of the map.
+            arm: Name of the arm.
+            measure: A win rate or a measure of roles.
+            stage: Milestone of a measure of roles, in environment steps; None: the end of each run.
+            reference: What the measure is of, "roles" or "observations".
+        """
         if measure == "final_win_rate":
             return self._finals[map_name, arm].set_index("seed")["battle_won_mean"]
         if measure in WIN_RATES:
             tests = self._curves[map_name, arm].groupby("seed")["test_battle_won_mean"]
             return tests.max() if measure == "best_test_win_rate" else tests.mean()
         recorded = self._recorded(map_name, arm, measure, reference)
-        horizon, _ = self.horizon(map_name, arm)
-        distance = (recorded["step"] / horizon - stage).abs()
-        at_stage = recorded[(distance <= STAGE_TOLERANCE) & (distance == distance.min())]
-        return at_stage.set_index("seed")["value"]
+        ends = self._runs[map_name, arm].set_index("seed")["total_steps"]
+        wanted = recorded["seed"].map(ends) if stage is None else stage
+        return recorded[recorded["step"] == wanted].set_index("seed")["value"]
 
     def correlations(self, map_name: str, arm: str, measure: str) -> pd.Series:
         """Spearman's correlation of a measure with the test win rate over a run's milestones, by seed.
@@ -126,7 +134,7 @@ def _read(summary: Path) -> dict[str, pd.DataFrame]:
 
 def _comparable(runs: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """The (map, arm) of `runs` that `own` lacks and whose runs are as long as its own on that map, by its protocol."""
-    terms = own[["map", "engine", "protocol", "steps"]].drop_duplicates()
+    terms = own[["map", "engine", "engine_version", "protocol", "total_steps"]].drop_duplicates()
     alike = runs.merge(terms)[["map", "arm"]].drop_duplicates()
     known = alike.merge(own[["map", "arm"]].drop_duplicates(), "left", indicator="place")
     return known.loc[known["place"] == "left_only", ["map", "arm"]]

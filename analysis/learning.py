@@ -18,9 +18,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis import style
-from analysis.runs import RunDirectory
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, write_bytes
+from roma.runs.directory import RunDirectory
 from roma.scenarios import released_runs
 
 FOLDER = Path("docs/learning")
@@ -56,16 +56,12 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
     """Adds finished runs to the record, in place of those that it has of the same identity."""
     runs, curves = [], []
     for path in directories:
-        run = RunDirectory(path, "", "", 0)
-        provenance = run.read_json("provenance.json")
-        config = provenance["config"]
-        identity = {
-            "protocol": config["protocol"],
-            "map": config["map"],
-            "arm": config["algorithm"],
-            "seed": config["seed"],
-        }
-        facts = {name: provenance[name] for name in ("environment_steps", "updates", "git_revision", "engine_digest")}
+        run = RunDirectory(path)
+        config, provenance = run.config, run.provenance
+        identity: dict[str, Any] = {"protocol": config.protocol, "map": config.map, "arm": config.algorithm}
+        identity["seed"] = config.seed
+        facts = {name: provenance[name] for name in ("environment_steps", "updates")}
+        facts |= {name: provenance["segments"][-1][name] for name in ("git_revision", "engine_digest")}
         facts["git_revision"] = facts["git_revision"][:DIGEST_LENGTH]
         facts["engine_digest"] = facts["engine_digest"][:DIGEST_LENGTH]
         runs.append(identity | facts)

@@ -8,10 +8,9 @@ and `mean`, ROMA with that `pair_reduction`, and the release. The rule is `judge
 win rate.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +18,13 @@ from matplotlib.figure import Figure
 
 from analysis.plots import curves
 from analysis.plots.role_health import with_quotients
-from analysis.runs import RunDirectory
-from roma.config import from_flat, resolve
+from roma.config import RunConfig, resolve
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, file_digest, write_bytes
 from roma.learners.role_columns import ROLE_COLUMNS
 from roma.learners.roma_config import READINGS
 from roma.protocols import PRESETS
+from roma.runs.directory import RunDirectory
 
 FOLDER = Path("docs/readings")
 PAGE = Path("docs/readings.md")
@@ -136,13 +135,15 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
     """
     runs, tests = [], []
     for path in directories:
-        run = RunDirectory(path, "", "", SEED)
-        config, provenance = run.read_json("config.json"), run.read_json("provenance.json")
-        identity = {"arm": arm_of(config, path), "map": config["map"]}
+        run = RunDirectory(path)
+        provenance = run.provenance
+        identity = {"arm": arm_of(run.config, path), "map": run.config.map}
         if provenance["environment_steps"] < UP_TO[-1]:
             raise UserError(f"{path} has {provenance['environment_steps']:,} environment steps, not {UP_TO[-1]:,}")
-        facts = {name: provenance[name] for name in ("environment_steps", "updates", "engine_version")}
-        facts |= {name: provenance[name][:DIGEST_LENGTH] for name in ("git_revision", "engine_digest")}
+        facts = {name: provenance[name] for name in ("environment_steps", "updates")}
+        segment = provenance["segments"][-1]
+        facts |= {"engine_version": run.config.engine_version}
+        facts |= {name: segment[name][:DIGEST_LENGTH] for name in ("git_revision", "engine_digest")}
         runs.append(identity | facts)
         tests.append(run.read_metrics().reindex(columns=KEPT).assign(**identity)[[*IDENTITY, *KEPT]])
     if runs:
@@ -150,13 +151,12 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
         _add(pd.concat(tests), folder / "tests.csv")
 
 
-def arm_of(flat: Mapping[str, Any], path: Path) -> str:
-    """The study's name of a run with this configuration."""
-    config = from_flat(flat)
+def arm_of(config: RunConfig, path: Path) -> str:
+    """Return the study's name of a run with this configuration; UserError if it is none of the study's."""
     for arm, name in CELLS:
         algorithm, overrides = ("roma", {"pair_reduction": arm}) if arm in READINGS else (arm, {})
-        wanted = resolve(name, algorithm, SEED, PROTOCOL, ENGINE, overrides).flat()
-        if config.flat() | {"algorithm": algorithm} == wanted:
+        wanted = resolve(name, algorithm, SEED, PROTOCOL, ENGINE, overrides)
+        if replace(config, algorithm=algorithm, algorithm_version=wanted.algorithm_version) == wanted:
             return arm
     raise UserError(
         f"{path} is no run of the study. With seed {SEED}, protocol {PROTOCOL} and engine {ENGINE} it takes roma with "

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import measures, moments, roles
-from analysis.runs import RunDirectory
 from roma import envs
-from roma.config import from_flat
+from roma.config import from_json
 from roma.envs.vector import observe
-from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
+from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, load
+from roma.runs.directory import RunDirectory
 from roma.scenarios import load_units
 from roma.scenarios.actions import FIRST_TARGET
 
@@ -42,7 +42,7 @@ def tables(runs: Sequence[RunDirectory], finals: pd.DataFrame, figures: Iterable
     shown = shown_seeds(finals)
     parts: dict[str, list[pd.DataFrame]] = {"roles": [], "episodes": [], "dissimilarity": []}
     for run in runs:
-        rollout, identity = run.read_rollout(), run.identity
+        rollout, identity = load(run.rollout_file), run.cell
         parts["roles"].append(role_table(rollout, identity))
         parts["dissimilarity"].append(dissimilarity_table(rollout, identity))
         if run.arm in SHOWN_ARMS:
@@ -89,8 +89,8 @@ def agent_types(rollout: Rollout, milestone: Milestone) -> list[str]:
 def _observations(rollout: Rollout, milestone: Milestone) -> NDArray[np.float32]:
     if milestone.obs is not None:
         return milestone.obs
-    config = from_flat(rollout.config)
-    env = _environment(config.engine, config.map, config.battle)
+    config = from_json(rollout.config)
+    env = _environment(config.engine, config.map, config.engine_settings)
     return observe(env, milestone.units.astype(np.float64), milestone.last_actions, milestone.t - 1)
 
 

@@ -20,19 +20,20 @@ from typing import Any
 import pandas as pd
 
 from analysis import rollouts
-from analysis.runs import RunDirectory
 from analysis.statistics import quartiles, student_interval
-from roma.config import IDENTITY
+from roma.config import settings_of
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
 from roma.learners.role_columns import ROLE_COLUMNS
+from roma.runs.directory import RunDirectory
 
-FACTS_OF_CONFIG = ("algorithm", "engine", "protocol", "test_interval", "test_episodes")
-FACTS_OF_PROVENANCE = ("steps", "config_hash", "engine_digest", "git_revision")
+FACTS_OF_CONFIG = ("algorithm", "algorithm_version", "engine", "engine_version", "protocol")
+FACTS_OF_PROTOCOL = ("test_interval", "test_episodes")
+FORMAT = 1  # of the tables; raise it when their columns change
 CELL = ["map", "arm"]
 JOINT = " and "
 CLOCKED = ("cost",)
-COST = ("wall_seconds", "peak_memory_mb", "updates", "steps", "resumes")
+COST = ("wall_seconds", "peak_memory_mb", "updates", "total_steps", "resumes")
 # What curves keep of a run's metrics, with the values each can have.
 METRICS = {
     "test_battle_won_mean": (0.0, 1.0),
@@ -51,7 +52,7 @@ def summarise(
     if not runs:
         raise UserError("there are no runs to summarise")
     curve_table, final_table = curves(runs), finals(runs)
-    recorded = [run for run in runs if run.has_roles and (rollouts_required or run.rollout.exists())]
+    recorded = [run for run in runs if run.config.has_roles and (rollouts_required or run.rollout_file.exists())]
     return {
         "runs": described(runs),
         "curves": curve_table,
@@ -67,6 +68,7 @@ def summarise(
 def write(tables: dict[str, pd.DataFrame], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
+        table.attrs["format"] = FORMAT  # in the metadata
         with atomic_path(directory / f"{name}.parquet") as beside:
             table.to_parquet(beside, compression="zstd", index=False)
 
@@ -88,8 +90,8 @@ def facts_of(summary: Path, runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def engine_names(runs: pd.DataFrame) -> pd.Series:
-    """Of each run its engine and the beginning of that one's digest, as in `embedded engine cc608650`."""
-    return runs["engine"] + " engine " + runs["engine_digest"].str[:8]
+    """Return the engine of each run with its version on the run's map, as in `embedded engine version 1`."""
+    return runs["engine"] + " engine version " + runs["engine_version"]
 
 
 def joined(values: Iterable[object]) -> str:
@@ -100,12 +102,14 @@ def joined(values: Iterable[object]) -> str:
 def described(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     rows = []
     for run in runs:
-        config, provenance = run.read_json("config.json"), run.read_json("provenance.json")
         rows.append(
             {
-                **run.identity,
-                **{name: config[name] for name in FACTS_OF_CONFIG},
-                **{name: provenance[name] for name in FACTS_OF_PROVENANCE},
+                **run.cell,
+                **{name: getattr(run.config, name) for name in FACTS_OF_CONFIG},
+                **{name: getattr(run.config.protocol_settings, name) for name in FACTS_OF_PROTOCOL},
+                "total_steps": run.provenance["total_steps"],
+                "identity": run.config.digest,
+                "git_revision": run.provenance["segments"][-1]["git_revision"],
             }
         )
     return pd.DataFrame(rows)
@@ -122,14 +126,14 @@ def curves(runs: Sequence[RunDirectory]) -> pd.DataFrame:
 def role_health(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """The same of runs with roles, with ROLE_COLUMNS; NaN where a run is older than a column."""
     columns = ["t_env", *ROLE_COLUMNS]
-    parts = [_placed(run, run.read_metrics().reindex(columns=columns)) for run in runs if run.has_roles]
+    parts = [_placed(run, run.read_metrics().reindex(columns=columns)) for run in runs if run.config.has_roles]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*CELL, "seed", "step", *columns])
 
 
 def _placed(run: RunDirectory, tests: pd.DataFrame) -> pd.DataFrame:
     """A run's tests with its identity and their steps in front."""
-    interval = run.read_json("config.json")["test_interval"]
-    placed = run.identity | {"step": tests["t_env"] // interval * interval}
+    interval = run.config.protocol_settings.test_interval
+    placed = run.cell | {"step": tests["t_env"] // interval * interval}
     return tests.assign(**placed)[[*placed, *tests.columns]]
 
 
@@ -151,9 +155,10 @@ def intervals(curve_table: pd.DataFrame) -> pd.DataFrame:
 
 
 def finals(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Return the evaluation of each run's last policy."""
     kept = ("step", "episodes", "battle_won_mean", "return_mean", "ep_length_mean")
-    evaluations = [(run, run.read_json("evaluation.json")) for run in runs]
-    return pd.DataFrame([run.identity | {name: result[name] for name in kept} for run, result in evaluations])
+    evaluations = [(run, run.read_evaluation(run.last_step())) for run in runs]
+    return pd.DataFrame([run.cell | {name: result[name] for name in kept} for run, result in evaluations])
 
 
 def settings(runs: Sequence[RunDirectory]) -> pd.DataFrame:
@@ -162,18 +167,16 @@ def settings(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     rows = [
         {"map": run.map, "arm": run.arm, "setting": setting, "value": json.dumps(value)}
         for run in reversed(firsts.values())
-        for setting, value in run.read_json("config.json").items()
-        if setting not in IDENTITY
+        for setting, value in settings_of(run.config.to_json()).items()
     ]
     return pd.DataFrame(rows, columns=[*CELL, "setting", "value"])
 
 
 def cost(runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """COST and env_steps_per_second, over the whole run with its tests. NaN where a provenance does not say."""
+    """COST and env_steps_per_second, over the whole run with its tests."""
     rows = []
     for run in runs:
-        provenance = run.read_json("provenance.json")
-        facts = {name: provenance.get(name, float("nan")) for name in (*COST, "environment_steps")}
+        facts = {name: run.provenance[name] for name in (*COST, "environment_steps")}
         speed = facts.pop("environment_steps") / facts["wall_seconds"]
-        rows.append(run.identity | facts | {"env_steps_per_second": speed})
+        rows.append(run.cell | facts | {"env_steps_per_second": speed})
     return pd.DataFrame(rows)

@@ -22,11 +22,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from analysis.runs import RunDirectory, found_runs
+from analysis.runs import found_runs
 from analysis.statistics import FEWEST_SEEDS
+from roma import config
 from roma.files import atomic_path, file_digest, write_bytes, write_json
+from roma.runs.directory import RunDirectory
 
 COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose versions may change last bits
+FORMAT = 1  # of a verdict
 LEVEL = 0.99
 LAST = 0.25  # share of a run's tests that its final win rate is the mean of
 PASSED = ("equal", "within tolerance")
@@ -35,19 +38,20 @@ COLUMNS = ("map", "arm", "seed", "verdict", "criterion", "why", "detail")
 
 def compare(recorded: RunDirectory, again: RunDirectory) -> dict[str, Any]:
     """The verdict on a recorded run: its row of the table."""
-    facts, facts_again = (run.read_json("provenance.json") for run in (recorded, again))
+    facts, facts_again = recorded.provenance, again.provenance
     differences = different_machines(facts, facts_again)
     verdict = {
+        "format": FORMAT,
         "map": recorded.map,
         "arm": recorded.arm,
         "seed": recorded.seed,
         "criterion": "tolerance" if differences else "bit for bit",
         "why": "; ".join(differences) or "same processor family and versions",
     }
-    if facts["metrics_sha256"] != file_digest(recorded.path / "metrics.parquet"):
+    if facts["metrics_sha256"] != file_digest(recorded.metrics_file):
         return verdict | {"verdict": "damaged", "detail": "the metrics are not those that the provenance names"}
-    if facts["engine_digest"] != facts_again["engine_digest"]:
-        return verdict | {"verdict": "not comparable", "detail": "recorded with another state of the engine"}
+    if found := config.differences(facts["config"], facts_again["config"]):
+        return verdict | {"verdict": "not comparable", "detail": f"recorded with {', '.join(found)}"}
     metrics, metrics_again = recorded.read_metrics(), again.read_metrics()
     if metrics.equals(metrics_again):
         return verdict | {"verdict": "equal", "detail": f"{metrics.size} numbers"}
@@ -75,7 +79,8 @@ def different_machines(facts: dict[str, Any], facts_again: dict[str, Any]) -> li
 
 def _parts(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """What a run's provenance says of each machine that made a part of it."""
-    return [*facts.get("earlier", []), facts]
+    parts: list[dict[str, Any]] = facts["segments"]
+    return parts
 
 
 def _rounding(part: dict[str, Any]) -> dict[str, str | None]:
@@ -136,11 +141,6 @@ def judge(verdicts: Path) -> int:
     return int(failed.any())
 
 
-def run_directory(path: Path) -> RunDirectory:
-    map_name, arm, seed = path.parts[-3:]
-    return RunDirectory(path, map_name, arm, int(seed.removeprefix("seed")))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.verification", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "table":
         table(options.verdicts, options.out)
     else:
-        write_json(options.out, compare(run_directory(options.recorded), run_directory(options.again)))
+        write_json(options.out, compare(RunDirectory(options.recorded), RunDirectory(options.again)))
     return 0
 
 

@@ -55,7 +55,7 @@ def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
     battlefield = rolespace.add_axes(figure, 3.1, 0.35, 4.0, 2.6)
     first = episode.iloc[0]
     title = figure.text(0.5, 0.94, "", ha="center", fontsize=8.5)
-    named = f"{style.label(first['arm'])}, seed {first['seed']:.0f}, {first['horizon']:,.0f} steps"
+    named = f"{style.label(first['arm'])}, seed {first['seed']:.0f}, {first['total_steps']:,.0f} steps"
     named += f", {first['engine']} engine"
     explained = "red, green, blue: role dimensions 1, 2, 3 from least to largest"
     figure.text(0.5, 0.025, f"{named}; {explained}", ha="center", fontsize=6.5, color="0.25")

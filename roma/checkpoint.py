@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roma import episodes as episode_files
+from roma.config import RunConfig, identity_of
 from roma.envs import VectorEnv
 from roma.errors import UserError
 from roma.files import digest, remove_unfinished, write_bytes
@@ -39,26 +40,18 @@ class RunState:
     """Counters and records of a run, all JSON-able."""
 
     t_env: int = 0  # environment steps of training
-    previous_t_env: int = -1  # the same before the last round, which reached the horizons between the two
+    previous_t_env: int = -1  # the same before the last round
     episode: int = 0  # training episodes
     updates: int = 0
     metrics: list[dict[str, float]] = field(default_factory=list)  # one row per test
     timing: list[dict[str, float]] = field(default_factory=list)  # likewise; clocks, which are no part of the result
     sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of what is averaged since the last row
-    journal: list[dict[str, Any]] = field(default_factory=list)  # what an engine where chance rules has to tell
-    origins: list[dict[str, Any]] = field(default_factory=list)  # code and machine, again wherever either changed
+    game_sessions: list[dict[str, Any]] = field(default_factory=list)  # of an engine that is a game
+    segments: list[dict[str, Any]] = field(default_factory=list)  # code and machine, again wherever either changed
     started: str = ""  # UTC, ISO 8601
     resumes: int = 0
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a checkpoint belongs to. It is of no use to a run of which any of this differs."""
-
-    config_hash: str
-    engine_digest: str
 
 
 @dataclass(frozen=True)
@@ -101,13 +94,22 @@ class Checkpoint:
 
 def save(
     directory: Path,
-    identity: Identity,
+    config: RunConfig,
     state: RunState,
     learner: Mapping[str, Tensor],
     replay: Replay,
     policies: Mapping[int, bytes],
 ) -> Path:
-    """Writes a checkpoint and removes all but the newest two."""
+    """Write a checkpoint and remove all but the newest two.
+
+    Args:
+        directory: Folder of the checkpoints.
+        config: Configuration of the run.
+        state: Counters and records.
+        learner: Tensors of the learner.
+        replay: Replay buffer.
+        policies: Milestone: content of its policy file.
+    """
     episodes = replay.episodes
     tensors = {f"learner/{name}": _array(tensor) for name, tensor in learner.items()}
     tensors |= {f"policy/{step}": np.frombuffer(content, np.uint8) for step, content in policies.items()}
@@ -120,7 +122,7 @@ def save(
         if latents := [episode.latent for episode in episodes if episode.latent is not None]:
             tensors["replay/latents"] = np.array(latents, np.int64)
         tensors["replay/actions"] = np.concatenate([episode.actions for episode in episodes])
-    facts = {"identity": asdict(identity), "state": asdict(state), "replay": replay_facts}
+    facts = {"config": config.to_json(), "state": asdict(state), "replay": replay_facts}
     path = directory / f"t{state.t_env:09d}.safetensors"
     write_bytes(path, container.encode(KIND, facts, tensors))
     for old in paths(directory)[:-KEPT]:
@@ -131,10 +133,11 @@ def save(
     return path
 
 
-def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | None:
-    """The newest undamaged checkpoint, None where there is none or where it is of a run with another identity.
+def newest(directory: Path, config: RunConfig, log: Logger) -> Checkpoint | None:
+    """Return the newest undamaged checkpoint, None if there is none or if it is of another run.
 
-    Raises UserError if all are damaged.
+    Raises:
+        UserError: All checkpoints are damaged, or one has another format.
     """
     damaged: list[Path] = []
     for path in reversed(paths(directory)):
@@ -143,7 +146,7 @@ def newest(directory: Path, identity: Identity, log: Logger) -> Checkpoint | Non
         except container.DamagedError:
             damaged.append(path)
             continue
-        if facts["identity"] != asdict(identity):
+        if identity_of(facts["config"]) != config.identity:
             return None
         for broken in damaged:
             log.warning("checkpoint %s is damaged: removed, going back to %s", broken.name, path.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from roma import __version__
-from roma.config import MILESTONES, engine_settings, parse, parse_assignments, resolve
+from roma.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
 from roma.envs import ENGINES
 from roma.envs.game_files import DEFAULT_VERSION
 from roma.errors import UserError, unknown
@@ -53,8 +53,8 @@ def build_parser() -> Parser:
     train.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
     train.add_argument(
         "--milestones",
-        help="fractions of the steps at which actor weights are kept, as in 0,0.5,1; the end always is; default: "
-        + ",".join(f"{fraction:.4g}" for fraction in MILESTONES),
+        help="environment steps at which policies are kept, as in 0,50000,1e6, besides the end; default: "
+        + ",".join(map(str, MILESTONES)),
     )
     train.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
     train.add_argument(
@@ -66,12 +66,13 @@ def build_parser() -> Parser:
 
     evaluate = commands.add_parser(
         "evaluate",
-        help="play a finished run's last weights greedily",
-        description="Play greedy battles with a finished run's last weights, on seeds of their own, and write "
-        "evaluation.json into the run's folder.",
+        help="play a finished run's policy greedily",
+        description="Play greedy episodes with a policy of a finished run, on seeds of their own, and write "
+        "evaluations/t<step>.json into the run's folder.",
     )
     evaluate.add_argument("run_directory", type=Path, metavar="RUN_DIR")
-    evaluate.add_argument("--episodes", default="256", help="battles; default: 256")
+    evaluate.add_argument("--step", help="milestone of the policy; default: the run's end")
+    evaluate.add_argument("--episodes", default="256", help="greedy episodes; default: 256")
     side_by_side = ", ".join(f"{engine.side_by_side} on {name}" for name, engine in ENGINES.items())
     evaluate.add_argument("--battles", help=f"how many of them side by side; default: {side_by_side}")
     evaluate.add_argument(
@@ -173,12 +174,12 @@ def _train(options: argparse.Namespace) -> int:
         options.engine,
         parse_assignments(options.set),
     )
-    steps = PRESETS[config.protocol].horizon if options.steps is None else _positive("--steps", options.steps)
+    steps = PRESETS[config.protocol].total_steps if options.steps is None else _positive("--steps", options.steps)
     milestones = MILESTONES
     if options.milestones is not None:
-        milestones = parse("--milestones", options.milestones, tuple[float, ...])
-        if not all(0 <= fraction <= 1 for fraction in milestones):
-            raise UserError(f"--milestones = {options.milestones!r}: each fraction must lie in [0, 1]")
+        milestones = parse("--milestones", options.milestones, tuple[int, ...])
+        if min(milestones, default=0) < 0:
+            raise UserError(f"--milestones = {options.milestones!r}: no step may be negative")
     threads = _positive("--threads", options.threads)
     checkpoint_seconds = parse("--checkpoint-seconds", options.checkpoint_seconds, float)
     default = Path("data", config.engine, "manual", "runs", config.map, config.algorithm, f"seed{config.seed}")
@@ -202,7 +203,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     from roma.evaluate import evaluate
 
-    result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays)
+    step = None if options.step is None else parse("--step", options.step, int)
+    result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays, step)
     print(
         f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
         f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
@@ -218,10 +220,10 @@ def _rollout(options: argparse.Namespace) -> int:
     if not options.run_directory.is_dir():
         raise UserError(f"there is no folder {options.run_directory}")
 
-    from roma.outputs import rollout_path
     from roma.rollout import rollout
+    from roma.runs.directory import RunDirectory
 
-    out = options.out or rollout_path(options.run_directory)
+    out = options.out or RunDirectory(options.run_directory).rollout_file
     recorded = rollout(options.run_directory, out, episodes, earlier_episodes, threads)
     config = recorded.config
     print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
@@ -276,7 +278,7 @@ def _calibrate(options: argparse.Namespace) -> int:
             raise unknown("map with released runs", name, known)
     battles = _positive("--battles", options.battles or "1000")
     networks = _positive("--networks", options.networks or "20")
-    choices = engine_settings("embedded", parse_assignments(options.set))
+    choices = resolve_engine_settings("embedded", parse_assignments(options.set))
     make_writable_directory(options.out)
 
     from roma.recordings.calibrate.play import play

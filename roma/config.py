@@ -1,16 +1,20 @@
-"""What a run is: names, seed and every setting, resolved and checked before anything heavy is imported.
+"""Configuration of a run: names, versions, seed and every setting, resolved and checked before torch is imported.
 
-One flat space of keys holds the protocol's settings (roma.protocols), the algorithm's hyper-parameters (its Config in
-roma.learners) and the engine's own settings (roma.envs). Later wins: the algorithm's defaults, the protocol's preset,
-what the algorithm asks of every protocol, the named variant, the run's overrides.
-The horizon and the milestones stand outside: a run may be made longer, and is then the same run.
+The settings share one flat space of keys: those of the protocol (roma.protocols), the hyper-parameters of the algorithm
+(its Config in roma.learners) and those of the engine (roma.envs). Later sources win: the defaults of the algorithm, the
+preset of the protocol, what the algorithm asks of every protocol, the named variant, the overrides of the run.
+
+A run is identified by its names, the version of its algorithm, the version of the engine of its map, and the settings
+that differ from what map, algorithm and protocol resolve to without overrides. A new option whose default changes
+nothing therefore leaves every identity as it was. Total steps and milestones are no part of the configuration: a longer
+run of the same identity takes the place of a shorter one.
 """
 
 import json
 import math
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from roma import envs, learners
@@ -19,45 +23,78 @@ from roma.files import digest
 from roma.protocols import PRESETS, Protocol
 from roma.seeding import MAX_RUN_SEED
 
-IDENTITY = ("map", "algorithm", "seed", "protocol", "engine")
+FORMAT = 1  # of config.json; raise it when its keys change
+UNKNOWN = "unknown"  # version of an engine that is not installed here
+NAMES = ("map", "algorithm", "seed", "protocol", "engine")
+VERSIONS = ("algorithm_version", "engine_version")
+SETTINGS = ("protocol_settings", "hyperparameters", "engine_settings")
 
-# When actor weights are kept, as fractions of the horizon. On the paper's 20.05 million steps these are the untrained
-# actor, 1, 2, 4, 6, 8, 10 and 15 million steps and the end; the paper draws roles at 6 and 10 million.
-MILESTONES = tuple(
-    step / PRESETS["paper"].horizon
-    for step in (0, 1_000_000, 2_000_000, 4_000_000, 6_000_000, 8_000_000, 10_000_000, 15_000_000, 20_050_000)
+# Environment steps at which policies are kept, besides the end of the run.
+MILESTONES = (
+    *(0, 50_000, 200_000, 500_000),
+    *(million * 1_000_000 for million in (1, 2, 3, 4, 6, 8, 10, 15, 20)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """All that decides the numbers of a run, apart from how long it lasts."""
+    """All that decides the numbers of a run, apart from its length.
+
+    Attributes:
+        map: Name of the map.
+        algorithm: Name of the algorithm.
+        seed: Seed of the run.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
+        algorithm_version: Version of the algorithm's behaviour.
+        engine_version: Version of the engine's behaviour on this map; UNKNOWN if the engine is not installed here.
+        protocol_settings: How much is played, tested and learnt.
+        hyperparameters: The Config of the algorithm's family.
+        engine_settings: The settings of the engine.
+    """
 
     map: str
     algorithm: str
     seed: int
     protocol: str
     engine: str
-    schedule: Protocol
-    learner: Any  # the Config of the algorithm's family
-    battle: Any  # the engine's own settings
-
-    def flat(self) -> dict[str, Any]:
-        """Names, seed and settings as one flat, JSON-able dictionary; `from_flat` reads it back."""
-        return {name: getattr(self, name) for name in IDENTITY} | self.settings()
+    algorithm_version: int
+    engine_version: str
+    protocol_settings: Protocol
+    hyperparameters: Any
+    engine_settings: Any
 
     def settings(self) -> dict[str, Any]:
-        return asdict(self.schedule) | asdict(self.learner) | asdict(self.battle)
+        """Return all settings as one flat dictionary."""
+        return asdict(self.protocol_settings) | asdict(self.hyperparameters) | asdict(self.engine_settings)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings that differ from what map, algorithm and protocol resolve to without overrides."""
+        plain = resolve(**{name: getattr(self, name) for name in NAMES}).settings()
+        return {key: value for key, value in sorted(self.settings().items()) if value != plain[key]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of config.json: the identity and, for readers, all settings. `from_json` reads it."""
+        described = {"format": FORMAT} | {name: getattr(self, name) for name in (*NAMES, *VERSIONS)}
+        described |= {"overrides": self.overrides} | {name: asdict(getattr(self, name)) for name in SETTINGS}
+        content: dict[str, Any] = json.loads(json.dumps(described))  # lists in the place of tuples, as in the file
+        return content
 
     @property
     def has_roles(self) -> bool:
-        """Whether its agents have roles."""
-        return hasattr(self.learner, "role_dim")
+        """Whether the agents have roles."""
+        return hasattr(self.hyperparameters, "role_dim")
 
     @property
-    def hash(self) -> str:
-        """SHA-256 of the resolved configuration: equal for two runs exactly if they are the same run."""
-        return digest(json.dumps(self.flat(), sort_keys=True, separators=(",", ":")).encode())
+    def identity(self) -> dict[str, Any]:
+        """Names, versions and overrides: equal for two configurations exactly if they are of the same run."""
+        return identity_of(self.to_json())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the identity."""
+        return digest(json.dumps(self.identity, sort_keys=True, separators=(",", ":")).encode())
 
 
 def resolve(
@@ -68,9 +105,10 @@ def resolve(
     engine: str = "embedded",
     overrides: Mapping[str, Any] | None = None,
 ) -> RunConfig:
-    """The configuration of a run; values of `overrides` may be text, as a command line gives them.
+    """Return the configuration of a run. Values of `overrides` may be text, as on a command line.
 
-    Raises UserError, with the nearest valid name, for what does not exist, and for values of the wrong type or size.
+    Raises:
+        UserError: A name or a key does not exist (the message has the nearest valid one), or a value is not valid.
     """
     map = envs.canonical_map(map)
     if algorithm not in learners.algorithm_names():
@@ -82,26 +120,49 @@ def resolve(
     envs.check_engine(engine)
 
     preset, specification = PRESETS[protocol], learners.algorithm(algorithm)
-    schedule_types = _types(Protocol)
-    battle_class = envs.settings_class(engine)
-    learner_types, battle_types = _types(specification.config_class), _types(battle_class)
-    known = schedule_types | learner_types | battle_types
+    settings_class = envs.settings_class(engine)
+    of_protocol, of_algorithm = _types(Protocol), _types(specification.config_class)
+    of_engine = _types(settings_class)
+    known = of_protocol | of_algorithm | of_engine
     values = asdict(preset.protocol)
-    values |= {key: value for key, value in preset.learner.items() if key in known}
-    values |= specification.schedule | specification.overrides
+    values |= {key: value for key, value in preset.hyperparameters.items() if key in known}
+    values |= specification.protocol_settings | specification.overrides
     for key, value in (overrides or {}).items():
         if key not in known:
             raise unknown(f"setting of {algorithm}", key, known)
         values[key] = parse(key, value, known[key])
-    schedule = Protocol(**{key: value for key, value in values.items() if key in schedule_types})
-    learner = specification.config_class(**{key: value for key, value in values.items() if key in learner_types})
-    battle = battle_class(**{key: value for key, value in values.items() if key in battle_types})
-    _check_schedule(schedule)
-    return RunConfig(map, algorithm, seed, protocol, engine, schedule, learner, battle)
+    protocol_settings = Protocol(**{key: value for key, value in values.items() if key in of_protocol})
+    _check_protocol_settings(protocol_settings)
+    return RunConfig(
+        map=map,
+        algorithm=algorithm,
+        seed=seed,
+        protocol=protocol,
+        engine=engine,
+        algorithm_version=specification.version,
+        engine_version=_engine_version(engine, map),
+        protocol_settings=protocol_settings,
+        hyperparameters=specification.config_class(**{k: v for k, v in values.items() if k in of_algorithm}),
+        engine_settings=settings_class(**{key: value for key, value in values.items() if key in of_engine}),
+    )
 
 
-def engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
-    """An engine's own settings, with these overrides; UserError as in `resolve`."""
+def _engine_version(engine: str, map_name: str) -> str:
+    """Return the version of the engine, UNKNOWN if it is not installed: runs are planned before it is fetched."""
+    try:
+        return envs.engine_version(engine, map_name)
+    except UserError:
+        if not envs.ENGINES[engine].installed_apart:
+            raise
+        return UNKNOWN
+
+
+def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
+    """Return an engine's settings with these overrides.
+
+    Raises:
+        UserError: A key does not exist or a value is not valid.
+    """
     settings = envs.settings_class(engine)
     known = _types(settings)
     for key in overrides:
@@ -110,19 +171,64 @@ def engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
     return settings(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
 
 
-def from_flat(flat: Mapping[str, Any]) -> RunConfig:
-    """The configuration that `RunConfig.flat` described."""
-    identity = {name: flat[name] for name in IDENTITY}
-    return resolve(**identity, overrides={key: value for key, value in flat.items() if key not in IDENTITY})
+def from_json(described: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration that `RunConfig.to_json` described, with the versions that it names.
+
+    Raises:
+        UserError: The description has another format, or names what this version of the program does not know.
+        KeyError: The description lacks a key.
+    """
+    if described["format"] != FORMAT:
+        raise UserError(f"a configuration has format {described['format']}, this version of roma reads {FORMAT}")
+    config = resolve(**{name: described[name] for name in NAMES}, overrides=settings_of(described))
+    return replace(config, **{name: described[name] for name in VERSIONS})
+
+
+def settings_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a described configuration as one flat dictionary."""
+    return {key: value for section in SETTINGS for key, value in described[section].items()}
+
+
+def identity_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity of a described configuration: names, versions and overrides."""
+    return {name: described[name] for name in (*NAMES, *VERSIONS, "overrides")}
+
+
+def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return in words where the identities of two described configurations differ, both values of each.
+
+    A version that is not known here is not compared.
+    """
+    words = [
+        f"{name} = {held[name]} (not {wanted[name]})"
+        for name in (*NAMES, *VERSIONS)
+        if held[name] != wanted[name] and wanted[name] != UNKNOWN
+    ]
+    held_settings, wanted_settings = settings_of(held), settings_of(wanted)
+    for key in sorted({*held["overrides"], *wanted["overrides"]}):
+        ours, theirs = (settings.get(key, "no setting") for settings in (held_settings, wanted_settings))
+        if ours != theirs:
+            words.append(f"{key} = {_text(ours)} (not {_text(theirs)})")
+        elif (key in held["overrides"]) != (key in wanted["overrides"]) and not words:
+            words.append(f"another default of {key}")
+    return words
+
+
+def check_versions(config: RunConfig, source: object) -> None:
+    """Raise UserError if the configuration read from `source` has versions other than this program's."""
+    here = resolve(**{name: getattr(config, name) for name in NAMES})
+    for name in VERSIONS:
+        theirs, ours = getattr(config, name), getattr(here, name)
+        if theirs != ours and ours != UNKNOWN:
+            what = config.algorithm if name == "algorithm_version" else f"the engine {config.engine} on {config.map}"
+            raise UserError(f"{source} was made with version {theirs} of {what}; this is version {ours}")
 
 
 def canonical_options(config: RunConfig) -> list[str]:
-    """The options of `roma train` that make this configuration; equal hashes give equal options."""
-    plain = resolve(**{name: getattr(config, name) for name in IDENTITY}).settings()
-    options = [text for name in IDENTITY for text in (f"--{name}", str(getattr(config, name)))]
-    for key, value in sorted(config.settings().items()):
-        if value != plain[key]:
-            options += ["--set", f"{key}={_text(value)}"]
+    """Return the options of `roma train` that make this configuration. Equal identities give equal options."""
+    options = [text for name in NAMES for text in (f"--{name}", str(getattr(config, name)))]
+    for key, value in config.overrides.items():
+        options += ["--set", f"{key}={_text(value)}"]
     return options
 
 
@@ -139,9 +245,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def milestone_steps(horizon: int, fractions: Iterable[float] = MILESTONES) -> list[int]:
-    """The environment steps at which actor weights are kept, rising; the end is always among them."""
-    return sorted({round(fraction * horizon) for fraction in fractions} | {horizon})
+def milestone_steps(total_steps: int, milestones: Iterable[int] = MILESTONES) -> list[int]:
+    """Return the environment steps at which policies are kept, rising: the milestones before the end, and the end."""
+    return sorted({step for step in milestones if step < total_steps} | {total_steps})
 
 
 def parse(key: str, value: Any, kind: Any) -> Any:
@@ -199,16 +305,15 @@ def _describe(kind: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ",".join(map(_text, value)) or "none"
     return str(value)
 
 
-def _check_schedule(schedule: Protocol) -> None:
-    for field in fields(schedule):
-        if getattr(schedule, field.name) < 1:
-            raise UserError(f"{field.name} = {getattr(schedule, field.name)} must be at least 1")
-    if schedule.batch_size > schedule.buffer_size:
-        raise UserError(f"batch_size = {schedule.batch_size} exceeds buffer_size = {schedule.buffer_size}")
-    if schedule.n_battles > schedule.buffer_size:
-        raise UserError(f"n_battles = {schedule.n_battles} exceeds buffer_size = {schedule.buffer_size}")
+def _check_protocol_settings(settings: Protocol) -> None:
+    for field in fields(settings):
+        if getattr(settings, field.name) < 1:
+            raise UserError(f"{field.name} = {getattr(settings, field.name)} must be at least 1")
+    for name in ("batch_size", "parallel_envs"):
+        if getattr(settings, name) > settings.buffer_size:
+            raise UserError(f"{name} = {getattr(settings, name)} exceeds buffer_size = {settings.buffer_size}")

@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
-from roma import checkpoint, envs, learners, outputs
-from roma.config import from_flat
+from roma import checkpoint, envs, learners
+from roma.config import check_versions, from_json
 from roma.envs import VectorEnv
 from roma.errors import UserError
-from roma.files import digest, write_json
+from roma.files import file_digest, write_json
 from roma.learners.learner import NetworkLearner
 from roma.runner import Episode, Runner
+from roma.runs.directory import FORMAT, RunDirectory
 from roma.seeding import Stream
 
 
@@ -23,10 +24,11 @@ def load_policy(
     `battles` of them are played side by side, by default as many as suit the engine.
     """
     tensors, facts = checkpoint.load_policy(path)
-    config = from_flat(facts["config"])
+    config = from_json(facts["config"])
+    check_versions(config, path)
     battles = battles or envs.ENGINES[config.engine].side_by_side
-    env = envs.make(config.engine, config.map, min(battles, episodes), config.battle)
-    learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
+    env = envs.make(config.engine, config.map, min(battles, episodes), config.engine_settings)
+    learner = learners.make_learner(config.algorithm, config.hyperparameters, env.info, config.seed, "cpu")
     learner.load_policy_tensors(tensors)
     return learner, env, facts
 
@@ -50,32 +52,53 @@ def play_policy(
 
 
 def evaluate(
-    directory: Path, episodes: int = 256, battles: int | None = None, threads: int = 1, replays: Path | None = None
+    directory: Path,
+    episodes: int = 256,
+    battles: int | None = None,
+    threads: int = 1,
+    replays: Path | None = None,
+    step: int | None = None,
 ) -> dict[str, Any]:
-    """Plays a finished run's last weights (see `play_policy`) and writes evaluation.json; returns what it says."""
+    """Play a finished run's policy greedily and write evaluations/t<step>.json; return its content.
+
+    Args:
+        directory: The run directory.
+        episodes: Number of episodes, on seeds that neither training nor tests use.
+        battles: Number of parallel environments; by default as many as suit the engine.
+        threads: Threads of torch.
+        replays: Folder for the replays of an engine that is a game (see `play_policy`).
+        step: Milestone of the policy; by default the run's end.
+
+    Raises:
+        UserError: The run is not finished, or it has kept no policy at `step`.
+    """
     torch.set_num_threads(threads)
-    path = outputs.last_policy(directory)
+    run = RunDirectory(directory)
+    step = run.last_step() if step is None else step
+    if step not in run.milestones():
+        raise UserError(f"{directory} has no policy of step {step}; kept: {', '.join(map(str, run.milestones()))}")
+    path = run.policy_file(step)
     played, facts = play_policy(path, Stream.EVALUATE, episodes, battles, replays=replays)
     won, returns, lengths = zip(*((e.won, e.episode_return, e.length) for e in played), strict=True)
-    engine = facts["config"]["engine"]
-    battles = battles or envs.ENGINES[engine].side_by_side
+    config = facts["config"]
+    engine = config["engine"]
     result = {
-        "map": facts["config"]["map"],
-        "algorithm": facts["config"]["algorithm"],
-        "seed": facts["config"]["seed"],
-        "step": facts["step"],
+        "format": FORMAT,
+        **{name: config[name] for name in ("map", "algorithm", "algorithm_version", "seed", "protocol")},
+        **{name: config[name] for name in ("engine", "engine_version")},
+        "engine_digest": envs.engine_digest(engine),
+        "step": step,
+        "policy": path.name,
+        "policy_sha256": file_digest(path),
         "episodes": episodes,
-        "battles": battles,
+        "parallel_envs": battles or envs.ENGINES[engine].side_by_side,
         "battle_won_mean": sum(won) / episodes,
         "return_mean": sum(returns) / episodes,
         "ep_length_mean": sum(lengths) / episodes,
         "battle_won": won,
         "return": returns,
         "ep_length": lengths,
-        "policy": path.name,
-        "policy_sha256": digest(path.read_bytes()),
-        "engine": engine,
-        "engine_digest": envs.engine_digest(engine),
     }
-    write_json(directory / outputs.EVALUATION, result)
+    run.evaluation_folder.mkdir(exist_ok=True)
+    write_json(run.evaluation_file(step), result)
     return result

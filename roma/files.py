@@ -1,16 +1,18 @@
 """Files that are either complete or absent: written beside their place, flushed to disk, then renamed into it."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from roma.errors import UserError
 
 BESIDE = ".beside-"  # how the names of unfinished files begin
+PARQUET_FORMAT = 1  # of tables of a run; raise it when their columns change their meaning
 DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
 
 
@@ -60,12 +62,31 @@ def write_bytes(target: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files of one folder: each beside its place and to disk first, then all into place, in order.
+
+    Whoever is killed before the first takes its place has changed nothing; the rest follows within a moment.
+    """
+    with ExitStack() as waiting:
+        for target, content in reversed(list(contents.items())):  # what is entered last leaves first
+            waiting.enter_context(atomic_path(target)).write_bytes(content)
+
+
+def json_content(value: object) -> bytes:
+    """Return a JSON file's content."""
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
 def write_json(target: Path, value: object) -> None:
-    write_bytes(target, (json.dumps(value, indent=2) + "\n").encode())
+    """Write a JSON file, complete or not at all."""
+    write_bytes(target, json_content(value))
 
 
-def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> None:
-    """Columns of numbers as parquet: int64 those named in `integers`, float64 the others. Same numbers, same bytes."""
+def parquet_content(columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> bytes:
+    """Return columns of numbers as a parquet file's content: int64 those in `integers`, float64 the others.
+
+    The metadata carry `format`. The same numbers give the same bytes.
+    """
     import numpy as np  # here, so that reading a configuration does not wait for them
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -77,8 +98,9 @@ def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers
         arrays[name] = pa.Array.from_buffers(
             pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)]
         )
-    with atomic_path(target) as beside:
-        pq.write_table(pa.table(arrays), beside, compression="zstd")
+    content = io.BytesIO()
+    pq.write_table(pa.table(arrays, metadata={"format": str(PARQUET_FORMAT)}), content, compression="zstd")
+    return content.getvalue()
 
 
 def digest(content: bytes) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from roma import envs, outputs
-from roma.config import from_flat
+from roma import envs
+from roma.config import from_json
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.envs.skirmish.options import EnvOptions
 from roma.envs.skirmish.replays.battle import (
@@ -27,6 +27,7 @@ from roma.envs.skirmish.replays.file import load, save, verify
 from roma.errors import UserError
 from roma.files import make_writable_directory
 from roma.runner import Episode
+from roma.runs.directory import RunDirectory
 from roma.scenarios import load_map, load_units
 from roma.scenarios.actions import FIRST_TARGET
 from roma.scenarios.rows import HEALTH
@@ -55,7 +56,10 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     from roma.evaluate import load_policy
     from roma.runner import Runner
 
-    path = outputs.last_policy(checkpoint) if checkpoint.is_dir() else checkpoint
+    path = checkpoint
+    if checkpoint.is_dir():
+        run = RunDirectory(checkpoint)
+        path = run.policy_file(run.last_step())
     try:
         learner, env, facts = load_policy(path, 1)
         config, step = facts["config"], facts["step"]
@@ -69,7 +73,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         obs = episode.seen.obs
         recording = recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
     else:
-        battle = Battle(config["map"], choices=from_flat(config).battle)
+        battle = Battle(config["map"], choices=from_json(config).engine_settings)
         battle.begin(episode.seed)
         seen = [battle.obs[0].copy()]
         for actions in episode.actions:

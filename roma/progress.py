@@ -50,9 +50,9 @@ def run_log(path: Path) -> Iterator[logging.Logger]:
 class Bar:
     """Environment steps done, their rate, the time left and the last test's win rate; silent without a terminal."""
 
-    def __init__(self, done: int, horizon: int) -> None:
+    def __init__(self, done: int, total_steps: int) -> None:
         self._bar = tqdm(
-            total=horizon,
+            total=total_steps,
             initial=done,
             unit=" steps",
             unit_scale=True,
@@ -78,8 +78,8 @@ class Pulse:
     was killed. Nothing depends on it: where it cannot be written the run goes on.
     """
 
-    def __init__(self, path: Path, done: int, horizon: int) -> None:
-        self._path, self._first, self._done, self._horizon = path, done, done, horizon
+    def __init__(self, path: Path, done: int, total_steps: int) -> None:
+        self._path, self._first, self._done, self._total_steps = path, done, done, total_steps
         self._start = time.monotonic()
 
     def __enter__(self) -> "Pulse":
@@ -87,7 +87,7 @@ class Pulse:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        finished = self._done >= self._horizon
+        finished = self._done >= self._total_steps
         self._write("failed" if kind else "finished" if finished else "stopped")
 
     def beat(self, done: int) -> None:
@@ -98,6 +98,11 @@ class Pulse:
     def _write(self, state: str) -> None:
         self._last = time.monotonic()
         rate = (self._done - self._first) / max(self._last - self._start, 1e-9)
-        facts = {"state": state, "t_env": self._done, "horizon": self._horizon, "steps_per_second": round(rate, 1)}
+        facts = {
+            "state": state,
+            "t_env": self._done,
+            "total_steps": self._total_steps,
+            "steps_per_second": round(rate, 1),
+        }
         with suppress(OSError):
             write_json(self._path, facts | {"time": time.time()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from roma import envs, outputs
-from roma.config import from_flat
+from roma import envs
 from roma.envs import VectorEnv
 from roma.envs.vector import observe
 from roma.errors import UserError
@@ -21,6 +19,7 @@ from roma.files import make_writable_directory
 from roma.learners.learner import RoleRecord
 from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
 from roma.runner import Episode, Runner, unit_types
+from roma.runs.directory import RunDirectory
 from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, noise_seed
 
@@ -35,16 +34,19 @@ def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: in
     finished or its agents have no roles.
     """
     torch.set_num_threads(threads)
-    last = outputs.last_policy(directory)
-    config = json.loads((directory / outputs.CONFIG).read_text())
-    if not from_flat(config).has_roles:
-        raise UserError(f"the agents of {config['algorithm']} have no roles to record: {directory}")
+    run = RunDirectory(directory)
+    steps = run.milestones()
+    config = run.config
+    if not config.has_roles:
+        raise UserError(f"the agents of {config.algorithm} have no roles to record: {directory}")
     make_writable_directory(out.parent)
-    milestones = [_milestone(path, episodes if path == last else earlier_episodes) for path in outputs.policies(last)]
+    milestones = [
+        _milestone(run.policy_file(step), episodes if step == steps[-1] else earlier_episodes) for step in steps
+    ]
     type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
     recorded = Rollout(
-        config=config,
-        engine_digest=envs.engine_digest(config["engine"]),
+        config=config.to_json(),
+        engine_digest=envs.engine_digest(config.engine),
         type_names=type_names,
         milestones=[
             Milestone(types=np.array([[type_names.index(name) for name in each] for each in names], np.uint8), **values)

@@ -97,7 +97,7 @@ class Milestone:
 class Rollout:
     """All milestones of a run, in the order of their steps."""
 
-    config: dict[str, Any]  # the run's, flat
+    config: dict[str, Any]  # the run's, as in config.json
     engine_digest: str
     type_names: list[str]
     milestones: list[Milestone]

@@ -5,6 +5,7 @@ machine or on how often the run was interrupted: what must survive is in RunStat
 counters (roma.seeding).
 """
 
+import dataclasses
 import errno
 import math
 import resource
@@ -18,16 +19,17 @@ from typing import Any
 
 import torch
 
-from roma import checkpoint, envs, learners, outputs
-from roma.checkpoint import Checkpoint, Identity, RunState
-from roma.config import MILESTONES, RunConfig, milestone_steps
+from roma import checkpoint, envs, learners
+from roma.checkpoint import Checkpoint, RunState
+from roma.config import MILESTONES, UNKNOWN, RunConfig, milestone_steps
 from roma.errors import UserError
-from roma.files import atomic_path, file_digest, remove_unfinished, write_bytes, write_json, write_parquet
+from roma.files import digest, json_content, parquet_content, remove_unfinished, write_bytes, write_together
 from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
 from roma.runner import Episode, Runner, unit_types
+from roma.runs.directory import FORMAT, RunDirectory
 from roma.seeding import Stream, seed_of
 
 COUNTERS = ("t_env", "episode", "updates")
@@ -59,52 +61,69 @@ class StopRequest:
 def train(
     config: RunConfig,
     directory: Path,
-    horizon: int,
-    milestones: Iterable[float] = MILESTONES,
+    total_steps: int,
+    milestones: Iterable[int] = MILESTONES,
     device: str = "cpu",
     threads: int = 1,
     checkpoint_seconds: float = 120.0,
     replace: bool = False,
 ) -> int | None:
-    """Trains a run for `horizon` environment steps in its directory, going on from its last checkpoint if it has one.
+    """Train a run in its directory, or go on from its last checkpoint if it has one.
 
-    A run that has that length already is left as it is; one of other settings is lost where `replace` is true. Returns
-    the number of the signal, SIGTERM or SIGINT, that stopped it after a checkpoint, or None. Raises UserError where the
-    directory holds another run, where the run is longer already, damaged or being written by another process, where its
-    loss ceases to be finite, and where the disk is full.
+    A run that is complete with as many steps or more is left as it is. A shorter complete run stays complete until the
+    longer one takes its place, at the end and in one step.
+
+    Args:
+        config: Configuration of the run.
+        directory: The run directory.
+        total_steps: Environment steps after which the run ends, with the round that reaches them.
+        milestones: Environment steps at which the policy is kept; it is always kept at the end.
+        device: Torch device of the learner.
+        threads: Threads of torch.
+        checkpoint_seconds: Seconds between checkpoints.
+        replace: Whether a run of another identity in the directory is lost.
+
+    Returns:
+        The number of the signal, SIGTERM or SIGINT, that stopped the run after a checkpoint, or None.
+
+    Raises:
+        UserError: The directory holds another run, or an unfinished run with more steps than asked for; the run is
+            damaged or being written by another process; its loss is not finite; the disk is full.
     """
     torch.set_num_threads(threads)
     _check_device(device)
-    checkpoints = directory / outputs.CHECKPOINTS
-    with checkpoint.only_writer(checkpoints), run_log(directory / outputs.LOG) as log, StopRequest() as stop:
-        identity = Identity(config.hash, envs.engine_digest(config.engine))
-        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_digest)
-        if completed == horizon:
-            log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
+    if config.engine_version == UNKNOWN:  # it was resolved before the engine was installed
+        config = dataclasses.replace(config, engine_version=envs.engine_version(config.engine, config.map))
+    files = RunDirectory(directory)
+    with checkpoint.only_writer(files.checkpoint_folder), run_log(files.log_file) as log, StopRequest() as stop:
+        completed = files.completed_steps(config)
+        if completed is not None and completed >= total_steps:
+            log.info("nothing to do: %s is complete with %d environment steps", directory, completed)
             return None
-        stored = checkpoint.newest(checkpoints, identity, log)
+        engine_digest = envs.engine_digest(config.engine)
+        stored = checkpoint.newest(files.checkpoint_folder, config, log)
         if stored is None and completed is not None:
             raise UserError(
                 f"{directory} holds a complete run of {completed} environment steps but no checkpoint to go on from; "
                 "remove it or choose another output folder"
             )
         if stored is None:
-            other = outputs.other_run(directory, config.flat())
+            other = files.other_run(config)
             if other and not replace:
                 raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
             if other:
                 log.warning("%s held %s: STARTING AFRESH", directory, other)
-            outputs.clear(directory)
-        elif horizon <= stored.state.previous_t_env:
+            files.clear()
+        elif total_steps <= stored.state.previous_t_env:
             raise UserError(
-                f"the run in {directory} already has {stored.state.t_env} environment steps, more than the {horizon} "
-                "asked for; ask for more steps or choose another output folder"
+                f"the run in {directory} already has {stored.state.t_env} environment steps, more than the "
+                f"{total_steps} asked for; ask for more steps or choose another output folder"
             )
-        kept = milestone_steps(horizon, milestones)
-        run = Run(config, identity, directory, horizon, kept, device, threads, log, stored)
+        kept = milestone_steps(total_steps, milestones)
+        run = Run(config, engine_digest, directory, total_steps, kept, device, threads, log, stored)
         try:
             run.play(stop, checkpoint_seconds)
-            if run.at_horizon:
+            if run.at_end:
                 run.finish()
                 return None
         except OSError as error:
@@ -124,50 +143,56 @@ class Run:
     def __init__(
         self,
         config: RunConfig,
-        identity: Identity,
+        engine_digest: str,
         directory: Path,
-        horizon: int,
+        total_steps: int,
         milestones: Sequence[int],
         device: str,
         threads: int,
         log: Logger,
         stored: Checkpoint | None,
     ) -> None:
-        self.config, self.identity, self.directory, self.horizon = config, identity, directory, horizon
+        self.config, self.files, self.total_steps = config, RunDirectory(directory), total_steps
         self.milestones, self.log = milestones, log
-        schedule = config.schedule
+        protocol_settings = config.protocol_settings
         self.state = stored.state if stored else RunState(started=now())
-        self.env = envs.make(config.engine, config.map, schedule.n_battles, config.battle, self.state.journal)
-        self.learner = learners.make_learner(config.algorithm, config.learner, self.env.info, config.seed, device)
+        self.env = envs.make(
+            config.engine, config.map, protocol_settings.parallel_envs, config.engine_settings, self.state.game_sessions
+        )
+        self.learner = learners.make_learner(
+            config.algorithm, config.hyperparameters, self.env.info, config.seed, device
+        )
         self.generator = torch.Generator()
         actor = self.learner.actor()
         self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
         # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
-        if schedule.test_battles != schedule.n_battles and self.env.digest:
-            test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
+        if protocol_settings.parallel_test_envs != protocol_settings.parallel_envs and self.env.digest:
+            test_env = envs.make(
+                config.engine, config.map, protocol_settings.parallel_test_envs, config.engine_settings
+            )
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
-        largest = max(schedule.batch_size, schedule.n_battles)
+        largest = max(protocol_settings.batch_size, protocol_settings.parallel_envs)
         self.batches = BatchBuilder(self.env, largest, torch.device(device))
-        self.replay = Replay(schedule.buffer_size)
+        self.replay = Replay(protocol_settings.buffer_size)
         self.policies: dict[int, bytes] = {}
         self._prepare_directory()
         if stored is not None:
             self._restore(stored)
-        self._note_origin(describe() | {"device": device, "threads": threads})
+        self._note_segment(describe() | {"engine_digest": engine_digest, "device": device, "threads": threads})
         self._clocks = time.monotonic() - self.state.wall_seconds, time.process_time() - self.state.cpu_seconds
         self._keep_milestones()
 
     @property
-    def at_horizon(self) -> bool:
-        return self.state.t_env >= self.horizon
+    def at_end(self) -> bool:
+        return self.state.t_env >= self.total_steps
 
     def play(self, stop: StopRequest, checkpoint_seconds: float) -> None:
-        """Rounds until the horizon or a signal, with a checkpoint every so many seconds and at the end."""
+        """Play rounds until the end or a signal, with a checkpoint every so many seconds and at the end."""
         last_checkpoint = time.monotonic()
         unsaved = False
-        bar = Bar(self.state.t_env, self.horizon)
-        with Pulse(self.directory / outputs.PROGRESS, self.state.t_env, self.horizon) as pulse:
-            while not self.at_horizon and stop.signal is None:
+        bar = Bar(self.state.t_env, self.total_steps)
+        with Pulse(self.files.progress_file, self.state.t_env, self.total_steps) as pulse:
+            while not self.at_end and stop.signal is None:
                 self._play_round(bar)
                 pulse.beat(self.state.t_env)
                 unsaved = True
@@ -180,36 +205,39 @@ class Run:
                 self._save_checkpoint()
 
     def finish(self) -> None:
-        """Writes the outputs, the metrics last: a run that has them is complete."""
+        """Put the outputs into place together, the metrics last: a run that has them is complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
         columns += self.learner.diagnostic_names
+        metrics = parquet_content(_columns(state.metrics, columns), COUNTERS)
         facts = {
-            "config": self.config.flat(),
-            "config_hash": self.identity.config_hash,
-            "engine": self.config.engine,
-            "engine_version": envs.engine_version(self.config.engine),
-            "engine_digest": self.identity.engine_digest,
-            "steps": self.horizon,
-            "policies": [outputs.policy_name(step) for step in sorted(self.policies)],
+            "format": FORMAT,
+            "config": self.config.to_json(),
+            "deterministic": envs.ENGINES[self.config.engine].deterministic,
+            "total_steps": self.total_steps,
             "environment_steps": state.t_env,
             "episodes": state.episode,
             "updates": state.updates,
+            "milestones": sorted(self.policies),
+            "metrics_sha256": digest(metrics),
             "started": state.started,
             "finished": now(),
             "resumes": state.resumes,
             "wall_seconds": state.wall_seconds,
             "cpu_seconds": state.cpu_seconds,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES_PER_MB,
-            "earlier": state.origins[:-1],
-        } | state.origins[-1]
-        if state.journal:
-            facts["battles"] = state.journal
-        write_parquet(self.directory / outputs.TIMING, _columns(state.timing, TIMING), ("t_env", "resumes"))
-        with atomic_path(self.directory / outputs.METRICS) as metrics:
-            write_parquet(metrics, _columns(state.metrics, columns), COUNTERS)
-            facts["metrics_sha256"] = file_digest(metrics)
-            write_json(self.directory / outputs.PROVENANCE, facts)
+            "segments": state.segments,
+        }
+        if state.game_sessions:
+            facts["game_sessions"] = state.game_sessions
+        write_together(
+            {
+                self.files.config_file: json_content(self.config.to_json()),
+                self.files.timing_file: parquet_content(_columns(state.timing, TIMING), ("t_env", "resumes")),
+                self.files.provenance_file: json_content(facts),
+                self.files.metrics_file: metrics,
+            }
+        )
         self.log.info(
             "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
             state.t_env,
@@ -219,45 +247,42 @@ class Run:
         )
 
     def _prepare_directory(self) -> None:
-        """Writes what is known beforehand. What a shorter run completed is withdrawn: it is complete no longer."""
-        policies = self.directory / outputs.POLICIES
-        policies.mkdir(exist_ok=True)
-        for folder in (self.directory, policies):
+        """Write what is known beforehand. What a shorter run completed stays until this one ends."""
+        self.files.policy_folder.mkdir(exist_ok=True)
+        for folder in (self.files.path, self.files.policy_folder):
             remove_unfinished(folder)
-        for name in (outputs.METRICS, outputs.PROVENANCE, outputs.EVALUATION):
-            (self.directory / name).unlink(missing_ok=True)
-        write_json(self.directory / outputs.CONFIG, self.config.flat())
+        _write_changed(self.files.config_file, json_content(self.config.to_json()))
 
     def _restore(self, stored: Checkpoint) -> None:
         self.policies = stored.policies
         self.learner.load_state_tensors(stored.learner)
         for step, content in self.policies.items():
-            write_bytes(self._policy_path(step), content)
+            _write_changed(self.files.policy_file(step), content)
         for step in self.milestones:
             if step <= self.state.previous_t_env and step not in self.policies:
-                self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
-        if not self.at_horizon:
+                self.log.warning("no policy was kept at %d steps, which this run passed before it was asked to", step)
+        if not self.at_end:
             env = self.env
             if env.digest:
-                env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.battle)
+                env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.engine_settings)
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
             self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))
 
-    def _note_origin(self, origin: dict[str, Any]) -> None:
-        """Keeps which code on which machine makes the steps from here on, unless it is that of those before.
+    def _note_segment(self, origin: dict[str, Any]) -> None:
+        """Note which code on which machine makes the steps from here on, unless it is that of the steps before.
 
-        It is asked for at the start: while the run goes on, the files of its code may change.
+        The origin is taken at the start: while the run goes on, the files of its code may change.
         """
-        origins = self.state.origins
-        if not origins or (not self.at_horizon and origins[-1] | origin != origins[-1]):
-            origins.append({"since_step": self.state.t_env} | origin)
+        segments = self.state.segments
+        if not segments or (not self.at_end and segments[-1] | origin != segments[-1]):
+            segments.append({"since_step": self.state.t_env} | origin)
 
     def _play_round(self, bar: Bar) -> None:
         """The order is PyMARL's: play, store, learn, keep weights, test; only then does the episode counter move."""
-        state, schedule = self.state, self.config.schedule
+        state, protocol_settings = self.state, self.config.protocol_settings
         epsilon = self.learner.epsilon(state.t_env)
-        episodes = self.runner.play(Stream.TRAIN, state.episode, schedule.n_battles, epsilon)
+        episodes = self.runner.play(Stream.TRAIN, state.episode, protocol_settings.parallel_envs, epsilon)
         self.replay.insert(episodes)
         state.previous_t_env = state.t_env
         state.t_env += sum(episode.length for episode in episodes)
@@ -266,10 +291,10 @@ class Run:
         if self.learner.learns_from_rounds:
             self.generator.manual_seed(seed_of(self.config.seed, Stream.ROUND, state.episode))
             self.learner.learn_from_round(self.batches.build(episodes), self.generator)
-        if len(self.replay) >= schedule.batch_size:
+        if len(self.replay) >= protocol_settings.batch_size:
             self._update(epsilon)
         self._keep_milestones()
-        state.episode += schedule.n_battles
+        state.episode += protocol_settings.parallel_envs
         bar.advance(state.t_env - state.previous_t_env)
         if self._test_due():
             self._test(epsilon, bar)
@@ -278,13 +303,13 @@ class Run:
     def _update(self, epsilon: float) -> None:
         """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
-        episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
+        episodes = self.replay.sample(self.config.protocol_settings.batch_size, seed, state.updates)
         self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
         batch = self.batches.build(episodes)
         statistics = self.learner.update(batch, self.generator, state.episode, epsilon)
         for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
-                saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
+                saved = checkpoint.paths(self.files.checkpoint_folder)
                 raise UserError(
                     f"{name} is {statistics[name]} in update {state.updates} at {state.t_env} environment steps; "
                     f"last checkpoint: {saved[-1] if saved else 'none'}; "
@@ -299,12 +324,12 @@ class Run:
 
     def _test_due(self) -> bool:
         """After the first round, and after each that reaches or crosses a multiple of the test interval."""
-        interval = self.config.schedule.test_interval
+        interval = self.config.protocol_settings.test_interval
         return not self.state.metrics or self.state.t_env // interval > self.state.metrics[-1]["t_env"] // interval
 
     def _test(self, epsilon: float, bar: Bar) -> None:
         """Plays greedy battles and adds a row: their means, and those of training since the row before."""
-        state, count = self.state, self.config.schedule.test_episodes
+        state, count = self.state, self.config.protocol_settings.test_episodes
         episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count, epsilon=0.0)
         row: dict[str, float] = {name: getattr(state, name) for name in COUNTERS}
         row |= zip(TEST_METRICS, map(_mean, zip(*map(_results, episodes), strict=True)), strict=True)
@@ -339,22 +364,18 @@ class Run:
         for step in self.milestones:
             if self.state.previous_t_env < step <= self.state.t_env and step not in self.policies:
                 facts = {
-                    "config": self.config.flat(),
+                    "config": self.config.to_json(),
                     "step": step,
                     "t_env": self.state.t_env,
-                    "engine_digest": self.identity.engine_digest,
                 }
                 self.policies[step] = checkpoint.pack_policy(self.learner.policy_tensors(), facts)
-                write_bytes(self._policy_path(step), self.policies[step])
-
-    def _policy_path(self, step: int) -> Path:
-        return self.directory / outputs.POLICIES / outputs.policy_name(step)
+                write_bytes(self.files.policy_file(step), self.policies[step])
 
     def _save_checkpoint(self) -> None:
         self._read_clocks()
         checkpoint.save(
-            self.directory / outputs.CHECKPOINTS,
-            self.identity,
+            self.files.checkpoint_folder,
+            self.config,
             self.state,
             self.learner.state_tensors(),
             self.replay,
@@ -372,6 +393,12 @@ def _check_device(device: str) -> None:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+def _write_changed(file: Path, content: bytes) -> None:
+    """Write a file unless it has this content already."""
+    if not file.exists() or file.read_bytes() != content:
+        write_bytes(file, content)
 
 
 def _results(episode: Episode) -> tuple[float, float, float]:

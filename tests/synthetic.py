@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 import yaml
 
 from roma.config import milestone_steps
+from roma.files import file_digest
 from roma.learners.role_columns import ROLE_COLUMNS
 from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
-from workflow.grid import Run, check, expand, milestone_fractions
+from workflow.grid import Run, check, expand, milestones_of
 
 ENGINE_DIGEST = "0123456789abcdef" * 4
 
@@ -26,19 +29,19 @@ def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True
     for run in runs:
         write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"])
         if run.config.has_roles and rollouts:
-            write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestone_fractions(config))
+            write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestones_of(config))
     return runs
 
 
 def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([run.seed, *map(ord, run.map + run.arm)])
-    interval = run.config.schedule.test_interval
-    tests = np.unique(np.linspace(0, run.horizon // interval, points).astype(int))
+    interval = run.config.protocol_settings.test_interval
+    tests = np.unique(np.linspace(0, run.total_steps // interval, points).astype(int))
     t_env = tests * interval + rng.integers(1, max(interval // 10, 2), len(tests))
     quality = rng.uniform(0.3, 1) * (0.6 + 0.4 * (run.arm == "roma"))
-    skill = quality / (1 + np.exp(-8 * (t_env / run.horizon - rng.uniform(0.2, 0.6))))
-    episodes = run.config.schedule.test_episodes
+    skill = quality / (1 + np.exp(-8 * (t_env / run.total_steps - rng.uniform(0.2, 0.6))))
+    episodes = run.config.protocol_settings.test_episodes
     won = rng.binomial(episodes, skill) / episodes
     columns = {
         "t_env": t_env.tolist(),
@@ -50,35 +53,42 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "loss_td": [math.nan, *rng.uniform(0, 1, len(tests) - 1)],
     }
     if run.config.has_roles:
-        columns |= role_health(run.map, t_env / run.horizon, rng.spawn(1)[0])  # the other draws stay
-    (directory / "config.json").write_text(json.dumps(run.config.flat()))
+        columns |= role_health(run.map, t_env / run.total_steps, rng.spawn(1)[0])  # the other draws stay
+    files = RunDirectory(directory)
+    files.config_file.write_text(json.dumps(run.config.to_json()))
+    for file, content in (
+        (files.policy_file(run.total_steps), rng.bytes(100)),
+        (files.checkpoint_folder / f"t{t_env[-1]:09d}.safetensors", rng.bytes(100)),
+    ):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    pd.DataFrame(columns).to_parquet(files.metrics_file)
+    pd.DataFrame({"t_env": t_env, "wall_seconds": tests / 10}).to_parquet(files.timing_file)
     provenance = {
-        "config_hash": run.config.hash,
-        "engine_digest": ENGINE_DIGEST,
-        "engine_version": "0.1.0",
-        "git_revision": "0" * 40,
-        "steps": run.horizon,
+        "format": FORMAT,
+        "config": run.config.to_json(),
+        "deterministic": True,
+        "total_steps": run.total_steps,
         "environment_steps": int(t_env[-1]),
         "updates": int(t_env[-1] // 40),
-        "wall_seconds": run.horizon / 100,
+        "milestones": [run.total_steps],
+        "metrics_sha256": file_digest(files.metrics_file),
+        "wall_seconds": run.total_steps / 100,
         "peak_memory_mb": 900.0,
         "resumes": 0,
+        "segments": [{"since_step": 0, "engine_digest": ENGINE_DIGEST, "git_revision": "0" * 40}],
     }
-    (directory / "provenance.json").write_text(json.dumps(provenance))
-    binaries = {"policies": f"t{run.horizon}.safetensors", "checkpoints": f"t{t_env[-1]:09d}.safetensors"}
-    for folder, name in binaries.items():
-        (directory / folder).mkdir(exist_ok=True)
-        (directory / folder / name).write_bytes(rng.bytes(100))
-    pd.DataFrame(columns).to_parquet(directory / "metrics.parquet")
-    pd.DataFrame({"t_env": t_env, "wall_seconds": tests / 10}).to_parquet(directory / "timing.parquet")
+    files.provenance_file.write_text(json.dumps(provenance))
     evaluation = {
-        "step": run.horizon,
+        "format": FORMAT,
+        "step": run.total_steps,
         "episodes": evaluation_episodes,
         "battle_won_mean": rng.binomial(evaluation_episodes, skill[-1]) / evaluation_episodes,
         "return_mean": float(columns["test_return_mean"][-1]),
         "ep_length_mean": float(columns["test_ep_length_mean"][-1]),
     }
-    (directory / "evaluation.json").write_text(json.dumps(evaluation))
+    files.evaluation_folder.mkdir(exist_ok=True)
+    files.evaluation_file(run.total_steps).write_text(json.dumps(evaluation))
 
 
 def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
@@ -92,22 +102,22 @@ def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -
     return columns
 
 
-def write_rollout(run: Run, path: Path, fractions: list[float], episodes: int = 4, earlier_episodes: int = 2) -> None:
+def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> None:
     """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
     names = load_map(run.map).unit_types
     type_names = sorted(set(names))
     types = np.array([type_names.index(name) for name in names], np.uint8)
-    steps = milestone_steps(run.horizon, fractions)
+    steps = milestone_steps(run.total_steps, kept)
     milestones = [
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Rollout(run.config.flat(), ENGINE_DIGEST, type_names, milestones))
+    save(path, Rollout(run.config.to_json(), ENGINE_DIGEST, type_names, milestones))
 
 
 def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:
     rng = np.random.default_rng([run.seed, step, *map(ord, run.map + run.arm)])
-    scenario, learnt = load_map(run.map), step / run.horizon
+    scenario, learnt = load_map(run.map), step / run.total_steps
     agents = sum(group.count for group in scenario.allies)
     units, mine = len(types), np.arange(len(types)) < agents
     lengths = rng.integers(30, 45, episodes)

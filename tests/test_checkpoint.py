@@ -1,13 +1,14 @@
 """Checkpoints: what is read is what was saved, and damage is noticed."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from roma import checkpoint, envs
-from roma.checkpoint import Identity, RunState
+from roma.checkpoint import RunState
 from roma.config import resolve
 from roma.errors import UserError
 from roma.learners import make_learner
@@ -16,7 +17,7 @@ from roma.runner import Runner
 from roma.seeding import Stream
 
 LOG = logging.getLogger("test")
-IDENTITY = Identity("configuration", "engine")
+CONFIG = resolve("3m", "qmix", 0, overrides={"hidden_dim": 8})
 TENSORS = {"a": torch.arange(3.0), "b": torch.tensor(7)}
 
 
@@ -24,8 +25,7 @@ TENSORS = {"a": torch.arange(3.0), "b": torch.tensor(7)}
 def replay():
     """A ring of 6 that has gone round once."""
     env = envs.make("embedded", "3m", 4)
-    config = resolve("3m", "qmix", 0, overrides={"hidden_dim": 8})
-    runner = Runner(env, make_learner("qmix", config.learner, env.info, 0).actor(), 0, torch.Generator())
+    runner = Runner(env, make_learner("qmix", CONFIG.hyperparameters, env.info, 0).actor(), 0, torch.Generator())
     replay = Replay(6)
     replay.insert(runner.play(Stream.TRAIN, 0, 8, epsilon=1.0))
     return replay
@@ -33,12 +33,12 @@ def replay():
 
 def save(directory, replay, t_env, **others):
     state = RunState(t_env=t_env, metrics=[{"t_env": 1, "loss": float("nan")}], sums={"loss": [0.1 + 0.2, 3]})
-    return checkpoint.save(directory, IDENTITY, state, TENSORS, replay, {0: b"policy"}, **others)
+    return checkpoint.save(directory, CONFIG, state, TENSORS, replay, {0: b"policy"}, **others)
 
 
 def test_everything_comes_back(tmp_path, replay):
     save(tmp_path, replay, 5)
-    stored = checkpoint.newest(tmp_path, IDENTITY, LOG)
+    stored = checkpoint.newest(tmp_path, CONFIG, LOG)
     assert stored.state.sums == {"loss": [0.1 + 0.2, 3]}
     assert np.isnan(stored.state.metrics[0]["loss"])
     assert stored.policies == {0: b"policy"}
@@ -69,7 +69,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before(tmp_path, replay, damage, 
     content = bytearray(newer.read_bytes())
     content[len(content) // 2] ^= 1
     newer.write_bytes({"flip": bytes(content), "truncate": content[:-1], "empty": b""}[damage])
-    assert checkpoint.newest(tmp_path, IDENTITY, LOG).path == older
+    assert checkpoint.newest(tmp_path, CONFIG, LOG).path == older
     assert newer.name in caplog.text
     assert checkpoint.paths(tmp_path) == [older]
 
@@ -78,19 +78,27 @@ def test_all_damaged_is_an_error_that_names_them(tmp_path, replay):
     path = save(tmp_path, replay, 5)
     path.write_bytes(b"")
     with pytest.raises(UserError, match=path.name):
-        checkpoint.newest(tmp_path, IDENTITY, LOG)
+        checkpoint.newest(tmp_path, CONFIG, LOG)
     assert path.exists()
 
 
-@pytest.mark.parametrize("identity", [Identity("another", "engine"), Identity("configuration", "another")])
-def test_checkpoints_of_another_run_are_not_used(tmp_path, replay, identity):
+@pytest.mark.parametrize(
+    "config",
+    [
+        resolve("3m", "qmix", 1, overrides={"hidden_dim": 8}),
+        resolve("3m", "qmix", 0),
+        replace(CONFIG, engine_version="2"),
+        replace(CONFIG, algorithm_version=2),
+    ],
+)
+def test_checkpoints_of_another_run_are_not_used(tmp_path, replay, config):
     save(tmp_path, replay, 5)
-    assert checkpoint.newest(tmp_path, identity, LOG) is None
+    assert checkpoint.newest(tmp_path, config, LOG) is None
 
 
 def test_battles_that_come_out_otherwise_are_an_error(tmp_path, replay):
     save(tmp_path, replay, 5)
-    stored = checkpoint.newest(tmp_path, IDENTITY, LOG)
+    stored = checkpoint.newest(tmp_path, CONFIG, LOG)
     stored._replay["seeds"][0] += 1
     with pytest.raises(UserError, match="do not come out"):
         stored.restore_replay(Replay(6), envs.make("embedded", "3m", 5))
@@ -111,5 +119,5 @@ def test_a_checkpoint_of_a_later_format_is_an_error_and_stays(tmp_path, replay, 
         later.setattr(checkpoint, "KIND", checkpoint.KIND._replace(format=2))
         path = save(tmp_path, replay, 5)
     with pytest.raises(UserError, match=r"t000000005\.safetensors has format 2, this version of roma reads 1"):
-        checkpoint.newest(tmp_path, IDENTITY, LOG)
+        checkpoint.newest(tmp_path, CONFIG, LOG)
     assert path.exists()

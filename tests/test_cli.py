@@ -23,7 +23,8 @@ MISTAKES = [
     ({"--set": "gamma"}, "key=value"),
     ({"--set": "gama=0.9"}, "did you mean 'gamma'"),
     ({"--set": "gamma=high"}, "not a finite number"),
-    ({"--milestones": "0,2"}, "must lie in [0, 1]"),
+    ({"--milestones": "0,-2"}, "no step may be negative"),
+    ({"--milestones": "0,0.5"}, "0.5' is not a whole number"),
     ({"--threads": "0"}, "at least 1"),
     ({"--checkpoint-seconds": "soon"}, "not a finite number"),
     ({"--out": "a_file/run"}, "cannot write"),
@@ -85,7 +86,7 @@ def test_exit_status_says_which_signal_stopped_the_run(tmp_path, monkeypatch, nu
     assert main(arguments({"--out": str(tmp_path)})) == status
 
 
-def test_the_default_folder_and_horizon(tmp_path, monkeypatch):
+def test_the_default_folder_and_total_steps(tmp_path, monkeypatch):
     seen = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "train", lambda *arguments: seen.extend(arguments))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_type_hints
 
 import pytest
@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roma.cli import build_parser
-from roma.config import canonical_options, from_flat, milestone_steps, parse, parse_assignments, resolve
+from roma.config import (
+    UNKNOWN,
+    canonical_options,
+    check_versions,
+    differences,
+    from_json,
+    milestone_steps,
+    parse,
+    parse_assignments,
+    resolve,
+)
 from roma.errors import UserError, unknown
 from roma.learners import algorithm, algorithm_names
 from roma.protocols import PRESETS
@@ -20,7 +30,7 @@ settings = st.fixed_dictionaries(
     {},
     optional={
         "gamma": st.floats(0, 1),
-        "n_battles": st.integers(1, 64),
+        "parallel_envs": st.integers(1, 64),
         "double_q": st.booleans(),
         "mixer": st.sampled_from(["qmix", "vdn"]),
         "learning_rate": st.floats(1e-8, 1),
@@ -29,9 +39,9 @@ settings = st.fixed_dictionaries(
 
 
 @given(settings)
-def test_flat_and_options_give_the_configuration_back(overrides):
+def test_description_and_options_give_the_configuration_back(overrides):
     config = resolve("2s3z", "roma", 7, "smac_v1", overrides=overrides)
-    assert from_flat(json.loads(json.dumps(config.flat()))) == config
+    assert from_json(json.loads(json.dumps(config.to_json()))) == config
     options = build_parser().parse_args(["train", *canonical_options(config)])
     again = resolve(
         options.map,
@@ -42,37 +52,42 @@ def test_flat_and_options_give_the_configuration_back(overrides):
         parse_assignments(options.set),
     )
     assert again == config
-    assert again.hash == config.hash
+    assert again.digest == config.digest
 
 
 def test_presets_hold_the_published_numbers():
     paper = resolve("2s3z", "qmix", 0, "paper")
-    assert (paper.schedule.n_battles, paper.schedule.batch_size, paper.schedule.buffer_size) == (8, 32, 5000)
-    assert (paper.schedule.test_episodes, paper.schedule.test_interval) == (24, 20_000)
-    assert paper.learner.hypernet_hidden == 0
+    assert (
+        paper.protocol_settings.parallel_envs,
+        paper.protocol_settings.batch_size,
+        paper.protocol_settings.buffer_size,
+    ) == (8, 32, 5000)
+    assert (paper.protocol_settings.test_episodes, paper.protocol_settings.test_interval) == (24, 20_000)
+    assert paper.hyperparameters.hypernet_hidden == 0
     benchmark = resolve("2s3z", "qmix", 0, "smac_v1")
-    assert (benchmark.schedule.n_battles, benchmark.schedule.test_episodes) == (1, 32)
-    assert (benchmark.schedule.test_interval, benchmark.learner.hypernet_hidden) == (10_000, 64)
+    assert (benchmark.protocol_settings.parallel_envs, benchmark.protocol_settings.test_episodes) == (1, 32)
+    assert (benchmark.protocol_settings.test_interval, benchmark.hyperparameters.hypernet_hidden) == (10_000, 64)
 
 
-def test_every_setting_is_in_the_hash_but_the_spelling_of_a_value_is_not():
+def test_every_setting_is_in_the_identity_but_the_spelling_of_a_value_is_not():
     plain = resolve("2s3z", "roma", 0)
-    assert resolve("2s3z", "roma", 0, overrides={"gamma": "0.990"}).hash == plain.hash
-    assert resolve("10z5b_vs_2z3s", "roma", 0).hash == resolve("10z5b_vs_2s3z", "roma", 0).hash
+    assert resolve("2s3z", "roma", 0, overrides={"gamma": "0.990"}).digest == plain.digest
+    assert resolve("10z5b_vs_2z3s", "roma", 0).digest == resolve("10z5b_vs_2s3z", "roma", 0).digest
     others = [
         resolve("2s3z", "qmix", 0),
         resolve("2s3z", "roma", 1),
         resolve("2s3z", "roma", 0, "smac_v1"),
         resolve("2s3z", "roma", 0, overrides={"gamma": 0.98}),
-        resolve("2s3z", "roma", 0, overrides={"test_battles": 4}),
+        resolve("2s3z", "roma", 0, overrides={"parallel_test_envs": 4}),
     ]
-    assert len({config.hash for config in [plain, *others]}) == 6
+    assert len({config.digest for config in [plain, *others]}) == 6
 
 
 def test_variants_are_overridden_by_the_run_and_presets_by_variants():
-    assert resolve("2s3z", "roma_td", 0).learner.lambda_specialisation == 0
+    assert resolve("2s3z", "roma_td", 0).hyperparameters.lambda_specialisation == 0
     assert (
-        resolve("2s3z", "roma_td", 0, overrides={"lambda_specialisation": "0.5"}).learner.lambda_specialisation == 0.5
+        resolve("2s3z", "roma_td", 0, overrides={"lambda_specialisation": "0.5"}).hyperparameters.lambda_specialisation
+        == 0.5
     )
 
 
@@ -89,9 +104,9 @@ def test_variants_are_overridden_by_the_run_and_presets_by_variants():
         ({"overrides": {"gamma": "high"}}, "gamma = 'high' is not a finite number"),
         ({"overrides": {"gamma": "nan"}}, "not a finite number"),
         ({"overrides": {"gamma": "1.5"}}, "gamma"),
-        ({"overrides": {"n_battles": "1.5"}}, "not a whole number"),
-        ({"overrides": {"n_battles": True}}, "not a whole number"),
-        ({"overrides": {"n_battles": "0"}}, "at least 1"),
+        ({"overrides": {"parallel_envs": "1.5"}}, "not a whole number"),
+        ({"overrides": {"parallel_envs": True}}, "not a whole number"),
+        ({"overrides": {"parallel_envs": "0"}}, "at least 1"),
         ({"overrides": {"batch_size": "9999"}}, "exceeds buffer_size"),
         ({"overrides": {"double_q": "maybe"}}, "not true or false"),
         ({"overrides": {"mixer": "qmxi"}}, "did you mean 'qmix'"),
@@ -155,29 +170,60 @@ def test_unknown_names_all_and_the_nearest_if_one_is_near():
     assert str(unknown("map", "Zerg", ["8m", "3m"])) == "'Zerg' is not a known map; known: 3m, 8m"
 
 
-def test_milestones_of_the_paper_include_6_and_10_million():
-    steps = milestone_steps(PRESETS["paper"].horizon)
-    assert steps[0] == 0
-    assert {6_000_000, 10_000_000} < set(steps)
-    assert steps[-1] == PRESETS["paper"].horizon
-    assert milestone_steps(1000, [0.5]) == [500, 1000]
+def test_milestones_before_the_end_and_the_end():
+    million = 1_000_000
+    assert milestone_steps(PRESETS["paper"].total_steps)[-3:] == [15 * million, 20 * million, 20_050_000]
+    assert milestone_steps(2 * million) == [0, 50_000, 200_000, 500_000, million, 2 * million]
+    assert milestone_steps(1000, [0, 500, 1000, 2000]) == [0, 500, 1000]
 
 
 def test_configuration_needs_neither_torch_nor_numba():
     program = (
-        "import sys; from roma.config import resolve; import roma.cli; resolve('2s3z', 'roma', 0).hash; "
+        "import sys; from roma.config import resolve; import roma.cli; resolve('2s3z', 'roma', 0).digest; "
         "print([name for name in ('torch', 'numba', 'pyarrow', 'pandas') if name in sys.modules])"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"
 
 
+def test_runs_on_a_game_are_planned_before_it_is_installed() -> None:
+    planned = resolve("3m", "qmix", 0, engine="starcraft2")
+    played = replace(planned, engine_version="4.6.2+01234567")
+    assert planned.engine_version == UNKNOWN
+    assert differences(played.to_json(), planned.to_json()) == []
+    other = replace(played, engine_version="4.10+89abcdef")
+    assert differences(played.to_json(), other.to_json()) == ["engine_version = 4.6.2+01234567 (not 4.10+89abcdef)"]
+    check_versions(other, "a run")
+
+
+def test_what_another_version_made_says_so() -> None:
+    config = resolve("3m", "coma", 0)
+    check_versions(config, "a run")
+    for changes, what in (({"algorithm_version": 7}, "coma"), ({"engine_version": "7"}, "the engine embedded on 3m")):
+        with pytest.raises(UserError, match=f"a run was made with version 7 of {what}; this is version 1"):
+            check_versions(replace(config, **changes), "a run")
+
+
+def test_settings_that_differ_are_named_with_both_values() -> None:
+    held, wanted = (
+        resolve("3m", name, 0, overrides=values).to_json()
+        for name, values in (("qmix", {"gamma": 0.9, "further_layers": (8, 4)}), ("vdn", {"double_q": False}))
+    )
+    assert differences(held, held) == []
+    assert differences(held, wanted) == [
+        "algorithm = qmix (not vdn)",
+        "double_q = true (not false)",
+        "further_layers = 8,4 (not none)",
+        "gamma = 0.9 (not 0.99)",
+    ]
+
+
 def test_the_engines_settings_are_settings_of_the_run() -> None:
     """They change its hash, come back from its configuration, and reach the battles."""
     plain, other = (resolve("3m", "qmix", 0, overrides=values) for values in ({}, {"acquire_range": "7"}))
-    assert plain.hash != other.hash
-    assert other.battle.acquire_range == 7
-    assert from_flat(other.flat()) == other
+    assert plain.digest != other.digest
+    assert other.engine_settings.acquire_range == 7
+    assert from_json(other.to_json()) == other
     assert canonical_options(other)[-2:] == ["--set", "acquire_range=7.0"]
     with pytest.raises(UserError, match="acquire_range"):
         resolve("3m", "qmix", 0, overrides={"aquire_range": 7})

@@ -9,15 +9,16 @@ import torch
 from roma import envs
 from roma.checkpoint import load_policy
 from roma.cli import main
-from roma.config import from_flat, resolve
+from roma.config import resolve
 from roma.evaluate import play_policy
 from roma.files import file_digest
 from roma.learners import make_learner
 from roma.runner import Runner
+from roma.runs.directory import FORMAT, RunDirectory
 from roma.seeding import Stream, episode_seed
 from roma.training import train
 
-SETTINGS = {"n_battles": 2, "batch_size": 4, "test_episodes": 2, "test_battles": 2, "hidden_dim": 8}
+SETTINGS = {"parallel_envs": 2, "batch_size": 4, "test_episodes": 2, "parallel_test_envs": 2, "hidden_dim": 8}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def finished(tmp_path_factory):
 def test_evaluation_says_what_was_played(finished, capsys):
     assert main(["evaluate", str(finished), "--episodes", "10", "--battles", "4"]) == 0
     assert "over 10 greedy battles" in capsys.readouterr().out
-    result = json.loads((finished / "evaluation.json").read_text())
+    result = json.loads((finished / "evaluations" / "t300.json").read_text())
     assert len(result["battle_won"]) == len(result["return"]) == len(result["ep_length"]) == result["episodes"] == 10
     assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
     assert (result["step"], result["policy"]) == (300, "t300.safetensors")
@@ -49,9 +50,9 @@ def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
 def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
     """The run's first test precedes its first update, as the weights kept at step 0 do."""
     weights, _ = load_policy(finished / "policies" / "t0.safetensors")
-    config = from_flat(json.loads((finished / "config.json").read_text()))
-    env = envs.make(config.engine, config.map, 2, config.battle)
-    learner = make_learner(config.algorithm, config.learner, env.info, seed=9)
+    config = RunDirectory(finished).config
+    env = envs.make(config.engine, config.map, 2, config.engine_settings)
+    learner = make_learner(config.algorithm, config.hyperparameters, env.info, seed=9)
     acting = {name: value for name, value in weights.items() if name.startswith(("trunk.", "role_"))}
     learner.online.agent.load_state_dict(acting)
     played = Runner(env, learner.actor(), config.seed, torch.Generator()).play(Stream.TEST, 0, 2, epsilon=0.0)
@@ -70,7 +71,7 @@ def test_weights_decide(finished):
 def test_an_unfinished_run_is_an_error(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path)]) == 2
     assert main(["evaluate", str(tmp_path / "nowhere")]) == 2
-    (tmp_path / "provenance.json").write_text('{"steps": 100}')
+    (tmp_path / "provenance.json").write_text(f'{{"format": {FORMAT}, "total_steps": 100}}')
     assert main(["evaluate", str(tmp_path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["error"] * 3

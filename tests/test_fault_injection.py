@@ -24,10 +24,10 @@ from tests.synthetic import write_runs
 
 Look = Callable[[bool], None]  # told whether the process had finished
 
-HORIZON = 800
-MILESTONES = (0, 0.5, 1)
+TOTAL_STEPS = 800
+MILESTONES = (0, 400)
 SETTINGS = {
-    "n_battles": 4,
+    "parallel_envs": 4,
     "batch_size": 8,
     "buffer_size": 30,
     "test_interval": 200,
@@ -42,8 +42,8 @@ PLOTTED = {
     "engine": "embedded",
     "protocol": "smac_v1",
     "seeds": [0],
-    "horizon": 100_000,
-    "milestones": [0, 1],
+    "total_steps": 100_000,
+    "milestones": [0],
     "evaluation_episodes": 4,
     "maps": ["3m"],
     "ablation_maps": ["3m"],
@@ -55,7 +55,7 @@ PLOTTED = {
 
 def train_command(arm: str, directory: Path) -> list[str]:
     options = canonical_options(resolve("3m", arm, 0, overrides=SETTINGS | ARMS[arm]))
-    command = ["train", *options, "--steps", str(HORIZON), "--checkpoint-seconds", "0"]
+    command = ["train", *options, "--steps", str(TOTAL_STEPS), "--checkpoint-seconds", "0"]
     command += ["--milestones", ",".join(map(str, MILESTONES))]
     return [*command, "--out", str(directory)]
 
@@ -118,7 +118,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
         undisturbed, directory = tmp_path / "undisturbed" / arm, tmp_path / arm
         seconds = finish(faults.ROMA, train_command(arm, undisturbed))
         expected = contents(undisturbed)
-        assert len(expected) == len({"metrics.parquet", "config.json"}) + len(MILESTONES)
+        assert len(expected) == len({"metrics.parquet", "config.json"}) + len((*MILESTONES, TOTAL_STEPS))
         resumed = 0
 
         def look(finished: bool) -> None:
@@ -140,7 +140,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
 def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
     write_runs(PLOTTED, tmp_path)
     results = tmp_path / "data" / "embedded" / "drawn"
-    assert analysis(["summarise", str(results), "--cells", "3m/qmix", "--seeds", "0"]) == 0
+    assert analysis(["summarise", str(results), "--runs", "3m/qmix/seed0"]) == 0
     figures = str(root / "workflow" / "config" / "figures.yaml")
     command = ["plot", "validation", "--summary", str(results / "summary"), "--figures", figures, "--out"]
     undisturbed, directory = tmp_path / "undisturbed", tmp_path / "killed"

@@ -7,7 +7,13 @@ import sys
 import pytest
 
 from roma.errors import UserError
-from roma.files import atomic_path, make_writable_directory, remove_unfinished, write_json, write_parquet
+from roma.files import (
+    atomic_path,
+    make_writable_directory,
+    parquet_content,
+    remove_unfinished,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -43,11 +49,11 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
 
 def test_writing_parquet_imports_no_pandas(tmp_path):
     """It would take half a second at the end of every run, and memory."""
-    code = f"""
+    code = """
 import sys
 from pathlib import Path
-from roma.files import write_parquet
-write_parquet(Path({str(tmp_path / "numbers.parquet")!r}), {{"t_env": [1, 2], "loss": [0.5, 0.1]}}, ["t_env"])
+from roma.files import parquet_content
+parquet_content({"t_env": [1, 2], "loss": [0.5, 0.1]}, ["t_env"])
 sys.exit("pandas" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -57,7 +63,8 @@ def test_equal_numbers_make_equal_parquet(tmp_path):
     import pyarrow.parquet as pq
 
     for name in ("one", "two"):
-        write_parquet(tmp_path / name, {"t_env": [1, 2], "loss": [float("nan"), 0.1]}, integers=["t_env"])
+        columns = {"t_env": [1, 2], "loss": [float("nan"), 0.1]}
+        (tmp_path / name).write_bytes(parquet_content(columns, integers=["t_env"]))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert [str(column.type) for column in pq.read_table(tmp_path / "one").columns] == ["int64", "double"]
 

@@ -40,7 +40,7 @@ def witnessed(request):
     """Twelve battles with all that was seen in them: an environment, episodes, [(obs, state, avail)] per episode."""
     env = envs.make("embedded", request.param, 1)
     config = resolve(request.param, "qmix", 0, overrides={"hidden_dim": 8})
-    witness = Witness(env, make_learner("qmix", config.learner, env.info, 0).actor())
+    witness = Witness(env, make_learner("qmix", config.hyperparameters, env.info, 0).actor())
     runner = Runner(env, witness, 0, torch.Generator())
     episodes = []
     for index in range(12):

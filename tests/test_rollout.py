@@ -11,9 +11,9 @@ from roma.envs.vector import observe
 from roma.errors import UserError
 from roma.evaluate import load_policy, play_policy
 from roma.learners.roma import specialisation_loss
-from roma.outputs import rollout_path
 from roma.replay import BatchBuilder
 from roma.rollout_file import KIND, encode, load, save
+from roma.runs.directory import RunDirectory
 from roma.seeding import Stream
 from roma.training import train
 from tests.test_evaluate import SETTINGS
@@ -23,18 +23,20 @@ from tests.test_evaluate import SETTINGS
 def finished(tmp_path_factory):
     directory = tmp_path_factory.mktemp("results") / "runs" / "2s3z" / "roma" / "seed1"
     directory.mkdir(parents=True)
-    train(resolve("2s3z", "roma", 1, overrides=SETTINGS), directory, 300, [0, 0.5])
+    train(resolve("2s3z", "roma", 1, overrides=SETTINGS), directory, 300, [0, 150])
     assert main(["rollout", str(directory), "--episodes", "3", "--earlier-episodes", "2"]) == 0
     return directory
 
 
 @pytest.fixture(scope="module")
 def recorded(finished):
-    return load(rollout_path(finished))
+    return load(RunDirectory(finished).rollout_file)
 
 
 def test_every_policy_plays_the_first_battles_of_its_stream(finished, recorded):
-    assert rollout_path(finished) == finished.parents[3] / "rollouts" / "2s3z" / "roma" / "seed1.safetensors"
+    assert (
+        RunDirectory(finished).rollout_file == finished.parents[3] / "rollouts" / "2s3z" / "roma" / "seed1.safetensors"
+    )
     assert [(milestone.step, len(milestone.seeds)) for milestone in recorded.milestones] == [(0, 2), (150, 2), (300, 3)]
     for milestone in recorded.milestones:
         path = finished / "policies" / f"t{milestone.step}.safetensors"
@@ -107,12 +109,12 @@ def test_same_run_same_bytes(finished, recorded, tmp_path):
         main(["rollout", str(finished), "--episodes", "3", "--earlier-episodes", "2", "--out", str(tmp_path / "r")])
         == 0
     )
-    assert (tmp_path / "r").read_bytes() == rollout_path(finished).read_bytes() == encode(recorded)
+    assert (tmp_path / "r").read_bytes() == RunDirectory(finished).rollout_file.read_bytes() == encode(recorded)
 
 
 @pytest.mark.parametrize("algorithm", ["roma_release", "roma_no_dissimilarity"])
 def test_other_readings_of_roles_are_recorded_too(algorithm, tmp_path):
-    train(resolve("3m", algorithm, 0, overrides=SETTINGS), tmp_path, 100, [1])
+    train(resolve("3m", algorithm, 0, overrides=SETTINGS), tmp_path, 100, [])
     assert main(["rollout", str(tmp_path), "--episodes", "2"]) == 0
     (milestone,) = load(tmp_path / "rollout.safetensors").milestones
     moments = len(milestone.units)
@@ -143,7 +145,7 @@ def test_a_later_version_says_so(recorded, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_recorded_is_one_line(tmp_path, capsys):
-    train(resolve("3m", "qmix", 0, overrides=SETTINGS), tmp_path, 100, [1])
+    train(resolve("3m", "qmix", 0, overrides=SETTINGS), tmp_path, 100, [])
     capsys.readouterr()
     for folder, message in ((tmp_path, "agents of qmix have no roles"), (tmp_path.parent, "is no run directory")):
         assert main(["rollout", str(folder)]) == 2

@@ -16,7 +16,7 @@ from roma.seeding import Stream, episode_seed
 @pytest.fixture(scope="module")
 def learner():
     config = resolve("3m", "qmix", 0, overrides={"hidden_dim": 8})
-    return make_learner("qmix", config.learner, envs.make("embedded", "3m", 1).info, 0)
+    return make_learner("qmix", config.hyperparameters, envs.make("embedded", "3m", 1).info, 0)
 
 
 def play(learner, battles, first, count, epsilon=1.0, stream=Stream.TRAIN):

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from roma import checkpoint, cli, envs, episodes, rollout_file
-from roma.checkpoint import Identity
 from roma.config import resolve
 from roma.envs.skirmish.replays.file import load
 from roma.errors import UserError
@@ -28,7 +27,7 @@ def configuration(protocol="paper", **others):
     return resolve("3m", "qmix", 3, protocol, "starcraft2", SETTINGS | others)
 
 
-FEW = configuration(n_battles=4)
+FEW = configuration(parallel_envs=4)
 
 
 def same(one, other):
@@ -63,11 +62,14 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     assert runs[0].env.n_battles == battles
     assert runs[0].test_runner is runs[0].runner  # no more games for tests
     provenance = json.loads((tmp_path / "provenance.json").read_text())
-    assert provenance["engine_digest"] == envs.engine_digest("starcraft2")
-    (told,) = provenance["battles"]
+    assert provenance["segments"][0]["engine_digest"] == envs.engine_digest("starcraft2")
+    assert not provenance["deterministic"]
+    assert provenance["config"]["engine_version"] == envs.engine_version("starcraft2", "3m")
+    assert provenance["config"]["engine_version"].startswith("4.6.2+")
+    (told,) = provenance["game_sessions"]
     assert (told["game_version"], told["game_build"], told["difficulty"], told["step_mul"]) == ("4.6.2", 69232, "7", 8)
     assert len(told["game_seeds"]) == battles + 1  # one of them anew after the crash
-    assert told["lost_battles"] == 1
+    assert told["lost_episodes"] == 1
     assert "is lost" in (tmp_path / "train.log").read_text()
     result = evaluate(tmp_path, episodes=5, battles=2, replays=tmp_path / "replays")
     assert result["episodes"] == len(result["battle_won"]) == 5
@@ -93,7 +95,7 @@ def test_a_resumed_run_has_replay_and_learner_as_they_were_and_begins_battles_an
         assert train(FEW, tmp_path, 2000, checkpoint_seconds=0) == signal.SIGTERM
     before = runs[0]
     stored, _ = stored_replay(tmp_path)
-    resumed = Run(FEW, before.identity, tmp_path, 2000, [], "cpu", 1, LOG, stored)
+    resumed = Run(FEW, envs.engine_digest("starcraft2"), tmp_path, 2000, [], "cpu", 1, LOG, stored)
     assert resumed.replay.inserted == before.replay.inserted == 12
     assert all(same(*pair) for pair in zip(before.replay.episodes, resumed.replay.episodes, strict=True))
     tensors = [run.learner.state_tensors() for run in (before, resumed)]
@@ -101,9 +103,9 @@ def test_a_resumed_run_has_replay_and_learner_as_they_were_and_begins_battles_an
     assert train(FEW, tmp_path, before.state.t_env + 50) is None
     told = json.loads((tmp_path / "provenance.json").read_text())
     assert told["resumes"] == 1
-    assert len(told["battles"]) == 2
-    assert "battles begin anew" in told["battles"][1]["after_resume"]
-    assert not set(told["battles"][0]["game_seeds"]) & set(told["battles"][1]["game_seeds"])
+    assert len(told["game_sessions"]) == 2
+    assert "battles begin anew" in told["game_sessions"][1]["after_resume"]
+    assert not set(told["game_sessions"][0]["game_seeds"]) & set(told["game_sessions"][1]["game_seeds"])
 
 
 def test_only_episodes_that_a_checkpoint_needs_are_kept_and_each_is_written_once(standin, tmp_path, runs, monkeypatch):
@@ -117,8 +119,7 @@ def test_only_episodes_that_a_checkpoint_needs_are_kept_and_each_is_written_once
 
 
 def stored_replay(directory):
-    identity = Identity(FEW.hash, envs.engine_digest("starcraft2"))
-    return checkpoint.newest(directory / "checkpoints", identity, LOG), Replay(12)
+    return checkpoint.newest(directory / "checkpoints", configuration(parallel_envs=4), LOG), Replay(12)
 
 
 def test_a_damaged_episode_is_named(standin, tmp_path, runs, monkeypatch):
@@ -166,7 +167,7 @@ def test_without_the_package_nothing_begins(tmp_path, capsys):
 def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_path, capsys, monkeypatch):
     drawn = []
     monkeypatch.setattr("roma.envs.skirmish.replays.drawing.render", lambda *arguments: drawn.append(arguments))
-    config = resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1})
+    config = resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"parallel_envs": 1})
     train(config, tmp_path, 20)
     assert cli.main(["play", "--checkpoint", str(tmp_path), "--out", str(tmp_path / "pictures")]) == 0
     recording = load(tmp_path / "pictures" / "battle.safetensors")
@@ -184,7 +185,7 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
 
 
 def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
-    train(resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"n_battles": 1}), tmp_path, 20, [1])
+    train(resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"parallel_envs": 1}), tmp_path, 20, [])
     assert cli.main(["rollout", str(tmp_path), "--episodes", "1"]) == 0
     recorded = rollout_file.load(tmp_path / "rollout.safetensors")
     (milestone,) = recorded.milestones
@@ -196,6 +197,6 @@ def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
 
 def test_the_embedded_engine_has_no_replays_of_its_own_and_tells_nothing(tmp_path):
     train(resolve("3m", "qmix", 3, overrides=SETTINGS), tmp_path, 30)
-    assert "battles" not in json.loads((tmp_path / "provenance.json").read_text())
+    assert "game_sessions" not in json.loads((tmp_path / "provenance.json").read_text())
     with pytest.raises(UserError, match="'embedded' has no replays of its own"):
         evaluate(tmp_path, 2, replays=tmp_path)

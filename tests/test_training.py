@@ -1,5 +1,6 @@
 """A run's numbers do not depend on how often it was stopped, killed, damaged or extended."""
 
+import dataclasses
 import json
 import math
 import random
@@ -13,26 +14,28 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from roma import checkpoint, envs, outputs, training
+from roma import checkpoint, envs, training
 from roma.config import canonical_options, resolve
 from roma.errors import UserError
+from roma.evaluate import evaluate
 from roma.files import file_digest
 from roma.learners.qmix import Learner
 from roma.learners.role_columns import ROLE_COLUMNS
 from roma.learners.roma import Learner as RomaLearner
 from roma.provenance import describe
+from roma.runs.directory import RunDirectory
 from roma.seeding import Stream, episode_seed
 from roma.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run, train
 
-HORIZON = 1600
-MILESTONES = (0, 0.5, 1)
+TOTAL_STEPS = 1600
+MILESTONES = (0, 800, 5000)
 SETTINGS = {
-    "n_battles": 4,
+    "parallel_envs": 4,
     "batch_size": 8,
     "buffer_size": 30,  # wraps round within the horizon, and in the middle of a round
     "test_interval": 400,
     "test_episodes": 6,
-    "test_battles": 3,
+    "parallel_test_envs": 3,
     "hidden_dim": 8,
     "mixer_embed_dim": 8,
     "target_update_episodes": 20,
@@ -52,14 +55,14 @@ def results(directory):
     return {path.name: path.read_bytes() for path in files}
 
 
-def run(directory, horizon=HORIZON, config=CONFIG, **options):
+def run(directory, total_steps=TOTAL_STEPS, config=CONFIG, **options):
     directory.mkdir(exist_ok=True)
-    return train(config, directory, horizon, MILESTONES, **options)
+    return train(config, directory, total_steps, MILESTONES, **options)
 
 
-def command(directory, horizon):
+def command(directory, total_steps):
     """The same in a process of its own, with a checkpoint after each round."""
-    options = [*canonical_options(CONFIG), "--steps", str(horizon), "--milestones", ",".join(map(str, MILESTONES))]
+    options = [*canonical_options(CONFIG), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
     return [sys.executable, "-m", "roma", "train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
 
 
@@ -83,6 +86,8 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_finished_run_has_all_outputs(undisturbed):
+    for name in ("metrics.parquet", "timing.parquet"):
+        assert pq.read_schema(undisturbed / name).metadata[b"format"] == b"1"
     table = pq.read_table(undisturbed / "metrics.parquet")
     assert tuple(table.column_names[:10]) == (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon")
     assert {"loss", "loss_td", "grad_norm", "q_tot_mean", "role_entropy"} < set(table.column_names)
@@ -90,12 +95,14 @@ def test_a_finished_run_has_all_outputs(undisturbed):
     rows = table.to_pylist()
     assert [row["t_env"] // 400 for row in rows] == [0, 1, 2, 3, 4]
     assert all(row["updates"] == row["episode"] // 4 - 1 for row in rows)  # the first after the second round
-    assert json.loads((undisturbed / "config.json").read_text()) == CONFIG.flat()
+    assert json.loads((undisturbed / "config.json").read_text()) == CONFIG.to_json()
     provenance = json.loads((undisturbed / "provenance.json").read_text())
-    assert (provenance["config_hash"], provenance["steps"]) == (CONFIG.hash, HORIZON)
-    assert provenance["engine_digest"] == envs.engine_digest("embedded")
-    assert sorted(path.name for path in (undisturbed / "policies").iterdir()) == sorted(provenance["policies"])
-    assert set(provenance["policies"]) == {"t0.safetensors", "t800.safetensors", "t1600.safetensors"}
+    assert (provenance["format"], provenance["config"]) == (1, CONFIG.to_json())
+    assert (provenance["deterministic"], provenance["total_steps"]) == (True, TOTAL_STEPS)
+    assert provenance["segments"][0]["engine_digest"] == envs.engine_digest("embedded")
+    assert provenance["milestones"] == [0, 800, TOTAL_STEPS]
+    names = {f"t{step}.safetensors" for step in provenance["milestones"]}
+    assert {path.name for path in (undisturbed / "policies").iterdir()} == names
     assert len(pq.read_table(undisturbed / "timing.parquet")) == 5
     assert len((undisturbed / "train.log").read_text().splitlines()) == 6  # one a test, and the end
 
@@ -108,7 +115,7 @@ def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, mon
         return original(self, batch, generator, episode, epsilon)
 
     monkeypatch.setattr(Learner, "update", update)
-    run(tmp_path, horizon=600, config=QMIX)
+    run(tmp_path, total_steps=600, config=QMIX)
     assert episodes == list(range(4, 4 * len(episodes) + 1, 4))
 
 
@@ -151,9 +158,10 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
 def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, monkeypatch):
     """A run that is moved to another machine half way: what each made, in the order of its steps."""
     here = json.loads((undisturbed / "provenance.json").read_text())
-    assert here.keys() >= describe().keys() | {"threads", "device", "config", "config_hash", "engine_version"}
+    (segment,) = here["segments"]
+    assert segment.keys() == describe().keys() | {"since_step", "engine_digest", "threads", "device"}
     assert here.keys() >= {"started", "finished", "resumes", "wall_seconds", "cpu_seconds"}
-    assert (here["since_step"], here["earlier"]) == (0, [])
+    assert segment["since_step"] == 0
     assert here["metrics_sha256"] == file_digest(undisturbed / "metrics.parquet")
     stop_in_round(monkeypatch, 4)
     run(tmp_path)
@@ -162,10 +170,10 @@ def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, m
     monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu": "Abacus", "git_revision": "later"})
     run(tmp_path)
     moved = json.loads((tmp_path / "provenance.json").read_text())
-    (before,) = moved["earlier"]
-    assert (before["cpu"], before["git_revision"], before["since_step"]) == (here["cpu"], here["git_revision"], 0)
-    assert (moved["cpu"], moved["git_revision"], moved["threads"]) == ("Abacus", "later", 1)
-    assert 0 < moved["since_step"] < HORIZON
+    before, after = moved["segments"]
+    assert before == segment
+    assert (after["cpu"], after["git_revision"], after["threads"]) == ("Abacus", "later", 1)
+    assert 0 < after["since_step"] < TOTAL_STEPS
     assert moved["resumes"] == 2
     assert results(tmp_path) == results(undisturbed)
 
@@ -224,21 +232,101 @@ def test_a_damaged_checkpoint_costs_time_but_changes_nothing(undisturbed, tmp_pa
     assert results(tmp_path) == results(undisturbed)
 
 
+def everything(directory):
+    """The bytes of all files of a complete run but for its log, its progress and the checkpoints."""
+    files = RunDirectory(directory)
+    left_out = (files.log_file, files.progress_file)
+    return {
+        path: path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path not in left_out and files.checkpoint_folder not in path.parents
+    }
+
+
 def test_an_extended_run_equals_one_of_that_length(undisturbed, tmp_path):
-    run(tmp_path, HORIZON // 2)
-    (tmp_path / "evaluation.json").touch()
-    run(tmp_path, HORIZON)
+    """Rows, milestones and evaluations are byte-equal; the shorter run's end stays as one more milestone."""
+    half, files = TOTAL_STEPS // 2 - 100, RunDirectory(tmp_path)
+    run(tmp_path, half)
+    rows = files.read_metrics()
+    evaluate(tmp_path, episodes=2)
+    evaluate(tmp_path, episodes=2, step=0)
+    shorter = everything(tmp_path)
+    run(tmp_path, TOTAL_STEPS)
+    longer, extended = results(undisturbed), results(tmp_path)
+    assert {name: content for name, content in extended.items() if name in longer} == longer
+    assert set(extended) - set(longer) == {files.policy_file(half).name}
+    assert files.policy_file(half).read_bytes() == shorter[files.policy_file(half)]
+    assert files.provenance["milestones"] == [0, half, 800, TOTAL_STEPS]
+    pd.testing.assert_frame_equal(files.read_metrics()[: len(rows)], rows, check_exact=True)
+    for step in (0, half):
+        assert files.evaluation_file(step).read_bytes() == shorter[files.evaluation_file(step)]
+    evaluate(undisturbed, episodes=2, step=0)
+    evaluate(undisturbed, episodes=2, step=800)
+    evaluate(tmp_path, episodes=2, step=800)
+    for step in (0, 800):
+        other = RunDirectory(undisturbed).evaluation_file(step)
+        assert files.evaluation_file(step).read_bytes() == other.read_bytes()
+
+
+def test_the_shorter_run_stays_complete_until_the_longer_one_takes_its_place(undisturbed, tmp_path, monkeypatch):
+    """A signal, a failure and a full disk in mid-extension change none of its bytes."""
+    run(tmp_path, TOTAL_STEPS // 2)
+    shorter = everything(tmp_path)
+
+    def check():
+        assert RunDirectory(tmp_path).completed_steps(CONFIG) == TOTAL_STEPS // 2
+        assert {path: content for path, content in everything(tmp_path).items() if path in shorter} == shorter
+
+    with monkeypatch.context() as stopped:
+        stop_in_round(stopped, 2)
+        assert run(tmp_path) == signal.SIGTERM
+    check()
+    with monkeypatch.context() as failing:
+        failing.setattr(RomaLearner, "update", lambda *arguments: {"loss": math.nan})
+        with pytest.raises(UserError, match="loss is nan"):
+            run(tmp_path)
+    check()
+    with monkeypatch.context() as full:
+        full.setattr("roma.training.parquet_content", lambda *arguments: (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(UserError, match="could not be written"):
+            run(tmp_path)
+    check()
+    assert run(tmp_path, TOTAL_STEPS // 2) is None  # and is no reason to do anything
+    check()
+    assert run(tmp_path) is None
     longer = results(undisturbed)
     assert {name: content for name, content in results(tmp_path).items() if name in longer} == longer
-    assert not (tmp_path / "evaluation.json").exists()  # it was of the shorter run's weights
-    assert set(results(tmp_path)) - set(longer) == {"t400.safetensors"}
 
 
-def test_a_shortened_run_is_refused(undisturbed):
+def test_a_run_killed_in_mid_extension_is_complete_as_it_was(tmp_path):
+    run(tmp_path, TOTAL_STEPS)
+    shorter = everything(tmp_path)
+    before = checkpoint.paths(tmp_path / "checkpoints")
+    with (tmp_path.parent / f"{tmp_path.name}-stderr").open("w") as stderr:
+        process = subprocess.Popen(command(tmp_path, 100_000), stderr=stderr)
+        while len(set(checkpoint.paths(tmp_path / "checkpoints")) - set(before)) < 2:
+            assert process.poll() is None, stderr.name
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert RunDirectory(tmp_path).completed_steps(CONFIG) == TOTAL_STEPS
+    assert {path: content for path, content in everything(tmp_path).items() if path in shorter} == shorter
+
+
+def test_a_longer_complete_run_is_taken_for_a_shorter_one(undisturbed):
     before = results(undisturbed)
-    with pytest.raises(UserError, match="already has"):
-        run(undisturbed, HORIZON // 2)
+    assert run(undisturbed, TOTAL_STEPS // 2) is None
     assert results(undisturbed) == before
+    assert "nothing to do" in (undisturbed / "train.log").read_text()
+
+
+def test_an_unfinished_run_is_not_shortened(tmp_path, monkeypatch):
+    stop_in_round(monkeypatch, 8)
+    assert run(tmp_path) == signal.SIGTERM
+    before = checkpoint.paths(tmp_path / "checkpoints")
+    with pytest.raises(UserError, match="already has"):
+        run(tmp_path, 100)
+    assert checkpoint.paths(tmp_path / "checkpoints") == before
 
 
 def test_a_complete_run_is_left_alone_and_lost_outputs_are_written_again(undisturbed, tmp_path):
@@ -257,38 +345,49 @@ def test_a_complete_run_without_checkpoints_is_not_thrown_away(undisturbed, tmp_
     directory = shutil.copytree(undisturbed, tmp_path / "run", ignore=shutil.ignore_patterns("t0000*"))
     run(directory)
     with pytest.raises(UserError, match="no checkpoint to go on from"):
-        run(directory, HORIZON * 2)
+        run(directory, TOTAL_STEPS * 2)
     assert results(directory) == results(undisturbed)
 
 
 def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed, tmp_path):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    with pytest.raises(UserError, match="holds a run with algorithm = roma; choose another folder"):
+    with pytest.raises(UserError, match=r"holds a run with algorithm = roma \(not qmix\); choose another folder"):
         run(directory, config=QMIX)
     assert results(directory) == results(undisturbed)
     run(directory, config=QMIX, replace=True)
-    with pytest.raises(UserError, match="holds a run with algorithm = qmix; choose another folder"):
+    with pytest.raises(UserError, match=r"holds a run with algorithm = qmix \(not roma\); choose another folder"):
         run(directory)  # what QMIX has no setting for is not listed
     run(tmp_path / "plain", config=QMIX)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
     assert results(directory) == results(tmp_path / "plain")
 
 
-def test_a_run_on_another_engine_is_replaced_only_on_request(undisturbed, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("version", "other"), [("engine_version", "2"), ("algorithm_version", 2)])
+def test_a_run_of_another_version_is_replaced_only_on_request(undisturbed, tmp_path, version, other):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
-    with pytest.raises(UserError, match="another version of the engine"):
-        run(directory)
+    changed = dataclasses.replace(CONFIG, **{version: other})
+    with pytest.raises(UserError, match=rf"holds a run with {version} = 1 \(not 2\)"):
+        run(directory, config=changed)
     assert results(directory) == results(undisturbed)
-    run(directory, replace=True)
+    run(directory, config=changed, replace=True)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
-    assert json.loads((directory / "provenance.json").read_text())["engine_digest"] == "changed"
+    assert json.loads((directory / "provenance.json").read_text())["config"][version] == other
+
+
+def test_sources_of_the_engine_are_information_alone(undisturbed, tmp_path, monkeypatch):
+    """A docstring in the engine changes its source digest: the run goes on, and says which state made which steps."""
+    run(tmp_path, TOTAL_STEPS // 2)
+    monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
+    run(tmp_path)
+    assert [part["engine_digest"] for part in RunDirectory(tmp_path).provenance["segments"]][1:] == ["changed"]
+    longer = results(undisturbed)
+    assert {name: content for name, content in results(tmp_path).items() if name in longer} == longer
 
 
 def test_a_run_has_one_writer(undisturbed):
     before = results(undisturbed)
-    with checkpoint.only_writer(undisturbed / outputs.CHECKPOINTS):
-        second = subprocess.run(command(undisturbed, HORIZON * 2), text=True, capture_output=True)
+    with checkpoint.only_writer(undisturbed / "checkpoints"):
+        second = subprocess.run(command(undisturbed, TOTAL_STEPS * 2), text=True, capture_output=True)
     assert second.returncode == 2
     assert second.stderr == f"error: another process is writing the run in {undisturbed}\n"
     assert results(undisturbed) == before

@@ -4,9 +4,8 @@ Everything is checked here, before the DAG exists: names and types of keys by th
 `roma.config`. What is wrong is a UserError of one line.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from roma.config import RunConfig, canonical_options, resolve
+from roma.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.envs import ENGINES, Engine
 from roma.errors import UserError, unknown
 from roma.learners import algorithm_names
@@ -46,7 +45,8 @@ class Run:
     arm: str
     seed: int
     config: RunConfig
-    horizon: int  # environment steps
+    total_steps: int  # environment steps
+    tranches: Mapping[str, int] = field(default_factory=dict)  # open tranche: total steps that it asks for, in order
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -73,7 +73,7 @@ class Run:
     @property
     def processes(self) -> int:
         """How many are busy at once: the learner's, or those of the battles where each has its own."""
-        return self.config.schedule.n_battles if self.engine.battle_memory_mb else 1
+        return self.config.protocol_settings.parallel_envs if self.engine.battle_memory_mb else 1
 
     def memory_mb(self, attempt: int) -> int:
         """What to ask a cluster for: torch with its batches, the battles' processes, and the replay.
@@ -82,26 +82,36 @@ class Run:
         numbers for each unit that an agent may see.
         """
         scenario = load_map(self.map)
-        steps = self.config.schedule.buffer_size * (scenario.episode_limit + 1)
+        steps = self.config.protocol_settings.buffer_size * (scenario.episode_limit + 1)
         agents = sum(group.count for group in scenario.allies)
-        per_unit = 6 * 8 + agents * 9 * 4 * self.engine.stores_observations
-        battles = self.config.schedule.n_battles * self.engine.battle_memory_mb
+        per_unit = 6 * 8 + agents * 9 * 4 * (not self.engine.deterministic)
+        battles = self.config.protocol_settings.parallel_envs * self.engine.battle_memory_mb
         return int((3000 + battles + steps * self.n_units * per_unit / 1e6) * attempt)
 
     def runtime_minutes(self, attempt: int) -> int:
         """Generous: the engine's steps a second for a dozen units, fewer for more; local runs ignore it."""
-        return int((10 + self.horizon * max(self.n_units, 12) / 12 / self.engine.steps_per_second / 60) * attempt)
+        return int((10 + self.total_steps * max(self.n_units, 12) / 12 / self.engine.steps_per_second / 60) * attempt)
 
 
 @dataclass(frozen=True)
 class Grid:
     runs: dict[tuple[str, str, int], Run]
     skipped: dict[str, int]  # arm not built yet: its number of runs
+    tranches: tuple[str, ...] = ()  # of the scale, in the order in which they are trained
 
     @property
     def cells(self) -> list[tuple[str, str]]:
         """Every (map, arm) with runs, in the order of the scale file."""
         return list(dict.fromkeys((run.map, run.arm) for run in self.runs.values()))
+
+    def priority(self, run: Run, held_steps: int) -> int:
+        """Return Snakemake's priority of a run of which `held_steps` are complete: earlier tranches come first.
+
+        The first tranche that asks for more steps counts, so that the extension of a pilot run waits for the tranche
+        that has its cell.
+        """
+        places = [self.tranches.index(name) for name, steps in run.tranches.items() if steps > held_steps]
+        return len(self.tranches) - min(places) if places else 0
 
 
 def read_scale(path: Path) -> dict[str, Any]:
@@ -124,40 +134,50 @@ def check(config: Mapping[str, Any], source: str) -> None:
 
 
 def expand(config: Mapping[str, Any], source: str, built: list[str] | None = None) -> Grid:
-    """The grid of a checked scale; `built` are the algorithms there are, by default all learners found."""
+    """Return the grid of a checked scale.
+
+    A cell may stand in several tranches: its runs then have the most steps that any open tranche asks for.
+
+    Args:
+        config: The scale.
+        source: Where it was read, for messages.
+        built: The algorithms there are; by default all learners found.
+
+    Raises:
+        UserError: A name does not exist, a setting is not valid, or a cell stands twice.
+    """
     built = algorithm_names() if built is None else built
     runs: dict[tuple[str, str, int], Run] = {}
     skipped: dict[str, int] = {}
     try:
         _check_names(config, built)
         config = _without_sweeps(config)
+        tranches = tuple(config.get("tranches", ()))
         for cell in config["cells"]:
+            if tranches and cell["tranche"] not in config.get("open_tranches", tranches):
+                continue
+            seeds = cell.get("seeds", config["seeds"])
             for map_name in map(canonical_map, _maps_of(cell["maps"], config)):
                 for arm in cell["arms"]:
                     if _algorithm_of(arm, config, built) not in built:
-                        skipped[arm] = skipped.get(arm, 0) + len(config["seeds"])
+                        skipped[arm] = skipped.get(arm, 0) + len(seeds)
                         continue
-                    for seed in config["seeds"]:
+                    for seed in seeds:
                         run = _run(config, cell, map_name, arm, seed)
-                        if run.key in runs:
-                            raise UserError(f"the cell ({map_name}, {arm}) stands twice")
-                        runs[run.key] = run
+                        runs[run.key] = _merged(runs[run.key], run, tranches) if run.key in runs else run
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    return Grid(runs, skipped)
+    return Grid(runs, skipped, tranches)
 
 
-def milestone_fractions(config: Mapping[str, Any]) -> list[float]:
-    """The fractions of the horizon at which actor weights are kept.
-
-    A scale file may write them as quotients, so that they hit whole steps: 120/401 of 20 050 000 is 6 000 000.
-    """
-    return [float(Fraction(str(fraction))) for fraction in config["milestones"]]
+def milestones_of(config: Mapping[str, Any]) -> Sequence[int]:
+    """Return the environment steps at which policies of a scale are kept, besides the end of each run."""
+    return config.get("milestones", MILESTONES)
 
 
 def milestone_option(config: Mapping[str, Any]) -> str:
-    """`milestone_fractions` as `roma train --milestones` takes them."""
-    return ",".join(map(str, milestone_fractions(config)))
+    """Return the milestones as `roma train --milestones` takes them."""
+    return ",".join(map(str, milestones_of(config)))
 
 
 def rollout_options(config: Mapping[str, Any]) -> str:
@@ -208,11 +228,20 @@ def skipped_notice(grid: Grid, scale: str) -> str:
 def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
     """Names that would otherwise be overlooked: maps with a value of their own, and arms defined but in no cell."""
     for part in (config, *config["cells"]):
-        for key in ("horizon", "test_interval"):
+        for key in ("total_steps", "test_interval"):
             if isinstance(part.get(key), Mapping):
                 for name in part[key]:
                     if name != "default" and name not in map_names():
                         raise unknown(f"map of {key}", name, map_names())
+    tranches = config.get("tranches", [])
+    for cell in config["cells"]:
+        if "tranche" in cell and cell["tranche"] not in tranches:
+            raise unknown("tranche", cell["tranche"], tranches)
+        if tranches and "tranche" not in cell:
+            raise UserError(f"a cell of {', '.join(cell['arms'])} has no tranche; known: {', '.join(tranches)}")
+    for tranche in config.get("open_tranches", []):
+        if tranche not in tranches:
+            raise unknown("tranche", tranche, tranches)
     used = {arm for cell in config["cells"] for arm in cell["arms"]}
     for arm in config.get("arms", {}):
         if arm not in used:
@@ -269,10 +298,22 @@ def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm:
         engine=config["engine"],
         overrides=overrides | cell.get("overrides", {}),
     )
-    horizon = _per_map(cell.get("horizon", config["horizon"]), map_name)
-    if horizon is None:
-        raise UserError(f"no horizon for {map_name}: give it one, or a default")
-    return Run(map_name, arm, seed, run_config, horizon)
+    total_steps = _per_map(cell.get("total_steps", config["total_steps"]), map_name)
+    if total_steps is None:
+        raise UserError(f"no total_steps for {map_name}: give it one, or a default")
+    tranches = {cell["tranche"]: total_steps} if "tranche" in cell else {}
+    return Run(map_name, arm, seed, run_config, total_steps, tranches)
+
+
+def _merged(one: Run, other: Run, tranches: Sequence[str]) -> Run:
+    """Return the run that two tranches ask for."""
+    if not one.tranches or one.tranches.keys() & other.tranches.keys():
+        raise UserError(f"the cell ({one.map}, {one.arm}) stands twice")
+    if one.config != other.config:
+        raise UserError(f"the cell ({one.map}, {one.arm}) has different settings in two tranches")
+    asked = {**one.tranches, **other.tranches}
+    ordered = {name: asked[name] for name in tranches if name in asked}
+    return replace(one, total_steps=max(ordered.values()), tranches=ordered)
 
 
 def _per_map(value: Any, map_name: str) -> int | None:

@@ -26,6 +26,7 @@ from roma.config import resolve
 from roma.errors import UserError
 from roma.files import write_bytes
 from roma.protocols import PRESETS
+from roma.runs.directory import RunDirectory
 from roma.training import TEST_METRICS
 from workflow.grid import FIGURES, figure_files
 
@@ -34,7 +35,11 @@ PAGE = Path("docs/traceability.md")
 RULES = Path("workflow/rules")
 SCALE = Path("workflow/config/paper.yaml")
 MAP = "MMM2"  # on which settings are looked up; no stated one depends on it
-RUN_FILES = ("config.json", "metrics.parquet", "provenance.json", "evaluation.json", "policies")
+RUN = RunDirectory(Path())
+RUN_FILES = tuple(
+    path.name
+    for path in (RUN.config_file, RUN.metrics_file, RUN.provenance_file, RUN.evaluation_folder, RUN.policy_folder)
+)
 
 # What the paper numbers; a section must have them all.
 NUMBERED = {
@@ -105,7 +110,7 @@ def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Itera
 def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
     """What a map's panel of a figure shows, one by one."""
     if "stages" in figure:
-        return [f"Roles after {stage} of the horizon" for stage in figure["stages"]]
+        return [f"Roles after {stage:,} steps" if stage else "Roles before training" for stage in figure["stages"]]
     if "moments" in figure:
         return [f"Roles: {moments.name(moment)}" for moment in figure["moments"][map_name]]
     return ["The map alone"]
@@ -167,7 +172,7 @@ def _lost_setting(setting: str) -> Iterator[str]:
     elif owner == "scale":
         values = argparse.Namespace(**yaml.safe_load(SCALE.read_text()))
     else:
-        values = resolve(map=MAP, algorithm=owner, seed=0).learner
+        values = resolve(map=MAP, algorithm=owner, seed=0).hyperparameters
     if not hasattr(values, key):
         yield f"{owner} has no setting {key}"
     elif str(getattr(values, key)) != value:

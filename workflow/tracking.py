@@ -21,19 +21,20 @@ import yaml
 
 from roma.errors import UserError
 from roma.files import write_json
+from roma.runs.directory import RunDirectory
 from workflow.grid import figure_specifications, read_scale, results_folder
 
 UNTRACKED = ("smoke", "demo", "manual")
 BUNDLE = "data/bundle"
 METRICS = "metrics.json"  # final win rates, in git itself
 
-FINISHED_RUN = "runs/*/*/seed*"
+RUN = RunDirectory(Path("runs/*/*/seed*"))  # a pattern
 KINDS = {
     "summary": ("summary/*.parquet",),
-    "metrics": tuple(f"{FINISHED_RUN}/{name}" for name in ("metrics.parquet", "timing.parquet", "evaluation.json")),
-    "configs": tuple(f"{FINISHED_RUN}/{name}" for name in ("config.json", "provenance.json")),
-    "policies": (f"{FINISHED_RUN}/policies",),
-    "checkpoints": (f"{FINISHED_RUN}/checkpoints",),
+    "metrics": tuple(map(str, (RUN.metrics_file, RUN.timing_file, RUN.evaluation_file("*")))),
+    "configs": tuple(map(str, (RUN.config_file, RUN.provenance_file))),
+    "policies": (str(RUN.policy_folder),),
+    "checkpoints": (str(RUN.checkpoint_folder),),
     "rollouts": ("rollouts/*/*",),
 }
 
@@ -131,8 +132,9 @@ def _outputs_of(stage: dict[str, Any]) -> list[str]:
 def _found(folder: Path, kind: str) -> list[str]:
     """Results of a kind that are here, of runs only those that are finished."""
     found = sorted(path for pattern in KINDS[kind] for path in folder.glob(pattern))
-    if KINDS[kind][0].startswith(FINISHED_RUN):
-        found = [path for path in found if (path.parent / "metrics.parquet").exists()]
+    if KINDS[kind][0].startswith(str(RUN.path)):
+        depth = len(folder.parts) + len(RUN.path.parts)
+        found = [path for path in found if RunDirectory(Path(*path.parts[:depth])).metrics_file.exists()]
     return [path.as_posix() for path in found]
 
 

@@ -1,17 +1,15 @@
 """Which finished runs are trained again to see that they come out as recorded, and with which command."""
 
-import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from roma import outputs
-from roma.config import from_flat
+from analysis.runs import found_runs
 from roma.errors import UserError
+from roma.runs.directory import RunDirectory
 from workflow.grid import Run, results_folder
+from workflow.identity import tracked
 
 DEFAULT = {"runs": 3, "seed": 0}  # of a scale file's `verify`
 
@@ -23,29 +21,20 @@ def drawn(config: Mapping[str, Any]) -> list[str]:
     is none, or if one that was drawn is not here.
     """
     results = results_folder(config)
-    candidates = sorted(tracked(results) or {path.parent for path in results.glob(f"runs/*/*/seed*/{outputs.METRICS}")})
+    candidates = sorted(tracked(results) or {run.path for run in found_runs(results)})
     if not candidates:
         raise UserError(f"there is no finished run in {results} to verify")
     choice = DEFAULT | config.get("verify", {})
     chosen = random.Random(choice["seed"]).sample(candidates, min(choice["runs"], len(candidates)))
     for directory in chosen:
-        for name in (outputs.METRICS, outputs.CONFIG, outputs.PROVENANCE):
-            if not (directory / name).exists():
-                raise UserError(f"{directory / name} was drawn and is not here: dvc pull {directory / name}")
+        run = RunDirectory(directory)
+        for file in (run.metrics_file, run.config_file, run.provenance_file):
+            if not file.exists():
+                raise UserError(f"{file} was drawn and is not here: dvc pull {file}")
     return ["/".join(directory.parts[-3:]) for directory in chosen]
 
 
-def tracked(results: Path) -> set[Path]:
-    """Folders of the runs whose metrics are in the dvc.yaml of this scale."""
-    file = results / "dvc.yaml"
-    stages = yaml.safe_load(file.read_text())["stages"] if file.exists() else {}
-    outs = [Path(name) for output in stages.get("metrics", {}).get("outs", []) for name in output]
-    return {path.parent for path in outs if path.name == outputs.METRICS}
-
-
 def recorded(results: Path, map_name: str, arm: str, seed: int) -> Run:
-    """A finished run as its own files describe it, whatever the scale file says now."""
-    directory = results / "runs" / map_name / arm / f"seed{seed}"
-    config = from_flat(json.loads((directory / outputs.CONFIG).read_text()))
-    provenance = json.loads((directory / outputs.PROVENANCE).read_text())
-    return Run(map_name, arm, seed, config, provenance["steps"])
+    """Return a finished run as its own files describe it, whatever the scale file says now."""
+    directory = RunDirectory(results / "runs" / map_name / arm / f"seed{seed}")
+    return Run(map_name, arm, seed, directory.config, directory.last_step())

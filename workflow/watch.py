@@ -18,8 +18,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from roma import outputs
 from roma.errors import UserError
+from roma.runs.directory import RunDirectory
 from workflow.grid import Run, expand, read_scale, results_folder
 
 SILENT_SECONDS = 120.0  # after which a run that said it was running is taken for killed
@@ -33,20 +33,20 @@ class Status:
     run: str
     state: str  # done, running, failed or waiting
     done: int  # environment steps
-    horizon: int
+    total_steps: int
     rate: float = 0.0  # environment steps a second
     reason: str = ""  # of failed runs
 
     @property
     def left(self) -> int:
-        return self.horizon - self.done
+        return self.total_steps - self.done
 
 
 def status(run: Run, results: Path) -> Status:
     """How a run below `results`, the folder of its scale, stands."""
-    directory = results / "runs" / run.directory
-    if (directory / outputs.METRICS).exists():
-        return Status(run.directory, "done", run.horizon, run.horizon)
+    directory = RunDirectory(results / "runs" / run.directory)
+    if directory.held_steps() >= run.total_steps:
+        return Status(run.directory, "done", run.total_steps, run.total_steps)
     log = results / "logs" / "train" / f"{run.directory}.log"
     heard = log.stat().st_mtime if log.exists() else 0.0
     said: dict[str, Any] = {
@@ -56,17 +56,17 @@ def status(run: Run, results: Path) -> Status:
         "time": 0.0,
     }
     with suppress(OSError, ValueError):
-        said |= json.loads((directory / outputs.PROGRESS).read_text())
+        said |= json.loads(directory.progress_file.read_text())
     silent = time.time() - max(heard, said["time"])
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
     reason = ""
     if state == "running" and silent > SILENT_SECONDS:
         state, reason = "failed", f"silent for {_duration(silent)}: killed, perhaps"
     if state == "failed":
-        said_last = last_lines(log) or last_lines(directory / outputs.LOG)
+        said_last = last_lines(log) or last_lines(directory.log_file)
         reason = "\n".join(filter(None, (said_last, reason)))
     rate = said["steps_per_second"] if state == "running" else 0.0
-    return Status(run.directory, state, min(said["t_env"], run.horizon), run.horizon, rate, reason)
+    return Status(run.directory, state, min(said["t_env"], run.total_steps), run.total_steps, rate, reason)
 
 
 def last_lines(log: Path) -> str:
@@ -81,12 +81,12 @@ def overview(statuses: Sequence[Status]) -> str:
     running = [each for each in statuses if each.state == "running"]
     rate = sum(each.rate for each in running)
     left = sum(each.left for each in statuses)
-    share = 1 - left / sum(each.horizon for each in statuses)
+    share = 1 - left / sum(each.total_steps for each in statuses)
     lines = [
         ", ".join(f"{count[state]} {state}" for state in STATES),
         f"{share:.1%} of all steps, {rate:,.0f} steps/s, {_time_left(left, rate)} left",
         *(
-            f"  {each.run:<40} {each.done / each.horizon:>6.1%} {each.rate:>8,.0f} steps/s "
+            f"  {each.run:<40} {each.done / each.total_steps:>6.1%} {each.rate:>8,.0f} steps/s "
             f"{_time_left(each.left, each.rate):>16} left"
             for each in running
         ),

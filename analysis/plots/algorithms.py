@@ -31,7 +31,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     for group, names in listed.items():
         for name in names:
             config = resolve(map=map_name, algorithm=name, seed=0, engine=ENGINE)
-            online = make_learner(name, config.learner, info, 0).online
+            online = make_learner(name, config.hyperparameters, info, 0).online
             rows.append(
                 {
                     "group": group,

@@ -18,7 +18,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                 "map": map_name,
                 "arm": style.label(str(arm)),
                 "runs": len(cell),
-                "steps": cell["steps"].max(),
+                "steps": cell["total_steps"].max(),
                 "updates": cell["updates"].median(),
                 "hours": cell["wall_seconds"].median() / 3600,
                 "hours, slowest": cell["wall_seconds"].max() / 3600,

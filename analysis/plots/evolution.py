@@ -1,7 +1,6 @@
 """Roles at the first decision of a battle at stages of training, beside the run's learning curve (figures 8 and 11)."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,11 @@ TITLE_HEIGHT, ROLES_HEIGHT, KEY_HEIGHT = 0.38, 2.05, 0.42
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """The units at t = 1 of each stage, as in the table of episodes, with panel, by, stage and, of a curve, metric.
+    """The units at t = 1 of each stage, as in the table of episodes, with panel, by, stages and, of a curve, metric.
 
-    The curve is that of the one run that is shown: rows with panel `curve`, t_env and value. A stage is the kept policy
-    nearest to its fraction of the horizon. A figure whose run is missing has one row, without t.
+    The curve is that of the one run that is shown: rows with panel `curve`, t_env and value. A stage, in environment
+    steps, is drawn at the nearest milestone that the run has kept, and stages with the same one are drawn once. A
+    figure whose run is missing has one row, without t.
     """
     shown = rolespace.read(summary, specification)
     (arm,) = specification["arms"]
@@ -36,12 +36,14 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
             continue
         if "curve" in specification:
             parts.append(_curve(summary, first.iloc[0], specification["curve"]))
-        horizon, kept = first["horizon"].iloc[0], first["step"].unique()
-        for text in specification["stages"]:
-            stage = float(Fraction(str(text)))
-            step = kept[np.abs(kept - stage * horizon).argmin()]
-            at = first[first["step"] == step].assign(stage=stage, by=specification["colours"][map_name])
-            parts.append(at.assign(panel="before training" if step == 0 else f"after {_amount(step)} steps"))
+        kept = np.sort(first["step"].unique())
+        stages: dict[int, list[int]] = {}
+        for stage in specification["stages"]:
+            stages.setdefault(int(kept[np.abs(kept - stage).argmin()]), []).append(stage)
+        for step, wanted in stages.items():
+            at = first[first["step"] == step].assign(by=specification["colours"][map_name])
+            panel = "before training" if step == 0 else f"after {_amount(step)} steps"
+            parts.append(at.assign(panel=panel, stages=" ".join(map(str, wanted))))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -109,7 +111,11 @@ def _explained(roles: pd.DataFrame) -> list[str]:
     drawn = roles[roles["t"].notna()]
     if drawn.empty:
         return []
-    stages = ", ".join(f"{stage:.2g}" for stage in drawn["stage"].unique())
-    return [
-        f"t = 1; stages are the kept policies nearest to fractions {stages} of the run; each panel has axes of its own"
-    ]
+    lines = ["t = 1; each panel has axes of its own"]
+    for _, units in drawn.groupby(["map", "step"], sort=False):
+        map_name, step = units["map"].iloc[0], int(units["step"].iloc[0])
+        wanted = [int(stage) for stage in units["stages"].iloc[0].split()]
+        if wanted != [step]:
+            asked = " and ".join(map(_amount, wanted))
+            lines.append(f"{map_name}: {_amount(step)} steps is the nearest kept milestone to {asked} steps")
+    return lines

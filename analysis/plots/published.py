@@ -93,7 +93,7 @@ def mismatch(evidence: Evidence, protocol: str, map_name: str, arm: str, steps: 
     """Why our runs of a cell cannot be held against published ones; None where they can."""
     if not evidence.has(map_name, arm):
         return "not run"
-    our_steps, our_protocol = evidence.horizon(map_name, arm)
+    our_steps, our_protocol = evidence.total_steps(map_name, arm)
     if our_protocol != protocol:
         return f"protocol {our_protocol}, not {protocol}"
     if our_steps != steps:

@@ -51,7 +51,7 @@ def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
     episodes = pd.read_parquet(summary / "episodes.parquet")
     chosen = episodes["shown"].astype(bool) & (episodes["arm"] == arm) & episodes["map"].isin(specification["maps"])
     runs, one = pd.read_parquet(summary / "runs.parquet"), ["map", "arm", "seed"]
-    facts = facts_of(summary, runs, one).merge(runs[[*one, "steps"]].rename(columns={"steps": "horizon"}))
+    facts = facts_of(summary, runs, one).merge(runs[[*one, "total_steps"]])
     return episodes[chosen].merge(facts, "left", one)
 
 
@@ -300,7 +300,7 @@ def face(frame: pd.DataFrame) -> list[str]:
         last = run[run["step"] == run["step"].max()].iloc[0]
         lines.append(
             f"{map_name}: {style.label(str(arm))}, seed {seed:.0f} (median final win rate), "
-            f"{last['horizon']:,.0f} steps; recorded episode {last['episode']:.0f}: {last['rule']}"
+            f"{last['total_steps']:,.0f} steps; recorded episode {last['episode']:.0f}: {last['rule']}"
         )
     absent = frame[frame["t"].isna()]
     lines += [

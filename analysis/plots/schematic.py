@@ -36,7 +36,7 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     name, map_name = specification["algorithm"], specification["map"]
     info = envs.make(ENGINE, map_name, 1).info
     config = resolve(map=map_name, algorithm=name, seed=0, engine=ENGINE)
-    online = make_learner(name, config.learner, info, 0).online
+    online = make_learner(name, config.hyperparameters, info, 0).online
     frame = pd.DataFrame(_rows(online), columns=["module", "kind", "inputs", "outputs", "parameters", "note"])
     facts = [name, map_name, info.n_agents, info.n_enemies, info.n_actions, info.obs_size, info.state_size]
     facts += [_count(online.agent), _count(online)]

@@ -48,7 +48,8 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
     runs = pd.read_parquet(summary / "runs.parquet")
     notes = [
-        f"On the {joined(engine_names(runs))}, protocol {joined(runs['protocol'])}, {joined(runs['steps'])} steps",
+        f"On the {joined(engine_names(runs))}, protocol {joined(runs['protocol'])}, "
+        f"{joined(runs['total_steps'])} steps",
         "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval",
         "Differences from the reference by Welch's t, each alone: no correction for their number",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),

@@ -27,7 +27,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     """
     runs = pd.read_parquet(summary / "runs.parquet")
     cells = runs.drop_duplicates(["map", "arm"]).set_index(["map", "arm"])
-    work = pd.read_parquet(summary / "cost.parquet", columns=["arm", "updates", "steps"])
+    work = pd.read_parquet(summary / "cost.parquet", columns=["arm", "updates", "total_steps"])
     arms = sorted(runs["arm"].unique(), key=lambda arm: (_place(arm), arm))
     holders: dict[tuple[str, str, str, str | None], set[str]] = {}
     for arm, row in [*_settings(summary, arms, cells), *_training(arms, cells, work)]:
@@ -64,12 +64,12 @@ def described(setting: str, value: Any, name: str, protocol: str, engine: str, m
     """
     usual, specification, preset = _usual(map_name, name, protocol, engine), algorithm(name), PRESETS[protocol]
     of_protocol = setting in Protocol.__dataclass_fields__
-    kind = "protocol" if of_protocol else "engine" if hasattr(usual.battle, setting) else "algorithm"
+    kind = "protocol" if of_protocol else "engine" if hasattr(usual.engine_settings, setting) else "algorithm"
     if json.loads(json.dumps(usual.settings()[setting])) != value:
         return kind, SCALE
-    if setting in specification.overrides or setting in specification.schedule:
+    if setting in specification.overrides or setting in specification.protocol_settings:
         return kind, specification.sources.get(setting)
-    if of_protocol or setting in preset.learner:
+    if of_protocol or setting in preset.hyperparameters:
         return kind, preset.source
     return kind, f"engine {engine}" if kind == "engine" else specification.sources.get(setting)
 
@@ -96,14 +96,15 @@ def _training(
     arms: Sequence[str], cells: pd.DataFrame, work: pd.DataFrame
 ) -> Iterator[tuple[str, tuple[str, str, str, str | None]]]:
     """The same of what training was."""
-    for setting in ("trials spent on tuning", "steps of a run", "updates of a run"):
+    for setting in ("trials spent on tuning", "total steps of a run", "updates of a run"):
         for arm in arms:
             if setting == "trials spent on tuning":
                 trials = algorithm(str(cells.xs(arm, level="arm")["algorithm"].iloc[0])).tuning_trials
                 if trials is not None:
                     yield arm, ("training", setting, str(trials), HERE)
             else:
-                counts = work.loc[work["arm"] == arm, setting.split()[0]].dropna()
+                column = setting.removesuffix(" of a run").replace(" ", "_")
+                counts = work.loc[work["arm"] == arm, column].dropna()
                 if len(counts):
                     yield arm, ("training", setting, _span(counts), COUNTED)
 

@@ -56,7 +56,7 @@ def facts(contents: Contents) -> str:
         "maps": str(table["map"].nunique()),
         "arms": str(table["arm"].nunique()),
         "seeds": str(table["seed"].nunique()),
-        "steps a run": _range(table["steps"]),
+        "steps a run": _range(table["total_steps"]),
     }
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
 

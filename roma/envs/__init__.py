@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from roma import __version__
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.errors import unknown
 from roma.files import digest
@@ -34,7 +33,7 @@ class Engine:
     installed_apart: bool  # it must be fetched before it can be played
     side_by_side: int  # battles at once where any number would do
     battle_memory_mb: int  # of each battle's own process; 0: all battles are in one
-    stores_observations: bool  # with its episodes, as it cannot fight a battle again
+    deterministic: bool  # it can re-simulate episodes from seeds and actions; if not, observations are stored
     steps_per_second: int  # environment steps of a run on a dozen units, cautiously
 
 
@@ -44,7 +43,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             installed_apart=False,
             side_by_side=32,
             battle_memory_mb=0,
-            stores_observations=False,
+            deterministic=True,
             steps_per_second=300,
         ),
         # The memory and the speed of a game are estimates: none has been measured here.
@@ -52,7 +51,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             installed_apart=True,
             side_by_side=8,
             battle_memory_mb=2000,
-            stores_observations=True,
+            deterministic=False,
             steps_per_second=40,
         ),
     }
@@ -117,14 +116,17 @@ def engine_digest(engine: str) -> str:
     return source_digest()
 
 
-def engine_version(engine: str) -> str:
-    """What a person calls this engine's state: the game's version, or that of the package the engine is part of.
+def engine_version(engine: str, map_name: str) -> str:
+    """Return the version of an engine's behaviour on a map. A run carries it in its identity.
 
-    UserError where the engine is not installed.
+    Raises:
+        UserError: There is no such engine or map, or the engine is not installed.
     """
     check_engine(engine)
+    canonical_map(map_name)
     if engine == "starcraft2":
         from roma.envs import game_files
 
-        return game_files.installed_game().version
-    return __version__
+        shown = engine_digest(engine)[:8]
+        return f"{game_files.installed_game().version}+{shown}"
+    return "1"

@@ -117,7 +117,7 @@ class StarCraft2:
             **facts(),
             **asdict(settings),
             "game_seeds": [],
-            "lost_battles": 0,
+            "lost_episodes": 0,
             "after_resume": AFTER_RESUME,
         }
         if journal is not None:
@@ -169,7 +169,7 @@ class StarCraft2:
             if terminated[battle]:
                 self._status[battle] = Status.OVER
                 self._failures[battle] = 0
-        self._entry["lost_battles"] += int(lost.sum())
+        self._entry["lost_episodes"] += int(lost.sum())
         return Outcome(reward, terminated, won, lost)
 
     def observe_snapshots(self, *arguments: Any) -> None:

@@ -12,7 +12,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from roma.errors import unknown
+from roma.errors import UserError, unknown
+from roma.learners.versions import ALGORITHM_VERSIONS
 
 if TYPE_CHECKING:
     from roma.envs.vector import EnvInfo
@@ -28,7 +29,8 @@ class AlgorithmSpec:
     family: str
     config_class: type[Any]
     overrides: dict[str, object]
-    schedule: dict[str, object]  # what it asks of every protocol, in the names of roma.protocols.Protocol
+    protocol_settings: dict[str, object]  # what it asks of every protocol, in the names of roma.protocols.Protocol
+    version: int  # of its behaviour (roma.learners.versions)
     description: str = ""  # a few words, for tables
     sources: Mapping[str, str] = field(default_factory=dict)  # where the value of a setting comes from, by setting
     tuning_trials: int | None = None  # runs spent here on choosing its settings; None: not said
@@ -42,17 +44,22 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
         if family in (module_info.name, "base"):
             continue
         module = import_module(f"{__name__}.{module_info.name}")
-        schedule = getattr(module, "SCHEDULE", {})
+        protocol_settings = getattr(module, "PROTOCOL_SETTINGS", {})
         for name, overrides in module.VARIANTS.items():
             words = getattr(module, "DESCRIPTIONS", {}).get(name, "")
             sources = {**getattr(module, "SOURCES", {})}
             changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
             sources |= {key: changed for key in overrides if changed}
             config_class = getattr(module, "CONFIGS", {}).get(name, module.Config)
-            settings = {each.name for each in fields(config_class)} | schedule.keys()
+            settings = {each.name for each in fields(config_class)} | protocol_settings.keys()
             sources = {key: source for key, source in sources.items() if key in settings}
             trials = getattr(module, "TUNING_TRIALS", None)
-            found[name] = AlgorithmSpec(name, family, config_class, overrides, schedule, words, sources, trials)
+            if name not in ALGORITHM_VERSIONS:
+                raise UserError(f"the algorithm {name!r} has no version: add it to roma/learners/versions.py")
+            version = ALGORITHM_VERSIONS[name]
+            found[name] = AlgorithmSpec(
+                name, family, config_class, overrides, protocol_settings, version, words, sources, trials
+            )
     return found
 
 

@@ -25,13 +25,13 @@ class Config(BaseConfig):
 
 
 # On-policy: a round of eight battles is a batch, and the replay holds no other.
-SCHEDULE: dict[str, object] = {"n_battles": 8, "batch_size": 8, "buffer_size": 8}
+PROTOCOL_SETTINGS: dict[str, object] = {"parallel_envs": 8, "batch_size": 8, "buffer_size": 8}
 VARIANTS: dict[str, dict[str, object]] = {"coma": {}}
 DESCRIPTIONS = {"coma": "Counterfactual multi-agent policy gradients (Foerster et al. 2018)"}
 SOURCES = SOURCES | dict.fromkeys(
     (
         *("epsilon_start", "epsilon_finish", "epsilon_anneal_steps", "critic_learning_rate", "critic_hidden"),
-        *("td_lambda", "target_update_steps", "state_last_actions", *SCHEDULE),
+        *("td_lambda", "target_update_steps", "state_last_actions", *PROTOCOL_SETTINGS),
     ),
     "PyMARL's configuration for SMAC",
 )

@@ -8,8 +8,8 @@ SCALE = {
     "engine": "embedded",
     "protocol": "smac_v1",
     "seeds": [0, 1, 2],
-    "horizon": 200_000,
-    "milestones": [0, 1],
+    "total_steps": 200_000,
+    "milestones": [0],
     "evaluation_episodes": 16,
     "maps": ["MMM2", "10z5b_vs_2s3z"],
     "ablation_maps": ["MMM2"],
@@ -25,6 +25,7 @@ def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     write_runs(SCALE, root)
     folder = root / "data" / "embedded" / "lab"
-    cells = [f"{map_name}/{arm}" for map_name in SCALE["maps"] for arm in ("roma", "qmix")]
-    assert main(["summarise", str(folder), "--cells", *cells, "--seeds", "0", "1", "2"]) == 0
+    cells = [(map_name, arm) for map_name in SCALE["maps"] for arm in ("roma", "qmix")]
+    names = [f"{map_name}/{arm}/seed{seed}" for map_name, arm in cells for seed in SCALE["seeds"]]
+    assert main(["summarise", str(folder), "--runs", *names]) == 0
     return folder

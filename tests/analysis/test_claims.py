@@ -16,7 +16,7 @@ from roma.errors import UserError
 from roma.learners import algorithm_names
 
 STEPS = 2_000_000
-MILESTONES = {0.0: 0, 0.3: 600_000, 0.5: 1_000_000, 1.0: STEPS}
+MILESTONES = (0, 600_000, 1_000_000, STEPS)
 CLAIM = {
     "id": "example",
     "question": "performance",
@@ -44,17 +44,15 @@ def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None) ->
         map_name, arm = cell.split("/")
         for seed, value in enumerate(values):
             identity = {"map": map_name, "arm": arm, "seed": seed}
-            facts = {"engine": "embedded", "engine_digest": "0123", "protocol": "smac_v1", "steps": steps}
+            facts = {"engine": "embedded", "engine_version": "1", "protocol": "smac_v1", "total_steps": steps}
             runs.append(identity | facts | {"battle_won_mean": value})
-            for step, won in zip(MILESTONES.values(), (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
+            for step, won in zip(MILESTONES, (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
                 curves.append(identity | {"step": step, "test_battle_won_mean": won})
     for cell, measure, stage, reference, values in roles:
         map_name, arm = cell.split("/")
         for seed, value in enumerate(values):
             identity = {"map": map_name, "arm": arm, "seed": seed}
-            recorded.append(
-                identity | {"step": MILESTONES[stage], "measure": measure, "reference": reference, "value": value}
-            )
+            recorded.append(identity | {"step": stage, "measure": measure, "reference": reference, "value": value})
     folder.mkdir(parents=True)
     frame = pd.DataFrame(runs)
     frame.drop(columns="battle_won_mean").to_parquet(folder / "runs.parquet")
@@ -144,10 +142,10 @@ ROLES = {
     "nulls": ["untrained", "roma_td", "observations"],
 }
 LEARNT = [
-    ("3m/roma", "silhouette_type", 1.0, "roles", around(0.8)),
-    ("3m/roma", "silhouette_type", 0.0, "roles", around(0.4)),
-    ("3m/roma", "silhouette_type", 1.0, "observations", around(0.3)),
-    ("3m/roma_td", "silhouette_type", 1.0, "roles", around(0.2)),
+    ("3m/roma", "silhouette_type", STEPS, "roles", around(0.8)),
+    ("3m/roma", "silhouette_type", 0, "roles", around(0.4)),
+    ("3m/roma", "silhouette_type", STEPS, "observations", around(0.3)),
+    ("3m/roma_td", "silhouette_type", STEPS, "roles", around(0.2)),
 ]
 BOTH = {"3m/roma": around(0.5), "3m/roma_td": around(0.5)}
 
@@ -183,8 +181,8 @@ def test_paired_looks_within_runs(judge, shift, verdict):
     """Runs that differ widely among each other do not hide what happens alike in each of them."""
     base = np.array([0.1, 0.9, 0.3, 0.7, 0.5])
     roles = [
-        ("3m/roma", "d_when_I_low", 1.0, "roles", base + shift),
-        ("3m/roma", "d_when_I_high", 1.0, "roles", base),
+        ("3m/roma", "d_when_I_low", STEPS, "roles", base + shift),
+        ("3m/roma", "d_when_I_high", STEPS, "roles", base),
     ]
     contrast = [{"arm": "roma", "map": "3m"}, {"arm": "roma", "map": "3m", "measure": "d_when_I_high", "weight": -1}]
     changes = {"kind": "paired", "measure": "d_when_I_low", "contrast": contrast}
@@ -204,7 +202,7 @@ def test_paired_looks_within_runs(judge, shift, verdict):
 )
 def test_correlation_over_the_training(judge, course, verdict):
     roles = [
-        ("3m/roma", "drift", stage, "roles", [run[place] for run in course]) for place, stage in enumerate(MILESTONES)
+        ("3m/roma", "drift", step, "roles", [run[place] for run in course]) for place, step in enumerate(MILESTONES)
     ]
     changes = {"kind": "correlation", "measure": "drift", "contrast": [{"arm": "roma", "map": "3m"}]}
     found = judge(changes, {"3m/roma": [0.6] * 3}, roles=roles, tests={"3m/roma": [0.0, 0.1, 0.3, 0.6]})
@@ -218,11 +216,22 @@ def test_without_any_win_no_correlation_is_defined(judge):
     assert (found.verdict, found.why) == (UNDECIDED, "3 seeds are needed: 3m/roma has 0")
 
 
-def test_stages_are_fractions_of_the_horizon(judge):
-    roles = [("3m/roma", "drift", 0.3, "roles", around(0.9)), ("3m/roma", "drift", 0.5, "roles", around(0.1))]
-    contrast = [{"arm": "roma", "map": "3m", "stage": 0.29}, {"arm": "roma", "map": "3m", "stage": 0.5, "weight": -1}]
-    changes = {"kind": "paired", "measure": "drift", "contrast": contrast}
+def test_stages_are_milestones_in_environment_steps(judge):
+    roles = [("3m/roma", "drift", 600_000, "roles", around(0.9)), ("3m/roma", "drift", 1_000_000, "roles", around(0.1))]
+    early, late = ({"arm": "roma", "map": "3m", "stage": step} for step in (600_000, 1_000_000))
+    changes = {"kind": "paired", "measure": "drift", "contrast": [early, late | {"weight": -1}]}
     assert judge(changes, {"3m/roma": around(0.5)}, roles=roles).evidence.estimate.value == pytest.approx(0.8)
+    beside = changes | {"contrast": [early | {"stage": 500_000}, late | {"weight": -1}]}
+    found = judge(beside, {"3m/roma": around(0.5)}, roles=roles)
+    assert (found.verdict, found.why) == (UNDECIDED, "not recorded: drift of 3m/roma at 500000 steps")
+
+
+def test_a_stage_that_was_not_reached_says_so(judge):
+    roles = [("3m/roma", "drift", STEPS, "roles", around(0.9))]
+    contrast = [{"arm": "roma", "map": "3m", "stage": 6_000_000}]
+    found = judge({"measure": "drift", "contrast": contrast}, {"3m/roma": around(0.5)}, roles=roles)
+    why = "the stage of 6000000 steps is not reached: runs of 3m/roma have 2000000"
+    assert (found.verdict, found.needed, found.why) == (UNDECIDED, "no number", why)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +286,7 @@ def test_the_release_takes_romas_place(judge):
             ROLES | {"nulls": ["observations"]},
             BOTH,
             {"roles": LEARNT[:2]},
-            "not recorded: silhouette_type of observations of 3m/roma at 1 of the horizon",
+            "not recorded: silhouette_type of observations of 3m/roma at the end",
             "no number",
         ),
         ({"scale": "lambda"}, BOTH, {}, "the scale lambda has no summary", "no number"),

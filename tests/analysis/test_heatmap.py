@@ -66,7 +66,7 @@ def test_a_cell_shows_its_interval_where_seeds_allow_one(frame):
 
 def test_the_face_names_what_is_missing(frame):
     text = "\n".join(heatmap.face(frame))
-    assert "embedded engine 01234567; scale lab; protocol smac_v1" in text
+    assert "embedded engine version 1; scale lab; protocol smac_v1" in text
     assert "16 greedy battles with the last weights: mean and 95 % Student t interval of 3 seeds" in text
     missing = text.partition("missing runs")[2]
     assert "MMM2 1e-3/1e-3 (has 2), MMM2 1e-3/1e-4," in missing
@@ -89,7 +89,7 @@ def test_files_of_the_search_are_the_same_each_time(summary, tmp_path, root, mon
 def test_the_figure_shows_what_the_scale_trains(root):
     scale = yaml.safe_load((root / "workflow" / "config" / "lambda.yaml").read_text())
     figure = yaml.safe_load(FIGURES.read_text())["lambda"]
-    learners = [run.config.learner for run in expand(scale, "lambda").runs.values()]
+    learners = [run.config.hyperparameters for run in expand(scale, "lambda").runs.values()]
     for name, values in figure["axes"].items():
         assert {getattr(each, name) for each in learners} == set(values)
     assert figure["maps"] == scale["maps"]

@@ -19,8 +19,8 @@ SCALE = {
     "engine": "embedded",
     "protocol": "paper",
     "seeds": [0],
-    "horizon": 2_000_000,
-    "milestones": [0, 1],
+    "total_steps": 2_000_000,
+    "milestones": [0],
     "evaluation_episodes": 4,
     "maps": list(MAPS),
     "ablation_maps": list(MAPS),
@@ -200,12 +200,12 @@ def test_other_runs_are_refused(map_name, changes, tmp_path):
 
 
 def test_the_named_arms_are_known_as_what_they_are():
-    found = {arm: readings.arm_of(resolve("MMM2", arm, 0).flat(), Path("run")) for arm in ("roma", OTHER_READING)}
+    found = {arm: readings.arm_of(resolve("MMM2", arm, 0), Path("run")) for arm in ("roma", OTHER_READING)}
     assert found == {"roma": HEADLINE_REDUCTION, OTHER_READING: OTHER_REDUCTION}
 
 
 def test_a_shorter_run_is_refused(tmp_path):
-    scale = SCALE | {"horizon": 1_900_000, "cells": [{"maps": ["MMM2"], "arms": ["roma"]}], "arms": {}}
+    scale = SCALE | {"total_steps": 1_900_000, "cells": [{"maps": ["MMM2"], "arms": ["roma"]}], "arms": {}}
     (run,) = write_runs(scale, tmp_path, points=96, rollouts=False)
     directory = tmp_path / "data" / "embedded" / "studied" / "runs" / run.directory
     with pytest.raises(UserError, match=r"1,90\d,\d+ environment steps, not 2,000,000"):

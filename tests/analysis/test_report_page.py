@@ -145,7 +145,7 @@ def test_what_a_claim_mentions_is_linked_where_it_is_there():
 def test_runs_come_with_their_cost(folders):
     summary, *_ = folders
     runs = pd.read_parquet(summary / "runs.parquet")
-    cost = runs[["map", "arm", "seed", "steps"]].assign(wall_seconds=17.25, resumes=2)
+    cost = runs[["map", "arm", "seed", "total_steps"]].assign(wall_seconds=17.25, resumes=2)
     cost.to_parquet(summary / "cost.parquet")
     page = render(read(*folders))
     assert "wall seconds</th>" in page

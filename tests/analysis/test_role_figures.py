@@ -26,7 +26,7 @@ EVOLUTION = {
     "plot": "evolution",
     "maps": ["MMM2"],
     "arms": ["roma"],
-    "stages": [0, 1],
+    "stages": [0, 200_000],
     "colours": {"MMM2": "health"},
     "curve": "test_battle_won_mean",
 }
@@ -100,14 +100,14 @@ def test_the_moment_before_a_death(summary):
 def test_a_missing_run_is_named_and_the_others_are_drawn(summary, module):
     maps = ["MMM2", "6z4b"]
     both = {"maps": maps, "moments": {name: [1] for name in maps}, "colours": dict.fromkeys(maps, "type")}
-    frame = module.data(summary, EPISODE | {"stages": [1]} | both, [])
+    frame = module.data(summary, EPISODE | {"stages": [200_000]} | both, [])
     figure = module.draw(frame)
     assert "not run yet:\nROMA on 6z4b" in texts(figure)
     assert "not run yet: ROMA on 6z4b" in texts(figure)
     assert sum(axes.name == "3d" for axes in figure.axes) == 1
     alone = module.draw(module.panels(frame)["6z4b"])
     assert "not run yet: ROMA on 6z4b" in texts(alone)
-    only = EPISODE | {"stages": [0, 1], "maps": ["6z4b"], "moments": {"6z4b": [1]}, "colours": {"6z4b": "type"}}
+    only = EPISODE | {"stages": [0, 200_000], "maps": ["6z4b"], "moments": {"6z4b": [1]}, "colours": {"6z4b": "type"}}
     assert "not run yet: ROMA on 6z4b" in texts(module.draw(module.data(summary, only, [])))
 
 
@@ -168,7 +168,20 @@ def test_stages_of_one_run_beside_its_curve(summary):
     assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
     assert "before training" in texts(figure)
     assert "after 200k steps" in texts(figure)
-    assert "fractions 0, 1 of the run" in texts(figure)
+    assert "nearest kept milestone" not in texts(figure)
+    assert outside(figure) == []
+
+
+def test_a_shorter_run_shows_its_nearest_milestone_once_and_says_so(summary):
+    frame = evolution.data(summary, EVOLUTION | {"stages": [0, 6_000_000, 10_000_000]}, [])
+    assert frame.dropna(subset="t").groupby("stages")["step"].unique().map(list).to_dict() == {
+        "0": [0],
+        "6000000 10000000": [200_000],
+    }
+    figure = evolution.draw(frame)
+    assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
+    said = "MMM2: 200k steps is the nearest kept milestone to 6M and 10M steps"
+    assert said in texts(figure).replace("\n", " ")
     assert outside(figure) == []
 
 

@@ -7,11 +7,12 @@ import yaml
 
 from analysis.__main__ import main
 from analysis.plots import role_health
-from analysis.runs import RunDirectory, expected_runs
+from analysis.runs import expected_runs
 from analysis.statistics import student_interval
 from analysis.summarise import role_health as table_of
 from roma.errors import UserError
 from roma.learners.role_columns import ROLE_COLUMNS
+from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
 from tests.analysis.test_role_figures import outside, texts
 from tests.synthetic import write_runs
@@ -42,7 +43,7 @@ def test_the_table_holds_every_test_of_every_run_with_roles(folder):
     table = pd.read_parquet(folder / "summary" / "role_health.parquet")
     assert list(table.columns) == ["map", "arm", "seed", "step", "t_env", *ROLE_COLUMNS]
     assert set(table["arm"]) == {"roma", "roma_td_ld", "roma_release"}
-    (run,) = expected_runs(folder, ["MMM2/roma"], [1])
+    (run,) = expected_runs(folder, ["MMM2/roma/seed1"])
     rows = table.query("map == 'MMM2' and arm == 'roma' and seed == 1")
     metrics = run.read_metrics()
     np.testing.assert_array_equal(rows[list(ROLE_COLUMNS)], metrics[list(ROLE_COLUMNS)])
@@ -50,12 +51,13 @@ def test_the_table_holds_every_test_of_every_run_with_roles(folder):
 
 
 def test_runs_without_the_columns_have_none(folder, tmp_path):
-    (run,) = expected_runs(folder, ["MMM2/roma"], [0])
-    older = RunDirectory(tmp_path, "MMM2", "roma", 0)
-    (tmp_path / "config.json").write_text((run.path / "config.json").read_text())
-    run.read_metrics().drop(columns=list(ROLE_COLUMNS)).to_parquet(tmp_path / "metrics.parquet")
+    (run,) = expected_runs(folder, ["MMM2/roma/seed0"])
+    older = RunDirectory(tmp_path / "MMM2" / "roma" / "seed0")
+    older.path.mkdir(parents=True)
+    older.config_file.write_text(run.config_file.read_text())
+    run.read_metrics().drop(columns=list(ROLE_COLUMNS)).to_parquet(older.metrics_file)
     assert table_of([older])[list(ROLE_COLUMNS)].isna().all(axis=None)
-    (without,) = expected_runs(folder, ["MMM2/qmix"], [0])
+    (without,) = expected_runs(folder, ["MMM2/qmix/seed0"])
     assert table_of([without]).empty
 
 

@@ -116,16 +116,16 @@ def test_table_of_dissimilarity_against_plain_loops(results, rollout):
 
 
 def test_a_damaged_or_missing_rollout_is_named(results, tmp_path, capsys):
-    (run,) = expected_runs(results, ["10z5b_vs_2s3z/roma"], [1])
-    content = run.rollout.read_bytes()
-    arguments = ["summarise", str(results), "--cells", "10z5b_vs_2s3z/roma", "--seeds", "1"]
+    (run,) = expected_runs(results, ["10z5b_vs_2s3z/roma/seed1"])
+    content = run.rollout_file.read_bytes()
+    arguments = ["summarise", str(results), "--runs", "10z5b_vs_2s3z/roma/seed1"]
     try:
-        run.rollout.write_bytes(content[:-7])
+        run.rollout_file.write_bytes(content[:-7])
         assert main(arguments) == 2
         assert "10z5b_vs_2s3z/roma/seed1.safetensors" in (damaged := capsys.readouterr().err)
         assert "damaged" in damaged
-        run.rollout.unlink()
+        run.rollout_file.unlink()
         assert main(arguments) == 2
         assert "cannot read the rollout" in capsys.readouterr().err
     finally:
-        run.rollout.write_bytes(content)
+        run.rollout_file.write_bytes(content)

@@ -47,7 +47,7 @@ def test_the_sizes_of_every_layer_stand_on_the_picture(algorithm, map_name):
 def test_counts_are_those_of_the_learner():
     env = envs.make("embedded", "MMM2", 1)
     config = resolve(map="MMM2", algorithm="roma", seed=0)
-    online = make_learner("roma", config.learner, env.info, 0).online
+    online = make_learner("roma", config.hyperparameters, env.info, 0).online
     frame = frame_of("roma")
     assert set(frame["trained"]) == {sum(parameter.numel() for parameter in online.parameters())}
     assert set(frame["acting"]) == {sum(tensor.numel() for tensor in online.agent.state_dict().values())}

@@ -10,6 +10,8 @@ from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
 from analysis.summarise import curves, facts_of, inputs_digest, joined, summarise, write
+from roma.config import resolve
+from roma.runs.directory import RunDirectory
 
 
 def read(results, table):
@@ -20,7 +22,7 @@ def test_one_row_a_run(results):
     runs = read(results, "runs")
     assert len(runs) == 12
     assert set(runs["protocol"]) == {"smac_v1"}
-    assert set(runs["steps"]) == {200_000}
+    assert set(runs["total_steps"]) == {200_000}
     finals = read(results, "finals")
     assert len(finals) == 12
     assert finals["battle_won_mean"].between(0, 1).all()
@@ -35,11 +37,12 @@ def test_tests_of_all_seeds_share_a_grid(results):
 
 
 def test_a_test_on_a_multiple_belongs_to_it(results, tmp_path):
-    run = expected_runs(results, ["MMM2/roma"], [0])[0]
-    (tmp_path / "config.json").write_text(json.dumps({"test_interval": 100}))
-    metrics = run.read_metrics().iloc[:3].assign(t_env=[7, 100, 299])
-    metrics.to_parquet(tmp_path / "metrics.parquet")
-    moved = type(run)(tmp_path, run.map, run.arm, run.seed)
+    run = expected_runs(results, ["MMM2/roma/seed0"])[0]
+    moved = RunDirectory(tmp_path / "MMM2" / "roma" / "seed0")
+    moved.path.mkdir(parents=True)
+    config = resolve("MMM2", "roma", 0, overrides={"test_interval": 100})
+    moved.config_file.write_text(json.dumps(config.to_json()))
+    run.read_metrics().iloc[:3].assign(t_env=[7, 100, 299]).to_parquet(moved.metrics_file)
     assert curves([moved])["step"].tolist() == [0, 100, 200]
 
 
@@ -57,21 +60,22 @@ def test_intervals_are_those_of_the_seeds(results):
 def test_runs_on_several_versions_of_the_engine_name_them_all(results):
     runs = read(results, "runs")
     changed = (runs["map"] == "MMM2") & (runs["seed"] == 1)
-    runs.loc[changed, "engine_digest"] = "89abcdef" * 8
+    runs.loc[changed, "engine_version"] = "2"
     engines = facts_of(results / "summary", runs, ["map", "arm"]).set_index(["map", "arm"])["engine"]
-    assert engines["MMM2", "roma"] == "embedded engine 01234567 and embedded engine 89abcdef"
-    assert engines["10z5b_vs_2s3z", "roma"] == "embedded engine 01234567"
+    assert engines["MMM2", "roma"] == "embedded engine version 1 and embedded engine version 2"
+    assert engines["10z5b_vs_2s3z", "roma"] == "embedded engine version 1"
     assert joined(engines) == engines["MMM2", "roma"]
 
 
 def test_same_runs_same_bytes(results):
     before = {file.name: file.read_bytes() for file in (results / "summary").iterdir()}
     cells = ["MMM2/roma", "MMM2/qmix", "10z5b_vs_2s3z/roma", "10z5b_vs_2s3z/qmix"]
-    assert main(["summarise", str(results), "--cells", *cells, "--seeds", "0", "1", "2"]) == 0
+    names = [f"{cell}/seed{seed}" for cell in cells for seed in range(3)]
+    assert main(["summarise", str(results), "--runs", *names]) == 0
     assert {file.name: file.read_bytes() for file in (results / "summary").iterdir()} == before
 
 
-def test_without_cells_every_finished_run_is_taken(results):
+def test_without_names_every_finished_run_is_taken(results):
     runs = found_runs(results)
     assert len(runs) == 12
     tables = {"runs", "curves", "intervals", "finals", "roles", "episodes", "dissimilarity"}
@@ -90,7 +94,7 @@ def test_cost_is_that_of_the_provenance(results):
     table = read(results, "cost")
     assert len(table) == 12
     assert set(table["wall_seconds"]) == {2000.0}
-    provenance = expected_runs(results, ["MMM2/roma"], [1])[0].read_json("provenance.json")
+    provenance = expected_runs(results, ["MMM2/roma/seed1"])[0].provenance
     (row,) = table.query("map == 'MMM2' and arm == 'roma' and seed == 1").to_dict("records")
     assert row["env_steps_per_second"] == provenance["environment_steps"] / 2000
     assert row["updates"] == provenance["updates"]
@@ -106,10 +110,10 @@ def test_digest_of_the_inputs_knows_numbers_but_no_clocks(results, tmp_path):
     assert inputs_digest(tmp_path) != before
 
 
-@pytest.mark.parametrize("cells", [["MMM2/iql"], ["3m/roma"]])
-def test_a_missing_run_is_named(results, capsys, cells):
-    assert main(["summarise", str(results), "--cells", *cells]) == 2
+@pytest.mark.parametrize("name", ["MMM2/iql/seed0", "3m/roma/seed0", "MMM2/roma"])
+def test_a_missing_run_is_named(results, capsys, name):
+    assert main(["summarise", str(results), "--runs", name]) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
-    assert f"{cells[0]}/seed0" in message
+    assert name in message
     assert message.count("\n") == 1

@@ -33,9 +33,11 @@ def summary(tmp_path_factory):
     QMIX on 6z4b has lost a seed.
     """
     root = tmp_path_factory.mktemp("tables")
-    lab = SCALE | {"horizon": 2_000_000, "cells": CELLS, "arms": {"iql": {"overrides": {"gamma": 0.9}}}}
+    lab = SCALE | {"total_steps": 2_000_000, "cells": CELLS, "arms": {"iql": {"overrides": {"gamma": 0.9}}}}
     write_runs(lab, root)
-    write_runs(SCALE | {"scale": "extra", "horizon": 2_000_000, "cells": [{"maps": ["MMM2"], "arms": BEYOND}]}, root)
+    write_runs(
+        SCALE | {"scale": "extra", "total_steps": 2_000_000, "cells": [{"maps": ["MMM2"], "arms": BEYOND}]}, root
+    )
     (root / "data/embedded/lab/runs/6z4b/qmix/seed2/metrics.parquet").unlink()
     for scale in ("lab", "extra"):
         assert main(["summarise", str(root / "data" / "embedded" / scale)]) == 0
@@ -211,7 +213,7 @@ def test_tuning_updates_and_steps_stand_beside_the_settings(summary):
     training = frame[frame["kind"] == "training"]
     trials = training[training["setting"] == "trials spent on tuning"]
     assert trials[["value", "of"]].to_numpy().tolist() == [["0", "all arms"]]
-    assert training.loc[training["setting"] == "steps of a run", "value"].tolist() == ["2000000"]
+    assert training.loc[training["setting"] == "total steps of a run", "value"].tolist() == ["2000000"]
     updates = pd.read_parquet(summary / "cost.parquet").query("arm == 'coma'")["updates"]
     row = training[(training["setting"] == "updates of a run") & (training["arms"] == "coma")].iloc[0]
     assert row["value"] == f"{updates.min()} to {updates.max()}"
@@ -222,7 +224,7 @@ def test_every_hyper_parameter_has_a_source_where_it_is_defined(name):
     specification = algorithm(name)
     names = {field.name for field in fields(specification.config_class)}
     assert names <= set(specification.sources)
-    assert set(specification.sources) <= names | set(specification.schedule)
+    assert set(specification.sources) <= names | set(specification.protocol_settings)
     assert specification.tuning_trials == 0
     assert specification.description
 

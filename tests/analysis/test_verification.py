@@ -7,23 +7,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.verification import COLUMNS, compare, main, run_directory, within_tolerance
+from analysis.verification import COLUMNS, compare, main, within_tolerance
+from roma.config import resolve
 from roma.files import file_digest
+from roma.runs.directory import FORMAT, RunDirectory
 
 MACHINE = {"cpu_family": "Maker 1 2", "packages": {"torch": "2.0", "numpy": "2.0", "numba": "1", "llvmlite": "1"}}
 SEEDS = 5
 
 
-def write(path, seed, machine=MACHINE, win_rate=0.5, engine="0"):
-    """A run with a little noise of its seed."""
+def write(path, seed, machine=MACHINE, win_rate=0.5, engine="1", noise=None):
+    """A run with a little noise, by default of its seed."""
     path.mkdir(parents=True)
-    won = np.clip(win_rate + np.random.default_rng(seed).normal(0, 0.05, 20), 0, 1)
+    won = np.clip(win_rate + np.random.default_rng(seed if noise is None else noise).normal(0, 0.05, 20), 0, 1)
     pd.DataFrame({"t_env": range(20), "test_battle_won_mean": won, "loss": [np.nan, *won[1:]]}).to_parquet(
         path / "metrics.parquet"
     )
-    facts = {"engine_digest": engine, "metrics_sha256": file_digest(path / "metrics.parquet"), **machine}
-    (path / "provenance.json").write_text(json.dumps(facts))
-    return run_directory(path)
+    config = resolve("3m", "qmix", seed).to_json() | {"engine_version": engine}
+    facts = {"format": FORMAT, "config": config, "metrics_sha256": file_digest(path / "metrics.parquet")}
+    (path / "provenance.json").write_text(json.dumps(facts | {"segments": [machine]}))
+    return RunDirectory(path)
 
 
 @pytest.fixture
@@ -40,6 +43,7 @@ def again(tmp_path):
 def test_equal_numbers_are_equal_anywhere(recorded, again):
     verdict = compare(recorded, write(again, 0))
     assert verdict == {
+        "format": 1,
         "map": "3m",
         "arm": "qmix",
         "seed": 0,
@@ -55,10 +59,10 @@ def test_equal_numbers_are_equal_anywhere(recorded, again):
 
 
 def test_a_run_that_moved_between_machines_is_compared_as_elsewhere(recorded, again):
-    facts = recorded.read_json("provenance.json")
-    earlier = {"cpu_family": "Other 1 1", "packages": facts["packages"] | {"torch": "1.0"}}
-    (recorded.path / "provenance.json").write_text(json.dumps(facts | {"earlier": [earlier]}))
-    verdict = compare(recorded, write(again, 0))
+    facts = recorded.provenance
+    earlier = {"cpu_family": "Other 1 1", "packages": MACHINE["packages"] | {"torch": "1.0"}}
+    recorded.provenance_file.write_text(json.dumps(facts | {"segments": [earlier, *facts["segments"]]}))
+    verdict = compare(RunDirectory(recorded.path), write(again, 0))
     assert verdict["criterion"] == "tolerance"
     assert verdict["why"] == "processor Other 1 1, here Maker 1 2; torch 1.0, here 2.0"
 
@@ -68,7 +72,7 @@ def test_one_bit_is_a_difference_on_the_same_machine(recorded, again):
     metrics = pd.read_parquet(again / "metrics.parquet")
     metrics.loc[7, "loss"] = np.nextafter(metrics.loc[7, "loss"], 1)
     metrics.to_parquet(again / "metrics.parquet")
-    verdict = compare(recorded, run_directory(again))
+    verdict = compare(recorded, RunDirectory(again))
     assert verdict["verdict"] == "different"
     assert verdict["detail"].startswith("loss in row 7: ")
     assert verdict["detail"].endswith("; 1 of 60 numbers differ")
@@ -77,7 +81,7 @@ def test_one_bit_is_a_difference_on_the_same_machine(recorded, again):
 @pytest.mark.parametrize(("win_rate", "expected"), [(0.5, "within tolerance"), (0.9, "outside tolerance")])
 def test_elsewhere_another_seeds_result_would_do(recorded, again, win_rate, expected):
     packages = MACHINE["packages"] | {"torch": "3.0"}
-    verdict = compare(recorded, write(again, 99, {**MACHINE, "packages": packages}, win_rate))
+    verdict = compare(recorded, write(again, 0, {**MACHINE, "packages": packages}, win_rate, noise=99))
     assert verdict["why"] == "torch 2.0, here 3.0"
     assert verdict["verdict"] == expected
     assert "over 5 seeds" in verdict["detail"]
@@ -91,9 +95,10 @@ def test_the_tolerance_is_a_prediction_interval():
 
 
 def test_what_cannot_be_compared_is_said(recorded, again):
-    assert compare(recorded, write(again, 0, engine="1"))["verdict"] == "not comparable"
+    verdict = compare(recorded, write(again, 0, engine="2"))
+    assert (verdict["verdict"], verdict["detail"]) == ("not comparable", "recorded with engine_version = 1 (not 2)")
     (recorded.path / "metrics.parquet").write_bytes((recorded.path.parent / "seed1" / "metrics.parquet").read_bytes())
-    assert compare(recorded, run_directory(again))["verdict"] == "damaged"
+    assert compare(recorded, RunDirectory(again))["verdict"] == "damaged"
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("equal", 0), ("undecided", 0), ("different", 1), ("damaged", 1)])

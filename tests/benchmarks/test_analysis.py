@@ -23,7 +23,7 @@ LIMIT = 120  # seconds
 
 def test_from_finished_runs_to_the_report(root, tmp_path):
     config = yaml.safe_load((root / "workflow" / "config" / "lab.yaml").read_text())
-    runs = write_runs(config, tmp_path, points=config["horizon"] // 10_000 + 1)  # a test each 10 000 steps
+    runs = write_runs(config, tmp_path, points=config["total_steps"] // 10_000 + 1)  # a test each 10 000 steps
     results, pages = tmp_path / "data" / "embedded" / "lab", tmp_path / "figures"
     inputs = ["--summary", str(results / "summary")]
 

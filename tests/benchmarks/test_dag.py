@@ -15,7 +15,7 @@ GRID = TINY | {
     "scale": "grid",
     "protocol": "paper",
     "seeds": [0, 1],
-    "horizon": 3000,
+    "total_steps": 3000,
     "test_interval": 1000,
     "overrides": {"test_episodes": 2, "batch_size": 4},
     "cells": [{"maps": ["2s3z", "5m_vs_6m"], "arms": ["qmix", "roma", "iql", "vdn"]}],

@@ -83,7 +83,7 @@ def learner_of(name, info):
 def test_update(benchmark, in_turns, name, map_name):
     info = SHAPES[map_name]
     learner = learner_of(name, info)
-    episodes = algorithm(name).schedule.get("batch_size", 32)
+    episodes = algorithm(name).protocol_settings.get("batch_size", 32)
     batch, generator = random_batch(info, [STEPS] * episodes, seed=0), torch.Generator()
     benchmark.group = f"update {map_name}"
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from roma.checkpoint import Identity
 from roma.config import resolve
 from roma.runner import Episode
 from roma.training import Run
@@ -22,11 +21,11 @@ from roma.training import Run
 algorithm, directory = sys.argv[1:]
 config = resolve("27m_vs_30m", algorithm, 0)
 log = logging.getLogger("test")
-run = Run(config, Identity("", ""), Path(directory), 10**7, [], "cpu", log, None)
+run = Run(config, "", Path(directory), 10**7, [], "cpu", 1, log, None)
 run.env.reset(np.arange(8))
 units = run.env.snapshots[0].copy()
 limit, agents = run.env.info.episode_limit, run.env.info.n_agents
-for seed in range(config.schedule.buffer_size):
+for seed in range(config.protocol_settings.buffer_size):
     snapshots = np.repeat(units[None], limit + 1, 0)
     actions = np.ones((limit, agents), np.uint8)
     run.replay.insert([Episode(seed, snapshots, actions, np.ones(limit, np.float32), True, False)])

@@ -27,7 +27,7 @@ def signatures():
 compile_engine()
 before = signatures()
 assert any(before.values())
-settings = {"n_battles": 2, "batch_size": 2, "test_interval": 100, "test_episodes": 2}
+settings = {"parallel_envs": 2, "batch_size": 2, "test_interval": 100, "test_episodes": 2}
 train(resolve("MMM2", "iql", 0, overrides=settings), Path(sys.argv[1]), 200)
 assert signatures() == before
 """

@@ -142,7 +142,7 @@ def test_a_battle_that_breaks_off_is_lost_and_its_game_begins_anew(battles, stan
     env.step(stop_all(env), np.arange(2) != lost)  # the other goes on
     env.reset(SEEDS + 2)
     assert not any(outcome.lost.any() for outcome in play_out(env, RandomPolicy(0)))
-    assert journal[0]["lost_battles"] == 1
+    assert journal[0]["lost_episodes"] == 1
     assert len(journal[0]["game_seeds"]) >= 3  # two games, and the new one; the other was reset in the middle
 
 
@@ -226,7 +226,7 @@ def test_killing_workers_a_hundred_times_loses_no_finished_episode_and_leaves_no
         for timer in timers:
             timer.join()
         temporary += [worker._folder for worker in env._workers]
-    assert journal[0]["lost_battles"] > 20
+    assert journal[0]["lost_episodes"] > 20
     env.close()
     assert not left_of(set(killed))
     assert not [folder for folder in temporary if folder.exists()]
@@ -316,9 +316,9 @@ def test_settings_reach_smac_and_the_journal(battles):
 def test_settings_are_part_of_a_runs_configuration():
     plain = resolve("3m", "qmix", 0, engine="starcraft2")
     harder = resolve("3m", "qmix", 0, engine="starcraft2", overrides={"difficulty": "A"})
-    assert plain.battle == GameSettings()
-    assert harder.battle.difficulty == "A"
-    assert plain.hash != harder.hash
+    assert plain.engine_settings == GameSettings()
+    assert harder.engine_settings.difficulty == "A"
+    assert plain.digest != harder.digest
     with pytest.raises(UserError, match="not a known value of difficulty"):
         resolve("3m", "qmix", 0, engine="starcraft2", overrides={"difficulty": "B"})
 

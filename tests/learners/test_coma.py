@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 from torch.testing import assert_close
 
-from roma.config import from_flat, resolve
+from roma.config import from_json, resolve
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 from roma.learners import coma, make_learner
@@ -159,7 +159,11 @@ def test_target_critic_is_copied_after_200_critic_steps():
 @pytest.mark.parametrize("protocol", ["paper", "smac_v1"])
 def test_a_round_is_a_batch_in_both_protocols(protocol):
     config = resolve("3m", "coma", 0, protocol)
-    assert (config.schedule.n_battles, config.schedule.batch_size, config.schedule.buffer_size) == (8, 8, 8)
-    assert config.schedule.test_episodes == resolve("3m", "qmix", 0, protocol).schedule.test_episodes
-    assert from_flat(config.flat()) == config
-    assert resolve("3m", "coma", 0, protocol, overrides={"n_battles": "4"}).schedule.n_battles == 4
+    assert (
+        config.protocol_settings.parallel_envs,
+        config.protocol_settings.batch_size,
+        config.protocol_settings.buffer_size,
+    ) == (8, 8, 8)
+    assert config.protocol_settings.test_episodes == resolve("3m", "qmix", 0, protocol).protocol_settings.test_episodes
+    assert from_json(config.to_json()) == config
+    assert resolve("3m", "coma", 0, protocol, overrides={"parallel_envs": "4"}).protocol_settings.parallel_envs == 4

@@ -86,9 +86,9 @@ def test_decisions_are_those_of_the_cpu(name):
 @pytest.mark.parametrize("name", ["roma", "coma", "maven", "qtran", "qmix_nps"])
 def test_a_run_on_the_gpu_can_be_resumed(tmp_path, name):
     settings = {"test_interval": 200, "test_episodes": 4, "hidden_dim": 8}
-    settings |= {} if name == "coma" else {"n_battles": 4, "batch_size": 8, "buffer_size": 30}
+    settings |= {} if name == "coma" else {"parallel_envs": 4, "batch_size": 8, "buffer_size": 30}
     config = resolve("3m", name, 0, overrides=settings)
-    for horizon in (400, 800):
-        assert train(config, tmp_path, horizon, device="cuda", checkpoint_seconds=0) is None
+    for total_steps in (400, 800):
+        assert train(config, tmp_path, total_steps, device="cuda", checkpoint_seconds=0) is None
     assert checkpoint.paths(tmp_path / "checkpoints")
     assert "resumed from" in (tmp_path / "train.log").read_text()

@@ -93,15 +93,15 @@ def test_statistics(name):
 def test_every_arm_learns_under_both_protocols(name, protocol):
     """From as many episodes as the arm's own schedule has, with the mixer of the protocol."""
     config = resolve("3m", name, 0, protocol, overrides={"hidden_dim": 8})
-    assert config.schedule.batch_size == (8 if name == "coma" else 32)
-    assert config.schedule.n_battles == (8 if name == "coma" or protocol == "paper" else 1)
-    learner = make_learner(name, config.learner, INFO, seed=0)
+    assert config.protocol_settings.batch_size == (8 if name == "coma" else 32)
+    assert config.protocol_settings.parallel_envs == (8 if name == "coma" or protocol == "paper" else 1)
+    learner = make_learner(name, config.hyperparameters, INFO, seed=0)
     before = {key: value.clone() for key, value in learner.online.agent.state_dict().items()}
-    batch = random_batch(INFO, [3] * config.schedule.batch_size, seed=0)
+    batch = random_batch(INFO, [3] * config.protocol_settings.batch_size, seed=0)
     assert math.isfinite(learner.update(batch, generator(), episode=0, epsilon=0.3)["loss"])
     trained = {key for key, value in learner.online.agent.state_dict().items() if (value != before[key]).any()}
     assert trained == {key for key in before if not key.startswith("latent_policy")}  # which learns from rounds
-    if getattr(config.learner, "mixer", None) == "qmix":
+    if getattr(config.hyperparameters, "mixer", None) == "qmix":
         two_layers = learner.online.mixer.first_weight is not None
         assert two_layers == (protocol == "smac_v1")
 

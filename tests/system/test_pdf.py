@@ -12,8 +12,8 @@ SCALE = {
     "engine": "embedded",
     "protocol": "smac_v1",
     "seeds": [0, 1, 2],
-    "horizon": 200_000,
-    "milestones": [0, 1],
+    "total_steps": 200_000,
+    "milestones": [0],
     "evaluation_episodes": 16,
     "maps": ["2s3z", "5m_vs_6m", "8m_vs_9m"],
     "ablation_maps": ["2s3z"],
@@ -29,9 +29,10 @@ def figures(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("system")
     write_runs(SCALE, folder)
     results = folder / "data" / "embedded" / "lab"
-    cells = [f"{map_name}/{arm}" for map_name in SCALE["maps"] for arm in ("roma", "qmix")]
+    cells = [(map_name, arm) for map_name in SCALE["maps"] for arm in ("roma", "qmix")]
+    names = [f"{map_name}/{arm}/seed{seed}" for map_name, arm in cells for seed in SCALE["seeds"]]
     figures = ["--figures", str(root / "workflow" / "config" / "figures.yaml")]
-    assert main(["summarise", str(results), "--cells", *cells, "--seeds", "0", "1", "2"]) == 0
+    assert main(["summarise", str(results), "--runs", *names]) == 0
     assert main(["plot", "fig09", "--summary", str(results / "summary"), "--out", str(folder), *figures]) == 0
     return folder
 

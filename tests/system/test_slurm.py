@@ -12,16 +12,16 @@ from tests.workflow.conftest import copy_repository, write_scale
 
 LIMIT = 60  # seconds: the shortest time limit that Slurm knows
 CLUSTER = Path(__file__).with_name("slurm.sh")
-SMALL = {"n_battles": 4, "batch_size": 8, "buffer_size": 30, "hidden_dim": 8, "test_episodes": 4}
+SMALL = {"parallel_envs": 4, "batch_size": 8, "buffer_size": 30, "hidden_dim": 8, "test_episodes": 4}
 SCALE = {
     "scale": "cluster",
     "engine": "embedded",
     "protocol": "paper",
     "seeds": [0],
-    "horizon": 2000,
+    "total_steps": 2000,
     "test_interval": 1000,
     "overrides": SMALL,
-    "milestones": [0, 1],
+    "milestones": [0],
     "evaluation_episodes": 4,
     "maps": ["3m"],
     "ablation_maps": ["3m"],
@@ -59,7 +59,7 @@ def test_a_run_that_reaches_its_time_limit_is_resubmitted_and_loses_nothing(root
     assert train(tmp_path / "short", 40_000).wait() == 0
     short = provenance(tmp_path / "short")
     steps = int(short["environment_steps"] / short["cpu_seconds"] * 2.5 * LIMIT)
-    long = {"maps": "maps", "arms": ["qmix"], "horizon": steps}
+    long = {"maps": "maps", "arms": ["qmix"], "total_steps": steps}
     scale = write_scale(repository, SCALE | {"cells": [*SCALE["cells"], long]})
     undisturbed = train(tmp_path / "undisturbed", steps)
 

@@ -16,8 +16,8 @@ TINY = {
     "engine": "embedded",
     "protocol": "smac_v1",
     "seeds": [0, 1, 2],
-    "horizon": 100_000,
-    "milestones": [0, 1],
+    "total_steps": 100_000,
+    "milestones": [0],
     "evaluation_episodes": 4,
     "maps": ["3m", "8m"],
     "ablation_maps": ["3m"],
@@ -29,7 +29,7 @@ TINY = {
 # A run that is trained in a second.
 SHORT = TINY | {
     "seeds": [0],
-    "horizon": 300,
+    "total_steps": 300,
     "test_interval": 200,
     "overrides": {"test_episodes": 2, "batch_size": 2, "hidden_dim": 8},
     "maps": ["3m"],

@@ -12,7 +12,10 @@ import sys
 import time
 
 import pytest
+import yaml
 
+from roma import checkpoint
+from roma.runs.directory import RunDirectory
 from tests.synthetic import write_runs
 from tests.workflow.conftest import SHORT, TINY, planned, processor_seconds, write_scale
 
@@ -40,7 +43,7 @@ def test_a_given_file_is_not_mixed_with_the_default(repository, snakemake):
     assert "--set" not in output  # the demo's test_interval and overrides, which the tiny scale does not have
     assert "fig04" not in output
     assert "--steps 100000" in output
-    assert "--milestones 0.0,1.0" in output
+    assert "--milestones 0 " in output
 
 
 def test_the_paper_is_planned_fast(repository, snakemake):
@@ -69,7 +72,7 @@ def test_one_line_plans_the_paper_on_the_real_game(repository, snakemake):
     [
         ("seedz=3", "error: workflow/config/tiny.yaml: seedz is not a known key (did you mean 'seeds'?)"),
         ("protocol=papr", "'papr' is not a known protocol (did you mean 'paper'?)"),
-        ("horizon=0", "error: workflow/config/tiny.yaml: horizon: 0 is less than the minimum of 1"),
+        ("total_steps=0", "error: workflow/config/tiny.yaml: total_steps: 0 is less than the minimum of 1"),
     ],
 )
 def test_a_mistake_stops_in_one_line_before_the_dag(repository, snakemake, key, message):
@@ -93,27 +96,20 @@ def test_what_makes_it_plan_again(repository, snakemake):
             os.utime(file)
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
-    # One run's override changes: an arm on one map, of which each seed is a run.
+    # A seed more, and a longer run: only what that touches.
     downstream = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
-    one_cell = TINY | {
-        "seeds": [0, 1, 2],
-        "cells": [
-            {"maps": "maps", "arms": ["qmix"]},
-            {"maps": ["3m"], "arms": ["roma"]},
-            {"maps": ["8m"], "arms": ["roma"], "overrides": {"learning_rate": 0.001}},
-        ],
-    }
-    write_scale(repository, one_cell)
-    output = snakemake("--dry-run", "--printshellcmds", "--", "figures")
-    assert planned(output) == {"train": 3, "evaluate": 3, "rollout": 3, **downstream}
-    trained = [line for line in output.splitlines() if "roma train" in line]
-    assert all("--map 8m --algorithm roma" in line and "--set learning_rate=0.001" in line for line in trained)
-
-    # A seed more, and a longer horizon: only what that touches.
     write_scale(repository, TINY | {"seeds": [0, 1, 2, 3]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "rollout": 2, **downstream}
-    write_scale(repository, TINY | {"horizon": {"default": 100_000, "8m": 150_000}})
+    write_scale(repository, TINY | {"total_steps": {"default": 100_000, "8m": 150_000}})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "rollout": 3, **downstream}
+
+    # A shorter run: the longer one takes its place.
+    write_scale(repository, TINY | {"total_steps": 50_000})
+    assert planned(snakemake("--dry-run", "--", "figures")) == {}
+
+    # Milestones are kept when a run is trained; they are no reason to train it again.
+    write_scale(repository, TINY | {"milestones": [0, 50_000]})
+    assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     # The number of final battles: no training.
     write_scale(repository, TINY | {"evaluation_episodes": 8})
@@ -126,6 +122,34 @@ def test_what_makes_it_plan_again(repository, snakemake):
     # As before: nothing again.
     write_scale(repository, TINY)
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
+
+
+def files_below(folder):
+    """Bytes and time of every file."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(repository, snakemake):
+    finish(repository, snakemake)
+    before = files_below(repository / "data"), files_below(repository / "figures")
+    faster = {"maps": ["8m"], "arms": ["roma"], "overrides": {"learning_rate": 0.001}}
+    write_scale(repository, TINY | {"cells": [{"maps": "maps", "arms": ["qmix"]}, faster]})
+    output = snakemake("--", "figures", status=1)
+    directory = "data/embedded/tiny/runs/8m/roma/seed0"
+    assert f"error: {directory} holds a run with learning_rate = 0.0005 (not 0.001); nothing was touched" in output
+    assert "Traceback" not in output
+    assert (files_below(repository / "data"), files_below(repository / "figures")) == before
+
+    # A tracked run that is not here is never made anew.
+    write_scale(repository, TINY)
+    tracked = {"outs": [{f"{directory}/metrics.parquet": {"persist": True}}]}
+    description = repository / "data" / "embedded" / "tiny" / "dvc.yaml"
+    description.write_text(yaml.safe_dump({"stages": {"metrics": tracked}}))
+    assert planned(snakemake("--dry-run", "--", "figures")) == {}
+    for name in ("metrics.parquet", "config.json"):
+        (repository / directory / name).unlink()
+        output = snakemake("--", "figures", status=1)
+        assert f"error: {directory} is tracked but {name} is not here: dvc pull {directory}/{name}" in output
 
 
 def test_videos_are_made_on_request(repository, snakemake):
@@ -144,7 +168,7 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     command = ("--keep-going", "--", "figures")
     output = snakemake(*command, status=1)
     runs = repository / "data" / "embedded" / "tiny" / "runs" / "3m"
-    assert {file.parts[-3] for file in runs.glob("*/seed0/evaluation.json")} == {"qmix"}
+    assert {file.parts[-4] for file in runs.glob("*/seed0/evaluations/t300.json")} == {"qmix"}
     assert "Trying to restart job" in output
     assert output.count("Error in rule train:") == 3  # the rule has two retries of its own
     report = output.split("FAILED: 1 jobs")[1]
@@ -159,7 +183,7 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
 
 def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake):
     """Everything is killed at once, as when a machine goes down: Snakemake, and the run that it was training."""
-    scale = write_scale(repository, SHORT | {"horizon": 8000})
+    scale = write_scale(repository, SHORT | {"total_steps": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
     with (repository / "output").open("w") as output:
@@ -172,17 +196,17 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
     assert not (run / "metrics.parquet").exists()
     snakemake("--unlock")
     snakemake("--", "summary")
-    assert (run / "evaluation.json").exists()
+    assert (run / "evaluations" / "t8000.json").exists()
     assert planned(snakemake("--dry-run", "--", "summary")) == {}
 
 
-def test_a_longer_horizon_goes_on_from_the_checkpoint(repository, snakemake):
+def test_a_longer_run_goes_on_from_the_checkpoint(repository, snakemake):
     """As 500 000 steps are made 2 million: four times as long, and equal to a run that was so from the start."""
     metrics = "data/embedded/tiny/runs/3m/qmix/seed0/metrics.parquet"
     extended = []
-    for horizons in ((500, 2000), (2000,)):
-        for horizon in horizons:
-            write_scale(repository, SHORT | {"horizon": horizon})
+    for lengths in ((500, 2000), (2000,)):
+        for total_steps in lengths:
+            write_scale(repository, SHORT | {"total_steps": total_steps})
             snakemake("--", metrics)
         log = (repository / metrics).with_name("train.log").read_text()
         extended.append(((repository / metrics).read_bytes(), "resumed from" in log))
@@ -190,3 +214,35 @@ def test_a_longer_horizon_goes_on_from_the_checkpoint(repository, snakemake):
     (content, resumed), (undisturbed, fresh) = extended
     assert (resumed, fresh) == (True, False)
     assert content == undisturbed
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, "failure"])
+def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, end):
+    """Snakemake deletes what a job declares, before it starts and after it fails; not so what it updates."""
+    directory = RunDirectory(repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0")
+    evaluation = directory.evaluation_file(500).relative_to(repository)
+    write_scale(repository, SHORT | {"total_steps": 500})
+    snakemake("--", str(evaluation))
+    complete = (directory.config_file, directory.metrics_file, directory.timing_file, directory.provenance_file)
+    complete += (directory.evaluation_file(500), *map(directory.policy_file, (0, 500)))
+    shorter = {path: path.read_bytes() for path in complete}
+    before = checkpoint.paths(directory.checkpoint_folder)
+
+    scale = write_scale(repository, SHORT | {"total_steps": 1_000_000})
+    target = str(directory.evaluation_file(1_000_000).relative_to(repository))
+    if end == "failure":
+        for path in before:
+            path.write_bytes(b"")
+        output = snakemake("--", target, status=1)
+        assert output.count("Error in rule train:") == 3
+    else:
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
+        with (repository / "output").open("w") as output:
+            process = subprocess.Popen(command, cwd=repository, stdout=output, stderr=output, start_new_session=True)
+        while json.loads(directory.progress_file.read_text())["total_steps"] == 500:
+            assert process.poll() is None, (repository / "output").read_text()
+            time.sleep(0.05)
+        os.killpg(process.pid, end)
+        process.wait()
+    assert {path: path.read_bytes() for path in complete} == shorter
+    assert directory.completed_steps(directory.config) == directory.held_steps() == 500

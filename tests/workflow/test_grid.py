@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from roma.config import milestone_steps, resolve
+from roma.config import MILESTONES, milestone_steps, resolve
 from roma.errors import UserError
 from roma.learners import algorithm_names
 from roma.learners.roma_config import OTHER_READING, OTHER_REDUCTION
@@ -18,6 +18,7 @@ from workflow.grid import (
     figure_files,
     figure_specifications,
     milestone_option,
+    milestones_of,
     skipped_notice,
     summaries_beside,
 )
@@ -91,7 +92,7 @@ def test_the_search_for_the_weights_covers_their_product_on_seeds_of_its_own(sca
     reported = {seed for name in (*SCALES, "extra", "sensitivity") for seed in scale(name)["seeds"]}
     assert not {seed for _, _, seed in runs} & reported
     powers = {10.0**-exponent for exponent in range(1, 6)}
-    learners = {arm: run.config.learner for (_, arm, _), run in runs.items()}
+    learners = {arm: run.config.hyperparameters for (_, arm, _), run in runs.items()}
     weights = {arm: (each.lambda_identifiability, each.lambda_specialisation) for arm, each in learners.items()}
     assert set(weights.values()) == {(first, second) for first in powers for second in powers}
     assert weights["roma_I4_D2"] == (1e-4, 1e-2)
@@ -119,8 +120,8 @@ def test_exactly_345_runs_or_495(scale, name):
 
 def test_runs_of_the_large_scales(scale):
     paper, lab = expand(scale("paper"), "paper"), expand(scale("lab"), "lab")
-    assert {(run.horizon, run.config.protocol) for run in paper.runs.values()} == {(20_050_000, "paper")}
-    assert {(run.horizon, run.config.protocol) for run in lab.runs.values()} == {(2_000_000, "smac_v1")}
+    assert {(run.total_steps, run.config.protocol) for run in paper.runs.values()} == {(20_050_000, "paper")}
+    assert {(run.total_steps, run.config.protocol) for run in lab.runs.values()} == {(2_000_000, "smac_v1")}
     assert {run.seed for run in paper.runs.values()} == {0, 1, 2, 3, 4}
     assert all(run.options.count("--set") == 0 for run in paper.runs.values())
 
@@ -133,11 +134,15 @@ def test_demo_also_learns_3m(scale):
     assert scale("demo")["curves"] == ["test_battle_won_mean", "test_return_mean"]
 
 
-def test_milestones_of_the_paper_are_whole_million_steps(scale):
-    fractions = [float(part) for part in milestone_option(scale("paper")).split(",")]
-    million = 1_000_000
-    expected = [0, million, 2 * million, 4 * million, 6 * million, 8 * million, 10 * million, 15 * million, 20_050_000]
-    assert milestone_steps(20_050_000, fractions) == expected
+def test_every_scale_of_a_million_steps_or_more_keeps_the_same_milestones(scale):
+    for name in ("lab", "paper", "extra", "lambda", "sensitivity"):
+        assert tuple(milestones_of(scale(name))) == MILESTONES
+    option = milestone_option(scale("paper"))
+    assert [int(part) for part in option.split(",")] == list(MILESTONES)
+    demo = expand(scale("demo"), "demo").runs
+    kept = milestones_of(scale("demo"))
+    assert milestone_steps(demo["27m_vs_30m", "roma", 0].total_steps, kept) == [0, 2000, 4000]
+    assert milestone_steps(demo["3m", "roma", 0].total_steps, kept) == [0, 2000, 4000, 50_000, 160_000]
 
 
 def test_arms_not_built_are_counted_and_named(scale):
@@ -154,16 +159,16 @@ def test_arms_not_built_are_counted_and_named(scale):
 def test_nearest_word_counts(scale):
     config = scale("smoke")
     config["arms"] = {"roma": {"protocol": "smac_v1", "overrides": {"learning_rate": 0.001, "test_episodes": 3}}}
-    config["horizon"] = {"default": 1000, "MMM2": 500}
-    config["cells"].append({"maps": ["8m"], "arms": ["roma"], "protocol": "paper", "horizon": 50})
+    config["total_steps"] = {"default": 1000, "MMM2": 500}
+    config["cells"].append({"maps": ["8m"], "arms": ["roma"], "protocol": "paper", "total_steps": 50})
     config["cells"][-1]["overrides"] = {"test_episodes": 7}
     grid = expand(config, "smoke")
     roma, other = grid.runs["MMM2", "roma", 0], grid.runs["8m", "roma", 0]
-    assert (roma.horizon, roma.config.protocol, roma.config.schedule.test_episodes) == (500, "smac_v1", 3)
-    assert (other.horizon, other.config.protocol, other.config.schedule.test_episodes) == (50, "paper", 7)
-    assert roma.config.learner.learning_rate == other.config.learner.learning_rate == 0.001
-    assert grid.runs["MMM2", "qmix", 0].config.schedule.test_episodes == 2
-    assert grid.runs["2s3z", "qmix", 0].horizon == 1000
+    assert (roma.total_steps, roma.config.protocol, roma.config.protocol_settings.test_episodes) == (500, "smac_v1", 3)
+    assert (other.total_steps, other.config.protocol, other.config.protocol_settings.test_episodes) == (50, "paper", 7)
+    assert roma.config.hyperparameters.learning_rate == other.config.hyperparameters.learning_rate == 0.001
+    assert grid.runs["MMM2", "qmix", 0].config.protocol_settings.test_episodes == 2
+    assert grid.runs["2s3z", "qmix", 0].total_steps == 1000
 
 
 def test_an_arm_may_be_an_algorithm_by_another_name(scale):
@@ -172,7 +177,7 @@ def test_an_arm_may_be_an_algorithm_by_another_name(scale):
     config["cells"] = [{"maps": ["3m"], "arms": ["roma", "roma_fast"]}]
     runs = expand(config, "smoke").runs
     assert runs["3m", "roma_fast", 0].config.algorithm == "roma"
-    assert runs["3m", "roma_fast", 0].config.hash != runs["3m", "roma", 0].config.hash
+    assert runs["3m", "roma_fast", 0].config.digest != runs["3m", "roma", 0].config.digest
 
 
 def test_a_sweep_is_an_arm_for_every_combination(scale):
@@ -182,20 +187,23 @@ def test_a_sweep_is_an_arm_for_every_combination(scale):
     config["cells"] = [{"maps": ["3m"], "arms": ["qmix", "roma"]}]
     check(config, "smoke")
     runs = expand(config, "smoke").runs
-    found = {arm: (run.config.learner.learning_rate, run.config.learner.mixer) for (_, arm, _), run in runs.items()}
+    found = {
+        arm: (run.config.hyperparameters.learning_rate, run.config.hyperparameters.mixer)
+        for (_, arm, _), run in runs.items()
+    }
     assert list(found) == ["qmix", "roma_fast_vdn", "roma_fast_qmix", "roma_slow_vdn", "roma_slow_qmix"]
     assert (found["roma_fast_vdn"], found["roma_slow_qmix"]) == ((0.01, "vdn"), (0.001, "qmix"))
     assert {run.config.algorithm for run in runs.values()} == {"qmix", "roma"}
-    assert runs["3m", "roma_slow_vdn", 0].config.learner.gamma == 0.9
+    assert runs["3m", "roma_slow_vdn", 0].config.hyperparameters.gamma == 0.9
 
 
 def test_the_hash_follows_the_overrides_of_its_own_run_only(scale):
     config = scale("smoke")
     before = expand(config, "smoke").runs
     config["arms"] = {"roma_td": {"overrides": {"learning_rate": 0.001}}}
-    config["horizon"] = 3000
+    config["total_steps"] = 3000
     after = expand(config, "smoke").runs
-    changed = {key for key in before if before[key].config.hash != after[key].config.hash}
+    changed = {key for key in before if before[key].config.digest != after[key].config.digest}
     assert {arm for _, arm, _ in changed} == {"roma_td"}
 
 
@@ -215,7 +223,7 @@ def test_the_real_game_asks_for_its_processes_and_stored_observations(scale):
     assert (embedded.processes, real.processes) == (1, 8)
     assert real.memory_mb(1) > embedded.memory_mb(1) + 8 * 2000 + 28_000  # games, and a dense buffer of observations
     assert real.runtime_minutes(1) > embedded.runtime_minutes(1)
-    assert embedded.config.hash != real.config.hash
+    assert embedded.config.digest != real.config.digest
 
 
 def test_fetch_options():
@@ -239,9 +247,9 @@ def cell(**changes):
         ({"arms": {"qmix": {"overide": {}}}}, "arms.qmix.overide is not a known key (did you mean 'overrides'?)"),
         ({"seeds": [-1]}, "seeds[0]"),
         ({"seeds": [0, 0]}, "seeds"),
-        ({"horizon": 0}, "horizon"),
-        ({"horizon": {"default": "long"}}, "horizon"),
-        ({"milestones": [1.5]}, "milestones[0]"),
+        ({"total_steps": 0}, "total_steps"),
+        ({"total_steps": {"default": "long"}}, "total_steps"),
+        ({"milestones": [0.5]}, "milestones[0]"),
         ({"engine": "starcraft"}, "engine"),
         ({"curves": ["loss"]}, "curves[0]"),
         ({"scale": "../up"}, "scale"),
@@ -258,7 +266,7 @@ def test_what_breaks_the_schema_is_one_line(scale, changes, part):
 
 
 def test_every_missing_key_is_an_error(scale):
-    for key in ("scale", "seeds", "horizon", "cells", "milestones"):
+    for key in ("scale", "seeds", "total_steps", "cells"):
         config = scale("smoke")
         del config[key]
         with pytest.raises(UserError, match=key):
@@ -273,8 +281,11 @@ def test_every_missing_key_is_an_error(scale):
         (cell(arms=["qmix"], overrides={"learning_rat": 1}), "did you mean 'learning_rate'"),
         (cell(overrides={"learning_rate": "fast"}), "learning_rate"),
         (cell(protocol="papr"), "did you mean 'paper'"),
-        (cell(horizon={"2s3z": 5}), "no horizon for 3m"),
-        (cell(horizon={"default": 5, "3mm": 5}), "did you mean '3m'"),
+        ({"tranches": ["T0"]}, "a cell of roma, iql, coma, qmix, qtran, maven has no tranche; known: T0"),
+        (cell(tranche="T1") | {"tranches": ["T0"]}, "'T1' is not a known tranche"),
+        ({"open_tranches": ["T0"]}, "'T0' is not a known tranche"),
+        (cell(total_steps={"2s3z": 5}), "no total_steps for 3m"),
+        (cell(total_steps={"default": 5, "3mm": 5}), "did you mean '3m'"),
         ({"arms": {"rmoa": {}}}, "did you mean 'roma'"),
         ({"arms": {"roma": {"sweep": {"gama": {"high": 0.9}}}}}, "did you mean 'gamma'"),
         ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b stands twice"),

@@ -58,7 +58,7 @@ def test_every_claim_and_every_panel_has_a_row(sections):
         ({"code": ("roma/learners/roma_config.py:Config.role_dims",)}, "has no Config.role_dims"),
         ({"settings": ("roma.role_dim = 4",)}, "roma.role_dim is 3, not 4"),
         ({"settings": ("qmix.role_dim = 3",)}, "qmix has no setting role_dim"),
-        ({"settings": ("paper.n_battles = 1",)}, "paper.n_battles is 8, not 1"),
+        ({"settings": ("paper.parallel_envs = 1",)}, "paper.parallel_envs is 8, not 1"),
         ({"settings": ("scale.seeds = [0]",)}, "scale.seeds is [0, 1, 2, 3, 4], not [0]"),
         ({"rule": ("trains",)}, "there is no rule trains"),
         ({"output": ("fig99.pdf",)}, "nothing makes fig99.pdf"),

@@ -38,8 +38,8 @@ def make(folder, target, status=0):
 
 def summarise(folder):
     cells = [f"{map_name}/{arm}" for map_name in TINY["maps"] for arm in ("roma", "qmix")]
-    seeds = map(str, TINY["seeds"])
-    assert analysis(["summarise", str(folder / FOLDER), "--cells", *cells, "--seeds", *seeds]) == 0
+    names = [f"{cell}/seed{seed}" for cell in cells for seed in TINY["seeds"]]
+    assert analysis(["summarise", str(folder / FOLDER), "--runs", *names]) == 0
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
 def test_changed_win_rates_show_between_revisions(tracked):
     rates = json.loads((tracked / FOLDER / "metrics.json").read_text())
     assert rates.keys() == {"3m", "8m"}
-    evaluations = [tracked / FOLDER / f"runs/8m/roma/seed{seed}/evaluation.json" for seed in TINY["seeds"]]
+    evaluations = [tracked / FOLDER / f"runs/8m/roma/seed{seed}/evaluations/t100000.json" for seed in TINY["seeds"]]
     for evaluation in evaluations:
         evaluation.write_text(json.dumps(json.loads(evaluation.read_text()) | {"battle_won_mean": 0.125}))
     summarise(tracked)

@@ -18,7 +18,7 @@ RUNS = list(expand(TINY, "tiny").runs.values())
 def progress(results, run, state, t_env=50_000, age=0.0):
     directory = results / "runs" / run.directory
     directory.mkdir(parents=True, exist_ok=True)
-    facts = {"state": state, "t_env": t_env, "horizon": run.horizon, "steps_per_second": 250.0}
+    facts = {"state": state, "t_env": t_env, "total_steps": run.total_steps, "steps_per_second": 250.0}
     write_json(directory / "progress.json", facts | {"time": time.time() - age})
 
 

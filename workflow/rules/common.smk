@@ -9,6 +9,7 @@ from roma.envs import ENGINES
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.provenance import git_revision
+from roma.runs.directory import RunDirectory
 from workflow.grid import (
     check,
     expand,
@@ -21,6 +22,7 @@ from workflow.grid import (
     skipped_notice,
     summaries_beside,
 )
+from workflow.identity import conflict, tracked
 from workflow.verify import drawn, recorded
 from workflow.watch import last_lines
 
@@ -38,13 +40,14 @@ if GRID.skipped and workflow.is_main_process:
 
 ENGINE = ENGINES[config["engine"]]
 DATA = results_folder(config).as_posix()
-RUN = f"{DATA}/runs/{{map}}/{{arm}}/seed{{seed}}"
+RUN = RunDirectory(Path(DATA, "runs", "{map}", "{arm}", "seed{seed}"))
 LOGS = f"{DATA}/logs"
 BENCHMARKS = f"{DATA}/benchmarks"
 SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
 VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
+TRACKED = tracked(Path(DATA))
 
 # Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The strict
 # mode is Snakemake's own, whose place a prefix takes.
@@ -55,6 +58,7 @@ wildcard_constraints:
     map="[A-Za-z0-9_]+",
     arm="[A-Za-z0-9_]+",
     seed="[0-9]+",
+    step="[0-9]+",
 
 
 def folder_of(files):
@@ -63,6 +67,23 @@ def folder_of(files):
 
 def run_of(wildcards):
     return GRID.runs[wildcards.map, wildcards.arm, int(wildcards.seed)]
+
+
+def held_steps(run):
+    return RunDirectory(Path(DATA, "runs", run.directory)).held_steps()
+
+
+def steps_of(run):
+    """A longer complete run of the same identity takes the place of a shorter one."""
+    return max(run.total_steps, held_steps(run))
+
+
+def refuse_conflict(wildcards):
+    """No input: input functions are called while the DAG is built, before any output is deleted."""
+    problem = conflict(run_of(wildcards), Path(DATA), TRACKED)
+    if problem:
+        sys.exit(f"error: {problem}")
+    return []
 
 
 def recorded_run(wildcards):

@@ -3,7 +3,7 @@
 
 rule rollout:
     input:
-        f"{RUN}/metrics.parquet",
+        str(RUN.metrics_file),
     output:
         f"{DATA}/rollouts/{{map}}/{{arm}}/seed{{seed}}.safetensors",
     log:
@@ -13,6 +13,7 @@ rule rollout:
     retries: 2
     conda:
         "../../environment.yml"
+    priority: len(GRID.tranches) + 1
     threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,

@@ -2,12 +2,17 @@
 
 TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost"]
 TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
-RUN_FILES = ["config.json", "metrics.parquet", "provenance.json", "evaluation.json"]
+
+
+def run_files(run):
+    directory = RunDirectory(Path(DATA, "runs", run.directory))
+    files = [directory.config_file, directory.metrics_file, directory.provenance_file]
+    return map(str, [*files, directory.evaluation_file(steps_of(run))])
 
 
 rule summarise:
     input:
-        [f"{DATA}/runs/{run.directory}/{file}" for run in GRID.runs.values() for file in RUN_FILES],
+        [file for run in GRID.runs.values() for file in run_files(run)],
         [f"{DATA}/rollouts/{run.directory}.safetensors" for run in GRID.runs.values() if run.config.has_roles],
     output:
         [f"{SUMMARY}/{table}.parquet" for table in TABLES],
@@ -24,9 +29,8 @@ rule summarise:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
-        cells=" ".join(f"{map_name}/{arm}" for map_name, arm in GRID.cells),
-        seeds=" ".join(map(str, config["seeds"])),
+        runs=" ".join(run.directory for run in GRID.runs.values()),
     message:
         "Summarising {DATA}/runs"
     shell:
-        "python -m analysis summarise {params.directory} --cells {params.cells} --seeds {params.seeds} > {log} 2>&1"
+        "python -m analysis summarise {params.directory} --runs {params.runs} > {log} 2>&1"

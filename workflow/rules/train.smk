@@ -2,21 +2,22 @@
 
 
 rule train:
-    # Only files are declared, and never the folder: Snakemake deletes what a job declares when it fails, and the
-    # checkpoints must survive that. The policies are not declared either, as their names follow the run's horizon. The
-    # metrics are written last: where they are, everything is. Nothing but the configuration's hash and the horizon
-    # makes a run run again; the other options follow from the hash. A run of another configuration is replaced: here the
-    # scale file decides what lies in a folder.
+    # Only files are declared, never the folder: Snakemake deletes what a failed job declares, and the checkpoints must
+    # survive that. The outputs are updated, not made anew: until a longer run takes its place, at its end and in one
+    # step, the shorter one stays complete. The metrics are written last: a run that has them is complete. A run of
+    # another identity is never replaced: `refuse_conflict` stops before any job.
     input:
         [ancient(file) for file in INSTALLATION],
+        conflicts=refuse_conflict,
     output:
-        metrics=f"{RUN}/metrics.parquet",
-        config=f"{RUN}/config.json",
-        provenance=f"{RUN}/provenance.json",
+        metrics=update(str(RUN.metrics_file)),
+        config=update(str(RUN.config_file)),
+        provenance=update(str(RUN.provenance_file)),
     log:
         f"{LOGS}/train/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    priority: lambda wildcards: GRID.priority(run_of(wildcards), held_steps(run_of(wildcards)))
     retries: 2
     conda:
         "../../environment.yml"
@@ -25,30 +26,30 @@ rule train:
         mem_mb=lambda wildcards, attempt: run_of(wildcards).memory_mb(attempt),
         runtime=lambda wildcards, attempt: run_of(wildcards).runtime_minutes(attempt),
     params:
-        config=lambda wildcards: run_of(wildcards).config.hash,
-        steps=lambda wildcards: run_of(wildcards).horizon,
+        steps=lambda wildcards: steps_of(run_of(wildcards)),
         options=lambda wildcards: run_of(wildcards).options,
         directory=lambda wildcards, output: folder_of(output),
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma train {params.options} --steps {params.steps} --out {params.directory} --replace"
+        "roma train {params.options} --steps {params.steps} --out {params.directory}"
         f" --milestones {MILESTONES}"
         " > {log} 2>&1"
 
 
 rule evaluate:
     input:
-        f"{RUN}/metrics.parquet",
+        str(RUN.metrics_file),
     output:
-        f"{RUN}/evaluation.json",
+        str(RUN.evaluation_file("{step}")),
     log:
-        f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}.log",
+        f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.log",
     benchmark:
-        f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}.tsv"
+        f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.tsv"
     retries: 2
     conda:
         "../../environment.yml"
+    priority: len(GRID.tranches) + 1
     threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,
@@ -57,6 +58,6 @@ rule evaluate:
         episodes=config["evaluation_episodes"],
         directory=lambda wildcards, input: folder_of(input),
     message:
-        "Evaluating {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
+        "Evaluating {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}, at {wildcards.step} steps"
     shell:
-        "roma evaluate {params.directory} --episodes {params.episodes} > {log} 2>&1"
+        "roma evaluate {params.directory} --step {wildcards.step} --episodes {params.episodes} > {log} 2>&1"

@@ -51,13 +51,15 @@ rule verdict:
         runtime=lambda wildcards, attempt: recorded_run(wildcards).runtime_minutes(attempt),
     params:
         options=lambda wildcards: recorded_run(wildcards).options,
-        steps=lambda wildcards: recorded_run(wildcards).horizon,
+        steps=lambda wildcards: recorded_run(wildcards).total_steps,
         recorded=lambda wildcards: f"{DATA}/runs/{recorded_run(wildcards).directory}",
         again=lambda wildcards: f"{VERIFICATION}/runs/{git_revision()[0]}/{recorded_run(wildcards).directory}",
-        digest=lambda wildcards: file_digest(Path(DATA, "runs", recorded_run(wildcards).directory, "metrics.parquet")),
+        digest=lambda wildcards: file_digest(
+            RunDirectory(Path(DATA, "runs", recorded_run(wildcards).directory)).metrics_file
+        ),
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}, again"
     shell:
-        "(roma train {params.options} --steps {params.steps} --milestones 1 --out {params.again} --replace"
+        "(roma train {params.options} --steps {params.steps} --milestones none --out {params.again} --replace"
         " && python -m analysis.verification compare {params.recorded} {params.again} --out {output}"
         " && rm -r {params.again}) > {log} 2>&1"

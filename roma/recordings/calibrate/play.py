@@ -91,7 +91,7 @@ def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDA
     env = Skirmish(map_name, EPISODES_PER_NETWORK, choices=choices)
     win_rates, returns = np.zeros(networks), np.zeros(networks)
     for seed in range(networks):
-        config = resolve(map_name, "qmix", seed).learner
+        config = resolve(map_name, "qmix", seed).hyperparameters
         actor = learners.make_learner("qmix", config, env.info, seed, "cpu").actor()
         played = Runner(env, actor, seed, torch.Generator()).play(Stream.TEST, 0, EPISODES_PER_NETWORK, epsilon=0.0)
         win_rates[seed] = np.mean([episode.won for episode in played])

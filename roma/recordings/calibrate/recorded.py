@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma import outputs
-from roma.config import IDENTITY, resolve
+from roma.config import NAMES, resolve, settings_of
 from roma.errors import UserError
+from roma.runs.directory import RunDirectory
 
 PROTOCOL = "smac_v1"  # the released runs'
-ENGINE_DIGEST_SHOWN = 8  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class RecordedRun:
     directory: Path
     map: str
     algorithm: str
-    engine: str  # its name and the beginning of its digest
+    engine: str  # its name and version
     settings: tuple[str, ...]  # `key=value` of those that differ from this version's defaults
     seed: int
     test_interval: int  # environment steps
@@ -54,11 +53,12 @@ def find(places: Sequence[Path]) -> tuple[list[RecordedRun], list[Path]]:
     """
     directories: list[Path] = []
     for place in places:
-        found = sorted(config.parent for config in place.rglob(outputs.CONFIG))
+        name = RunDirectory(place).config_file.name
+        found = sorted(config.parent for config in place.rglob(name))
         if not found:
-            raise UserError(f"there is no run in or below {place}: no {outputs.CONFIG} was found")
+            raise UserError(f"there is no run in or below {place}: no {name} was found")
         directories += [path for path in found if path.resolve() not in {known.resolve() for known in directories}]
-    unfinished = [path for path in directories if not (path / outputs.METRICS).exists()]
+    unfinished = [path for path in directories if not RunDirectory(path).metrics_file.exists()]
     runs = [read(path) for path in directories if path not in unfinished]
     if not runs:
         raise UserError(f"none of these runs is finished: {', '.join(map(str, unfinished))}")
@@ -74,11 +74,9 @@ def read(directory: Path) -> RecordedRun:
     import pyarrow.parquet as pq  # here, so that the command line does not wait for it
 
     try:
-        config = json.loads((directory / outputs.CONFIG).read_text(encoding="utf-8"))
-        provenance = json.loads((directory / outputs.PROVENANCE).read_text(encoding="utf-8"))
-        table = pq.read_table(
-            directory / outputs.METRICS, columns=["t_env", "test_battle_won_mean", "test_return_mean"]
-        )
+        run = RunDirectory(directory)
+        config = run.read_json(run.config_file)
+        table = pq.read_table(run.metrics_file, columns=["t_env", "test_battle_won_mean", "test_return_mean"])
         if config["protocol"] != PROTOCOL:
             raise UserError(
                 f"{directory} holds a run under protocol {config['protocol']!r}; the released runs are under "
@@ -88,11 +86,11 @@ def read(directory: Path) -> RecordedRun:
             directory=directory,
             map=config["map"],
             algorithm=config["algorithm"],
-            engine=f"{config['engine']} {provenance['engine_digest'][:ENGINE_DIGEST_SHOWN]}",
+            engine=f"{config['engine']} version {config['engine_version']}",
             settings=differing_settings(config),
             seed=config["seed"],
-            test_interval=config["test_interval"],
-            n_battles=config["n_battles"],
+            test_interval=config["protocol_settings"]["test_interval"],
+            n_battles=config["protocol_settings"]["parallel_envs"],
             t_env=table["t_env"].to_numpy().astype(np.int64),
             win_rate=table["test_battle_won_mean"].to_numpy(),
             returns=table["test_return_mean"].to_numpy(),
@@ -101,12 +99,14 @@ def read(directory: Path) -> RecordedRun:
         raise UserError(f"the run in {directory} cannot be read: {error}") from None
 
 
-def differing_settings(config: dict[str, Any]) -> tuple[str, ...]:
+def differing_settings(described: dict[str, Any]) -> tuple[str, ...]:
     """Return `key=value` of a recorded configuration where it differs from this version's defaults.
 
     A setting that this version does not know is among them, so that runs recorded before it was removed can be read.
     """
-    plain = json.loads(json.dumps(resolve(**{name: config[name] for name in IDENTITY}).flat()))
+    plain = settings_of(resolve(**{name: described[name] for name in NAMES}).to_json())
     return tuple(
-        f"{key}={json.dumps(value)}" for key, value in sorted(config.items()) if key not in plain or plain[key] != value
+        f"{key}={json.dumps(value)}"
+        for key, value in sorted(settings_of(described).items())
+        if key not in plain or plain[key] != value
     )

@@ -1,0 +1,1 @@
+"""How a run goes, and where its files lie."""

@@ -1,0 +1,241 @@
+"""The run directory: the names of its files, whether the run is complete, and what is read from it.
+
+    config.json  metrics.parquet  timing.parquet  provenance.json  progress.json  train.log
+    policies/t<step>.safetensors  evaluations/t<step>.json  checkpoints/
+
+Training, workflow and analysis take the names from here. Importing this module imports neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roma.config import RunConfig, differences, from_json, identity_of
+from roma.errors import UserError
+from roma.files import file_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1  # of the JSON files of a run; raise it when their keys change
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The directory of one run, `.../runs/<map>/<arm>/seed<k>` in the results of a scale."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """Identity and settings, written at the start."""
+        return self.path / "config.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """A row for each test. A function of the identity and the total steps alone."""
+        return self.path / "metrics.parquet"
+
+    @property
+    def timing_file(self) -> Path:
+        """Clocks, a row for each test."""
+        return self.path / "timing.parquet"
+
+    @property
+    def provenance_file(self) -> Path:
+        """Which code on which machine made the run, and what belongs to it."""
+        return self.path / "provenance.json"
+
+    @property
+    def progress_file(self) -> Path:
+        """How far the run is, while it is running."""
+        return self.path / "progress.json"
+
+    @property
+    def log_file(self) -> Path:
+        """The log, which only grows."""
+        return self.path / "train.log"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Checkpoints to resume from."""
+        return self.path / "checkpoints"
+
+    @property
+    def policy_folder(self) -> Path:
+        """Policies at milestones."""
+        return self.path / "policies"
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """Evaluations of policies."""
+        return self.path / "evaluations"
+
+    def policy_file(self, step: int | str) -> Path:
+        """Return the file of the policy kept when the run reached `step` environment steps."""
+        return self.policy_folder / f"t{step}.safetensors"
+
+    def evaluation_file(self, step: int | str) -> Path:
+        """Return the file of the evaluation of the policy kept at `step`."""
+        return self.evaluation_folder / f"t{step}.json"
+
+    @property
+    def rollout_file(self) -> Path:
+        """Recorded episodes: beside the folder `runs` that the run lies in, or else in the run's own folder."""
+        folders = self.path.resolve().parts
+        if folders[-4:-3] == ("runs",):
+            return Path(*folders[:-4], "rollouts", *folders[-3:-1], f"{folders[-1]}.safetensors")
+        return self.path / "rollout.safetensors"
+
+    @property
+    def map(self) -> str:
+        """The map, by the path."""
+        return self.path.parts[-3]
+
+    @property
+    def arm(self) -> str:
+        """The arm, by the path."""
+        return self.path.parts[-2]
+
+    @property
+    def seed(self) -> int:
+        """The seed, by the path."""
+        return int(self.path.name.removeprefix("seed"))
+
+    @property
+    def cell(self) -> dict[str, str | int]:
+        """Map, arm and seed, by the path."""
+        return {"map": self.map, "arm": self.arm, "seed": self.seed}
+
+    def read_json(self, file: Path) -> dict[str, Any]:
+        """Return the content of a JSON file of this run.
+
+        Raises:
+            UserError: The file is missing, damaged or of another format.
+        """
+        try:
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            found = content["format"]
+        except FileNotFoundError:
+            raise UserError(f"{file} is missing: is the run finished?") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{file} cannot be read: {error!r}") from None
+        if found != FORMAT:
+            raise UserError(f"{file} has format {found}, this version of roma reads {FORMAT}")
+        return content
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The configuration in config.json; UserError as in `read_json`."""
+        try:
+            return from_json(self.read_json(self.config_file))
+        except KeyError as error:
+            raise UserError(f"{self.config_file} cannot be read: it lacks {error}") from None
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The content of provenance.json; UserError as in `read_json`."""
+        return self.read_json(self.provenance_file)
+
+    def read_evaluation(self, step: int) -> dict[str, Any]:
+        """Return the evaluation of the policy kept at `step`; UserError as in `read_json`."""
+        return self.read_json(self.evaluation_file(step))
+
+    def read_metrics(self) -> pd.DataFrame:
+        """Return the table of metrics; UserError if it is missing."""
+        import pandas as pd  # here, so that the command line does not wait for it
+
+        if not self.metrics_file.exists():
+            raise UserError(f"{self.metrics_file} is missing: is the run finished?")
+        return pd.read_parquet(self.metrics_file)
+
+    def held_steps(self) -> int:
+        """Return the total steps of the run that is complete here, by its provenance; 0 if there is none.
+
+        Reads no more than one small file, so that thousands of runs can be asked.
+        """
+        try:
+            provenance = json.loads(self.provenance_file.read_text(encoding="utf-8"))
+            return int(provenance["total_steps"]) if self.metrics_file.exists() else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def completed_steps(self, config: RunConfig) -> int | None:
+        """Return the total steps at which the run of this configuration is complete here, None if it is not.
+
+        All outputs must be here and belong together.
+        """
+        try:
+            provenance = json.loads(self.provenance_file.read_text(encoding="utf-8"))
+            files = (self.config_file, self.timing_file, *map(self.policy_file, provenance["milestones"]))
+            complete = (
+                identity_of(provenance["config"]) == config.identity
+                and provenance["metrics_sha256"] == file_digest(self.metrics_file)
+                and all(file.exists() for file in files)
+            )
+            return int(provenance["total_steps"]) if complete else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def mismatch(self, wanted: Mapping[str, Any]) -> str:
+        """Return in words how the run that config.json describes differs from the described configuration `wanted`.
+
+        Empty if it is the same run, or if there is no config.json.
+        """
+        try:
+            held = json.loads(self.config_file.read_text(encoding="utf-8"))
+            return ", ".join(differences(held, wanted))
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return "settings that cannot be read"
+
+    def other_run(self, config: RunConfig) -> str | None:
+        """Return in words which other run has left work here, None if there is no work."""
+        if not self.metrics_file.exists() and not any(self.checkpoint_folder.glob("t*.safetensors")):
+            return None
+        if not self.config_file.exists():
+            return "a run without config.json"
+        found = self.mismatch(config.to_json())
+        return f"a run with {found}" if found else "a run that is damaged"
+
+    def clear(self) -> None:
+        """Remove what an earlier, different run left here; its log stays."""
+        for file in (self.metrics_file, self.timing_file, self.config_file, self.provenance_file, self.progress_file):
+            file.unlink(missing_ok=True)
+        checkpoints = ("t*.safetensors", "episodes/e*.safetensors")
+        for folder, patterns in (
+            (self.policy_folder, ("t*.safetensors",)),
+            (self.evaluation_folder, ("t*.json",)),
+            (self.checkpoint_folder, checkpoints),
+        ):
+            for pattern in patterns:
+                for file in folder.glob(pattern):
+                    file.unlink()
+
+    def last_step(self) -> int:
+        """Return the total steps of the finished run, at which its last policy was kept.
+
+        Raises:
+            UserError: The run is not finished.
+        """
+        if not self.provenance_file.exists():
+            raise UserError(f"{self.path} is no run directory: it has no {self.provenance_file.name}")
+        try:
+            step = int(self.provenance["total_steps"])
+        except (KeyError, ValueError, TypeError):
+            raise UserError(f"{self.provenance_file} cannot be read: it has no total_steps") from None
+        for file in (self.metrics_file, self.policy_file(step)):
+            if not file.exists():
+                raise UserError(f"the run in {self.path} is not finished: it lacks {file.relative_to(self.path)}")
+        return step
+
+    def milestones(self) -> list[int]:
+        """Return the steps of the policies that the finished run has kept, rising; UserError as in `last_step`."""
+        last = self.last_step()
+        return sorted({*self.provenance["milestones"], last})
