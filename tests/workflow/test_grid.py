@@ -5,9 +5,10 @@ import copy
 import pytest
 import yaml
 
+from roma import envs
 from roma.config import MILESTONES, milestone_steps, resolve
 from roma.errors import UserError
-from roma.learners import algorithm_names
+from roma.learners import algorithm_names, make_learner
 from roma.learners.roma_config import OTHER_READING, OTHER_REDUCTION
 from workflow.grid import (
     FIGURES,
@@ -116,6 +117,82 @@ def test_exactly_345_runs_or_495(scale, name):
     config = scale(name)
     assert size(expand(config, name)) == 345
     assert size(expand(config | {"ablation_maps": "all"}, name)) == 495
+
+
+def steps_by(grid, of):
+    """{key of a run by `of`: the total steps that such runs have}."""
+    found = {}
+    for run in grid.runs.values():
+        found.setdefault(of(run), set()).add(run.total_steps)
+    return found
+
+
+def test_the_study_has_its_cells_in_tranches(scale):
+    config = scale("study")
+    check(config, "study")
+    grid = expand(config, "study")
+    assert grid.tranches == ("pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4")
+    million = 1_000_000
+    paper = {(map_name, arm) for map_name in MAPS - {"27m_vs_30m"} for arm in COMPARED}
+    paper |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ABLATIONS}
+    paper |= {("27m_vs_30m", arm) for arm in ("roma", "qmix")}
+    beyond = {(map_name, arm) for map_name in ("10m_vs_11m", "MMM2") for arm in ("roma_release", OTHER_READING)}
+    beyond |= {("10m_vs_11m", arm) for arm in ("roma_no_dissimilarity", "maven_release", "qmix_lar_matched")}
+    smac_v1 = {(name, arm) for name in ("10m_vs_11m", "MMM2") for arm in config["arms"] if arm.endswith("smac_v1")}
+    assert set(grid.cells) == paper | beyond | smac_v1
+    assert not grid.skipped
+
+    # Steps go by map, alike for every arm and seed; tranche V apart.
+    beside = {run.key for run in grid.runs.values() if run.config.protocol == "smac_v1"}
+    assert {key[:2] for key in beside} == smac_v1
+    assert {(run.total_steps, run.seed) for run in grid.runs.values() if run.key in beside} == {(2 * million, 0)}
+    large = {"10m_vs_11m": 8, "10z5b_vs_2s3z": 8, "MMM2": 10, "6z4b": 10, "6s4z_vs_10b30z": 10}
+    of_paper = steps_by(grid, lambda run: None if run.key in beside else run.map)
+    assert of_paper == {None: {2 * million}} | {name: {large.get(name, 5) * million} for name in MAPS}
+
+    # Five seeds where claims are decided first, three elsewhere.
+    seeds = {cell: sum(run.key[:2] == cell for run in grid.runs.values()) for cell in grid.cells}
+    five = {(name, arm) for name in ABLATION_MAPS for arm in ("roma", "qmix", "roma_td")}
+    five |= {(name, arm) for name in ("10m_vs_11m", "10z5b_vs_2s3z") for arm in ABLATIONS}
+    assert seeds == {cell: 1 if cell in smac_v1 else 5 if cell in five else 3 for cell in grid.cells}
+
+
+def test_priorities_follow_the_tranches_and_extensions_wait_for_theirs(scale):
+    config = scale("study")
+    grid = expand(config, "study")
+    first = {
+        name: [grid.priority(run, 0) for run in grid.runs.values() if next(iter(run.tranches)) == name]
+        for name in grid.tranches
+    }
+    assert [set(values) for values in first.values()] == [{number} for number in range(8, 0, -1)]
+    pilot = grid.runs["10m_vs_11m", "qmix", 0]
+    assert pilot.tranches == {"pilot": 5_000_000, "T1": 8_000_000}
+    ranks = [grid.priority(pilot, steps) for steps in (0, 1_000_000, 5_000_000, 8_000_000)]
+    assert ranks == [8, 8, 5, 0]
+    assert expand(scale("paper"), "paper").runs["MMM2", "roma", 0].tranches == {}
+
+
+def test_only_open_tranches_are_targets_and_a_changed_table_changes_no_identity(scale):
+    config = scale("study")
+    everything = expand(config, "study").runs
+    opened = expand(config | {"open_tranches": ["pilot", "V"]}, "study").runs
+    assert len(opened) == 9 + 6
+    assert steps_by(expand(config | {"open_tranches": ["pilot"]}, "study"), lambda run: run.map) == {
+        name: {1_000_000 if name == "27m_vs_30m" else 5_000_000} for name in MAPS
+    }
+    for key, run in opened.items():
+        assert (run.config, run.options) == (everything[key].config, everything[key].options)
+
+
+def test_the_matched_qmix_has_as_many_acting_parameters_as_roma(scale):
+    runs = expand(scale("study"), "study").runs
+    info = envs.make("embedded", "10m_vs_11m", 1).info
+    sizes = []
+    for arm in ("qmix_lar_matched", "roma"):
+        config = runs["10m_vs_11m", arm, 0].config
+        agent = make_learner(config.algorithm, config.hyperparameters, info, 0).online.agent
+        sizes.append(sum(parameter.numel() for parameter in agent.parameters()))
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.002)
 
 
 def test_runs_of_the_large_scales(scale):
