@@ -19,17 +19,27 @@ DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A path beside `target` to write to; it takes the target's place when the block ends without an error."""
-    handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = _beside(target)
     try:
         yield beside
-        beside.chmod(0o666 & ~_umask())
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        _to_disk(beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    """Return a new, empty file in the folder of `target`."""
+    handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _to_disk(beside: Path) -> None:
+    """Give a new file the usual permissions and flush it to disk."""
+    beside.chmod(0o666 & ~_umask())
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:
@@ -63,13 +73,20 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files of one folder: each beside its place and to disk first, then all into place, in order.
+    """Write several files: all of them beside their places and to disk first, then all into place, in order.
 
     Whoever is killed before the first takes its place has changed nothing; the rest follows within a moment.
     """
-    with ExitStack() as waiting:
-        for target, content in reversed(list(contents.items())):  # what is entered last leaves first
-            waiting.enter_context(atomic_path(target)).write_bytes(content)
+    with ExitStack() as leftovers:
+        written = []
+        for target, content in contents.items():
+            beside = _beside(target)
+            leftovers.callback(beside.unlink, missing_ok=True)
+            beside.write_bytes(content)
+            _to_disk(beside)
+            written.append((beside, target))
+        for beside, target in written:
+            beside.replace(target)
 
 
 def json_content(value: object) -> bytes:

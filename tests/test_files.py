@@ -1,8 +1,10 @@
 """Files are complete or absent."""
 
+import errno
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from roma.files import (
     parquet_content,
     remove_unfinished,
     write_json,
+    write_together,
 )
 
 
@@ -47,10 +50,31 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_several_files_take_their_places_together_or_not_at_all(tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_together({first: b"1", second: b"2"})
+    full = {first: b"longer", second: b"longest"}
+    original = Path.write_bytes
+
+    def write_bytes(path, content):
+        if content == b"longest":
+            raise OSError(errno.ENOSPC, "no room")
+        return original(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write_bytes)
+        with pytest.raises(OSError, match="no room"):
+            write_together(full)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"first": b"1", "second": b"2"}
+    write_together(full)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"first": b"longer", "second": b"longest"}
+
+
 def test_writing_parquet_imports_no_pandas(tmp_path):
     """It would take half a second at the end of every run, and memory."""
     code = """
 import sys
+from pathlib import Path
 from pathlib import Path
 from roma.files import parquet_content
 parquet_content({"t_env": [1, 2], "loss": [0.5, 0.1]}, ["t_env"])

@@ -103,6 +103,12 @@ def test_what_makes_it_plan_again(repository, snakemake):
     write_scale(repository, TINY | {"total_steps": {"default": 100_000, "8m": 150_000}})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "rollout": 3, **downstream}
 
+    # The same in a fresh clone with pulled runs, where Snakemake has no records of its own.
+    records = (repository / ".snakemake").rename(repository / "records")
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "rollout": 3, **downstream}
+    shutil.rmtree(repository / ".snakemake")
+    records.rename(repository / ".snakemake")
+
     # A shorter run: the longer one takes its place.
     write_scale(repository, TINY | {"total_steps": 50_000})
     assert planned(snakemake("--dry-run", "--", "figures")) == {}

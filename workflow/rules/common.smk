@@ -48,6 +48,11 @@ FIGURES = f"figures/{config['engine']}/{config['scale']}"
 VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
 TRACKED = tracked(Path(DATA))
+EXTENSION = ".snakemake/extension"
+
+if workflow.is_main_process:
+    Path(EXTENSION).parent.mkdir(exist_ok=True)
+    Path(EXTENSION).touch()
 
 # Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The strict
 # mode is Snakemake's own, whose place a prefix takes.
@@ -76,6 +81,15 @@ def held_steps(run):
 def steps_of(run):
     """A longer complete run of the same identity takes the place of a shorter one."""
     return max(run.total_steps, held_steps(run))
+
+
+def extension(wildcards):
+    """A file that is newer than all outputs, and is heeded where the run that is here is too short.
+
+    Snakemake notices a changed `steps` by its own records, which a fresh clone with pulled runs does not have.
+    """
+    run = run_of(wildcards)
+    return EXTENSION if 0 < held_steps(run) < run.total_steps else ancient(EXTENSION)
 
 
 def refuse_conflict(wildcards):

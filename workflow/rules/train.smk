@@ -9,6 +9,7 @@ rule train:
     input:
         [ancient(file) for file in INSTALLATION],
         conflicts=refuse_conflict,
+        extension=extension,
     output:
         metrics=update(str(RUN.metrics_file)),
         config=update(str(RUN.config_file)),
