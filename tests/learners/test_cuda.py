@@ -19,6 +19,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-3}  # of float32 sums in another order
+COUNTED = "saturated_pair_share"  # counts pairs beyond a bound, which a last bit can move one across
 
 
 def learner_on(device, name):
@@ -68,6 +69,8 @@ def test_an_update_is_that_of_the_cpu(name):
     here, there = (learner_on(device, name) for device in ("cpu", "cuda"))
     for episode in (24, 200):  # the second copies into the target network
         expected, found = updated(here, BATCH, episode), updated(there, moved(BATCH, "cuda"), episode)
+        counts = [statistics.pop(COUNTED, torch.tensor(0.0)) for statistics in (found, expected)]
+        assert_close(*counts, atol=0.02, rtol=0)
         assert_close(found, expected, equal_nan=True, **TOLERANCE)
     weights = {key: value.cpu() for key, value in there.state_tensors().items()}
     assert_close(weights, here.state_tensors(), **TOLERANCE)
