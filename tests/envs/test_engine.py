@@ -107,7 +107,7 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
         living = on_foot & (now[:, HEALTH] > 0)
         x, y = now[living, X], now[living, Y]
         assert env.rules.walkable[y.astype(int), x.astype(int)].all()
-        room = unit["separation"][living][:, None] + unit["separation"][living][None, :]
+        room = env.rules.separation[living][:, None] + env.rules.separation[living][None, :]
         distance = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
         assert (distance >= room - 1e-6).all()
         assert (np.hypot(*(now - previous)[:, :2].T) <= 8 * unit["speed"] + 1e-9).all()
@@ -172,7 +172,7 @@ def test_a_hemmed_in_enemy_has_not_arrived() -> None:
     battles.units[0, enemy]["patience"] = env.rules.patience
     start = battles.units[0, enemy]["x"]
     for _ in range(2 * env.rules.patience):
-        kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.near)
+        kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.places)
     assert not battles.units[0, enemy]["arrived"]
     assert battles.units[0, enemy]["x"] < start
 
@@ -191,7 +191,7 @@ def test_banelings_burst_and_chain() -> None:
         units[i]["x"], units[i]["y"], units[i]["health"] = x, 20.0, 20.0
     others = [i for i in range(len(unit)) if i not in (mine, theirs, my_ling)]
     units["x"][others], units["y"][others] = 30.0, 2.0
-    kernel.explode(env.rules, units, mine)
+    kernel.explode(env.rules, units, mine, env._battles.places)
     assert units["health"][mine] == 0
     assert units["health"][theirs] == 0, "20 damage against 20 health"
     assert units["health"][my_ling] == 0, "the second burst reaches it, the first would not have hurt its own side"

@@ -27,7 +27,7 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
         last_actions=np.full((n_battles, n_agents), -1),
         step=np.zeros(n_battles, np.int64),
         random=np.zeros((n_battles, 1), np.uint64),
-        near=np.zeros(n_units + 1, np.int64),
+        places=kernel.Places(np.zeros((2, n_units)), np.zeros(n_units)),
     )
 
 
