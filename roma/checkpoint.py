@@ -59,7 +59,7 @@ class Identity:
     """What a checkpoint belongs to. It is of no use to a run of which any of this differs."""
 
     config_hash: str
-    engine_digest: str
+    engine_version: str  # of the run's map
     format: int = FORMAT
 
 

@@ -76,6 +76,7 @@ def evaluate(
         "policy": path.name,
         "policy_sha256": digest(path.read_bytes()),
         "engine": engine,
+        "engine_version": envs.engine_version(engine, facts["config"]["map"]),
         "engine_digest": envs.engine_digest(engine),
     }
     write_json(directory / outputs.EVALUATION, result)

@@ -44,7 +44,7 @@ def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: in
     type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
     recorded = Rollout(
         config=config,
-        engine_digest=envs.engine_digest(config["engine"]),
+        engine_version=envs.engine_version(config["engine"], config["map"]),
         type_names=type_names,
         milestones=[
             Milestone(types=np.array([[type_names.index(name) for name in each] for each in names], np.uint8), **values)
@@ -78,7 +78,7 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
         **{name: _rounded(_joined(records, name)) for name in ("information", "dissimilarity")},
         "rows": rows,
         "trajectory": _rounded(trajectory.numpy()),
-        "obs": None if env.digest else np.concatenate(seen),
+        "obs": None if env.deterministic else np.concatenate(seen),
     }
     return values, [unit_types(env.info.map_name, episode) for episode in played]
 

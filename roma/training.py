@@ -77,8 +77,8 @@ def train(
     _check_device(device)
     checkpoints = directory / outputs.CHECKPOINTS
     with checkpoint.only_writer(checkpoints), run_log(directory / outputs.LOG) as log, StopRequest() as stop:
-        identity = Identity(config.hash, envs.engine_digest(config.engine))
-        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_digest)
+        identity = Identity(config.hash, envs.engine_version(config.engine, config.map))
+        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_version)
         if completed == horizon:
             log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
             return None
@@ -89,7 +89,7 @@ def train(
                 "remove it or choose another output folder"
             )
         if stored is None:
-            other = outputs.other_run(directory, config.flat())
+            other = outputs.other_run(directory, config.flat(), identity.engine_version)
             if other and not replace:
                 raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
             if other:
@@ -143,7 +143,7 @@ class Run:
         actor = self.learner.actor()
         self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
         # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
-        if schedule.test_battles != schedule.n_battles and self.env.digest:
+        if schedule.test_battles != schedule.n_battles and self.env.deterministic:
             test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
             self.test_runner = Runner(test_env, actor, config.seed, self.generator)
         largest = max(schedule.batch_size, schedule.n_battles)
@@ -153,7 +153,9 @@ class Run:
         self._prepare_directory()
         if stored is not None:
             self._restore(stored)
-        self._note_origin(describe() | {"device": device, "threads": threads})
+        self._note_origin(
+            describe() | {"device": device, "threads": threads, "engine_digest": envs.engine_digest(config.engine)}
+        )
         self._clocks = time.monotonic() - self.state.wall_seconds, time.process_time() - self.state.cpu_seconds
         self._keep_milestones()
 
@@ -188,8 +190,7 @@ class Run:
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
             "engine": self.config.engine,
-            "engine_version": envs.engine_version(self.config.engine),
-            "engine_digest": self.identity.engine_digest,
+            "engine_version": self.identity.engine_version,
             "steps": self.horizon,
             "policies": [outputs.policy_name(step) for step in sorted(self.policies)],
             "environment_steps": state.t_env,
@@ -238,7 +239,7 @@ class Run:
                 self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
         if not self.at_horizon:
             env = self.env
-            if env.digest:
+            if env.deterministic:
                 env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.battle)
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
@@ -342,7 +343,7 @@ class Run:
                     "config": self.config.flat(),
                     "step": step,
                     "t_env": self.state.t_env,
-                    "engine_digest": self.identity.engine_digest,
+                    "engine_version": self.identity.engine_version,
                 }
                 tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.policy_tensors().items()}
                 self.policies[step] = checkpoint.pack(tensors, facts)

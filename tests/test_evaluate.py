@@ -35,6 +35,7 @@ def test_evaluation_says_what_was_played(finished, capsys):
     assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
     assert (result["step"], result["policy"]) == (300, "t300.safetensors")
     assert result["policy_sha256"] == file_digest(finished / "policies" / "t300.safetensors")
+    assert result["engine_version"] == envs.engine_version("embedded", "3m")
     assert result["engine_digest"] == envs.engine_digest("embedded")
 
 

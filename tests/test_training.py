@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from roma import checkpoint, envs, outputs, training
 from roma.config import canonical_options, resolve
+from roma.envs.skirmish import versions
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.learners.qmix import Learner
@@ -93,6 +95,7 @@ def test_a_finished_run_has_all_outputs(undisturbed):
     assert json.loads((undisturbed / "config.json").read_text()) == CONFIG.flat()
     provenance = json.loads((undisturbed / "provenance.json").read_text())
     assert (provenance["config_hash"], provenance["steps"]) == (CONFIG.hash, HORIZON)
+    assert provenance["engine_version"] == envs.engine_version("embedded", "3m") == "1"
     assert provenance["engine_digest"] == envs.engine_digest("embedded")
     assert sorted(path.name for path in (undisturbed / "policies").iterdir()) == sorted(provenance["policies"])
     assert set(provenance["policies"]) == {"t0.safetensors", "t800.safetensors", "t1600.safetensors"}
@@ -276,13 +279,13 @@ def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed,
 
 def test_a_run_on_another_engine_is_replaced_only_on_request(undisturbed, tmp_path, monkeypatch):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
-    with pytest.raises(UserError, match="another version of the engine"):
+    monkeypatch.setattr(versions, "VERSIONS", {"3m": 2})
+    with pytest.raises(UserError, match=re.escape("holds a run with engine version 1 (now 2); choose another folder")):
         run(directory)
     assert results(directory) == results(undisturbed)
     run(directory, replace=True)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
-    assert json.loads((directory / "provenance.json").read_text())["engine_digest"] == "changed"
+    assert json.loads((directory / "provenance.json").read_text())["engine_version"] == "2"
 
 
 def test_a_run_has_one_writer(undisturbed):

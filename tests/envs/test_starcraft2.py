@@ -324,12 +324,15 @@ def test_settings_are_part_of_a_runs_configuration():
 
 
 def test_the_digest_is_of_the_game(standin):
-    digest = envs.engine_digest("starcraft2")
+    digest, version = envs.engine_digest("starcraft2"), envs.engine_version("starcraft2", "3m")
     assert digest == envs.engine_digest("starcraft2")
+    assert version == envs.engine_version("starcraft2", "3m") != envs.engine_version("starcraft2", "6z4b")
+    assert version.startswith("4.6.2+")
     newer = standin.game / "Versions" / "Base75689"
     newer.mkdir()
     (newer / "SC2_x64").touch()
     assert envs.engine_digest("starcraft2") != digest
+    assert envs.engine_version("starcraft2", "3m").startswith("4.10+")
     assert starcraft2.facts()["game_version"] == "4.10"
 
 
