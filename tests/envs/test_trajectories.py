@@ -111,10 +111,9 @@ KERNEL_CHANGES: dict[str, tuple[Edits, set[str]]] = {
     "a faster loop": (
         {
             "movement.py": (
-                "        near[count] = j\n        count += (abs(u[j].x - x) < bound) & (abs(u[j].y - y) < bound) & "
-                "(u[j].health > 0.0)",
-                "        if abs(u[j].x - x) < bound and abs(u[j].y - y) < bound and u[j].health > 0.0:\n"
-                "            near[count] = j\n            count += 1",
+                "        collides |= (square < reach * reach) & (square < ex * ex + ey * ey)\n    return not collides",
+                "        if square < reach * reach and square < ex * ex + ey * ey:\n            return False\n"
+                "    return True",
             )
         },
         set(),

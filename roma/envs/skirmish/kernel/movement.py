@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
-from roma.envs.skirmish.kernel.geometry import distance_between, is_walkable, may_step
+from roma.envs.skirmish.kernel.geometry import is_walkable, may_step
 from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD
 
 ARRIVED = 1e-6
@@ -121,14 +121,11 @@ def march(r, u, i, places):
     if hemmed_in:
         return
     if u[i].waiting:
-        first, last = (0, r.n_allies) if i < r.n_allies else (r.n_allies, r.unit.shape[0])
-        for j in range(first, last):
-            if (
-                u[j].arrived
-                and u[j].health > 0.0
-                and r.unit[j].flies == r.unit[i].flies
-                and distance_between(u, i, j) <= r.separation[i] + r.separation[j] + r.unit[i].speed
-            ):
+        plane = int(r.unit[i].flies)
+        for j in range(r.n_allies, r.unit.shape[0]):  # nobody else marches
+            dx, dy = places.x[plane, j] - u[i].x, places.y[j] - u[i].y
+            reach = r.separation[i] + r.separation[j] + r.unit[i].speed
+            if u[j].arrived and np.sqrt(dx * dx + dy * dy) <= reach:
                 u[i].arrived, u[i].waiting = True, False
     elif u[i].pace == 0.0:
         u[i].arrived = True
