@@ -113,8 +113,6 @@ def battles(map_name: str, count: int, choices: Choices, scripted: bool) -> tupl
 
 def untrained_returns(map_name: str, networks: int, choices: Choices) -> NDArray[np.float64]:
     """Mean greedy return of each of several untrained QMIX agents, (networks,)."""
-    import torch
-
     from roma import learners
     from roma.config import resolve
     from roma.envs.skirmish.engine import Skirmish
@@ -126,7 +124,7 @@ def untrained_returns(map_name: str, networks: int, choices: Choices) -> NDArray
     for seed in range(networks):
         config = resolve(map_name, "qmix", seed).learner
         actor = learners.make_learner("qmix", config, env.info, seed, "cpu").actor()
-        played = Runner(env, actor, seed, torch.Generator()).play(Stream.TEST, 0, EPISODES_PER_NETWORK, epsilon=0.0)
+        played = Runner(env, actor, seed).play(Stream.TEST, 0, EPISODES_PER_NETWORK)
         returns.append(np.mean([episode.episode_return for episode in played]))
     return np.array(returns)
 

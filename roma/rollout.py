@@ -61,7 +61,7 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
     """The values of a milestone but for its unit types, and the names of those in each episode."""
     learner, env, facts = load_policy(path, episodes)
     seed = facts["config"]["seed"]
-    played = Runner(env, learner.actor(), seed, torch.Generator()).play(Stream.ROLLOUT, 0, episodes, epsilon=0.0)
+    played = Runner(env, learner.actor(), seed).play(Stream.ROLLOUT, 0, episodes)
     seen = [_observations(env, episode) for episode in played]
     records = [
         learner.role_record(torch.from_numpy(obs), torch.from_numpy(_last_actions(episode)))

@@ -45,15 +45,15 @@ def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
 
 
 def drawn(
-    logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float, draws: NDArray[np.float32]
+    logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Actions (...) drawn from pi by uniform draws (2, ...), the second; the most probable ones if epsilon is 0."""
-    if epsilon == 0.0:
+    """Actions (...) drawn from pi by uniform draws (..., 2), the second; None is greedy: the most probable ones."""
+    if epsilon is None:
         return epsilon_greedy(logits, avail_actions, epsilon, draws)
     # in double precision, where a draw below 1 stays below the sum of all probabilities
     probabilities = policy(torch.from_numpy(logits).double(), torch.from_numpy(avail_actions), epsilon).numpy()
     ranks = probabilities.cumsum(-1)
-    choice: NDArray[np.int64] = (ranks > draws[1][..., None].astype(np.float64) * ranks[..., -1:]).argmax(-1)
+    choice: NDArray[np.int64] = (ranks > draws[..., 1:] * ranks[..., -1:]).argmax(-1)
     return choice
 
 
@@ -139,7 +139,7 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
             self.rmsprop(self.online.critic.parameters(), self.config.critic_learning_rate),
         ]
 
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
         packed = PackedBatch(batch)
         values, statistics = self.train_critic(packed, self.targets(packed))
         loss, of_actor = actor_loss(self.online.agent, packed, values, epsilon)

@@ -74,15 +74,16 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon, foreach=True)
 
     @abstractmethod
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
         """Learns from a batch, then copies into the target networks if due.
 
-        `episode` counts training episodes before this round's; with `epsilon` this round's were played. Returns
-        `stat_names`; a statistic that the configuration leaves uncomputed is NaN.
+        `key` is that of the update's noise (roma.support.noise). `episode` counts training episodes before this
+        round's; with `epsilon` this round's were played. Returns `stat_names`; a statistic that the configuration
+        leaves uncomputed is NaN.
         """
 
-    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
-        """Learns from a round's episodes as soon as they are played, where a family does."""
+    def learn_from_round(self, batch: Batch, key: int) -> None:
+        """Learns from a round's episodes as soon as they are played, where a family does; `key` is its noise's."""
 
     def named(self, statistics: Mapping[str, Tensor]) -> dict[str, float]:
         """Statistics as numbers under all `stat_names`."""
@@ -169,15 +170,15 @@ class Learner(NetworkLearner[ConfigType, NetworksType]):
     """Learns by gradient steps on one loss."""
 
     @abstractmethod
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> Any:
-        """The noise that the loss of this batch takes."""
+    def draw_noise(self, batch: Batch, key: int) -> Any:
+        """The noise that the loss of this batch takes, under this key."""
 
     @abstractmethod
     def loss(self, batch: Batch, noise: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The family's loss and statistics: a pure function of networks, batch, noise and configuration."""
 
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
-        loss, statistics = self.loss(batch, self.draw_noise(batch, generator))
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+        loss, statistics = self.loss(batch, self.draw_noise(batch, key))
         statistics["grad_norm"] = self.gradient_step(self.optimisers[0], loss)
         self.copy_to_target(episode, self.config.target_update_episodes)
         return self.named(statistics | {"loss": loss.detach()})

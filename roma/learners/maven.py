@@ -7,7 +7,7 @@ by itself, after each round, from the returns that recent episodes had:
     L_z = -sum log pi(z | s_0) R + w_H sum log pi(z | s_0).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ from roma.learners.temporal_difference import (
 )
 from roma.nets.latent import LatentAgent, LatentPolicy, RecurrentDiscriminator, StepDiscriminator
 from roma.nets.mixers import make_mixer
+from roma.support import noise
+from roma.support.noise import Purpose
 
 UNAVAILABLE = -9999999.0  # utility of an action that cannot be taken, as the discriminator reads it
 
@@ -122,17 +124,18 @@ class LatentActor(Actor):
         self.learnt = config.latent_policy == "learnt"
 
     @torch.inference_mode()
-    def draw_latents(self, state: NDArray[np.float32], generator: torch.Generator) -> NDArray[np.int64]:
-        draws = torch.rand(len(state), 1, generator=generator, device=generator.device, dtype=torch.float64)
-        ranks = self.agent.latent_policy(torch.from_numpy(state).to(self.device)).double().exp().cpu()
+    def begin(self, keys: Sequence[int], state: NDArray[np.float32]) -> NDArray[np.int64]:
+        super().begin(keys, state)
+        draws = noise.uniforms(Purpose.LATENT, self.keys, 1, 1, 1)[:, 0, 0]
+        probabilities = self.agent.latent_policy(torch.from_numpy(state).to(self.device)).double().exp().cpu().numpy()
         if not self.learnt:
-            ranks = torch.ones_like(ranks)
-        ranks = ranks.cumsum(-1)
-        latents = (ranks > draws.cpu() * ranks[:, -1:]).int().argmax(-1)
-        self.latents = latents.to(self.device)
-        return latents.numpy()
+            probabilities = np.ones_like(probabilities)
+        ranks = probabilities.cumsum(-1)
+        latents: NDArray[np.int64] = (ranks > draws * ranks[:, -1:]).argmax(-1)
+        self.latents = torch.tensor(latents, device=self.device)
+        return latents
 
-    def decide(self, obs: Tensor, generator: torch.Generator, greedy: bool) -> tuple[Tensor, Tensor]:
+    def decide(self, obs: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
         decision: tuple[Tensor, Tensor] = self.agent.step(obs, self.last_actions, self.hidden, self.latents)
         return decision
 
@@ -173,13 +176,13 @@ class Learner(BaseLearner[Config, MavenNetworks]):
             torch.optim.Adam(upper, lr=self.config.latent_learning_rate),
         ]
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> None:
+    def draw_noise(self, batch: Batch, key: int) -> None:
         """MAVEN's loss takes none: z is part of the batch."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, self.config)
 
-    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
+    def learn_from_round(self, batch: Batch, key: int) -> None:
         """Remembers the round's episodes, then takes steps of the policy over z, unclipped as the authors' are."""
         config = self.config
         if config.latent_policy == "uniform":
@@ -188,9 +191,8 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         for name, value in new.items():
             self.memory[name] = torch.cat([self.memory[name], value])[-config.latent_memory :]
         size = len(self.memory["returns"])
-        shape = (config.latent_updates, config.latent_batch)
-        draws = torch.randint(size, shape, generator=generator, device=generator.device).to(self.device)
-        for chosen in draws:
+        draws = noise.uniforms(Purpose.MEMORY, [key], config.latent_updates, config.latent_batch, 1)[0, :, :, 0]
+        for chosen in torch.from_numpy((draws * size).astype(np.int64)).to(self.device):
             self.latent_step(*(values[chosen] for values in self.memory.values()))
 
     def latent_step(self, state: Tensor, latent: Tensor, returns: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ from roma.learners.temporal_difference import (
 from roma.nets.mixers import make_mixer
 from roma.nets.pairs import PairwiseLogDensity
 from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
+from roma.support import noise
+from roma.support.noise import Purpose
 
 LEAST_LOG_DENSITY = -27.8  # of one role dimension, in the released code's L_D
 LARGEST_EXPONENT = 2000.0  # the released code's cap inside the softplus
@@ -411,10 +413,15 @@ class Learner(BaseLearner[Config, RomaNetworks]):
         judging = ("trajectory_encoder.", "dissimilarity.")
         return super().policy_tensors() | {name: weights[name] for name in weights if name.startswith(judging)}
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
-        shape = (2, *batch.obs.shape[:3], self.config.role_dim)
-        noise = torch.randn(shape, generator=generator, device=generator.device).to(self.device)
-        return RoleNoise(noise[0], noise[1])
+    def draw_noise(self, batch: Batch, key: int) -> RoleNoise:
+        episodes, steps, agents, _ = batch.obs.shape
+
+        def drawn(purpose: Purpose) -> Tensor:
+            """Agents are numbered through all episodes: what is drawn does not depend on the longest one's length."""
+            of_steps = noise.normals(purpose, [key], steps, episodes * agents, self.config.role_dim)[0]
+            return torch.from_numpy(of_steps).unflatten(1, (episodes, agents)).transpose(0, 1).to(self.device)
+
+        return RoleNoise(drawn(Purpose.ROLE), drawn(Purpose.TARGET_ROLE))
 
     def loss(self, batch: Batch, noise: RoleNoise) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, noise, self.config)

@@ -17,6 +17,7 @@ from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.acting import Actor, epsilon_greedy
 from roma.nets.roles import RoleAgent
 from roma.protocols import PRESETS
+from roma.support.noise import Purpose, normals
 from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
@@ -29,16 +30,12 @@ def learner_of(name, seed=0, info=INFO, **overrides):
     return make_learner(name, specification.config_class(**specification.overrides | overrides), info, seed)
 
 
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
     """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
-    draws = generator(seed)
-    actor.begin(obs.shape[1])
-    actor.draw_latents(np.zeros((obs.shape[1], INFO.state_size), np.float32), draws)
-    actions = [actor.act(o, a, epsilon, draws) for o, a in zip(obs, avail_actions, strict=True)]
+    battles = obs.shape[1]
+    actor.begin(range(seed, seed + battles), np.zeros((battles, INFO.state_size), np.float32))
+    live = np.ones(battles, np.bool_)
+    actions = [actor.act(o, a, live, epsilon) for o, a in zip(obs, avail_actions, strict=True)]
     return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
 
 
@@ -65,7 +62,7 @@ def test_unknown_names_are_named():
 @pytest.mark.parametrize("name", algorithm_names())
 def test_statistics(name):
     learner = learner_of(name)
-    statistics = learner.update(BATCH, generator(), episode=0)
+    statistics = learner.update(BATCH, 0, episode=0)
     assert tuple(statistics) == learner.stat_names
     computed = {key for key, value in statistics.items() if not math.isnan(value)}
     absent = {
@@ -88,7 +85,7 @@ def test_every_arm_learns_under_both_protocols(name, protocol):
     learner = make_learner(name, config.learner, INFO, seed=0)
     before = {key: value.clone() for key, value in learner.online.agent.state_dict().items()}
     batch = random_batch(INFO, [3] * config.schedule.batch_size, seed=0)
-    assert math.isfinite(learner.update(batch, generator(), episode=0, epsilon=0.3)["loss"])
+    assert math.isfinite(learner.update(batch, 0, episode=0, epsilon=0.3)["loss"])
     trained = {key for key, value in learner.online.agent.state_dict().items() if (value != before[key]).any()}
     assert trained == {key for key in before if not key.startswith("latent_policy")}  # which learns from rounds
     if getattr(config.learner, "mixer", None) == "qmix":
@@ -97,18 +94,18 @@ def test_every_arm_learns_under_both_protocols(name, protocol):
 
 
 def test_role_losses_enter_with_their_weights():
-    statistics = learner_of("roma").update(BATCH, generator(), episode=0)
+    statistics = learner_of("roma").update(BATCH, 0, episode=0)
     weighted = 1e-4 * statistics["loss_identifiability"] + 1e-2 * statistics["loss_specialisation"]
     assert statistics["loss"] == pytest.approx(statistics["loss_td"] + weighted)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_update_depends_on_generator_alone(name):
+def test_update_depends_on_its_key_alone(name):
     first, second = learner_of(name), learner_of(name)
     torch.manual_seed(0)
-    statistics = first.update(BATCH, generator(5), episode=0)
+    statistics = first.update(BATCH, 5, episode=0)
     torch.manual_seed(1)
-    assert statistics == second.update(BATCH, generator(5), episode=0)
+    assert statistics == second.update(BATCH, 5, episode=0)
 
 
 def test_seed_decides_the_weights_and_leaves_global_randomness_alone():
@@ -131,7 +128,7 @@ def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(n
     assert equal()
     copied = []
     for episode in range(24, 640, 8):
-        learner.update(BATCH, generator(), episode)
+        learner.update(BATCH, 0, episode)
         if equal():
             copied.append(episode)
     assert copied == [200, 400, 600]
@@ -141,14 +138,14 @@ def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(n
 def test_saved_state_continues_bit_for_bit(name):
     learner = learner_of(name, target_update_episodes=16)
     for episode in range(24, 72, 8):
-        learner.update(BATCH, generator(episode), episode)
+        learner.update(BATCH, episode, episode)
     saved = {key: value.clone() for key, value in learner.state_tensors().items()}
     resumed = learner_of(name, seed=9, target_update_episodes=16)
-    resumed.update(BATCH, generator(1), 0)
+    resumed.update(BATCH, 1, 0)
     resumed.load_state_tensors(saved)
     for episode in range(72, 120, 8):
-        statistics = learner.update(BATCH, generator(episode), episode)
-        assert str(statistics) == str(resumed.update(BATCH, generator(episode), episode))
+        statistics = learner.update(BATCH, episode, episode)
+        assert str(statistics) == str(resumed.update(BATCH, episode, episode))
     assert_close(learner.state_tensors(), resumed.state_tensors(), atol=0, rtol=0)
 
 
@@ -157,9 +154,9 @@ def test_saved_state_goes_where_the_weights_are(name):
     """A checkpoint is read into the host's memory; torch has its optimisers count their steps there on any device."""
     specification = algorithm(name)
     learner = learner_of(name)
-    learner.update(BATCH, generator(), 0)
+    learner.update(BATCH, 0, 0)
     if learner.learns_from_rounds:
-        learner.learn_from_round(BATCH, generator())
+        learner.learn_from_round(BATCH, 0)
     elsewhere = make_learner(name, specification.config_class(**specification.overrides), INFO, 0, device="meta")
     elsewhere.load_state_tensors(learner.state_tensors())
     states = [state for optimiser in elsewhere.optimisers for state in optimiser.state.values()]
@@ -200,7 +197,7 @@ def test_actor_sees_updates(name):
     actor = learner.actor()
     before, _ = decisions(actor, *observations())
     for _ in range(5):
-        learner.update(BATCH, generator(), 0)
+        learner.update(BATCH, 0, 0)
     after, _ = decisions(actor, *observations())
     assert (before != after).any()
 
@@ -243,11 +240,12 @@ def test_released_agents_see_each_other_in_the_normalisation(layers, apart, chan
     others = obs.copy()
     others[changed] += 1
     nothing = torch.full(obs.shape[:2], -1), torch.zeros(3 * INFO.n_agents, 64)
+    role_noise = torch.from_numpy(normals(Purpose.ROLE, range(3), 100, INFO.n_agents, agent.role_dim)).unbind(1)
 
-    def utilities_in(seen, draws):
-        return agent.step(torch.from_numpy(seen), *nothing, generator(draws), True)[0][INFO.n_agents + 2]
+    def utilities_in(seen, drawn):
+        return agent.step(torch.from_numpy(seen), *nothing, drawn)[0][INFO.n_agents + 2]
 
-    utilities, found = (torch.stack([utilities_in(each, draws) for draws in range(100)]) for each in (obs, others))
+    utilities, found = (torch.stack([utilities_in(each, drawn) for drawn in role_noise]) for each in (obs, others))
     assert (utilities == found).all() == apart
     assert (utilities.argmax(-1) == found.argmax(-1)).all() == apart
 
@@ -265,35 +263,29 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
-def test_actions_are_available_and_draws_do_not_depend_on_values(name, epsilon):
+@pytest.mark.parametrize("epsilon", [None, 0.0, 0.5, 1.0])
+def test_actions_are_available_ones_of_live_battles(name, epsilon):
     obs, avail_actions = observations()
     avail_actions[..., 0] |= ~avail_actions.any(-1)
-    draws, other_draws = generator(), generator()
-    actor = learner_of(name).actor()
-    state = np.zeros((3, INFO.state_size), np.float32)
-    actor.begin(3)
-    actor.draw_latents(state, draws)
+    actor, live = learner_of(name).actor(), np.array([True, False, True])
+    actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     for step in range(12):
-        actions = actor.act(obs[step], avail_actions[step], epsilon, draws)
+        actions = actor.act(obs[step], avail_actions[step], live, epsilon)
         assert actions.dtype == np.int64
-        assert np.take_along_axis(avail_actions[step], actions[..., None], -1).all()
-    actor.begin(3)
-    actor.draw_latents(state + 1, other_draws)
-    nothing = np.zeros_like(avail_actions[0])
-    for _ in range(12):
-        assert (actor.act(np.zeros_like(obs[0]), nothing, 1.0 - epsilon, other_draws) == 0).all()
-    assert (draws.get_state() == other_draws.get_state()).all()
+        assert np.take_along_axis(avail_actions[step], actions[..., None], -1)[live].all()
+        assert (actions[~live] == 0).all()
+    assert (actor.act(obs[0], np.zeros_like(avail_actions[0]), live, epsilon) == 0).all()
 
 
 def test_exploration_is_uniform_over_what_is_available():
     avail_actions = np.broadcast_to(np.array([False, True, True, False, True]), (30_000, 5))
-    draws = np.random.default_rng(0).random((2, 30_000), dtype=np.float32)
+    draws = np.random.default_rng(0).random((30_000, 2))
     values = np.broadcast_to(np.arange(5, dtype=np.float32), avail_actions.shape)
     counts = np.bincount(epsilon_greedy(values, avail_actions, 1.0, draws), minlength=5)
     assert counts[[0, 3]].sum() == 0
     assert counts[[1, 2, 4]] == pytest.approx(10_000, rel=0.03)
-    assert (epsilon_greedy(values, avail_actions, 0.0, draws) == 4).all()
+    for nothing in (None, 0.0):
+        assert (epsilon_greedy(values, avail_actions, nothing, draws) == 4).all()
     greedy = (epsilon_greedy(values, avail_actions, 0.3, draws) == 4).mean()
     assert greedy == pytest.approx(0.7 + 0.1, abs=0.01)
 
@@ -302,9 +294,9 @@ def test_mean_role_at_test_ignores_noise():
     obs, avail_actions = observations()
     for role_at_test, equal in (("mean", True), ("sampled", False)):
         actor = learner_of("roma", role_at_test=role_at_test).actor()
-        first, second = (decisions(actor, obs, avail_actions, 0.0, seed)[0] for seed in (0, 1))
+        first, second = (decisions(actor, obs, avail_actions, None, seed)[0] for seed in (0, 9))
         assert (first == second).all() == equal
-        first, second = (decisions(actor, obs, avail_actions, 1e-9, seed)[0] for seed in (0, 1))
+        first, second = (decisions(actor, obs, avail_actions, 0.0, seed)[0] for seed in (0, 9))
         assert (first != second).any()
 
 
