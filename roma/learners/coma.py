@@ -5,6 +5,7 @@ The critic is fitted to TD(lambda) targets, one step of its optimiser for each t
 Then the policy takes one step down -log pi(a_i) (Q_i(a_i) - sum_a pi(a) Q_i(a)), the advantage held constant.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -39,6 +40,8 @@ class ComaNetworks(Networks):
 
 def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
     """pi: logits and available actions (..., U) to probabilities (..., U), of which one at least must be available."""
+    if epsilon == 0:  # no floor keeps the available actions' share of the softmax from vanishing
+        return logits.masked_fill(~avail_actions, -math.inf).softmax(-1)
     floored = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
     allowed = floored.masked_fill(~avail_actions, 0.0)
     return allowed / allowed.sum(-1, keepdim=True)

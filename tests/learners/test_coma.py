@@ -133,6 +133,30 @@ def test_policy_explores_by_its_floor_and_is_greedy_without():
     assert (coma.drawn(logits, avail_actions, 0.2, most) == 3).all()
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_policy_is_finite_whatever_the_logits_and_the_floor(epsilon):
+    logits = torch.tensor([[0.0, 1e4, 1.0], [-1e4, 0.0, -1e4]], requires_grad=True)
+    avail_actions = torch.tensor([[True, False, True]] * 2)
+    probabilities = coma.policy(logits, avail_actions, epsilon)
+    assert_close(probabilities.sum(-1), torch.ones(2))
+    assert not probabilities[:, 1].any()
+    softmax = torch.tensor([1.0, torch.e]) / (1 + torch.e)
+    assert_close(probabilities[0, ::2], softmax if epsilon == 0 else torch.tensor([0.5, 0.5]))
+    assert_close(probabilities[1, ::2], torch.tensor([0.5, 0.5]))
+    probabilities[0, 0].log().backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_training_without_exploration_still_draws_from_the_policy():
+    draws = np.random.default_rng(0).random((10_000, 2))
+    logits, avail_actions = np.zeros((10_000, 2), np.float32), np.ones((10_000, 2), np.bool_)
+    assert coma.drawn(logits, avail_actions, 0.0, draws).mean() == pytest.approx(0.5, abs=0.02)
+    assert coma.drawn(logits, avail_actions, None, draws).mean() == 0
+    learner = make_learner("coma", Config(state_last_actions=True, epsilon_finish=0.0), INFO, seed=0)
+    statistics = learner.update(random_batch(INFO, [6, 3], seed=0), 0, 0, epsilon=learner.epsilon(10**9))
+    assert all(np.isfinite(value) for value in statistics.values())
+
+
 def test_policy_step_leaves_the_critic_alone_and_the_critic_s_the_policy():
     batch = PackedBatch(random_batch(INFO, [6, 3], seed=0))
     learner = make_learner("coma", Config(state_last_actions=True), INFO, seed=0)
