@@ -128,8 +128,9 @@ def build_parser() -> Parser:
     compilation = commands.add_parser(
         "compile",
         help="compile the embedded engine, once for all runs of this machine",
-        description="Compile the embedded engine and keep the machine code where Numba keeps it, so that runs started "
-        "side by side find it. Where it is up to date nothing is done.",
+        description="Compile the embedded engine and keep the machine code, so that runs started side by side find it: "
+        "in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can be written first. Where it is "
+        "up to date nothing is done.",
     )
     compilation.set_defaults(run=_compile)
 

@@ -1,22 +1,48 @@
-"""Compilation with Numba, whose machine code is kept on disk."""
+"""Compilation with Numba, whose machine code is kept on disk under a digest of all sources it depends on.
+
+Numba's own cache compares only the file of the compiled function. Machine code also contains the functions that it
+calls and the constants that it reads, wherever they are defined, and would outlive a change of those. Here one folder
+holds the machine code of one state of a whole package, so that a change anywhere in it leads to an empty folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from numba import njit
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+
+KEPT = (
+    4  # states of a package whose machine code is kept: for work on several branches, or with several options of Numba
+)
+DIGEST_LENGTH = 16  # hexadecimal digits of the digest in a folder's name
+
+_config: Any = numba.config  # its members are set at run time, from the environment
 
 
 class Compiler:
-    """Numba's compiler for the functions of one module or package, which keeps their machine code between processes.
+    """Numba's compiler for the functions of one package, which keeps their machine code between processes.
+
+    The machine code is kept in the first of these folders that can be written: `NUMBA_CACHE_DIR`, if it is set; the
+    package's `__pycache__`; the user's cache folder (`XDG_CACHE_HOME`, by default `~/.cache`). Where none can be
+    written, every process compiles for itself. Where a file is damaged, the function is compiled anew.
 
     Args:
-        package: name of the module or package that defines the functions.
+        package: name of the package that defines the functions.
+        others: names of further modules or packages of the project whose functions or constants are compiled in.
     """
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, *others: str) -> None:
         self.package = package
+        self.sources = (package, *others)
 
     def compiled(self, function: Callable[..., Any]) -> Any:
         """Compile a function that allocates nothing.
@@ -26,16 +52,128 @@ class Compiler:
         return self.compile(function, _nrt=False)
 
     def inlined(self, function: Callable[..., Any]) -> Any:
-        """Compile a small function that allocates nothing into its callers."""
+        """Compile a small function that allocates nothing into its callers.
+
+        Passing the arguments, records of many fields, costs more than most such functions do.
+        """
         return self.compile(function, _nrt=False, forceinline=True)
+
+    def allocating(self, function: Callable[..., Any]) -> Any:
+        """Compile a function that creates arrays."""
+        return self.compile(function)
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Any:
         """Compile a function with further options of `numba.njit`.
 
         Division by zero follows NumPy's rules: no division is preceded by a test.
         """
-        options["error_model"] = "numpy"
+        dispatcher = numba.njit(error_model="numpy", **options)(function)
+        if self.folder is not None:
+            configured, _config.CACHE_DIR = _config.CACHE_DIR, str(self.folder)
+            try:
+                dispatcher._cache = _Cache(function)
+            except RuntimeError:  # the folder cannot be written any more: this function is compiled in memory
+                pass
+            finally:
+                _config.CACHE_DIR = configured
+        return dispatcher
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that the machine code depends on and that Numba does not compare itself.
+
+        These are the sources, the version of Numba and its environment variables (`NUMBA_BOUNDSCHECK` and others change
+        the machine code). Numba itself compares the processor and the version of Python.
+        """
+        digest = hashlib.sha256()
+        for name in self.sources:
+            files = _source_files(name)
+            for path in files:
+                place = path.relative_to(files[0].parent).as_posix()
+                digest.update(f"{name} {place} ".encode() + path.read_bytes() + b"\0")
+        options = {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+        options.pop("NUMBA_CACHE_DIR", None)
+        digest.update(repr((numba.__version__, sorted(options.items()))).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """The folder of this state's machine code, created if necessary; None where none can be written."""
+        for home in self._homes():
+            folder = home / f"{self.package}-{self.digest[:DIGEST_LENGTH]}"
+            if _make_usable(folder):
+                self._prune(home, folder)
+                return folder
+        return None
+
+    def _homes(self) -> Iterator[Path]:
+        if _config.CACHE_DIR:
+            yield Path(_config.CACHE_DIR)
+        yield _source_files(self.package)[0].parent / "__pycache__"
+        for user_cache in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
+            if os.path.isabs(user_cache):
+                yield Path(user_cache) / "roma"
+                return
+
+    def _prune(self, home: Path, used: Path) -> None:
+        """Remove the machine code of all but the most recently used states of this package."""
+        others = set(home.glob(f"{self.package}-" + DIGEST_LENGTH * "[0-9a-f]")) - {used}
+        for folder in sorted(others, key=_last_use, reverse=True)[KEPT - 1 :]:
+            shutil.rmtree(folder, ignore_errors=True)  # another process may remove it too
+
+
+def _source_files(name: str) -> list[Path]:
+    """Return the source files of a module, or of a package with its subpackages; the file of `name` itself is first."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None:
+        return [origin]
+    return [origin, *sorted(set(origin.parent.rglob("*.py")) - {origin})]
+
+
+def _make_usable(folder: Path) -> bool:
+    """Create a folder, mark it as used and return whether files can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        os.utime(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _last_use(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:  # removed by another process
+        return 0
+
+
+class _CacheImplementation(CompileResultCacheImpl):
+    _locator_classes = [UserProvidedCacheLocator]  # noqa: RUF012  (Numba's other folders ignore the digest)
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of one function, in which damaged files and failed writes are no obstacle."""
+
+    _impl_class = _CacheImplementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the machine code for a signature; None where there is none or its file is damaged."""
         try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
-            return njit(**options)(function)
+            return super().load_overload(sig, target_context)
+        except Exception:  # what the remains of a file that was cut raise depends on where it was cut
+            try:
+                self.flush()
+            except OSError:
+                self.disable()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save the machine code for a signature; where that fails, as on a full disk, only this process has it."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -186,19 +185,6 @@ def test_banelings_burst_and_chain() -> None:
     assert units["health"][theirs] == 0, "20 damage against 20 health"
     assert units["health"][my_ling] == 0, "the second burst reaches it, the first would not have hurt its own side"
     assert (units["health"][others] > 0).all()
-
-
-def test_an_unwritable_cache_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numba refuses at the definition when it finds no folder to cache in; the code then lives in memory only."""
-    numba_njit = kernel.njit
-
-    def without_cache(**options: Any) -> Any:
-        if options.pop("cache", False):
-            raise RuntimeError("cannot cache function: no locator available")
-        return numba_njit(**options)
-
-    monkeypatch.setattr(kernel, "njit", without_cache)
-    assert kernel._cached(lambda x: x / 2)(3.0) == 1.5
 
 
 if __name__ == "__main__":

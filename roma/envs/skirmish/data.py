@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 from roma.errors import UserError, unknown
 
 ROOT = Path(str(resources.files("roma.envs.skirmish")))
-RULE_MODULES = ("data", "engine", "kernel", "options", "rules")  # the source that decides how a battle goes
+RULE_MODULES = ("data", "engine", "kernel/*", "options", "rules")  # the source that decides how a battle goes
 SIZE = 32  # every map is SIZE x SIZE cells of one map unit
 
 
@@ -191,6 +191,7 @@ ALIASES = {alias: name for name in MAP_NAMES for alias in (name, *load_map(name)
 def source_digest() -> str:
     """SHA-256 over everything that decides how a battle goes: the engine's source and its data files."""
     digest = hashlib.sha256()
-    for file in sorted([*(ROOT / f"{name}.py" for name in RULE_MODULES), *ROOT.glob("*/*.json")]):
+    sources = (file for name in RULE_MODULES for file in ROOT.glob(f"{name}.py"))
+    for file in sorted([*sources, *ROOT.glob("*/*.json")]):
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

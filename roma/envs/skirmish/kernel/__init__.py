@@ -1,0 +1,112 @@
+"""The compiled part of the engine: the rules of battle and SMAC's interface, from which every number of a battle comes.
+
+Rules of battle, which are ours: `movement`, `combat`, `loop` and `orders`. SMAC's interface, which is checked against
+recorded answers of SMAC's code: `interface` and `reward`. `layout` describes the data that they share, `battles` plays
+E battles at once.
+"""
+
+from roma.envs.skirmish.kernel.battles import (
+    pack,
+    reset_battles,
+    step_battles,
+    step_scripted,
+)
+from roma.envs.skirmish.kernel.chance import (
+    random_available,
+)
+from roma.envs.skirmish.kernel.combat import (
+    acquire,
+    explode,
+    hurt,
+)
+from roma.envs.skirmish.kernel.geometry import (
+    waypoints,
+)
+from roma.envs.skirmish.kernel.interface import (
+    SIGHT_RANGE,
+    observe,
+    observe_many,
+)
+from roma.envs.skirmish.kernel.layout import (
+    ATTACK,
+    ATTACK_MOVE,
+    COOLDOWN,
+    DRAW,
+    EAST,
+    ENERGY,
+    FIRST_TARGET,
+    GOES_ON,
+    GUARD,
+    HEAL,
+    HEALTH,
+    IDLE,
+    LIFE,
+    LOOPS_PER_STEP,
+    LOST,
+    MOVE,
+    NORTH,
+    NOTHING,
+    SHIELD,
+    SOUTH,
+    STOP,
+    TIME_OUT,
+    UNIT,
+    WEST,
+    WON,
+    Battles,
+    Rules,
+    X,
+    Y,
+)
+from roma.envs.skirmish.kernel.loop import (
+    play_loop,
+)
+from roma.envs.skirmish.kernel.reward import (
+    settle,
+)
+
+__all__ = [
+    "ATTACK",
+    "ATTACK_MOVE",
+    "COOLDOWN",
+    "DRAW",
+    "EAST",
+    "ENERGY",
+    "FIRST_TARGET",
+    "GOES_ON",
+    "GUARD",
+    "HEAL",
+    "HEALTH",
+    "IDLE",
+    "LIFE",
+    "LOOPS_PER_STEP",
+    "LOST",
+    "MOVE",
+    "NORTH",
+    "NOTHING",
+    "SHIELD",
+    "SIGHT_RANGE",
+    "SOUTH",
+    "STOP",
+    "TIME_OUT",
+    "UNIT",
+    "WEST",
+    "WON",
+    "Battles",
+    "Rules",
+    "X",
+    "Y",
+    "acquire",
+    "explode",
+    "hurt",
+    "observe",
+    "observe_many",
+    "pack",
+    "play_loop",
+    "random_available",
+    "reset_battles",
+    "settle",
+    "step_battles",
+    "step_scripted",
+    "waypoints",
+]

@@ -1,0 +1,232 @@
+"""Rules of battle: who is attacked, what a blow does, and who is healed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roma.envs.skirmish.kernel.chance import uniform
+from roma.envs.skirmish.kernel.compiler import compiled, inlined
+from roma.envs.skirmish.kernel.geometry import distance_between
+from roma.envs.skirmish.kernel.layout import ATTACK, GUARD
+from roma.envs.skirmish.kernel.movement import ARRIVED, go
+
+MIN_DAMAGE = 0.5  # what armour always lets through
+RANGE_SLOP = 1.0  # how far beyond its range a begun attack still follows its target
+CALL_FOR_HELP = 4.0  # radius in which comrades join a fight
+LEASH = 21.0  # how far from where it stood an enemy without orders pursues
+JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loops: -0.0625 s to +0.125 s
+
+
+@inlined
+def can_hit(r, i, j):
+    """Return whether unit i's weapon reaches unit j's plane."""
+    return r.unit[i].reaches_air if r.unit[j].flies else r.unit[i].reaches_ground
+
+
+@inlined
+def hurt(r, u, i, j):
+    """Apply one blow of unit i to living unit j: to its shield first, then to its health less armour."""
+    raw = r.unit[i].damage[r.unit[j].kind]
+    absorbed = min(u[j].shield, raw)
+    u[j].shield -= absorbed
+    if raw > absorbed:
+        u[j].health -= max(raw - absorbed - r.unit[j].armor, MIN_DAMAGE)
+    u[j].unharmed = 0.0
+    u[j].offender = i
+    if u[j].health <= 0.0:
+        u[j].health = 0.0
+
+
+@compiled
+def explode(r, u, i):
+    """Let unit i burst and hit all of the other side within its splash; units that burst on death burst in turn."""
+    n, allies = r.unit.shape[0], r.n_allies
+    u[i].health, u[i].bursting = 0.0, True
+    k = i
+    while k < n:
+        if not u[k].bursting:
+            k += 1
+            continue
+        u[k].bursting = False
+        first, last = (allies, n) if k < allies else (0, allies)
+        for j in range(first, last):
+            if u[j].health <= 0.0 or not can_hit(r, k, j):
+                continue
+            if distance_between(u, k, j) - r.unit[j].radius <= r.unit[k].splash:
+                hurt(r, u, k, j)
+                u[j].bursting = u[j].health <= 0.0 and r.unit[j].splash > 0.0
+        k = 0
+
+
+@compiled
+def strike(r, u, i, j):
+    """Land one blow of unit i on unit j, with what follows from it."""
+    if r.unit[i].splash > 0.0:
+        explode(r, u, i)
+    elif u[j].health > 0.0:
+        hurt(r, u, i, j)
+        if u[j].health <= 0.0 and r.unit[j].splash > 0.0:
+            explode(r, u, j)
+
+
+@inlined
+def land_blow(r, u, i):
+    """Count down a blow already struck. A missile flies on when its shooter dies; a second hit does not."""
+    if u[i].blows_left == 0:
+        return
+    missile = r.unit[i].missile_speed > 0.0
+    u[i].blow -= 1.0
+    if u[i].blow > 0.0:
+        return
+    u[i].blows_left -= 1
+    u[i].blow += r.unit[i].hit_delay
+    j = u[i].blow_target
+    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + RANGE_SLOP
+    if missile or (u[i].health > 0.0 and distance_between(u, i, j) <= reach):
+        strike(r, u, i, j)
+
+
+@compiled
+def release(r, u, i):
+    """Release the attack that unit i has wound up: launch the missile or land the first blow."""
+    j = u[i].target
+    u[i].blow_target, u[i].backswing = j, r.unit[i].backswing
+    if r.unit[i].missile_speed > 0.0:
+        flight = distance_between(u, i, j) - r.unit[i].radius - r.unit[j].radius
+        u[i].blow = max(flight, 0.0) / r.unit[i].missile_speed
+        u[i].blows_left = r.unit[i].hits
+    else:
+        u[i].blow = r.unit[i].hit_delay
+        u[i].blows_left = r.unit[i].hits - 1
+        strike(r, u, i, j)
+
+
+@inlined
+def cancel(u, i):
+    """Break off an attack that has not struck yet, which costs nothing, or the backswing of one that has."""
+    u[i].backswing = 0.0
+    if u[i].windup > 0.0:
+        u[i].windup = 0.0
+        u[i].cooldown = 0.0
+
+
+@inlined
+def engage(r, u, i, j, random, near):
+    """Attack unit j if it is in range, otherwise close in."""
+    u[i].target = j
+    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius
+    if distance_between(u, i, j) > reach + ARRIVED:
+        go(r, u, i, u[j].x, u[j].y, reach, near)
+        return
+    u[i].pace = 0.0
+    if u[i].cooldown <= 0.0:
+        u[i].cooldown += r.unit[i].period + JITTER_LOW + JITTER_WIDTH * uniform(random)
+        u[i].windup = r.unit[i].damage_point
+        if u[i].windup <= 0.0:
+            release(r, u, i)
+
+
+@inlined
+def in_windup(r, u, i):
+    """Carry on a begun attack; return True while (and when) it takes up the unit's loop."""
+    if u[i].windup <= 0.0:
+        return False
+    j = u[i].target
+    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + RANGE_SLOP
+    if u[j].health <= 0.0 or distance_between(u, i, j) > reach:
+        cancel(u, i)
+        return False
+    u[i].windup -= 1.0
+    if u[i].windup <= 0.0:
+        release(r, u, i)
+    return True
+
+
+@compiled
+def acquire(r, u, i):
+    """Return whom a unit that looks for fights attacks; -1 for nobody.
+
+    It keeps its target while that is in range. Otherwise it takes the nearest enemy in acquire range, those with an
+    order to attack before others, else whoever hurt it or is fought by a comrade close by. Between two looks around
+    it stays with what it had.
+    """
+    n, allies = r.unit.shape[0], r.n_allies
+    held = u[i].target
+    if held >= 0 and (u[held].health <= 0.0 or not can_hit(r, i, held)):
+        held = -1
+    if held >= 0 and distance_between(u, i, held) <= r.unit[i].range + r.unit[i].radius + r.unit[held].radius:
+        return held
+    u[i].look -= 1
+    if u[i].look > 0:
+        return held
+    u[i].look = r.look_every
+    first, last = (allies, n) if i < allies else (0, allies)
+    acquire_range = max(r.unit[i].range, r.acquire_range)
+    nearest, least, attacked = -1, acquire_range, False
+    for j in range(first, last):
+        attacks = r.prefer_attackers and u[j].order == ATTACK
+        if attacked and not attacks:
+            continue
+        bound = (least if attacks == attacked else acquire_range) + r.unit[i].radius + r.unit[j].radius
+        dx, dy = u[j].x - u[i].x, u[j].y - u[i].y
+        square = dx * dx + dy * dy
+        if square <= bound * bound and u[j].health > 0.0 and can_hit(r, i, j):
+            nearest, least = j, np.sqrt(square) - r.unit[i].radius - r.unit[j].radius
+            attacked = attacks
+    if nearest >= 0:
+        return nearest
+    dx, dy = u[i].x - u[i].order_x, u[i].y - u[i].order_y
+    if u[i].order == GUARD and dx * dx + dy * dy > LEASH * LEASH:
+        return -1
+    if held >= 0:
+        return held
+    offender = u[i].offender
+    if offender >= 0 and u[offender].health > 0.0 and can_hit(r, i, offender):
+        return offender
+    first, last = (0, allies) if i < allies else (allies, n)
+    for j in range(first, last):
+        quarry = u[j].target
+        if j == i or u[j].health <= 0.0 or r.unit[j].heals or quarry < 0:
+            continue
+        if u[quarry].health > 0.0 and can_hit(r, i, quarry) and distance_between(u, i, j) <= CALL_FOR_HELP:
+            return quarry
+    return -1
+
+
+@inlined
+def needs_healing(r, u, j):
+    """Return whether unit j is alive, hurt and of a kind that can be healed."""
+    return r.unit[j].healable and 0.0 < u[j].health < r.unit[j].health_max
+
+
+@inlined
+def heal(r, u, i, j, near):
+    """Heal unit j if it is in range, otherwise close in."""
+    u[i].target = j
+    reach = r.unit[i].heal_range + r.unit[i].radius + r.unit[j].radius
+    if distance_between(u, i, j) > reach + ARRIVED:
+        go(r, u, i, u[j].x, u[j].y, reach, near)
+        return
+    u[i].pace = 0.0
+    given = min(r.unit[i].heal_rate, r.unit[j].health_max - u[j].health, u[i].energy / r.unit[i].heal_cost)
+    u[j].health += given
+    u[i].energy -= given * r.unit[i].heal_cost
+
+
+@inlined
+def find_patient(r, u, i):
+    """Return whom a healer without an order heals: the patient it has, else the nearest hurt comrade; -1 for nobody."""
+    n, allies = r.unit.shape[0], r.n_allies
+    held = u[i].target
+    if held >= 0 and needs_healing(r, u, held) and u[i].energy > 0.0:
+        return held
+    if u[i].energy < r.unit[i].heal_threshold:
+        return -1
+    first, last = (0, allies) if i < allies else (allies, n)
+    nearest, least = -1, r.unit[i].heal_scan
+    for j in range(first, last):
+        if j != i and needs_healing(r, u, j):
+            distance = distance_between(u, i, j) - r.unit[i].radius - r.unit[j].radius
+            if distance <= least:
+                nearest, least = j, distance
+    return nearest

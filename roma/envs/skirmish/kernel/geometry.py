@@ -1,0 +1,98 @@
+"""Distance, terrain, and the ways around it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roma.envs.skirmish.kernel.compiler import allocating, compiled, inlined
+
+
+@inlined
+def distance_between(u, i, j):
+    """Return the distance of two units, centre to centre."""
+    dx, dy = u[j].x - u[i].x, u[j].y - u[i].y
+    return np.sqrt(dx * dx + dy * dy)
+
+
+@inlined
+def is_walkable(walkable, x, y):
+    """Return whether a point lies on walkable ground; points outside the map do not."""
+    return 0.0 <= x < walkable.shape[1] and 0.0 <= y < walkable.shape[0] and walkable[int(y), int(x)]
+
+
+@inlined
+def may_step(r, i, x, y, to_x, to_y):
+    """Return whether terrain lets unit i step from (x, y) to (to_x, to_y).
+
+    A step on foot does not slip through between two blocked corners.
+    """
+    height, width = r.walkable.shape
+    if r.unit[i].flies:
+        return 0.0 <= to_x < width and 0.0 <= to_y < height
+    return is_walkable(r.walkable, to_x, to_y) and (
+        is_walkable(r.walkable, x, to_y) or is_walkable(r.walkable, to_x, y)
+    )
+
+
+@compiled
+def sees_cell(walkable, start, end):
+    """Return whether the straight way between the centres of two cells is walkable."""
+    width = walkable.shape[1]
+    x, y = start % width + 0.5, start // width + 0.5
+    to_x, to_y = end % width + 0.5, end // width + 0.5
+    pieces = 8 * (abs(int(to_x) - int(x)) + abs(int(to_y) - int(y)))
+    for k in range(1, pieces):
+        px, py = x + (to_x - x) * k / pieces, y + (to_y - y) * k / pieces
+        if not is_walkable(walkable, px, py):
+            return False
+    return True
+
+
+@allocating
+def waypoints(walkable, region):
+    """Return, for each pair of cells of `region`, the cell to walk to first: the farthest in sight on a shortest way.
+
+    region: (32, 32) cells connected on foot. The table is (cells, cells) int16, -1 where there is no way.
+    """
+    height, width = walkable.shape
+    cells = height * width
+    table = np.full((cells, cells), -1, np.int16)
+    for end in range(cells):
+        if not region[end // width, end % width]:
+            continue
+        # Distances to `end` by relaxation: the regions are small and this runs once per map.
+        distance = np.full(cells, np.inf)
+        following = np.full(cells, -1, np.int64)
+        distance[end] = 0.0
+        following[end] = end
+        changed = True
+        while changed:
+            changed = False
+            for cell in range(cells):
+                if not region[cell // width, cell % width]:
+                    continue
+                cx, cy = cell % width, cell // width
+                for dy in range(-1, 2):
+                    for dx in range(-1, 2):
+                        nx, ny = cx + dx, cy + dy
+                        if (dx == 0 and dy == 0) or not (0 <= nx < width and 0 <= ny < height) or not region[ny, nx]:
+                            continue
+                        if dx != 0 and dy != 0 and not (region[cy, nx] and region[ny, cx]):
+                            continue
+                        length = distance[ny * width + nx] + (1.4142135623730951 if dx != 0 and dy != 0 else 1.0)
+                        if length < distance[cell] - 1e-9:
+                            distance[cell] = length
+                            following[cell] = ny * width + nx
+                            changed = True
+        for cell in range(cells):
+            if following[cell] < 0:
+                continue
+            ahead, nearest = cell, cell
+            while ahead != end:
+                ahead = following[ahead]
+                if nearest == cell or sees_cell(walkable, cell, ahead):
+                    nearest = ahead
+            if sees_cell(walkable, cell, end):
+                nearest = end
+            table[cell, end] = nearest
+    return table

@@ -1,0 +1,134 @@
+"""Rules of battle: how units walk, round each other and arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roma.envs.skirmish.kernel.compiler import compiled, inlined
+from roma.envs.skirmish.kernel.geometry import distance_between, is_walkable, may_step
+
+ARRIVED = 1e-6
+
+# Detours around an obstacle, by how far they turn from the straight way: 0, 30, 60, 90, 120 degrees (cosine, sine).
+TURN_COS = (1.0, 0.8660254037844387, 0.5, 0.0, -0.5)
+TURN_SIN = (0.0, 0.5, 0.8660254037844386, 1.0, 0.8660254037844387)
+SLIDE_TURN = 2  # walls are followed by turns that still gain ground; only units are rounded by wider ones
+
+
+@inlined
+def neighbours(r, u, i, stride, near):
+    """Write into `near` who could be in the way of unit i within one stride; return how many."""
+    x, y, count = u[i].x, u[i].y, 0
+    bound = r.unit[i].separation + r.widest + stride
+    for j in range(u.shape[0]):
+        # Without branches: which units are close is not predictable, and this loop is the busiest of all.
+        near[count] = j
+        count += (abs(u[j].x - x) < bound) & (abs(u[j].y - y) < bound) & (u[j].health > 0.0)
+    kept = 0
+    for k in range(count):
+        j = near[k]
+        if j != i and r.unit[j].flies == r.unit[i].flies:
+            near[kept] = j
+            kept += 1
+    return kept
+
+
+@inlined
+def collides(r, u, i, x, y, near, count):
+    """Return whether unit i, standing at (x, y), would push into a neighbour that it is not already leaving."""
+    for k in range(count):
+        j = near[k]
+        dx, dy = u[j].x - x, u[j].y - y
+        reach = r.unit[i].separation + r.unit[j].separation
+        distance = dx * dx + dy * dy
+        if distance < reach * reach:
+            was_x, was_y = u[j].x - u[i].x, u[j].y - u[i].y
+            if distance < was_x * was_x + was_y * was_y:
+                return True
+    return False
+
+
+@compiled
+def walk(r, u, i, near, around):
+    """Move unit i one loop towards its way point and return False when it was blocked.
+
+    With `around` it rounds what is in the way. A unit that rounds something stays on its side and turns back by one
+    notch a loop at most: without that memory it would leave a gap that is too narrow for it and walk into it again.
+    """
+    x, y = u[i].x, u[i].y
+    to_x, to_y, gap = u[i].way_x, u[i].way_y, u[i].gap
+    if r.waypoint.shape[0] > 1 and not r.unit[i].flies:
+        width = r.walkable.shape[1]
+        if is_walkable(r.walkable, to_x, to_y):
+            end = int(to_y) * width + int(to_x)
+            first = r.waypoint[int(y) * width + int(x), end]
+            if first >= 0 and first != end:
+                to_x, to_y, gap = first % width + 0.5, first // width + 0.5, 0.0
+    dx, dy = to_x - x, to_y - y
+    distance = np.sqrt(dx * dx + dy * dy)
+    left = distance - gap
+    if left <= ARRIVED:
+        u[i].pace = 0.0
+        return True
+    pace = min(u[i].pace + r.unit[i].acceleration, r.unit[i].speed)
+    stride = min(pace, left)
+    ux, uy = dx / distance, dy / distance
+
+    count = neighbours(r, u, i, stride, near)
+    to_x, to_y = x + ux * stride, y + uy * stride
+    free = may_step(r, i, x, y, to_x, to_y)
+    if not around:
+        if u[i].detour > 1 or not free or collides(r, u, i, to_x, to_y, near, count):
+            return False
+        u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, 0
+        return True
+    widest = len(TURN_COS) - 1 if free else SLIDE_TURN
+    least = max(u[i].detour - 1, 1)
+    for _ in range(2):
+        for turn in range(least, widest + 1):
+            to_x = x + stride * (ux * TURN_COS[turn] - u[i].side * uy * TURN_SIN[turn])
+            to_y = y + stride * (u[i].side * ux * TURN_SIN[turn] + uy * TURN_COS[turn])
+            if may_step(r, i, x, y, to_x, to_y) and not collides(r, u, i, to_x, to_y, near, count):
+                u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, turn
+                return True
+        u[i].side, least = -u[i].side, 1
+    u[i].pace, u[i].detour = 0.0, 0
+    return False
+
+
+@inlined
+def go(r, u, i, x, y, gap, near):
+    """Send unit i straight towards a point, to stop `gap` short of it.
+
+    A blocked unit is marked as waiting and tries to round what is in its way at the end of the loop.
+    """
+    if u[i].backswing > 0.0 and u[u[i].blow_target].health > 0.0:
+        return
+    if u[i].patience > 0:
+        u[i].patience -= 1
+        return
+    u[i].way_x, u[i].way_y, u[i].gap = x, y, gap
+    u[i].waiting = not walk(r, u, i, near, False)
+
+
+@inlined
+def march(r, u, i, near):
+    """Move a unit to where it was ordered. A unit that is stopped by a comrade that has arrived has arrived as well."""
+    if u[i].arrived:
+        return
+    hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
+    go(r, u, i, u[i].order_x, u[i].order_y, 0.0, near)
+    if hemmed_in:
+        return
+    if u[i].waiting:
+        count = neighbours(r, u, i, r.unit[i].speed, near)
+        for k in range(count):
+            j = near[k]
+            if (
+                u[j].arrived
+                and (j < r.n_allies) == (i < r.n_allies)
+                and distance_between(u, i, j) <= (r.unit[i].separation + r.unit[j].separation + r.unit[i].speed)
+            ):
+                u[i].arrived, u[i].waiting = True, False
+    elif u[i].pace == 0.0:
+        u[i].arrived = True
