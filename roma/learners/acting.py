@@ -65,6 +65,7 @@ class Actor:
         self.keys, self.step = np.array(keys, np.uint64), 0
         self.hidden = torch.zeros(len(keys) * self.n_agents, self.hidden_dim, device=self.device)
         self.last_actions = torch.full((len(keys), self.n_agents), -1, device=self.device)
+        self.observed = np.ones(len(keys), np.bool_)  # where the last timestep brought an observation
         return None
 
     @torch.inference_mode()
@@ -77,6 +78,9 @@ class Actor:
     ) -> NDArray[np.int64]:
         """Decide the next timestep.
 
+        An episode's last observation is shown once more to the others; from then on its agents show zeros and no last
+        action, as behind an episode's end in a batch. Only batch normalisation lets agents see those of other episodes.
+
         Args:
             obs: observations, (E, A, O).
             avail_actions: available actions, (E, A, U).
@@ -87,11 +91,13 @@ class Actor:
             Actions, (E, A); 0 where none is available and in episodes that have ended.
         """
         draws = noise.uniforms(Purpose.EXPLORATION, self.keys, 1, self.n_agents, 2, self.step)[:, 0]
-        utilities, self.hidden = self.decide(torch.from_numpy(obs).to(self.device), epsilon is None)
+        seen = np.where(self.observed[:, None, None], obs, np.float32(0))
+        utilities, self.hidden = self.decide(torch.from_numpy(seen).to(self.device), epsilon is None)
         values = utilities.cpu().numpy().reshape(avail_actions.shape)
         actions = self.choose(values, avail_actions, epsilon, draws)
         actions[~live] = 0
-        self.last_actions = torch.tensor(actions, device=self.device)  # a copy: the caller may change what it gets
+        self.last_actions = torch.from_numpy(np.where(live[:, None], actions, -1)).to(self.device)
+        self.observed = live.copy()
         self.step += 1
         return actions
 

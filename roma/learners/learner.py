@@ -1,7 +1,7 @@
 """What all learners share: networks and their target copy, optimiser steps, exact saving and loading."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -121,8 +121,15 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """
         return obs[..., :0], obs[..., :0]
 
-    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
-        """Likewise, with all that is recorded of roles. Only learners with roles have it."""
+    def role_records(self, obs: Sequence[Tensor], last_actions: Sequence[Tensor]) -> list[RoleRecord]:
+        """Return what is recorded of the roles in the battles of one round, as they were acted on.
+
+        Only learners with roles have it.
+
+        Args:
+            obs: what the agents saw in each battle, (T, A, O).
+            last_actions: what they had done before, (T, A), -1 for none.
+        """
         raise NotImplementedError
 
     def policy_tensors(self) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
@@ -389,14 +390,27 @@ class Learner(BaseLearner[Config, RomaNetworks]):
     def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
         return self.online.agent.roles(obs, last_actions)
 
+    def role_records(self, obs: Sequence[Tensor], last_actions: Sequence[Tensor]) -> list[RoleRecord]:
+        """See `NetworkLearner`. Where hidden layers are normalised, a round passes through them as it was played.
+
+        Battles that have ended show zeros and no last action to those that go on.
+        """
+        if self.config.role_layers == "relu":
+            return [self._role_record(*battle, 1) for battle in zip(obs, last_actions, strict=True)]
+        seen, before = pad_sequence(list(obs)), pad_sequence(list(last_actions), padding_value=-1)
+        record = self._role_record(seen.flatten(0, 1), before.flatten(0, 1), len(obs))
+        of_battles = zip(*(each.unflatten(0, (-1, len(obs))).unbind(1) for each in record), strict=True)
+        return [RoleRecord(*(each[: len(own)] for each in battle)) for battle, own in zip(of_battles, obs, strict=True)]
+
     @torch.inference_mode()
-    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
-        online, config, counts = self.online, self.config, [1] * len(obs)
+    def _role_record(self, obs: Tensor, last_actions: Tensor, battles: int) -> RoleRecord:
+        """The record of battles of equal length as rows (T * E, ...), those of each time together."""
+        online, config, counts = self.online, self.config, [battles] * (len(obs) // battles)
         obs_weights = [online.trajectory_encoder.obs_weight] if config.posterior_uses_observation else []
         of_trunk, of_encoder, *further = online.agent.obs_products(obs, *obs_weights)
         distribution: Gaussian = online.agent.role_encoder(of_encoder, last_actions, counts)
         states = online.agent.trunk(of_trunk, last_actions, counts)
-        trajectory = torch.cat([torch.zeros_like(states[:1]), states[:-1]])
+        trajectory = torch.cat([torch.zeros_like(states[:battles]), states[:-battles]])
         posterior = online.trajectory_encoder(trajectory, further[0] if further else None, last_actions, counts)
         roles = Roles(distribution, distribution.mean, trajectory, posterior)
         information, dissimilarity = information_of(roles, config), dissimilarity_of(online, roles, counts, config)

@@ -40,8 +40,9 @@ class Rectifier(nn.Module):
 class StepNormalisation(nn.Module):
     """Batch normalisation by the statistics of one time's rows, then leaky ReLU: the released code's hidden layers.
 
-    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it. The
-    running statistics that torch's layer would keep are never read, and not kept.
+    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it; of
+    battles that have ended it sees rows of zeros. The running statistics that torch's layer would keep are never read,
+    and not kept.
     """
 
     def __init__(self, units: int) -> None:
