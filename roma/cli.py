@@ -127,10 +127,10 @@ def build_parser() -> Parser:
 
     compilation = commands.add_parser(
         "compile",
-        help="compile the embedded engine, once for all runs of this machine",
-        description="Compile the embedded engine and keep the machine code, so that runs started side by side find it: "
-        "in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can be written first. Where it is "
-        "up to date nothing is done.",
+        help="compile the embedded engine and the actor, once for all runs of this machine",
+        description="Compile the embedded engine and the actor and keep the machine code, so that runs started side by "
+        "side find it: in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can be written "
+        "first. Where it is up to date nothing is done.",
     )
     compilation.set_defaults(run=_compile)
 
@@ -278,8 +278,10 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _compile(options: argparse.Namespace) -> int:
     from roma.envs.skirmish.compilation import compile_engine
+    from roma.learners.compilation import compile_actors
 
     compile_engine()
+    compile_actors()
     return 0
 
 

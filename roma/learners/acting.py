@@ -1,5 +1,10 @@
-"""Decisions for all battles at once."""
+"""Decisions for all battles at once.
 
+`TorchActor` defines them, on any device. `CompiledActor` takes the same decisions on the CPU: one compiled call for the
+networks, exploration and choice of all battles.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -8,8 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from roma.nets.compiled import CompiledLatents, lay_out
+from roma.nets.ops.acting.choice import Choice, epsilon_greedy
 from roma.support import noise
 from roma.support.noise import Purpose
+
+Floats = NDArray[np.float32]
+Chooser = Callable[[Floats, NDArray[np.bool_], float | None, NDArray[np.float64]], NDArray[np.int64]]
 
 
 class Agent(Protocol):
@@ -24,35 +34,13 @@ class Agent(Protocol):
         """
 
 
-Chooser = Callable[[NDArray[np.float32], NDArray[np.bool_], float | None, NDArray[np.float64]], NDArray[np.int64]]
+class Actor(ABC):
+    """Decisions of an agent network that learns between episodes."""
 
+    def __init__(self, agent: Any, n_agents: int) -> None:
+        self.agent, self.n_agents = agent, n_agents
 
-def epsilon_greedy(
-    values: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Choose actions (...) by values (..., U): each agent explores with probability `epsilon`, uniformly.
-
-    Uniform draws (..., 2) decide whether it does, and which action it takes then. None is greedy.
-    """
-    greedy = np.where(avail_actions, values, -np.inf).argmax(-1)
-    if epsilon is None:
-        return greedy
-    ranks = avail_actions.cumsum(-1)
-    explored = (ranks > np.floor(draws[..., 1] * ranks[..., -1])[..., None]).argmax(-1)
-    return np.where(draws[..., 0] < epsilon, explored, greedy)
-
-
-class Actor:
-    """Decisions of an agent network whose weights it shares; `choose` makes actions of the network's outputs."""
-
-    def __init__(
-        self, agent: Any, n_agents: int, hidden_dim: int, device: torch.device, choose: Chooser = epsilon_greedy
-    ) -> None:
-        self.agent, self.n_agents, self.hidden_dim, self.device = agent, n_agents, hidden_dim, device
-        self.choose = choose
-
-    @torch.inference_mode()
-    def begin(self, keys: Sequence[int], state: NDArray[np.float32]) -> NDArray[np.int64] | None:
+    def begin(self, keys: Sequence[int], state: Floats) -> NDArray[np.int64] | None:
         """Begin new episodes, with zero hidden state and no last action.
 
         Args:
@@ -63,18 +51,10 @@ class Actor:
             What each team draws for its whole episode, (E,); None where nothing is drawn.
         """
         self.keys, self.step = np.array(keys, np.uint64), 0
-        self.hidden = torch.zeros(len(keys) * self.n_agents, self.hidden_dim, device=self.device)
-        self.last_actions = torch.full((len(keys), self.n_agents), -1, device=self.device)
-        self.observed = np.ones(len(keys), np.bool_)  # where the last timestep brought an observation
-        return None
+        return self._begin(state)
 
-    @torch.inference_mode()
     def act(
-        self,
-        obs: NDArray[np.float32],
-        avail_actions: NDArray[np.bool_],
-        live: NDArray[np.bool_],
-        epsilon: float | None,
+        self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
     ) -> NDArray[np.int64]:
         """Decide the next timestep.
 
@@ -90,25 +70,101 @@ class Actor:
         Returns:
             Actions, (E, A); 0 where none is available and in episodes that have ended.
         """
-        draws = noise.uniforms(Purpose.EXPLORATION, self.keys, 1, self.n_agents, 2, self.step)[:, 0]
-        seen = np.where(self.observed[:, None, None], obs, np.float32(0))
-        utilities, self.hidden = self.decide(torch.from_numpy(seen).to(self.device), epsilon is None)
-        values = utilities.cpu().numpy().reshape(avail_actions.shape)
-        actions = self.choose(values, avail_actions, epsilon, draws)
-        actions[~live] = 0
+        actions = self._act(obs, avail_actions, live, epsilon)
+        self.step += 1
+        return actions
+
+    @abstractmethod
+    def _begin(self, state: Floats) -> NDArray[np.int64] | None:
+        """What `begin` does besides."""
+
+    @abstractmethod
+    def _act(
+        self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
+    ) -> NDArray[np.int64]:
+        """What `act` does in this timestep."""
+
+    def latent_draws(self) -> NDArray[np.float64]:
+        """Draw the uniform numbers (E,) of latents."""
+        return noise.uniforms(Purpose.LATENT, self.keys, 1, 1, 1)[:, 0, 0, 0]
+
+    def choice_draws(self) -> NDArray[np.float64]:
+        """Draw the uniform numbers (E, A, 2) of this timestep's exploration or choice."""
+        return noise.uniforms(Purpose.EXPLORATION, self.keys, 1, self.n_agents, 2, self.step)[:, 0]
+
+    def role_noise(self, greedy: bool) -> Floats:
+        """Draw the standard normal numbers (E, A, role_dim) of this timestep's sampled roles.
+
+        They are 0 where greedy decisions take the mean role.
+        """
+        agent = self.agent
+        if agent.role_dim == 0 or (greedy and agent.mean_role_when_greedy):
+            return np.zeros((len(self.keys), self.n_agents, agent.role_dim), np.float32)
+        return noise.normals(Purpose.ROLE, self.keys, 1, self.n_agents, agent.role_dim, self.step)[:, 0]
+
+
+class TorchActor(Actor):
+    """Decisions by torch; `choose` makes actions of the network's outputs."""
+
+    def __init__(
+        self, agent: Any, n_agents: int, hidden_dim: int, device: torch.device, choose: Chooser = epsilon_greedy
+    ) -> None:
+        super().__init__(agent, n_agents)
+        self.hidden_dim, self.device, self.choose = hidden_dim, device, choose
+
+    @torch.inference_mode()
+    def _begin(self, state: Floats) -> NDArray[np.int64] | None:
+        battles = len(self.keys)
+        self.hidden = torch.zeros(battles * self.n_agents, self.hidden_dim, device=self.device)
+        self.last_actions = torch.full((battles, self.n_agents), -1, device=self.device)
+        self.observed = np.ones(battles, np.bool_)  # where the last timestep brought an observation
+        return None
+
+    @torch.inference_mode()
+    def _act(
+        self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
+    ) -> NDArray[np.int64]:
+        seen = torch.from_numpy(np.where(self.observed[:, None, None], obs, np.float32(0))).to(self.device)
+        outputs, self.hidden = self.decide(seen, epsilon is None)
+        values = outputs.cpu().numpy().reshape(avail_actions.shape)
+        actions = np.where(live[:, None], self.choose(values, avail_actions, epsilon, self.choice_draws()), 0)
         self.last_actions = torch.from_numpy(np.where(live[:, None], actions, -1)).to(self.device)
         self.observed = live.copy()
-        self.step += 1
         return actions
 
     def decide(self, obs: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
         """Return the agents' outputs (E*A, U) and their next hidden state."""
         agent: Agent = self.agent
-        return agent.step(obs, self.last_actions, self.hidden, self.role_noise(greedy))
+        role_noise = torch.from_numpy(self.role_noise(greedy)).to(self.device)
+        return agent.step(obs, self.last_actions, self.hidden, role_noise)
 
-    def role_noise(self, greedy: bool) -> Tensor:
-        """Draw the noise (E, A, role_dim) of sampled roles. It is 0 where greedy decisions take the mean role."""
-        shape = len(self.keys), self.n_agents, self.agent.role_dim
-        if not self.agent.role_dim or (greedy and self.agent.mean_role_when_greedy):
-            return torch.zeros(shape, device=self.device)
-        return torch.from_numpy(noise.normals(Purpose.ROLE, self.keys, 1, *shape[1:], self.step)[:, 0]).to(self.device)
+
+class CompiledActor(Actor):
+    """Decisions by compiled kernels.
+
+    They are those of `TorchActor`, but for the rounding of its products. Unless batch normalisation connects episodes,
+    no bit of them depends on how many run side by side.
+
+    Args:
+        agent: the agent network, on the CPU.
+        n_agents: number of agents.
+        from_policy: whether the network's outputs are the logits of COMA's policy.
+        learnt_latents: whether latents are drawn from the network's policy over them, or uniformly.
+    """
+
+    def __init__(self, agent: Any, n_agents: int, from_policy: bool = False, learnt_latents: bool = True) -> None:
+        super().__init__(agent, n_agents)
+        self.from_policy, self.learnt_latents = from_policy, learnt_latents
+
+    def _begin(self, state: Floats) -> NDArray[np.int64] | None:
+        self.network = lay_out(self.agent, len(self.keys), self.n_agents)
+        if isinstance(self.network, CompiledLatents):
+            return self.network.draw_latents(state, self.latent_draws(), self.learnt_latents)
+        return None
+
+    def _act(
+        self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
+    ) -> NDArray[np.int64]:
+        greedy = epsilon is None
+        choice = Choice(greedy, 0.0 if epsilon is None else float(epsilon), self.from_policy)
+        return self.network.act(choice, obs, avail_actions, live, self.choice_draws(), self.role_noise(greedy))

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
-from roma.learners.acting import Actor, epsilon_greedy
+from roma.learners.acting import CompiledActor, TorchActor
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.coma_config import Config
 from roma.learners.learner import NetworkLearner, Networks
 from roma.learners.temporal_difference import masked_mean, taken
 from roma.nets.critics import CounterfactualCritic
+from roma.nets.ops.acting.choice import drawn, epsilon_greedy
 from roma.nets.recurrent import UtilityAgent
 
 
@@ -47,7 +48,7 @@ def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
     return allowed / allowed.sum(-1, keepdim=True)
 
 
-def drawn(
+def choose(
     logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Actions (...) drawn from pi by uniform draws (..., 2), the second; None is greedy: the most probable ones."""
@@ -55,9 +56,7 @@ def drawn(
         return epsilon_greedy(logits, avail_actions, epsilon, draws)
     # in double precision, where a draw below 1 stays below the sum of all probabilities
     probabilities = policy(torch.from_numpy(logits).double(), torch.from_numpy(avail_actions), epsilon).numpy()
-    ranks = probabilities.cumsum(-1)
-    choice: NDArray[np.int64] = (ranks > draws[..., 1:] * ranks[..., -1:]).argmax(-1)
-    return choice
+    return drawn(probabilities, draws[..., 1])
 
 
 def td_lambda_targets(
@@ -191,8 +190,11 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
             "target_mean": masked_mean(targets.mean(-1), packed.mask),
         }
 
-    def actor(self) -> Actor:
-        return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device, drawn)
+    def compiled_actor(self) -> CompiledActor:
+        return CompiledActor(self.online.agent, self.info.n_agents, from_policy=True)
+
+    def torch_actor(self) -> TorchActor:
+        return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device, choose)
 
     def state_tensors(self) -> dict[str, Tensor]:
         return super().state_tensors() | {"critic_steps": torch.tensor(self.critic_steps)}

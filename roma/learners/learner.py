@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from roma.envs.vector import EnvInfo
-from roma.learners.acting import Actor
+from roma.learners.acting import Actor, CompiledActor, TorchActor
 from roma.learners.allocator import keep_large_allocations
 from roma.learners.base_config import BaseConfig
 from roma.learners.batch import Batch
@@ -111,8 +111,16 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return start + (finish - start) * annealed
 
     def actor(self) -> Actor:
-        """An actor that shares the online weights."""
-        return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
+        """Return an actor that follows the online weights, compiled on the CPU and by torch elsewhere."""
+        return self.compiled_actor() if self.device.type == "cpu" else self.torch_actor()
+
+    def compiled_actor(self) -> CompiledActor:
+        """Return an actor that decides by compiled kernels, for learners on the CPU."""
+        return CompiledActor(self.online.agent, self.info.n_agents)
+
+    def torch_actor(self) -> TorchActor:
+        """Return an actor that decides by torch."""
+        return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
     def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (T, A, role_dim) of the agents' roles in one battle; role_dim is 0 without roles.

@@ -7,7 +7,7 @@ by itself, after each round, from the returns that recent episodes had:
     L_z = -sum log pi(z | s_0) R + w_H sum log pi(z | s_0).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
-from roma.learners.acting import Actor
+from roma.learners.acting import CompiledActor, TorchActor
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
@@ -31,6 +31,7 @@ from roma.learners.temporal_difference import (
 )
 from roma.nets.latent import LatentAgent, LatentPolicy, RecurrentDiscriminator, StepDiscriminator
 from roma.nets.mixers import make_mixer
+from roma.nets.ops.acting.choice import drawn
 from roma.support import noise
 from roma.support.noise import Purpose
 
@@ -116,7 +117,7 @@ def latent_policy_loss(
     return -(chosen * returns).sum() + entropy_weight * chosen.sum()
 
 
-class LatentActor(Actor):
+class LatentActor(TorchActor):
     """Epsilon-greedy decisions of agents that share a latent, drawn before the first of them."""
 
     def __init__(self, agent: LatentAgent, n_agents: int, config: Config, device: torch.device) -> None:
@@ -124,14 +125,10 @@ class LatentActor(Actor):
         self.learnt = config.latent_policy == "learnt"
 
     @torch.inference_mode()
-    def begin(self, keys: Sequence[int], state: NDArray[np.float32]) -> NDArray[np.int64]:
-        super().begin(keys, state)
-        draws = noise.uniforms(Purpose.LATENT, self.keys, 1, 1, 1)[:, 0, 0]
+    def _begin(self, state: NDArray[np.float32]) -> NDArray[np.int64]:
+        super()._begin(state)
         probabilities = self.agent.latent_policy(torch.from_numpy(state).to(self.device)).double().exp().cpu().numpy()
-        if not self.learnt:
-            probabilities = np.ones_like(probabilities)
-        ranks = probabilities.cumsum(-1)
-        latents: NDArray[np.int64] = (ranks > draws * ranks[:, -1:]).argmax(-1)
+        latents = drawn(probabilities if self.learnt else np.ones_like(probabilities), self.latent_draws())
         self.latents = torch.tensor(latents, device=self.device)
         return latents
 
@@ -204,7 +201,11 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         self.optimisers[1].step()
         return loss.detach()
 
-    def actor(self) -> Actor:
+    def compiled_actor(self) -> CompiledActor:
+        learnt = self.config.latent_policy == "learnt"
+        return CompiledActor(self.online.agent, self.info.n_agents, learnt_latents=learnt)
+
+    def torch_actor(self) -> TorchActor:
         return LatentActor(self.online.agent, self.info.n_agents, self.config, self.device)
 
     def state_tensors(self) -> dict[str, Tensor]:

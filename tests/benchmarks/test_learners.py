@@ -1,4 +1,4 @@
-"""Seconds of one learner update and of one decision, on one thread, in processor time. Run on request:
+"""Seconds of one learner update, on one thread, in processor time. Run on request:
 
     pytest tests/benchmarks/test_learners.py
 
@@ -10,7 +10,6 @@ take as long as the longest. What one costs of the other is printed and saved wi
 import time
 from statistics import median
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,10 +18,9 @@ from tests.benchmarks import plain_learner
 from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
-STEPS, BATTLES = 60, 8
+STEPS = 60
 WARM_UP = 3  # updates until the process has all the memory that it keeps
 AIMS = {"qmix": 2, "roma": 5}  # how many times as fast as the plain learner
-ACTING_AIMS = {"qmix": 0.4, "roma": 0.6}  # ms a step for 8 battles at MMM2's shape
 MOST_OF_PADDED = 0.7  # what an update of unequal episodes may cost of one of equal ones
 # fmt: off
 PLAYED = {
@@ -119,20 +117,3 @@ def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
         f"one of equal episodes, of which {real:.0%} is real here",
     )
     assert 1 / ratio <= max(MOST_OF_PADDED, 1.1 * real)
-
-
-@pytest.mark.parametrize("map_name", SHAPES)
-@pytest.mark.parametrize("name", ["qmix", "roma"])
-def test_act(benchmark, capsys, name, map_name):
-    info = SHAPES[map_name]
-    actor = learner_of(name, info).actor()
-    noise = np.random.default_rng(0)
-    obs = noise.standard_normal((BATTLES, info.n_agents, info.obs_size), dtype=np.float32)
-    avail_actions = noise.random((BATTLES, info.n_agents, info.n_actions)) < 0.6
-    actor.begin(range(BATTLES), np.zeros((BATTLES, info.state_size), np.float32))
-    benchmark.group = f"act {map_name}"
-    arguments = obs, avail_actions, np.ones(BATTLES, np.bool_), 0.05
-    benchmark.pedantic(actor.act, arguments, rounds=300, warmup_rounds=20)
-    if map_name == "MMM2":
-        with capsys.disabled():
-            print(f"\n{name}: {1e3 * benchmark.stats.stats.median:.2f} ms a step, aim {ACTING_AIMS[name]}")

@@ -123,14 +123,14 @@ def test_policy_explores_by_its_floor_and_is_greedy_without():
     avail_actions = np.tile(np.array([True, False, True, True]), (60_000, 1))
     logits = np.tile(np.array([0.5, 3.0, 1.0, -1.0], np.float32), (60_000, 1))
     draws = generator.random((60_000, 2))
-    counts = np.bincount(coma.drawn(logits, avail_actions, 0.2, draws), minlength=4) / 60_000
+    counts = np.bincount(coma.choose(logits, avail_actions, 0.2, draws), minlength=4) / 60_000
     floored = 0.8 * np.exp(logits[0]) / np.exp(logits[0]).sum() + 0.05
     floored[1] = 0
     assert counts == pytest.approx(floored / floored.sum(), abs=0.01)
     assert counts[1] == 0
-    assert (coma.drawn(logits, avail_actions, None, draws) == 2).all()
+    assert (coma.choose(logits, avail_actions, None, draws) == 2).all()
     most = np.full_like(draws, 1 - 2**-32)
-    assert (coma.drawn(logits, avail_actions, 0.2, most) == 3).all()
+    assert (coma.choose(logits, avail_actions, 0.2, most) == 3).all()
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
@@ -150,8 +150,8 @@ def test_policy_is_finite_whatever_the_logits_and_the_floor(epsilon):
 def test_training_without_exploration_still_draws_from_the_policy():
     draws = np.random.default_rng(0).random((10_000, 2))
     logits, avail_actions = np.zeros((10_000, 2), np.float32), np.ones((10_000, 2), np.bool_)
-    assert coma.drawn(logits, avail_actions, 0.0, draws).mean() == pytest.approx(0.5, abs=0.02)
-    assert coma.drawn(logits, avail_actions, None, draws).mean() == 0
+    assert coma.choose(logits, avail_actions, 0.0, draws).mean() == pytest.approx(0.5, abs=0.02)
+    assert coma.choose(logits, avail_actions, None, draws).mean() == 0
     learner = make_learner("coma", Config(state_last_actions=True, epsilon_finish=0.0), INFO, seed=0)
     statistics = learner.update(random_batch(INFO, [6, 3], seed=0), 0, 0, epsilon=learner.epsilon(10**9))
     assert all(np.isfinite(value) for value in statistics.values())

@@ -12,6 +12,7 @@ from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.training import train
+from tests.actors import hidden_of
 from tests.benchmarks.plain_learner import random_batch
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
@@ -30,13 +31,13 @@ def moved(batch, device):
     return replace(batch, **{name: value.to(device) for name, value in vars(batch).items()})
 
 
-def decided(learner):
+def decided(learner, kind="torch_actor"):
     """The hidden state behind one decision of three battles."""
-    noise, actor = np.random.default_rng(0), learner.actor()
+    noise, actor = np.random.default_rng(0), getattr(learner, kind)()
     actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     obs = noise.standard_normal((3, INFO.n_agents, INFO.obs_size), dtype=np.float32)
     actor.act(obs, np.ones((3, INFO.n_agents, INFO.n_actions), np.bool_), np.ones(3, np.bool_), 0.3)
-    return actor.hidden
+    return hidden_of(actor)
 
 
 def updated(learner, batch, episode):
@@ -55,7 +56,7 @@ def test_every_tensor_is_made_where_it_is_needed(name):
         learner = learner_on("cpu", name)
         updated(learner, BATCH, 24)  # torch's optimisers make their first state on the default device
         with torch.device(default):
-            results += [updated(learner, BATCH, 200), decided(learner)]
+            results += [updated(learner, BATCH, 200), decided(learner), decided(learner, "compiled_actor")]
             results += [learner.online.state_dict()]
     assert_close(found, expected, atol=0, rtol=0, equal_nan=True)
 
@@ -75,7 +76,7 @@ def test_an_update_is_that_of_the_cpu(name):
 @on_gpu
 @pytest.mark.parametrize("name", algorithm_names())
 def test_decisions_are_those_of_the_cpu(name):
-    here, there = (decided(learner_on(device, name)) for device in ("cpu", "cuda"))
+    here, there = (decided(learner_on(device, name), "actor") for device in ("cpu", "cuda"))
     assert there.device.type == "cuda"
     assert_close(there.cpu(), here, **TOLERANCE)
 

@@ -14,10 +14,12 @@ from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
-from roma.learners.acting import Actor, epsilon_greedy
+from roma.learners.acting import CompiledActor
+from roma.nets.ops.acting.choice import epsilon_greedy
 from roma.nets.roles import RoleAgent
 from roma.protocols import PRESETS
 from roma.support.noise import Purpose, normals
+from tests.actors import KINDS, hidden_of
 from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
@@ -36,7 +38,7 @@ def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
     actor.begin(range(seed, seed + battles), np.zeros((battles, INFO.state_size), np.float32))
     live = np.ones(battles, np.bool_)
     actions = [actor.act(o, a, live, epsilon) for o, a in zip(obs, avail_actions, strict=True)]
-    return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
+    return np.stack(actions), hidden_of(actor)
 
 
 def observations(steps=12, n_battles=3, seed=0):
@@ -202,9 +204,10 @@ def test_actor_sees_updates(name):
     assert (before != after).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_execution_is_decentralised(name):
-    actor = learner_of(name).actor()
+def test_execution_is_decentralised(name, kind):
+    actor = getattr(learner_of(name), kind)()
     obs, avail_actions = observations()
     others_obs, others_avail = observations(seed=1)
     others_obs[:, 1, 2], others_avail[:, 1, 2] = obs[:, 1, 2], avail_actions[:, 1, 2]
@@ -225,7 +228,7 @@ def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):
     sizes = INFO.obs_size, INFO.n_actions, INFO.n_agents, config.hidden_dim, config.role_dim, config.role_hidden
     agent = RoleAgent(*sizes, config.variance_floor, mean_role_when_greedy=False)
     agent.load_state_dict(load_file(tmp_path / "actor.safetensors"))
-    actor = Actor(agent, INFO.n_agents, config.hidden_dim, torch.device("cpu"))
+    actor = CompiledActor(agent, INFO.n_agents)
     for expected, found in zip(*(decisions(each, *observations()) for each in (learner.actor(), actor)), strict=True):
         assert (expected == found).all()
 
@@ -250,11 +253,12 @@ def test_released_agents_see_each_other_in_the_normalisation(layers, apart, chan
     assert (utilities.argmax(-1) == found.argmax(-1)).all() == apart
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
+def test_acting_step_by_step_equals_learning_over_whole_episodes(name, kind):
     learner = learner_of(name)
     obs, avail_actions = observations()
-    actions, hidden = decisions(learner.actor(), obs, avail_actions)
+    actions, hidden = decisions(getattr(learner, kind)(), obs, avail_actions)
     trunk = learner.online.agent.trunk
     last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
     rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
@@ -262,12 +266,13 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     assert_close(hidden, states[-3:])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("epsilon", [None, 0.0, 0.5, 1.0])
-def test_actions_are_available_ones_of_live_battles(name, epsilon):
+def test_actions_are_available_ones_of_live_battles(name, epsilon, kind):
     obs, avail_actions = observations()
     avail_actions[..., 0] |= ~avail_actions.any(-1)
-    actor, live = learner_of(name).actor(), np.array([True, False, True])
+    actor, live = getattr(learner_of(name), kind)(), np.array([True, False, True])
     actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     for step in range(12):
         actions = actor.act(obs[step], avail_actions[step], live, epsilon)

@@ -9,7 +9,6 @@ from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
-from roma.learners.acting import Actor
 from roma.learners.batch import PackedBatch
 from roma.learners.roma import (
     RoleNoise,
@@ -183,7 +182,7 @@ def test_roles_are_normalised_alike_in_acting_learning_and_records(name):
     learner, batch = released(STEP_INFO, 8, name), random_batch(STEP_INFO, lengths.tolist(), seed=0)
     agent, acted = learner.online.agent, []
     agent.role_encoder.register_forward_hook(lambda module, arguments, roles: acted.append(torch.cat(roles, -1)))
-    actor = Actor(agent, STEP_INFO.n_agents, 8, torch.device("cpu"))
+    actor = learner.torch_actor()
     actor.begin(range(3), np.zeros((3, STEP_INFO.state_size), np.float32))
     moments, taken = np.arange(8), []
     shown = batch.obs.numpy()[np.arange(3)[:, None], np.minimum(moments, lengths[:, None])]  # engines stand still
