@@ -16,7 +16,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-system bench baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures test test-long test-system bench baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -46,6 +46,11 @@ verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compar
 
 test: $(READY) ## run the tests
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+
+test-long: $(READY) ## run the tests that take many minutes: the walk of the bounds-checked engine, 10 000 episodes a map
+	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
+	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
+	  -k test_random_play_ends_well --random-episodes=10000
 
 test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing
 	sh tests/system/packages.sh

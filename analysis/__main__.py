@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from roma.envs import canonical_map
 from roma.errors import UserError, unknown
 from roma.files import atomic_path, make_writable_directory
+from roma.scenarios import canonical_map
 
 FIGURES = Path("workflow/config/figures.yaml")
 
@@ -60,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
     learnt = commands.add_parser("learning", help="add finished runs to the record of what was seen to learn")
     learnt.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: table and picture are made anew")
     learnt.set_defaults(command=learning)
+
+    studied = commands.add_parser("readings", help="add finished runs to the study of how L_D is read")
+    studied.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: tables and pictures are made anew"
+    )
+    studied.set_defaults(command=readings)
     return root
 
 
@@ -89,6 +95,13 @@ def learning(options: argparse.Namespace) -> None:
 
     learning.record(options.runs)
     learning.write()
+
+
+def readings(options: argparse.Namespace) -> None:
+    from analysis import readings
+
+    readings.record(options.runs)
+    readings.write()
 
 
 def plot(options: argparse.Namespace) -> None:

@@ -25,9 +25,9 @@ from analysis.statistics import (
     holm_levels,
     seeds_needed,
 )
-from roma.envs import canonical_map
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, file_digest
+from roma.scenarios import canonical_map
 from roma.schema import check_schema
 
 CLAIMS = Path(__file__).parent / "claims.yaml"

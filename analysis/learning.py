@@ -2,9 +2,9 @@
 
     python -m analysis learning RUN_DIRECTORY ...
 
-`runs.csv` has a row a run: what it was, which code and engine made it; `curves.csv` a row a test; `published.csv` what
-is published of StarCraft II. The table stands in docs/learning.md between two markers. A run has passed at the first
-test that ends five whose mean reaches what its map and arm are asked for.
+`runs.csv` has a row a run: what it was, which code and engine made it; `curves.csv` a row a test. The table stands in
+docs/learning.md between two markers. A run has passed at the first test that ends five whose mean reaches what its map
+and arm are asked for. What is published of StarCraft II comes from `roma.scenarios.released_runs`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ from analysis import style
 from analysis.runs import RunDirectory
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, write_bytes
+from roma.scenarios import released_runs
 
 FOLDER = Path("docs/learning")
 PAGE = Path("docs/learning.md")
@@ -29,6 +30,7 @@ IDENTITY = ["protocol", "map", "arm", "seed"]
 KEPT = ["t_env", "test_battle_won_mean", "test_return_mean", "test_ep_length_mean", "updates"]
 TESTS = 5  # whose mean counts
 ASKED, ASKED_OF_COMA = 0.8, 0.5
+PUBLISHED_PROTOCOL, PUBLISHED_STEPS = "smac_v1", (250_000, 500_000, 1_000_000)  # of what is drawn of StarCraft II
 
 
 def required(arm: str) -> float:
@@ -88,9 +90,21 @@ def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_csv(folder / "runs.csv"), pd.read_csv(folder / "curves.csv")
 
 
-def published(folder: Path = FOLDER) -> pd.DataFrame:
-    """Published medians of the mean of five tests: columns protocol, map, arm, t_env and median."""
-    return pd.read_csv(folder / "published.csv", comment="#")
+def published(maps: Iterable[str]) -> pd.DataFrame:
+    """Return published medians over runs of the mean of five tests: columns protocol, map, arm, t_env and median."""
+    rows = [
+        {
+            "protocol": PUBLISHED_PROTOCOL,
+            "map": map_name,
+            "arm": arm,
+            "t_env": step,
+            "median": float(np.median(released_runs.win_rates_before(map_name, arm, step, TESTS))),
+        }
+        for map_name in maps
+        for arm in released_runs.algorithms(map_name)
+        for step in PUBLISHED_STEPS
+    ]
+    return pd.DataFrame(rows, columns=["protocol", "map", "arm", "t_env", "median"])
 
 
 def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
@@ -158,7 +172,9 @@ def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
     runs, curves = read(folder)
     write_bytes(page, with_table(page.read_text(encoding="utf-8"), table(runs, curves)).encode())
     with atomic_path(page.with_suffix(".png")) as beside:
-        draw(runs, curves, published(folder)).savefig(beside, format="png", dpi=160, metadata={"Software": None})
+        draw(runs, curves, published(runs["map"].unique())).savefig(
+            beside, format="png", dpi=160, metadata={"Software": None}
+        )
 
 
 def with_table(page: str, content: str) -> str:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from analysis import roles
 from analysis.moments import first_death
-from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH, SHIELD
 from roma.rollout_file import Milestone
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH, SHIELD
 
 LATE = 19  # the last stage within an episode that the paper shows
 PAIR_MOMENTS = 400  # of a milestone, evenly chosen, in what compares all pairs of agents

@@ -17,10 +17,10 @@ from analysis import measures, moments, roles
 from analysis.runs import RunDirectory
 from roma import envs
 from roma.config import from_flat
-from roma.envs.skirmish.data import load_units
-from roma.envs.skirmish.kernel import FIRST_TARGET
 from roma.envs.vector import observe
 from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
+from roma.scenarios import load_units
+from roma.scenarios.actions import FIRST_TARGET
 
 ROLES = ["map", "arm", "seed", "step", "measure", "reference", "value"]
 SHOWN_ARMS = ("roma", "roma_release")

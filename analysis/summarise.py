@@ -4,6 +4,7 @@ runs       one row a run: what it was and which code made it
 curves     one row a test of a run
 intervals  one row a point of a curve: mean with its 95 % interval and median with its quartiles, over seeds
 finals     one row a run: the last weights' greedy battles on seeds of their own
+role_health  one row a test of a run with roles: what shows the health of its role losses
 roles, episodes, dissimilarity: see analysis.rollouts
 settings   one row a setting of each map and arm
 cost       one row a run: time, speed and memory, steps and updates
@@ -24,6 +25,7 @@ from analysis.statistics import quartiles, student_interval
 from roma.config import IDENTITY
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
+from roma.learners.role_columns import ROLE_COLUMNS
 
 FACTS_OF_CONFIG = ("algorithm", "engine", "protocol", "test_interval", "test_episodes")
 FACTS_OF_PROVENANCE = ("steps", "config_hash", "engine_digest", "git_revision")
@@ -57,6 +59,7 @@ def summarise(
         "finals": final_table,
         "settings": settings(runs),
         "cost": cost(runs),
+        "role_health": role_health(runs),
         **rollouts.tables(recorded, final_table, figures),
     }
 
@@ -113,16 +116,21 @@ def curves(runs: Sequence[RunDirectory]) -> pd.DataFrame:
 
     A test comes with the first round that reaches a multiple of the test interval, so t_env lies a little past it.
     """
-    parts = []
-    for run in runs:
-        metrics = run.read_metrics()
-        interval = run.read_json("config.json")["test_interval"]
-        curve = metrics[["t_env", *METRICS]].copy()
-        curve.insert(0, "step", curve["t_env"] // interval * interval)
-        for place, (name, value) in enumerate(run.identity.items()):
-            curve.insert(place, name, value)
-        parts.append(curve)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([_placed(run, run.read_metrics()[["t_env", *METRICS]]) for run in runs], ignore_index=True)
+
+
+def role_health(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """The same of runs with roles, with ROLE_COLUMNS; NaN where a run is older than a column."""
+    columns = ["t_env", *ROLE_COLUMNS]
+    parts = [_placed(run, run.read_metrics().reindex(columns=columns)) for run in runs if run.has_roles]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*CELL, "seed", "step", *columns])
+
+
+def _placed(run: RunDirectory, tests: pd.DataFrame) -> pd.DataFrame:
+    """A run's tests with its identity and their steps in front."""
+    interval = run.read_json("config.json")["test_interval"]
+    placed = run.identity | {"step": tests["t_env"] // interval * interval}
+    return tests.assign(**placed)[[*placed, *tests.columns]]
 
 
 def intervals(curve_table: pd.DataFrame) -> pd.DataFrame:

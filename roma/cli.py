@@ -8,11 +8,12 @@ from typing import NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, engine_settings, parse, parse_assignments, resolve
-from roma.envs import ENGINES, canonical_map
+from roma.envs import ENGINES
 from roma.envs.game_files import DEFAULT_VERSION
 from roma.errors import UserError, unknown
 from roma.files import make_writable_directory
 from roma.protocols import PRESETS
+from roma.scenarios import canonical_map
 from roma.seeding import INDEX_BITS
 
 PLAYERS = ("heuristic", "random")  # that need no training
@@ -109,18 +110,26 @@ def build_parser() -> Parser:
 
     calibrate = commands.add_parser(
         "calibrate",
-        help="compare the embedded engine with published play on StarCraft II",
-        description="Play untrained battles and write calibration.{csv,md,png,pdf}: random play, untrained greedy play "
-        "and SMAC's scripted policy beside what is published of the game.",
+        help="compare the embedded engine with released runs on StarCraft II",
+        description="Play untrained episodes (random actions, untrained networks, SMAC's scripted policy) and write "
+        "calibration.{csv,md,png,pdf}: ours beside what the runs released with SMAC v1.0 say. With --runs, compare "
+        "recorded runs instead: learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv.",
     )
-    calibrate.add_argument("--maps", help="names of maps, as in 2s3z,MMM2; default: all with published numbers")
-    calibrate.add_argument("--battles", default="1000", help="of random and of scripted play a map; default: 1000")
-    calibrate.add_argument("--networks", default="10", help="untrained agents a map, 16 battles each; default: 10")
+    calibrate.add_argument("--maps", help="names of maps, as in 2s3z,MMM2; default: all with released runs")
+    calibrate.add_argument("--battles", help="random and scripted episodes a map; default: 1000")
+    calibrate.add_argument("--networks", help="untrained networks a map, 32 greedy episodes each; default: 20")
     calibrate.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the engine; may be repeated"
     )
     calibrate.add_argument(
         "--sensitivity", action="store_true", help="also write sensitivity.md: each setting lower and higher"
+    )
+    calibrate.add_argument(
+        "--runs",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="run folders under protocol smac_v1, or folders above them: compare these, play nothing",
     )
     calibrate.add_argument("--out", type=Path, default=Path("data/embedded/calibration"), help="folder")
     calibrate.set_defaults(run=_calibrate)
@@ -256,22 +265,41 @@ def _play(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from roma import calibrate
+    from roma.recordings import calibrate
 
-    known = calibrate.published()
-    maps = list(known) if options.maps is None else list(map(canonical_map, options.maps.split(",")))
+    if options.runs is not None:
+        return _calibrate_runs(options)
+    known = calibrate.map_names()
+    maps = known if options.maps is None else list(map(canonical_map, options.maps.split(",")))
     for name in maps:
         if name not in known:
-            raise unknown("map with published numbers", name, known)
-    battles, networks = _positive("--battles", options.battles), _positive("--networks", options.networks)
+            raise unknown("map with released runs", name, known)
+    battles = _positive("--battles", options.battles or "1000")
+    networks = _positive("--networks", options.networks or "20")
     choices = engine_settings("embedded", parse_assignments(options.set))
     make_writable_directory(options.out)
 
-    rows = [calibrate.measure(name, battles, networks, choices) for name in maps]
-    calibrate.write(rows, options.out)
-    print(calibrate.table(rows), end="")
+    from roma.recordings.calibrate.play import play
+
+    plays = [play(name, battles, networks, choices) for name in maps]
+    print(calibrate.write_play(plays, options.out), end="")
     if options.sensitivity:
         print(calibrate.write_sensitivity(maps, battles, options.out), end="")
+    print(f"written to {options.out}")
+    return 0
+
+
+def _calibrate_runs(options: argparse.Namespace) -> int:
+    from roma.recordings import calibrate
+
+    for name in ("maps", "battles", "networks", "set", "sensitivity"):
+        if getattr(options, name):
+            raise UserError(f"--runs plays nothing: leave out --{name}")
+    for place in options.runs:
+        if not place.is_dir():
+            raise UserError(f"there is no folder {place}")
+    make_writable_directory(options.out)
+    print(calibrate.write_learning(options.runs, options.out), end="")
     print(f"written to {options.out}")
     return 0
 

@@ -12,9 +12,7 @@ from safetensors import SafetensorError
 
 from roma import envs, outputs
 from roma.config import from_flat
-from roma.envs.skirmish.data import load_map, load_units
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
 from roma.envs.skirmish.options import EnvOptions
 from roma.envs.skirmish.replays.battle import (
     DRAW,
@@ -31,6 +29,9 @@ from roma.envs.skirmish.replays.file import load, save, verify
 from roma.errors import UserError
 from roma.files import make_writable_directory
 from roma.runner import Episode
+from roma.scenarios import load_map, load_units
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, episode_seed, noise_seed
 
 REPLAY = "battle.safetensors"

@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from roma import envs, outputs
 from roma.config import from_flat
 from roma.envs import VectorEnv
-from roma.envs.skirmish.data import load_map
-from roma.envs.skirmish.kernel import HEALTH
-from roma.envs.skirmish.rules import build_rules, unit_types
 from roma.envs.vector import observe
 from roma.errors import UserError
 from roma.evaluate import load_policy
 from roma.files import make_writable_directory
 from roma.learners.learner import RoleRecord
 from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
-from roma.runner import Episode, Runner
+from roma.runner import Episode, Runner, unit_types
+from roma.scenarios.rows import HEALTH
 from roma.seeding import Stream, noise_seed
 
 PROBED_ROWS = 1024
@@ -83,7 +81,7 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
         "trajectory": _rounded(trajectory.numpy()),
         "obs": None if env.digest else np.concatenate(seen),
     }
-    return values, [_unit_types(env.info.map_name, episode) for episode in played]
+    return values, [unit_types(env.info.map_name, episode) for episode in played]
 
 
 def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
@@ -91,13 +89,6 @@ def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
     if episode.seen is not None:
         return episode.seen.obs
     return observe(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
-
-
-def _unit_types(map_name: str, episode: Episode) -> Sequence[str]:
-    """Names of the types of an episode's units (N,)."""
-    return (
-        episode.seen.unit_types if episode.seen is not None else unit_types(load_map(map_name), build_rules(map_name))
-    )
 
 
 def _last_actions(episode: Episode) -> NDArray[np.int64]:

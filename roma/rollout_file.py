@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma import sealed
-from roma.envs.skirmish.kernel import HEALTH
 from roma.files import write_bytes
+from roma.scenarios.rows import HEALTH
 
 PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
 OF_EPISODES = ("seeds", "won", "lengths", "types")

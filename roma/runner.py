@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs.vector import GameEnv
+from roma.scenarios import load_map
 from roma.seeding import Stream, episode_seed, noise_seed
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Episode:
     def episode_return(self) -> float:
         """Undiscounted sum of rewards."""
         return float(self.reward.sum(dtype=np.float64))
+
+
+def unit_types(map_name: str, episode: Episode) -> Sequence[str]:
+    """Return the names of the types of an episode's units (N,)."""
+    return load_map(map_name).unit_types if episode.seen is None else episode.seen.unit_types
 
 
 class Recorder:

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     SAMPLE = 8  # which episodes an update reads; index: update
     LEARN = 9  # noise inside an update's loss; index: update
     ROUND = 10  # what is learnt from a round at once; index: the round's first episode
+    DIAGNOSTICS = 11  # noise inside a learner's diagnostics; index: the update before them
 
 
 def seed_of(run_seed: int, stream: Stream, index: int) -> int:

@@ -27,7 +27,7 @@ from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
 from roma.replay import BatchBuilder, Replay
-from roma.runner import Episode, Runner
+from roma.runner import Episode, Runner, unit_types
 from roma.seeding import Stream, seed_of
 
 COUNTERS = ("t_env", "episode", "updates")
@@ -182,6 +182,7 @@ class Run:
         """Writes the outputs, the metrics last: a run that has them is complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
+        columns += self.learner.diagnostic_names
         facts = {
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
@@ -278,7 +279,8 @@ class Run:
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
         key = seed_of(seed, Stream.LEARN, state.updates)
-        statistics = self.learner.update(self.batches.build(episodes), key, state.episode, epsilon)
+        batch = self.batches.build(episodes)
+        statistics = self.learner.update(batch, key, state.episode, epsilon)
         for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
@@ -288,6 +290,10 @@ class Run:
                     f"seeds of the batch's episodes: {', '.join(str(episode.seed) for episode in episodes)}"
                 )
         self._count(statistics)
+        if self._test_due():
+            types = [unit_types(self.config.map, episode) for episode in episodes]
+            key = seed_of(seed, Stream.DIAGNOSTICS, state.updates)
+            self._count(self.learner.diagnostics(batch, types, key))
         state.updates += 1
 
     def _test_due(self) -> bool:

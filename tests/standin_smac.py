@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roma.envs import game_files, starcraft2
-from roma.envs.skirmish.data import load_map
+from roma.scenarios import load_map
 
 STANDIN = Path(__file__).parent / "standin"
 MAPS = ("3m", "2s3z", "MMM2", *starcraft2.MAP_TYPES)

@@ -10,22 +10,22 @@ import pandas as pd
 import yaml
 
 from roma.config import milestone_steps
-from roma.envs.skirmish.data import load_map, load_units
-from roma.envs.skirmish.rules import build_rules, unit_types
+from roma.learners.role_columns import ROLE_COLUMNS
 from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestone_fractions
 
 ENGINE_DIGEST = "0123456789abcdef" * 4
 
 
-def write_runs(config: dict, root: Path, points: int = 20) -> list[Run]:
-    """Writes every run of the scale below `<root>/data/<engine>/<scale>/runs`; returns them."""
+def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True) -> list[Run]:
+    """Writes every run of the scale below `<root>/data/<engine>/<scale>/runs`, rollouts beside; returns the runs."""
     check(config, "synthetic")
     runs = list(expand(config, "synthetic").runs.values())
     folder = root / "data" / config["engine"] / config["scale"]
     for run in runs:
         write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"])
-        if run.config.has_roles:
+        if run.config.has_roles and rollouts:
             write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestone_fractions(config))
     return runs
 
@@ -49,10 +49,13 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "test_ep_length_mean": (30 + 20 * skill).tolist(),
         "loss_td": [math.nan, *rng.uniform(0, 1, len(tests) - 1)],
     }
+    if run.config.has_roles:
+        columns |= role_health(run.map, t_env / run.horizon, rng.spawn(1)[0])  # the other draws stay
     (directory / "config.json").write_text(json.dumps(run.config.flat()))
     provenance = {
         "config_hash": run.config.hash,
         "engine_digest": ENGINE_DIGEST,
+        "engine_version": "0.1.0",
         "git_revision": "0" * 40,
         "steps": run.horizon,
         "environment_steps": int(t_env[-1]),
@@ -78,9 +81,20 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
     (directory / "evaluation.json").write_text(json.dumps(evaluation))
 
 
+def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
+    """Invented health of the role losses at shares of the training (P,), none at the first."""
+    types = {group.unit for group in load_map(map_name).allies}
+    columns = {}
+    for place, name in enumerate(ROLE_COLUMNS):
+        values = (0.1 + 0.8 * progress) * rng.uniform(0.8, 1.0, len(progress)) * (10 if "variance" in name else 1)
+        absent = name.startswith("dissimilarity_between") and len(types) == 1
+        columns[name] = [math.nan, *(np.full(len(values), np.nan) if absent else values / (1 + place % 3))[1:].tolist()]
+    return columns
+
+
 def write_rollout(run: Run, path: Path, fractions: list[float], episodes: int = 4, earlier_episodes: int = 2) -> None:
     """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
-    names = unit_types(load_map(run.map), build_rules(run.map))
+    names = load_map(run.map).unit_types
     type_names = sorted(set(names))
     types = np.array([type_names.index(name) for name in names], np.uint8)
     steps = milestone_steps(run.horizon, fractions)

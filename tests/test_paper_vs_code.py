@@ -11,7 +11,6 @@ from roma.config import parse, resolve
 from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names
 from roma.learners.base_config import BaseConfig
-from roma.learners.roma_config import RELEASE
 
 OF_NO_READING = {  # settings of MAVEN and COMA that no source disputes
     "critic_hidden",
@@ -56,17 +55,22 @@ def test_every_setting_of_a_family_is_named(assignments, name):
     assert own <= {key for key, _ in assignments}
 
 
-def test_every_value_of_the_release_is_named(assignments):
-    kinds = get_type_hints(algorithm("roma_release").config_class)
+@pytest.mark.parametrize("name", ["roma_release", "roma_release_epsilon_50", "roma_release_readme", "maven_release"])
+def test_every_value_of_a_release_is_named(assignments, name):
+    kinds = get_type_hints(algorithm(name).config_class)
     named = {(key, parse(key, value, kinds[key])) for key, value in assignments if key in kinds}
-    assert set(RELEASE.items()) <= named
-    assert set(algorithm("roma_release_readme").overrides.items()) <= named
+    assert set(algorithm(name).overrides.items()) <= named
 
 
 def test_what_is_marked_s_is_what_the_sensitivity_scale_changes(root):
     text = (root / "docs" / "paper_vs_code.md").read_text()
     marked = re.findall(r"`([a-z_]+)=([^`\s]+)` S\b", text)
     kinds = get_type_hints(algorithm("roma").config_class)
-    arms = yaml.safe_load((root / "workflow" / "config" / "sensitivity.yaml").read_text())["arms"]
-    changes = [change for arm in arms.values() for change in arm["overrides"].items()]
+    scale = yaml.safe_load((root / "workflow" / "config" / "sensitivity.yaml").read_text())
+    arms = [arm for cell in scale["cells"] for arm in cell["arms"]]
+    changes = [
+        change
+        for arm in arms
+        for change in (scale["arms"][arm]["overrides"] if arm in scale["arms"] else algorithm(arm).overrides).items()
+    ]
     assert sorted(map(str, changes)) == sorted(str((key, parse(key, value, kinds[key]))) for key, value in marked)

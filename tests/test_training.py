@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,6 +18,8 @@ from roma.config import canonical_options, resolve
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.learners.qmix import Learner
+from roma.learners.role_columns import ROLE_COLUMNS
+from roma.learners.roma import Learner as RomaLearner
 from roma.provenance import describe
 from roma.seeding import Stream, episode_seed
 from roma.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run, train
@@ -117,6 +120,28 @@ def test_the_seed_decides(undisturbed, tmp_path):
 def test_how_many_tests_are_played_side_by_side_changes_nothing(undisturbed, tmp_path, test_battles):
     run(tmp_path, config=resolve("3m", "roma", 3, overrides={**SETTINGS, "test_battles": test_battles}))
     assert results(tmp_path)["metrics.parquet"] == results(undisturbed)["metrics.parquet"]
+
+
+def test_every_row_after_an_update_has_the_health_of_the_role_losses(undisturbed):
+    table = pq.read_table(undisturbed / "metrics.parquet")
+    assert tuple(table.column_names[-len(ROLE_COLUMNS) :]) == tuple(ROLE_COLUMNS)
+    between = {name for name in ROLE_COLUMNS if name.startswith("dissimilarity_between")}  # 3m has one type
+    for row in table.to_pylist():
+        measured = {name for name in ROLE_COLUMNS if math.isfinite(row[name])}
+        assert measured == (ROLE_COLUMNS.keys() - between if row["updates"] else set())
+
+
+def test_measuring_the_role_losses_changes_nothing_that_is_learnt(undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr(RomaLearner, "diagnostics", lambda *arguments: {})
+    run(tmp_path)
+    tables = [pq.read_table(directory / "metrics.parquet") for directory in (undisturbed, tmp_path)]
+    assert not tables[0].equals(tables[1])
+    first, second = (table.drop_columns(list(ROLE_COLUMNS)).to_pandas() for table in tables)
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+    first, second = results(undisturbed), results(tmp_path)
+    assert {name: first[name] for name in first if name != "metrics.parquet"} == {
+        name: second[name] for name in second if name != "metrics.parquet"
+    }
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 8])

@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from roma.config import RunConfig, canonical_options, resolve
-from roma.envs import ENGINES, Engine, canonical_map, map_names
-from roma.envs.skirmish.data import load_map
+from roma.envs import ENGINES, Engine
 from roma.errors import UserError, unknown
 from roma.learners import algorithm_names
+from roma.scenarios import canonical_map, load_map, map_names
 from roma.schema import check_schema
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"

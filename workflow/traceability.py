@@ -212,7 +212,7 @@ def metrics() -> frozenset[str]:
     """Columns of metrics.parquet, over all learners."""
     families = {learners.algorithm(name).family for name in learners.algorithm_names()}
     classes = [import_module(f"roma.learners.{family}").Learner for family in families]
-    return frozenset(TEST_METRICS).union(*(learner.stat_names for learner in classes))
+    return frozenset(TEST_METRICS).union(*(learner.stat_names + learner.diagnostic_names for learner in classes))
 
 
 def render(sections: Mapping[str, Sequence[Row]]) -> str:

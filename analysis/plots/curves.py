@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis import style
 from analysis.statistics import FEWEST_SEEDS
@@ -22,7 +22,15 @@ LABEL_CHARACTERS_PER_INCH = 12  # of the legend
 LINE_INCHES = 0.6  # of the line beside a label, with the space around both
 LEGEND_ROW_INCHES = 0.18
 # Limits of an axis and the distance of its ticks. SMAC scales rewards so that a won battle returns 20.
-SCALES = {"test_battle_won_mean": (0.0, 1.0, 0.25), "test_return_mean": (0.0, 20.0, 5.0)}
+SCALES = {
+    "test_battle_won_mean": (0.0, 1.0, 0.25),
+    "test_return_mean": (0.0, 20.0, 5.0),
+    "information_q05": (0.0, 1.0, 0.25),
+    "information_high_share": (0.0, 1.0, 0.25),
+    "dissimilarity_between_types": (0.0, 1.0, 0.25),
+    "dissimilarity_within_types": (0.0, 1.0, 0.25),
+}
+LOGARITHMIC = {"variance_ratio", "role_divergence", "gradient_share_identifiability", "gradient_share_specialisation"}
 FACTS = ["engine", "scale", "protocol", "sample", "inputs", "statistic"]
 SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # layers, so that no arm's seeds hide another arm's centre
 HALO = [withStroke(linewidth=2.3, foreground="white")]
@@ -119,6 +127,9 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
 
 def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
     """The same axis in all panels of a metric: its whole scale, where it has one, and all that is drawn."""
+    if metric in LOGARITHMIC:
+        _share_logarithms(panels_of_metric)
+        return
     ends = [
         end for axis in panels_of_metric for end in axis.dataLim.intervaly if np.isfinite(axis.dataLim.intervaly).all()
     ]
@@ -132,6 +143,22 @@ def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
                 MultipleLocator(distance) if distance else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
             )
             axis.yaxis.set_major_formatter("{x:g}")
+
+
+def _share_logarithms(panels_of_metric: Sequence[Axes]) -> None:
+    """The same logarithmic axis in all panels: from the smallest to the largest positive value that a line has."""
+    drawn = [np.asarray(line.get_ydata(), float) for axis in panels_of_metric for line in axis.lines]
+    positive = [values[values > 0] for values in drawn if (values > 0).any()]
+    if not positive:
+        return
+    low, high = min(values.min() for values in positive), max(values.max() for values in positive)
+    margin = max((high / low) ** 0.03, 1.05)
+    for axis in panels_of_metric:
+        axis.set_yscale("log")
+        axis.set_ylim(low / margin, high * margin)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _draw_arm(axis: Axes, arm: str, curve: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis import moments, roles, style
 from analysis.plots import rolespace
 from analysis.plots.rolespace import ROLE_COLUMNS, panels
-from roma.envs.skirmish.kernel import FIRST_TARGET
+from roma.scenarios.actions import FIRST_TARGET
 
 __all__ = ["data", "draw", "panels"]
 

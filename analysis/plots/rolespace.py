@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from analysis import style
 from analysis.rollouts import ROLE_COLUMNS
 from analysis.summarise import facts_of, joined
-from roma.envs.skirmish.data import SIZE, load_map, load_units, walkable
+from roma.scenarios import SIZE, load_map, load_units
 
 HEALTHIEST, LIVING, DEAD, ENEMY = to_hex(style.PALETTE[0]), "0.7", "#c1121f", "0.45"
 DEAD_MARK, HEALTHIEST_MARK = "X", "D"
@@ -150,7 +150,7 @@ def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFram
     The view holds all agents and living enemies among `seen`, by default these units.
     """
     scenario, alive = load_map(units["map"].iloc[0]), units["health"] > 0
-    ground = np.array([[walkable(scenario, x, y) for x in range(SIZE)] for y in range(SIZE)], float)
+    ground = np.array([[scenario.is_walkable((x, y)) for x in range(SIZE)] for y in range(SIZE)], float)
     axes.imshow(ground, origin="lower", extent=(0, SIZE, 0, SIZE), cmap="gray", vmin=-6, vmax=1)
     for unit in units[~units["is_agent"].astype(bool) & alive].to_dict("records"):
         size = load_units()[unit["type"]].radius

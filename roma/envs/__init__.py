@@ -12,6 +12,7 @@ from roma import __version__
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.errors import unknown
 from roma.files import digest
+from roma.scenarios import canonical_map
 
 __all__ = [
     "ENGINES",
@@ -20,11 +21,9 @@ __all__ = [
     "GameEnv",
     "Outcome",
     "VectorEnv",
-    "canonical_map",
     "engine_digest",
     "engine_version",
     "make",
-    "map_names",
 ]
 
 
@@ -58,22 +57,6 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
         ),
     }
 )
-
-
-def map_names() -> list[str]:
-    """Names of all maps, sorted."""
-    from roma.envs.skirmish.data import MAP_NAMES
-
-    return list(MAP_NAMES)
-
-
-def canonical_map(name: str) -> str:
-    """The one name of a map, whose alias `name` may be; UserError names the nearest valid one."""
-    from roma.envs.skirmish.data import ALIASES
-
-    if name not in ALIASES:
-        raise unknown("map", name, map_names())
-    return ALIASES[name]
 
 
 def check_engine(engine: str) -> None:
@@ -129,7 +112,7 @@ def engine_digest(engine: str) -> str:
         starcraft2.check_package()
         maps = {name: file.sha256 for name, file in game_files.of_kind("map").items()}
         return digest(json.dumps([starcraft2.facts(), maps], sort_keys=True).encode())
-    from roma.envs.skirmish.data import source_digest
+    from roma.envs.skirmish.source import source_digest
 
     return source_digest()
 

@@ -21,10 +21,11 @@ import pettingzoo
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.kernel import HEALTH, NOTHING
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle, next_seed, seed_stream
 from roma.errors import UserError, unknown
+from roma.scenarios.actions import NOTHING
+from roma.scenarios.rows import HEALTH
 
 STOP = 1
 RENDER_MODES = ("rgb_array",)

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.data import load_map
-from roma.envs.skirmish.kernel import HEALTH, SIGHT_RANGE, X, Y
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle, next_seed, seed_stream
 from roma.errors import UserError
+from roma.scenarios import load_map
+from roma.scenarios.actions import SIGHT_RANGE
+from roma.scenarios.rows import HEALTH, X, Y
 
 
 class MultiAgentEnv:

@@ -35,9 +35,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs import game_files
-from roma.envs.skirmish.data import Map, load_map
 from roma.envs.vector import EnvInfo, Outcome
 from roma.errors import UserError
+from roma.scenarios import Map, load_map
 
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 AFTER_RESUME = "replay and learner are restored exactly, battles begin anew"

@@ -23,6 +23,20 @@ class Batch:
     mask: Tensor  # (B, T) float32, 1 where the step was really taken
     latents: Tensor | None = None  # (B,) int64: what was drawn for each whole episode, by algorithms that do so
 
+    def first(self, count: int) -> "Batch":
+        """The first `count` episodes, as views."""
+        latents = None if self.latents is None else self.latents[:count]
+        return Batch(
+            self.obs[:count],
+            self.state[:count],
+            self.avail_actions[:count],
+            self.actions[:count],
+            self.reward[:count],
+            self.terminated[:count],
+            self.mask[:count],
+            latents,
+        )
+
 
 class PackedBatch:
     """The R slots of a batch that its loss depends on, as rows: work is for real steps only.

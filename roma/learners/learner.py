@@ -42,6 +42,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
     """Networks, their target copy and their optimisers; how they are updated is each family's own."""
 
     stat_names: ClassVar[tuple[str, ...]]
+    diagnostic_names: ClassVar[tuple[str, ...]] = ()  # what `diagnostics` returns
     finite_stats: ClassVar[tuple[str, ...]] = ("loss", "grad_norm")  # a run ends where one of them is not finite
     learns_from_rounds: ClassVar[bool] = False  # whether `learn_from_round` wants to see every round of training
 
@@ -84,6 +85,21 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
 
     def learn_from_round(self, batch: Batch, key: int) -> None:
         """Learns from a round's episodes as soon as they are played, where a family does; `key` is its noise's."""
+
+    def diagnostics(self, batch: Batch, unit_types: Sequence[Sequence[str]], key: int) -> dict[str, float]:
+        """Metrics that are too costly for every update, measured once for each row of the run's metrics.
+
+        Nothing that is learnt depends on them.
+
+        Args:
+            batch: the episodes of the last update.
+            unit_types: names of the types of each episode's units, agents first.
+            key: of its own noise.
+
+        Returns:
+            `diagnostic_names` with their values, of which those that do not apply are NaN.
+        """
+        return {}
 
     def named(self, statistics: Mapping[str, Tensor]) -> dict[str, float]:
         """Statistics as numbers under all `stat_names`."""

@@ -19,6 +19,7 @@ from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks, RoleRecord
+from roma.learners.role_columns import ROLE_COLUMNS
 from roma.learners.roma_config import Config
 from roma.learners.temporal_difference import (
     best_actions,
@@ -104,14 +105,16 @@ def loss(
     return packed_loss(online, target, PackedBatch(batch, every_slot=not config.mask_padding), noise, config)
 
 
-def packed_loss(
-    online: RomaNetworks, target: RomaNetworks, packed: PackedBatch, noise: RoleNoise, config: Config
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """`loss` of the rows that it takes from the batch."""
-    role_losses = any((config.lambda_identifiability, config.lambda_specialisation, config.entropy_weight))
-    obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
-    distribution, role, states, obs_products = unroll(online.agent, packed, noise.online, *obs_weights)
-
+def td_values(
+    online: RomaNetworks,
+    target: RomaNetworks,
+    packed: PackedBatch,
+    unrolled: Unrolled,
+    noise: RoleNoise,
+    config: Config,
+) -> tuple[Tensor, Tensor]:
+    """Q_tot of the actions taken and its targets, (R,) each, from the online network's passage through the episodes."""
+    _, role, states, _ = unrolled
     q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state)
     with torch.no_grad():
         _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
@@ -124,20 +127,27 @@ def packed_loss(
         )
         target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
+    return q_tot, targets
+
+
+def packed_loss(
+    online: RomaNetworks, target: RomaNetworks, packed: PackedBatch, noise: RoleNoise, config: Config
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`loss` of the rows that it takes from the batch."""
+    role_losses = any((config.lambda_identifiability, config.lambda_specialisation, config.entropy_weight))
+    obs_weights = [online.trajectory_encoder.obs_weight] if role_losses and config.posterior_uses_observation else []
+    unrolled = unroll(online.agent, packed, noise.online, *obs_weights)
+    q_tot, targets = td_values(online, target, packed, unrolled, noise, config)
     total = td_loss(q_tot, targets, packed.mask)
 
     statistics = {"loss_td": total.detach()}
     statistics |= td_statistics(q_tot, targets, packed.mask, packed.actions.shape[-1])
-    statistics |= role_statistics(distribution, packed.mask, config.variance_floor)
+    statistics |= role_statistics(unrolled.distribution, packed.mask, config.variance_floor)
     if role_losses:
-        trajectory = packed.from_previous(states.detach())  # h^{t-1}: before o^t
-        obs_product = obs_products[0] if obs_products else None
-        posterior = online.trajectory_encoder(trajectory, obs_product, packed.last_actions, packed.counts)
         alive = packed.obs.ne(0).any(-1) if config.mask_dead else None
         mask = packed.mask if config.mask_padding else torch.ones_like(packed.mask)
-        weighted, of_roles = role_losses_of(
-            online, Roles(distribution, role, trajectory, posterior), mask, alive, packed.counts, config
-        )
+        roles = roles_of(online, packed, unrolled)
+        weighted, of_roles = role_losses_of(online, roles, mask, alive, packed.counts, config)
         total = total + weighted
         statistics |= of_roles
     return total, statistics
@@ -150,6 +160,15 @@ class Roles(NamedTuple):
     role: Tensor
     trajectory: Tensor  # h^{t-1}, detached
     posterior: Gaussian
+
+
+def roles_of(online: RomaNetworks, packed: PackedBatch, unrolled: Unrolled) -> Roles:
+    """What the role losses compare, from the online network's passage through the episodes."""
+    distribution, role, states, obs_products = unrolled
+    trajectory = packed.from_previous(states.detach())  # h^{t-1}: before o^t
+    obs_product = obs_products[0] if obs_products else None
+    posterior = online.trajectory_encoder(trajectory, obs_product, packed.last_actions, packed.counts)
+    return Roles(distribution, role, trajectory, posterior)
 
 
 def role_losses_of(
@@ -270,8 +289,9 @@ def specialisation_loss(
 ) -> Specialisation:
     """L_D, Eqs. 6 and 22: ||D'||_F minus the sum over ordered pairs i != j of min(I'_ij + d'_ij, U), U = 1.
 
-    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). The
-    other switches are roma_config's.
+    I and d (..., A, A) are scaled to [0, 1] over the pairs of one episode and step. mask (...), alive (..., A). With
+    the reduction `mean` the whole of L_D is divided by the number of pairs in that sum, so that it differs from `sum`
+    by its weight alone. The other switches are roma_config's.
     """
     agents = information.shape[-1]
     select = off_diagonal if pairs == "offdiag" else partial(torch.flatten, start_dim=-2)
@@ -288,8 +308,7 @@ def specialisation_loss(
     n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
     per_step = norm - hinge_weight * capped
     if reduction == "mean":
-        entries = n_agents * (n_agents if pairs == "allpairs" else n_agents - 1)
-        per_step = norm / (n_agents if matrix_norm == "frobenius" else entries) - hinge_weight * capped / n_pairs
+        per_step = per_step / n_pairs
     saturated = (combined.detach() >= 1.0).sum(-1) / n_pairs
     return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
 
@@ -384,6 +403,8 @@ class Learner(BaseLearner[Config, RomaNetworks]):
         "saturated_pair_share",
     )
 
+    diagnostic_names = tuple(ROLE_COLUMNS)
+
     def build_networks(self) -> RomaNetworks:
         return RomaNetworks(self.config, self.info)
 
@@ -426,6 +447,18 @@ class Learner(BaseLearner[Config, RomaNetworks]):
         weights: dict[str, Tensor] = self.online.state_dict()
         judging = ("trajectory_encoder.", "dissimilarity.")
         return super().policy_tensors() | {name: weights[name] for name in weights if name.startswith(judging)}
+
+    def diagnostics(self, batch: Batch, unit_types: Sequence[Sequence[str]], key: int) -> dict[str, float]:
+        from roma.learners.role_health import EPISODES, role_health  # which imports the losses above
+
+        few, names = batch.first(EPISODES), [each[: self.info.n_agents] for each in unit_types[:EPISODES]]
+        kinds = sorted({name for each in names for name in each})
+        types = torch.tensor([[kinds.index(name) for name in each] for each in names], device=self.device)
+        role_noise = self.draw_noise(few, key)
+        found = role_health(self.online, self.target, few, role_noise, types, self.config)
+        values = torch.stack(list(found.values())).tolist()
+        # every NaN as the same bits: a run that is read from a checkpoint must write the same file
+        return {name: math.nan if math.isnan(value) else value for name, value in zip(found, values, strict=True)}
 
     def draw_noise(self, batch: Batch, key: int) -> RoleNoise:
         episodes, steps, agents, _ = batch.obs.shape

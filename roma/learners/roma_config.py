@@ -1,11 +1,21 @@
 """Hyper-parameters of ROMA (Wang et al., ICML 2020), with a named switch for each reading of the paper."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from roma.errors import UserError
 from roma.learners.base_config import PAPER
 from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
+
+# How `roma` and its ablations reduce L_D over pairs of agents, decided as docs/readings.md says. The other reduction is
+# an arm beside them.
+HEADLINE_REDUCTION: Final = "sum"
+READINGS = {  # reduction: its arm where the headline has the other one, and what it is
+    "sum": ("roma_literal", "ROMA, $L_D$ summed over pairs of agents"),
+    "mean": ("roma_per_pair", "ROMA, $L_D$ averaged over pairs of agents"),
+}
+(OTHER_REDUCTION,) = READINGS.keys() - {HEADLINE_REDUCTION}
+OTHER_READING, OTHER_DESCRIPTION = READINGS[OTHER_REDUCTION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,9 @@ class Config(MixingConfig):
     pairs: Literal["offdiag", "allpairs"] = (
         "offdiag"  # pairs the min-max and the Frobenius norm run over; open in paper
     )
-    pair_reduction: Literal["sum", "mean"] = "sum"  # Eq. 6 sums over pairs; mean: norm / A - average over pairs
+    pair_reduction: Literal["sum", "mean"] = (
+        HEADLINE_REDUCTION  # of L_D: Eq. 6 as written, or the whole of it over the number of its pairs
+    )
     mask_dead: bool = False  # leave dead agents out of both role losses; Eqs. 3 and 6 take all agents
     mask_padding: bool = True  # role losses over real steps; False: over all slots of the batch (release)
     role_input: Literal["observation", "everything"] = (
@@ -75,8 +87,10 @@ VARIANTS: dict[str, dict[str, object]] = {
     "roma_td": {"lambda_identifiability": 0.0, "lambda_specialisation": 0.0},
     "roma_td_li": {"lambda_specialisation": 0.0},
     "roma_td_ld": {"lambda_identifiability": 0.0},
+    OTHER_READING: {"pair_reduction": OTHER_REDUCTION},
     "roma_no_dissimilarity": {"dissimilarity": "none"},
     "roma_release": RELEASE,
+    "roma_release_epsilon_50": RELEASE | {"epsilon_anneal_steps": 50},  # its exploration as well
     "roma_release_readme": RELEASE | {"entropy_weight": 5e-2, "variance_floor": 1e-4},  # its README, but for MMM2
 }
 DESCRIPTIONS = {
@@ -84,11 +98,14 @@ DESCRIPTIONS = {
     "roma_td": "Neither loss on roles; the paper's $L_{TD}$",
     "roma_td_li": "The paper's $L_{TD} + L_I$",
     "roma_td_ld": "The paper's $L_{TD} + L_D$",
+    OTHER_READING: OTHER_DESCRIPTION,
     "roma_no_dissimilarity": "ROMA, $L_D$ without $d$",
     "roma_release": "The authors' released code, its values for MMM2",
+    "roma_release_epsilon_50": "The same, exploring over 50 steps",
     "roma_release_readme": "The same, its README's values for other maps",
 }
 READING = "our reading of the paper: docs/paper_vs_code.md"
+STUDIED = "our reading of the paper: docs/readings.md"
 RELEASED = "released code, revision 2d60448"
 SOURCES = (
     MIXING_SOURCES
@@ -96,18 +113,21 @@ SOURCES = (
     | dict.fromkeys(("lambda_identifiability", "lambda_specialisation"), "paper, section 5: its authors' grid search")
     | dict.fromkeys(
         (
-            *("posterior_uses_observation", "absolute_dissimilarity", "log_density", "pairs", "pair_reduction"),
+            *("posterior_uses_observation", "absolute_dissimilarity", "log_density", "pairs"),
             *("mask_dead", "mask_padding", "role_input", "role_layers", "information", "dissimilarity"),
             *("matrix_norm", "hinge_weight", "hinge_counts_self", "entropy_weight", "softplus_identifiability"),
             "role_at_test",
         ),
         READING,
     )
+    | {"pair_reduction": STUDIED}
 )
 VARIANT_SOURCES = {
     **dict.fromkeys(("roma_td", "roma_td_li", "roma_td_ld"), "paper, table 1"),
+    OTHER_READING: STUDIED,
     "roma_no_dissimilarity": "ours, to see what $d$ does",
     "roma_release": RELEASED,
+    "roma_release_epsilon_50": RELEASED,
     "roma_release_readme": f"{RELEASED}, with its README",
 }
 TUNING_TRIALS = 0

@@ -78,6 +78,20 @@ def test_a_run_is_recorded_once_and_replaces_its_earlier_self(tmp_path, runs):
         pd.testing.assert_frame_equal(table, again)
 
 
+def test_published_medians():
+    """Counted from the released runs before they were part of the project."""
+    known = (
+        learning.published(["2s3z", "3m"])
+        .set_index(["protocol", "map", "arm", "t_env"])["median"]
+        .round(3)
+        .sort_index()
+    )
+    assert len(known) == 15
+    assert known["smac_v1", "2s3z", "qmix"].tolist() == [0.542, 0.895, 0.973]
+    assert known["smac_v1", "2s3z", "coma"].tolist() == [0.121, 0.223, 0.189]
+    assert learning.published(["3m"]).empty
+
+
 def test_a_page_without_a_place_for_the_table_is_refused():
     with pytest.raises(UserError, match="no place for the table"):
         learning.with_table("# Title", "| a |")

@@ -75,7 +75,7 @@ def test_without_cells_every_finished_run_is_taken(results):
     runs = found_runs(results)
     assert len(runs) == 12
     tables = {"runs", "curves", "intervals", "finals", "roles", "episodes", "dissimilarity"}
-    assert set(summarise(runs)) == tables | {"settings", "cost"}
+    assert set(summarise(runs)) == tables | {"settings", "cost", "role_health"}
 
 
 def test_settings_of_each_map_and_arm(results):

@@ -155,9 +155,10 @@ def test_our_win_rates_beside_published_ones_of_the_same_protocol(summary):
     of_seeds = [part["test_battle_won_mean"].to_numpy()[-5:].mean() for _, part in curves.groupby("seed")]
     assert row["ours"] == pytest.approx(np.median(of_seeds))
     assert (row["our lowest"], row["our highest"]) == (min(of_seeds), max(of_seeds))
-    assert (row["published"], row["lowest"], row["highest"], row["printed"]) == (0.552, 0.391, 0.802, 0.69)
+    known = row[["published", "lowest", "highest", "printed"]].tolist()
+    assert known == pytest.approx([0.552, 0.391, 0.802, 0.69], abs=0.0005)
     assert (row["seeds"], row["seeds, published"], row["grade"]) == (3, 5, "A, B")
-    assert row["difference"] == pytest.approx(np.median(of_seeds) - 0.552)
+    assert row["difference"] == pytest.approx(np.median(of_seeds) - 0.552, abs=0.0005)
     assert f"Protocol and length match in 3 of {len(frame)} rows" in table.notes
     assert frame.loc[("smac_v1", "2s3z", "vdn"), "not compared"] == "not run"
     other = frame.loc[("paper", "MMM2", "roma_td")]

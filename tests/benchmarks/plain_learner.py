@@ -49,7 +49,7 @@ def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
         reward=draw(steps) * mask,
         terminated=(torch.arange(steps) == ends - 1).float(),
         mask=mask,
-        latents=torch.randint(16, (n_episodes,), generator=generator),
+        latents=torch.randint(2, (n_episodes,), generator=generator),  # the fewest values that MAVEN has
     )
 
 
@@ -186,7 +186,7 @@ def roma_loss(online: Any, target: Any, batch: Batch, noise: Any, config: Any) -
             total = total + config.lambda_identifiability * (losses * weight[:, step]).sum()
         if config.lambda_specialisation:
             dissimilarity = dissimilarities(online.dissimilarity, per_agent[5])
-            losses = specialisation(*per_agent[2:5], dissimilarity)
+            losses = specialisation(*per_agent[2:5], dissimilarity, config.pair_reduction)
             total = total + config.lambda_specialisation * (losses * weight[:, step]).sum()
         trajectory = state.detach()
     return total
@@ -204,8 +204,10 @@ def dissimilarities(network: Any, trajectory: Tensor) -> list[Tensor]:
     return [network.output_layer(network.hidden_layer(pair).relu()).squeeze(2).abs() for pair in pairs]
 
 
-def specialisation(role: Tensor, q_mean: Tensor, q_variance: Tensor, dissimilarity: list[Tensor]) -> Tensor:
-    """L_D of one step (B,): roles and posteriors (B, A, role_dim), dissimilarities by shift."""
+def specialisation(
+    role: Tensor, q_mean: Tensor, q_variance: Tensor, dissimilarity: list[Tensor], reduction: str
+) -> Tensor:
+    """L_D of one step (B,): roles and posteriors (B, A, role_dim), dissimilarities by shift, sum or mean over pairs."""
     information = []
     for shift in range(1, role.shape[1]):
         mean_j, variance_j = (part.roll(shift, dims=1) for part in (q_mean, q_variance))
@@ -213,7 +215,8 @@ def specialisation(role: Tensor, q_mean: Tensor, q_variance: Tensor, dissimilari
         information.append(-0.5 * terms.sum(2))
     scaled = min_max(dissimilarity)
     capped = (min_max(information) + scaled).clamp_max(1.0).sum(1)
-    return (scaled**2).sum(1).sqrt() - capped
+    loss = (scaled**2).sum(1).sqrt() - capped
+    return loss / scaled.shape[1] if reduction == "mean" else loss
 
 
 def qtran_loss(online: Any, target: Any, batch: Batch, config: Any) -> Tensor:

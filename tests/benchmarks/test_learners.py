@@ -117,3 +117,14 @@ def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
         f"one of equal episodes, of which {real:.0%} is real here",
     )
     assert 1 / ratio <= max(MOST_OF_PADDED, 1.1 * real)
+
+
+@pytest.mark.parametrize("map_name", SHAPES)
+def test_diagnostics(benchmark, in_turns, map_name):
+    """Measured once a test interval, for which ROMA makes 60 to 100 updates and plays as many rounds."""
+    info = SHAPES[map_name]
+    learner = learner_of("roma", info)
+    batch = random_batch(info, [STEPS] * 32, seed=0)
+    types = [["Marine", "Medivac"] * info.n_agents] * 32
+    benchmark.group = f"diagnostics {map_name}"
+    in_turns(lambda: learner.diagnostics(batch, types, 0), lambda: learner.update(batch, 0, 0), "an update")

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
-from roma.envs import map_names
-from roma.envs.skirmish.data import load_units
 from roma.envs.skirmish.replays import drawing
 from roma.envs.skirmish.replays.battle import Recording
+from roma.scenarios import load_units, map_names
 from tests.envs.recorded import random_battle
 
 

@@ -259,7 +259,7 @@ def test_the_doctor_names_what_is_missing(standin, capsys, monkeypatch, tmp_path
 
 
 def test_the_table_pins_everything_that_can_be_pinned():
-    from roma.envs import map_names
+    from roma.scenarios import map_names
 
     maps = game_files.of_kind("map")
     assert sorted(maps) == map_names()

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from roma.envs import map_names
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
+from roma.scenarios import map_names
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH
 
 FAR = 200.0  # outside the map, where nobody looks
 
@@ -140,6 +142,21 @@ def test_a_guard_pursues_whoever_hurt_it_and_returns() -> None:
     assert np.hypot(units_of(env)[guard]["x"] - home[0], units_of(env)[guard]["y"] - home[1]) < 0.1
 
 
+def test_the_goal_on_2m_vs_1z_is_drawn_anew_in_each_episode() -> None:
+    """The Zealot is sent to a point drawn uniformly between the places of the two Marines."""
+    env = Skirmish("2m_vs_1z", 2000)
+    env.reset(np.arange(2000))
+    zealots = env._battles.units[:, 2]
+    first = zealots["order_x"].copy()
+    assert (zealots["order_y"] == 12).all()
+    np.testing.assert_allclose(np.quantile(first, [0, 0.25, 0.5, 0.75, 1]), [13, 14.5, 16, 17.5, 19], atol=0.3)
+    assert ((first >= 13) & (first <= 19)).all()
+    env.reset(np.arange(2000, 4000))
+    assert (zealots["order_x"] != first).all()
+    env.reset(np.arange(2000))
+    np.testing.assert_array_equal(zealots["order_x"], first)
+
+
 @pytest.mark.parametrize(
     ("map_name", "attacker_health", "pending"),
     [
@@ -203,9 +220,9 @@ def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
     while active.any():
         total += env.step(policy(env.avail_actions), active).reward
         active &= env._end == kernel.GOES_ON
-        health = env.snapshots[:, :, kernel.HEALTH]
+        health = env.snapshots[:, :, HEALTH]
         assert (np.isclose((45 - health) % 6, 0) | (health == 0)).all()
-    enemies = env.snapshots[:, env.info.n_agents :, kernel.HEALTH]
+    enemies = env.snapshots[:, env.info.n_agents :, HEALTH]
     points = (45 - enemies).sum(1) + 10 * (enemies == 0).sum(1)
     assert (enemies > 0).any(1).all(), "none of these battles is won"
     np.testing.assert_allclose(total, points / (6 * 45 + 6 * 10 + 200) * 20, atol=1e-9)
@@ -215,18 +232,20 @@ def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
 def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
     """A won battle in which every enemy died and none regained anything is paid 20, whatever else happened.
 
-    The enemy's Medivac is left without energy: with it, it heals somebody in every battle.
+    The enemies strike at half their strength, so that such battles are common. Their Medivac is left without energy:
+    with it, it heals somebody in every battle.
     """
     n_battles = 128
     env = Skirmish(map_name, n_battles)
     unit, enemies = env.rules.unit.copy(), slice(env.info.n_agents, None)
+    unit["damage"][enemies] /= 2
     unit["energy_start"][enemies] = unit["energy_regeneration"][enemies] = 0
     env.rules = env.rules._replace(unit=unit)
     env.reset(np.arange(n_battles))
     active, total = np.ones(n_battles, bool), np.zeros(n_battles)
     won, regained = np.zeros(n_battles, bool), np.zeros(n_battles, bool)
     while active.any():
-        before = env.snapshots[:, enemies, kernel.HEALTH].copy()
+        before = env.snapshots[:, enemies, HEALTH].copy()
         outcome = env.step_scripted(active)
         total += outcome.reward
         won |= outcome.battle_won
@@ -236,7 +255,7 @@ def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
             units["shield"] < unit["shield_max"][enemies]
         )
         regained |= (recharging & (units["health"] > 0)).any(1) | (units["health"] > before).any(1)
-    all_dead = (env.snapshots[:, enemies, kernel.HEALTH] == 0).all(1)
+    all_dead = (env.snapshots[:, enemies, HEALTH] == 0).all(1)
     clean = won & ~regained & all_dead
     assert clean.any()
     np.testing.assert_allclose(total[clean], 20, atol=1e-5)
@@ -292,6 +311,7 @@ def test_random_play_ends_well(map_name: str, random_episodes: int) -> None:
             steps += 1
             assert np.isfinite(outcome.reward).all()
             assert np.isfinite(env.snapshots).all()
+            assert env.avail_actions.any(-1).all()
         assert steps <= env.info.episode_limit
         assert np.isfinite(env.obs).all()
         assert np.isfinite(env.state).all()
@@ -313,7 +333,7 @@ def test_the_scripted_policy_takes_the_nearest_and_keeps_it() -> None:
             assert units[i]["order"] == kernel.ATTACK
             assert target >= agents
             assert unit[i]["reaches_air"] or target != medivac
-            assert env.last_actions[0, i] == kernel.FIRST_TARGET + target - agents
+            assert env.last_actions[0, i] == FIRST_TARGET + target - agents
     kept = units["target"][:agents].copy()
     place(env, int(kept[0]), 31, 9)
     env.step_scripted()

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
-from roma.envs import map_names
 from roma.envs.pettingzoo import SkirmishParallelEnv, parallel_env
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays.battle import next_seed, seed_stream
 from roma.errors import UserError
+from roma.scenarios import map_names
 
 
 def sample(env: SkirmishParallelEnv, observations: dict[str, Any]) -> dict[str, int]:

@@ -12,14 +12,15 @@ import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roma.envs import map_names
 from roma.envs.skirmish.engine import Skirmish
-from roma.envs.skirmish.kernel import FIRST_TARGET, HEALTH
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays import file
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording, play_again
 from roma.envs.skirmish.replays.file import KIND, encode, load, save, verify
 from roma.errors import UserError
+from roma.scenarios import map_names
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH
 from tests.envs.recorded import random_battle
 
 

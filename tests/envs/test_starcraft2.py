@@ -14,11 +14,11 @@ import pytest
 from roma import envs
 from roma.config import resolve
 from roma.envs import game_files, starcraft2
-from roma.envs.skirmish.data import load_map
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.envs.starcraft2 import GameSettings, Patience, StarCraft2
 from roma.errors import UserError
 from roma.runner import Runner
+from roma.scenarios import load_map
 from roma.seeding import Stream, episode_seed
 from tests.standin_smac import MAPS, descendants, left_of
 

@@ -15,6 +15,7 @@ from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.acting import CompiledActor
+from roma.learners.roma_config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
 from roma.nets.ops.acting.choice import epsilon_greedy
 from roma.nets.roles import RoleAgent
 from roma.protocols import PRESETS
@@ -45,6 +46,15 @@ def observations(steps=12, n_battles=3, seed=0):
     noise = np.random.default_rng(seed)
     obs = noise.standard_normal((steps, n_battles, INFO.n_agents, INFO.obs_size), dtype=np.float32)
     return obs, noise.random((steps, n_battles, INFO.n_agents, INFO.n_actions)) < 0.6
+
+
+def test_every_variant_of_the_papers_roma_reduces_as_the_headline_does():
+    found = {name: algorithm(name) for name in algorithm_names() if algorithm(name).family == "roma"}
+    reductions = {name: each.config_class(**each.overrides).pair_reduction for name, each in found.items()}
+    assert reductions.pop(OTHER_READING) == OTHER_REDUCTION != HEADLINE_REDUCTION
+    assert {reductions.pop(name) for name in [*reductions] if name.startswith("roma_release")} == {"mean"}
+    assert {"roma", "roma_td", "roma_td_li", "roma_td_ld", "roma_no_dissimilarity"} == set(reductions)
+    assert set(reductions.values()) == {HEADLINE_REDUCTION}
 
 
 def test_importing_learners_imports_no_torch():

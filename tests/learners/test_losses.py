@@ -15,6 +15,7 @@ from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.batch import Batch
 from roma.learners.roma import RoleNoise
+from roma.learners.roma_config import OTHER_REDUCTION
 from tests.benchmarks.plain_learner import LOSSES, padded, qmix_loss, random_batch, role_unroll, roma_loss
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
@@ -25,7 +26,7 @@ ROLE_SWITCHES = [
     {"absolute_dissimilarity": False},
     {"log_density": False},
     {"pairs": "allpairs"},
-    {"pair_reduction": "mean"},
+    {"pair_reduction": OTHER_REDUCTION},
     {"mask_dead": True},
     {"role_input": "everything"},
     {"role_layers": "batchnorm"},
@@ -71,9 +72,8 @@ def gradients(learner, loss):
     return dict(zip(names, found, strict=True))
 
 
-@pytest.mark.parametrize(("name", "plain_loss"), LOSSES.items())
-def test_equals_the_plainly_written_loss(name, plain_loss):
-    learner, batch = double_learner(name), double_batch()
+def check_against_the_plainly_written_loss(learner, plain_loss):
+    batch = double_batch()
     noise = noise_of(learner, batch)
     plain_noise = [] if noise is None else [noise]
     plain = plain_loss(learner.online, learner.target, batch, *plain_noise, learner.config)
@@ -82,6 +82,17 @@ def test_equals_the_plainly_written_loss(name, plain_loss):
     expected = gradients(learner, plain)
     for parameter, gradient in gradients(learner, loss).items():
         assert_close(gradient, expected[parameter], msg=parameter)
+
+
+@pytest.mark.parametrize(("name", "plain_loss"), LOSSES.items())
+def test_equals_the_plainly_written_loss(name, plain_loss):
+    check_against_the_plainly_written_loss(double_learner(name), plain_loss)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_equals_the_plainly_written_loss_in_both_readings(reduction):
+    learner = double_learner("roma", pair_reduction=reduction, lambda_specialisation=1.0)  # L_D leads
+    check_against_the_plainly_written_loss(learner, roma_loss)
 
 
 @st.composite
@@ -317,7 +328,7 @@ def test_padding_changes_the_released_role_losses_but_what_it_holds_does_not():
 
 
 def test_without_dissimilarity_only_identity_is_rewarded():
-    learner, batch = double_learner("roma_no_dissimilarity"), double_batch()
+    learner, batch = double_learner("roma_no_dissimilarity", pair_reduction="sum"), double_batch()
     _, statistics = learner.loss(batch, noise_of(learner, batch))
     assert statistics["dissimilarity_norm"] == 0
     assert -INFO.n_agents * (INFO.n_agents - 1) < statistics["loss_specialisation"] < 0

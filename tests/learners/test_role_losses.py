@@ -1,5 +1,8 @@
 """L_I and L_D against plain double-precision loops over the paper's formulas, and their properties."""
 
+import math
+from itertools import permutations
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -39,7 +42,7 @@ def test_the_plainly_written_losses():
         role, posterior = ((each.mean[:, step], each.variance[:, step]) for each in (ROLE, POSTERIOR))
         dissimilarity = [ARRAYS["in/d_raw"][:, step, agents, (agents - shift) % 4] for shift in range(1, 4)]
         of_role.append(plain_learner.identifiability(*role, *posterior))
-        of_pairs.append(plain_learner.specialisation(SAMPLE[:, step], *posterior, dissimilarity))
+        of_pairs.append(plain_learner.specialisation(SAMPLE[:, step], *posterior, dissimilarity, "sum"))
     for losses, name in ((of_role, "out/L_I_masked_mean"), (of_pairs, "out/logq_offdiag/L_D_masked_mean")):
         assert_close((torch.stack(losses, dim=1) * MASK).sum() / MASK.sum(), ARRAYS[name], **TOLERANCE)
 
@@ -49,7 +52,7 @@ def test_the_plainly_written_losses():
 def test_specialisation_loss_in_every_reading(density, pairs):
     information = role_information(SAMPLE, POSTERIOR, log_density=density == "logq")
     prefix = f"out/{density}_{pairs}/"
-    result = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs)
+    result = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs, reduction="sum")
     assert_close(result.loss, ARRAYS[prefix + "L_D_masked_mean"], **TOLERANCE)
     norm = (ARRAYS[prefix + "frobenius"] * MASK).sum() / MASK.sum()
     assert_close(result.dissimilarity_norm, norm, **TOLERANCE)
@@ -61,10 +64,63 @@ def test_specialisation_loss_in_every_reading(density, pairs):
     for place in MASK.new_ones(MASK.shape).nonzero().unbind():
         only = torch.zeros_like(MASK)
         only[tuple(place)] = 1
-        of_step = specialisation_loss(information, ARRAYS["in/d_raw"], only, pairs=pairs).loss
+        of_step = specialisation_loss(information, ARRAYS["in/d_raw"], only, pairs=pairs, reduction="sum").loss
         assert_close(of_step, ARRAYS[prefix + "L_D_per_step"][tuple(place)], **TOLERANCE)
     mean = specialisation_loss(information, ARRAYS["in/d_raw"], MASK, pairs=pairs, reduction="mean")
-    assert_close(mean.loss, ARRAYS[prefix + "L_D_pairmean_masked_mean"], **TOLERANCE)
+    assert_close(mean.loss, ARRAYS[prefix + "L_D_masked_mean"] / (4 * 3), **TOLERANCE)
+
+
+def looped_specialisation(role, mean, variance, dissimilarity, reduction):
+    """L_D of one step by Eq. 6 in Python's numbers: lists of A vectors, and A lists of A dissimilarities."""
+    agents = len(role)
+    pairs = list(permutations(range(agents), 2))
+    information = {
+        (i, j): sum(
+            -0.5 * math.log(2 * math.pi * variance[j][k]) - (role[i][k] - mean[j][k]) ** 2 / (2 * variance[j][k])
+            for k in range(len(role[i]))
+        )
+        for i, j in pairs
+    }
+    scaled = []
+    for values in (information, {(i, j): dissimilarity[i][j] for i, j in pairs}):
+        low, high = min(values.values()), max(values.values())
+        scaled.append({pair: (value - low) / (high - low) for pair, value in values.items()})
+    norm = math.sqrt(sum(value**2 for value in scaled[1].values()))
+    loss = norm - sum(min(scaled[0][pair] + scaled[1][pair], 1.0) for pair in pairs)
+    return loss / len(pairs) if reduction == "mean" else loss
+
+
+def looped_gradients(arguments, reduction, distance=1e-6):
+    """Central differences of the loop with respect to each of its numbers; lists nested as the arguments are."""
+
+    def difference(vector, place):
+        value, ends = vector[place], []
+        for moved in (value + distance, value - distance):
+            vector[place] = moved
+            ends.append(looped_specialisation(*arguments, reduction))
+        vector[place] = value
+        return (ends[0] - ends[1]) / (2 * distance)
+
+    return [[[difference(vector, place) for place in range(len(vector))] for vector in each] for each in arguments]
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_specialisation_loss_and_its_gradient_equal_a_loop(reduction):
+    inputs = [SAMPLE, *POSTERIOR, ARRAYS["in/d_raw"]]
+    tensors = [tensor.double().requires_grad_() for tensor in inputs]
+    information = role_information(tensors[0], Gaussian(*tensors[1:3]))
+    loss = specialisation_loss(information, tensors[3], MASK.double(), reduction=reduction).loss
+    found = torch.autograd.grad(loss, tensors)
+    expected, total = [torch.zeros_like(tensor) for tensor in tensors], 0.0
+    for place in map(tuple, MASK.nonzero().tolist()):
+        arguments = [tensor[place].tolist() for tensor in tensors]
+        total += looped_specialisation(*arguments, reduction) / MASK.sum().item()
+        for gradient, of_step in zip(expected, looped_gradients(arguments, reduction), strict=True):
+            gradient[place] = torch.tensor(of_step) / MASK.sum()
+    assert loss.item() == pytest.approx(total, rel=1e-9)
+    for gradient, of_loop in zip(found, expected, strict=True):
+        assert of_loop.abs().max() > 1e-3
+        assert_close(gradient, of_loop, atol=1e-7, rtol=1e-4)
 
 
 def test_normalised_pairs_lie_in_the_unit_interval_and_reach_both_ends():

@@ -8,6 +8,7 @@ import yaml
 from roma.config import milestone_steps, resolve
 from roma.errors import UserError
 from roma.learners import algorithm_names
+from roma.learners.roma_config import OTHER_READING, OTHER_REDUCTION
 from workflow.grid import (
     FIGURES,
     PAPER_ARMS,
@@ -72,10 +73,11 @@ def test_arms_beyond_the_paper_stand_in_a_scale_of_their_own(scale):
     config = scale("extra")
     check(config, "extra")
     grid = expand(config, "extra")
-    beyond = {"vdn", "roma_release", "roma_release_readme", "roma_no_dissimilarity"}
+    beyond = {"vdn", "maven_release", OTHER_READING, "roma_no_dissimilarity"}
+    beyond |= {"roma_release", "roma_release_epsilon_50", "roma_release_readme"}
     assert set(grid.cells) == {(map_name, arm) for map_name in ABLATION_MAPS for arm in beyond}
     assert not grid.skipped
-    assert len(grid.runs) == 60
+    assert len(grid.runs) == 105
     assert not beyond & set(PAPER_ARMS)
     assert set(figure_specifications(config["figures"])["extra"]["arms"]) == beyond
 
@@ -105,6 +107,7 @@ def test_every_reading_is_one_change(scale):
     assert {len(changes.pop("roma")), *map(len, changes.values())} == {0, 1}
     assert len({frozenset(change) for change in changes.values()}) == len(changes) == 13
     assert len(runs) == 2 * 14 * 5
+    assert changes[OTHER_READING] == {("pair_reduction", OTHER_REDUCTION)}
 
 
 @pytest.mark.parametrize("name", ["lab", "paper"])
@@ -300,10 +303,10 @@ def test_files_of_a_figure(scale):
     figures = figure_specifications(scale("demo")["figures"])
     files = [file for name, figure in figures.items() for file in figure_files(name, figure)]
     assert {"fig04.png", "fig04.pdf", "fig09.png", "fig09.pdf", "fig04_MMM2.png", "validation_3m.pdf"} <= set(files)
-    panels = [file for file in files if "_" in file and file.endswith(".png")]
+    panels = [file for file in files if file.endswith(".png") and file.removesuffix(".png") not in figures]
     assert (
-        len(panels) == 9 + 2 * 3 + 1 + 11 + 3
-    )  # of figures 4 and 9, 5 and 6, validation, pictures and curves of roles
+        len(panels) == 9 + 2 * 3 + 1 + 11 + 2 * 3
+    )  # of figures 4 and 9, 5 and 6, validation, pictures of roles, curves of roles and of their losses' health
     assert {"cost.csv", "cost.md", "cost.tex"} <= set(files)
     assert not [file for file in files if file.startswith("cost_")]
     with pytest.raises(UserError, match="did you mean 'fig04'"):

@@ -100,7 +100,7 @@ def test_data_files_are_packaged(root, project):
         "analysis": ["*.csv", "*.yaml"],
         "analysis.report": ["web/*"],
         "roma.envs": ["*.csv"],
-        "roma.envs.skirmish": ["**/*.json"],
+        "roma.scenarios": ["*.csv", "*.parquet", "maps/*.json", "units/*.json"],
     }
     for package, patterns in package_data.items():
         for pattern in patterns:

@@ -1,6 +1,7 @@
 """All runs into a few tidy tables."""
 
-TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost", "roles", "episodes", "dissimilarity"]
+TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost"]
+TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
 RUN_FILES = ["config.json", "metrics.parquet", "provenance.json", "evaluation.json"]
 
 

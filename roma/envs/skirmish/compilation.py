@@ -3,7 +3,7 @@
 import numpy as np
 
 from roma.envs.skirmish.engine import Skirmish
-from roma.envs.skirmish.kernel import STOP
+from roma.scenarios.actions import STOP
 
 
 def compile_engine() -> None:

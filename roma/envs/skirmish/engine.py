@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs.skirmish import kernel
-from roma.envs.skirmish.data import source_digest
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices, EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
+from roma.envs.skirmish.source import source_digest
 from roma.envs.vector import Outcome
 from roma.errors import UserError
+from roma.scenarios import SIZE
 
-FLAT = np.zeros((1, 1))  # the embedded maps have no height that an agent could see
+FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell: the embedded maps have none that an agent could see
 
 
 def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
@@ -26,6 +29,19 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
         random=np.zeros((n_battles, 1), np.uint64),
         near=np.zeros(n_units + 1, np.int64),
     )
+
+
+def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
+    """Raise ValueError unless each array has its shape: compiled code reads and writes without asking."""
+    for name, (array, expected) in arrays.items():
+        if array.shape != expected:
+            raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+
+
+def check_last_actions(last_actions: NDArray[np.int64], n_actions: int) -> None:
+    """Raise ValueError unless all are actions; negative ones stand for none."""
+    if last_actions.max(initial=-1) >= n_actions:
+        raise ValueError(f"last action {last_actions.max()}: there are {n_actions} actions, from 0")
 
 
 class Skirmish:
@@ -66,11 +82,16 @@ class Skirmish:
     def reset(self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> None:
         """Begin battles anew, each from its own seed (E,); only those where `chosen` (E,), if given."""
         seeds, chosen = np.ascontiguousarray(seeds, np.int64), self._all if chosen is None else chosen
+        if not seeds.shape == chosen.shape == self._all.shape:
+            raise ValueError(f"seeds {seeds.shape} and chosen {chosen.shape} must have the shape {self._all.shape}")
         kernel.reset_battles(self.rules, *self._options, self._battles, seeds, chosen, *self._seen)
 
     def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
-        """Play one timestep; ValueError names the first action that is not available."""
+        """Play one timestep; ValueError names the first action that is not available, or an array of a wrong shape."""
         actions, active = np.ascontiguousarray(actions, np.int64), self._all if active is None else active
+        if actions.shape != self._battles.last_actions.shape or active.shape != self._all.shape:
+            expected = f"{self._battles.last_actions.shape} and {self._all.shape}"
+            raise ValueError(f"actions {actions.shape} and active {active.shape} must have the shapes {expected}")
         refused = kernel.step_battles(self.rules, *self._options, self._battles, actions, active, *self._outcome)
         if refused >= 0:
             battle, agent = divmod(refused, self.info.n_agents)
@@ -80,6 +101,8 @@ class Skirmish:
     def step_scripted(self, active: NDArray[np.bool_] | None = None) -> Outcome:
         """Play one timestep with the agents under SMAC's scripted policy, `heuristic_ai`; see `step`."""
         active = self._all if active is None else active
+        if active.shape != self._all.shape:
+            raise ValueError(f"active {active.shape} must have the shape {self._all.shape}")
         kernel.step_scripted(self.rules, *self._options, self._battles, active, *self._outcome)
         return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
 
@@ -92,7 +115,20 @@ class Skirmish:
         state: NDArray[np.float32],
         avail_actions: NDArray[np.bool_],
     ) -> None:
-        """Write what the agents saw at M snapshots; see `VectorEnv`."""
+        """Write what the agents saw at M snapshots; see `VectorEnv`.
+
+        ValueError names an array of a wrong shape, or a last action that there is not.
+        """
+        moments, info = len(snapshots), self.info
+        check_shapes(
+            snapshots=(snapshots, (moments, *self.snapshots.shape[1:])),
+            last_actions=(last_actions, (moments, info.n_agents)),
+            steps=(steps, (moments,)),
+            obs=(obs, (moments, *self.obs.shape[1:])),
+            state=(state, (moments, *self.state.shape[1:])),
+            avail_actions=(avail_actions, (moments, *self.avail_actions.shape[1:])),
+        )
+        check_last_actions(last_actions, info.n_actions)
         kernel.observe_many(self.rules, *self._options, snapshots, last_actions, steps, obs, state, avail_actions)
 
 

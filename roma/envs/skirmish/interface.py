@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from roma.envs import canonical_map
 from roma.envs.skirmish import kernel
-from roma.envs.skirmish.data import load_map
+from roma.envs.skirmish.engine import check_last_actions, check_shapes
 from roma.envs.skirmish.options import EnvOptions
 from roma.envs.skirmish.rules import agent_slots, build_rules, env_info
+from roma.scenarios import canonical_map, load_map
 
 
 def _units(allies: ArrayLike, enemies: ArrayLike) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ def observe(
     """What the agents see: obs (A, O), state (S,), avail_actions (A, U).
 
     allies (A, 6), enemies (N - A, 6); last_actions (A,) or None right after reset; walkable (32, 32) indexed [y, x],
-    the map's own by default; terrain_height (32, 32), 0 to 255, flat by default.
+    the map's own by default; terrain_height (32, 32), 0 to 255, flat by default. ValueError where a shape is wrong.
     """
     name = canonical_map(map_name)
     rules = build_rules(name)
@@ -44,13 +44,23 @@ def observe(
     state = np.zeros(info.state_size, np.float32)
     avail = np.zeros((info.n_agents, info.n_actions), np.bool_)
     grid = rules.walkable if walkable is None else np.ascontiguousarray(walkable, np.bool_)
+    height = np.zeros(grid.shape) if terrain_height is None else np.ascontiguousarray(terrain_height, np.float64)
+    units = _units(allies, enemies)
+    last = np.full(info.n_agents, -1) if last_actions is None else np.asarray(last_actions, np.int64)
+    check_shapes(
+        walkable=(grid, rules.walkable.shape),
+        terrain_height=(height, rules.walkable.shape),
+        units=(units, (len(rules.unit), 6)),
+        last_actions=(last, (info.n_agents,)),
+    )
+    check_last_actions(last, info.n_actions)
     kernel.observe(
         rules,
         options.compiled(),
         grid,
-        np.zeros(grid.shape) if terrain_height is None else np.ascontiguousarray(terrain_height, np.float64),
-        _units(allies, enemies),
-        np.full(info.n_agents, -1) if last_actions is None else np.asarray(last_actions, np.int64),
+        height,
+        units,
+        last,
         episode_step,
         obs,
         state,
@@ -76,7 +86,10 @@ def transition(
     name = canonical_map(map_name)
     rules = build_rules(name)
     counted = np.concatenate([np.asarray(side, np.bool_) for side in dead_before])
-    reward, end = kernel.settle(rules, options.compiled(), _units(*before), _units(*after), counted, episode_step)
+    units = _units(*before), _units(*after)
+    shape = len(rules.unit), 6
+    check_shapes(before=(units[0], shape), after=(units[1], shape), dead_before=(counted, shape[:1]))
+    reward, end = kernel.settle(rules, options.compiled(), *units, counted, episode_step)
     info: dict[str, bool | int] = {"battle_won": end == kernel.WON}
     if load_map(name).interface == "smac":
         info["dead_allies"] = int(counted[: rules.n_allies].sum())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from roma.errors import UserError
@@ -16,20 +17,31 @@ class Choices:
     """
 
     acquire_range: float = 5.0  # least range, edge to edge, in which enemies look for a target; 5 is documented
-    look_every: int = 8  # loops between two looks around by a unit that has nobody in weapon range
-    prefer_attackers: bool = True  # enemies choose units with an order to attack before passers-by
-    backswing: float = 1.0  # fraction of the documented backswing that holds back who chases a living target
+    notice_range: float = 8.0  # the same for enemies on guard: those who have arrived, or were never sent anywhere
+    look_every: int = 6  # loops between two looks around by a unit that has nobody in weapon range
+    reaction: int = 4  # loops from the death of its target until a unit looks for another at the latest
+    prefer_attackers: bool = False  # enemies choose units with an order to attack before passers-by
+    splash_edge: float = 0.5  # part of a target's radius that splash needs to reach: 1 its edge, 0 its centre
+    backswing: float = 0.0  # fraction of the documented backswing that holds back who chases a living target
     formation_gap: float = 0.03  # between the edges of neighbours when an army is created
-    formation_breadth: float = 2.25  # how much broader than deep an army is created
+    formation_breadth: float = 3.0  # how much broader than deep an army is created
     keep_formation: bool = True  # each enemy marches to its place in the formation, else all to one point
-    patience: int = 4  # loops that a hemmed-in unit waits before it tries to move again
+    patience: int = 0  # loops that a hemmed-in unit waits before it tries to move again
 
     def __post_init__(self) -> None:
-        for name, least in (("look_every", 1), ("patience", 0), ("formation_gap", 0), ("acquire_range", 0)):
+        for name, least in (
+            ("look_every", 1),
+            ("reaction", 1),
+            ("patience", 0),
+            ("formation_gap", 0),
+            ("acquire_range", 0),
+            ("notice_range", 0),
+        ):
             if getattr(self, name) < least:
                 raise UserError(f"{name} = {getattr(self, name)} must be at least {least}")
-        if not 0 <= self.backswing <= 1:
-            raise UserError(f"backswing = {self.backswing} must lie between 0 and 1")
+        for name in ("backswing", "splash_edge"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} = {getattr(self, name)} must lie between 0 and 1")
         if not 1 / 8 <= self.formation_breadth <= 8:
             raise UserError(f"formation_breadth = {self.formation_breadth} must lie between 0.125 and 8")
 
@@ -39,7 +51,7 @@ DEFAULT_CHOICES = Choices()
 
 @dataclass(frozen=True, slots=True)
 class EnvOptions:
-    """SMAC's names and defaults (interface of `StarCraft2Env.__init__`)."""
+    """SMAC's names and defaults (interface of `StarCraft2Env.__init__`). Raises UserError out of bounds."""
 
     move_amount: float = 2  # map units that a move order covers; half of it is probed for availability
     continuing_episode: bool = False  # a time-out is reported as `episode_limit` in info
@@ -60,6 +72,15 @@ class EnvOptions:
     reward_negative_scale: float = 0.5
     reward_scale: bool = True
     reward_scale_rate: float = 20
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise UserError(f"{field.name} = {value} must be finite")
+        for name in ("move_amount", "reward_scale_rate"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} = {getattr(self, name)} must be above 0")
 
     def compiled(self) -> CompiledOptions:
         """The same values with one fixed type each, so that the kernel is compiled once."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.data import SIZE, Group, Map, Unit, load_map, load_units
 from roma.envs.skirmish.kernel import UNIT, Rules, waypoints
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
+from roma.scenarios import SIZE, Group, Map, Unit, load_map, load_units
+from roma.scenarios.facts import Point
 
 LOOPS_PER_SECOND = 16
 FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
@@ -24,7 +25,7 @@ def walkable_grid(scenario: Map) -> NDArray[np.bool_]:
     return np.array([[cell == "." for cell in row] for row in reversed(scenario.terrain)])
 
 
-def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray[np.bool_]:
+def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bool_]:
     """Cells that can be reached on foot from any of the points, (SIZE, SIZE)."""
     region = np.zeros_like(walkable)
     border = deque((int(x), int(y)) for x, y in points)
@@ -36,12 +37,31 @@ def connected(walkable: NDArray[np.bool_], points: list[list[float]]) -> NDArray
     return region
 
 
+def front_of(side: list[Group], other: list[Group]) -> tuple[float, float]:
+    """Return the direction in which an army faces the other one, as a unit vector.
+
+    It leads from the army's centre to the other's. Where the two centres coincide, agents face east.
+    """
+
+    def centre(groups: list[Group]) -> NDArray[np.float64]:
+        return np.average([group.spawn for group in groups], axis=0, weights=[group.count for group in groups])
+
+    dx, dy = centre(other) - centre(side)
+    distance = float(np.hypot(dx, dy))
+    return (float(dx) / distance, float(dy) / distance) if distance > 0 else (1.0, 0.0)
+
+
 @cache
-def places_around(breadth: float) -> list[tuple[float, float]]:
-    """Offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times."""
+def places_around(breadth: float, front: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times.
+
+    An army that faces west is the mirror image of one that faces east.
+    """
     reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
     dx, dy = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
-    nearest_first = np.lexsort((dy, dx, (breadth * dx) ** 2 + dy**2))
+    depth = front[0] * dx + front[1] * dy
+    across = (front[0] * dy - front[1] * dx) * (-1 if front[0] < 0 else 1)
+    nearest_first = np.lexsort((across, depth, (breadth * depth) ** 2 + across**2))
     return list(zip(dx[nearest_first].tolist(), dy[nearest_first].tolist(), strict=True))
 
 
@@ -51,11 +71,16 @@ def is_rectangle(region: NDArray[np.bool_]) -> bool:
 
 
 def formation(
-    groups: list[Group], units: dict[str, Unit], walkable: NDArray[np.bool_], facing: int, choices: Choices
+    groups: list[Group],
+    units: dict[str, Unit],
+    walkable: NDArray[np.bool_],
+    front: tuple[float, float],
+    choices: Choices,
 ) -> list[tuple[str, float, float]]:
-    """Where the units of one side are created: (type, x, y) in order of creation, each at the free place nearest to its
-    group's spawn point. Ground units do not overlap; flying ones are not in anyone's way.
-    `facing` is 1 for an army that faces east and -1 for its mirror image.
+    """Return where the units of one side are created: (type, x, y) in order of creation.
+
+    Each is placed at the free place nearest to its group's spawn point, in an army that is broad across `front`, the
+    direction in which it faces. Ground units do not overlap; flying ones are not in anyone's way.
     """
     placed: list[tuple[str, float, float]] = []
     taken: list[tuple[float, float, float]] = []
@@ -63,17 +88,18 @@ def formation(
         unit = units[group.unit]
         x0, y0 = group.spawn
         region = connected(walkable, [group.spawn])
-        places = iter(places_around(choices.formation_breadth))
+        places = iter(places_around(choices.formation_breadth, front))
         for _ in range(group.count):
             for dx, dy in places:
-                x, y = x0 + facing * dx, y0 + dy
+                x, y = x0 + dx, y0 + dy
                 if not (0 <= x < SIZE and 0 <= y < SIZE and region[int(y), int(x)]):
                     continue
                 room = unit.separation_radius + choices.formation_gap
                 if all((x - tx) ** 2 + (y - ty) ** 2 >= (room + radius) ** 2 for tx, ty, radius in taken):
                     break
             else:
-                raise UserError(f"no room for {group.count} {group.unit} around {group.spawn}")
+                where = f"[{x0:g}, {y0:g}] with formation_gap = {choices.formation_gap:g}"
+                raise UserError(f"no room for {group.count} {group.unit} around {where}")
             placed.append((group.unit, float(x), float(y)))
             if unit.plane == "ground":
                 taken.append((x, y, unit.separation_radius))
@@ -95,21 +121,35 @@ def blow_damage(attacker: Unit, target: Unit) -> float:
 
 @cache
 def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
-    """The constants of one map, by canonical name."""
+    """Return the constants of one map, by canonical name.
+
+    Raises:
+        UserError: the map's file is wrong, or its armies do not fit into the terrain.
+    """
     scenario, units = load_map(map_name), load_units()
+    try:
+        return rules_of(scenario, units, choices)
+    except UserError as error:
+        raise UserError(f"{map_name}.json: {error}") from None
+
+
+def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
+    """Return the constants of a map; UserError where its armies do not fit into the terrain."""
     walkable = walkable_grid(scenario)
-    allies = formation(scenario.allies, units, walkable, 1, choices)
+    allies = formation(scenario.allies, units, walkable, front_of(scenario.allies, scenario.enemies), choices)
     slots = agent_slots(
         [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
     )
-    enemies = formation(scenario.enemies, units, walkable, -1, choices)
+    enemies = formation(scenario.enemies, units, walkable, front_of(scenario.enemies, scenario.allies), choices)
     placed = [allies[i] for i in slots] + enemies
     kinds = sorted({name for name, _, _ in placed})
     row = [units[name] for name, _, _ in placed]
 
     region = connected(walkable, [group.spawn for group in [*scenario.allies, *scenario.enemies]])
 
-    goals = goals_of_enemies(scenario, units, walkable, choices) or [(x, y) for _, x, y in enemies]
+    stand = [(x, y) for _, x, y in placed]
+    ends = goals_of_enemies(scenario, units, walkable, choices) or [stand[len(allies) :]]
+    goals, goals_to = (stand[: len(allies)] + end for end in (ends[0], ends[-1]))
     type_order = [scenario.ally_types] * len(allies) + [scenario.enemy_types] * len(enemies)
     table_of_units = np.zeros(len(placed), UNIT)
     for i, (entry, unit, types, (_, x, y)) in enumerate(zip(table_of_units, row, type_order, placed, strict=True)):
@@ -119,7 +159,8 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         entry["healable"] = any(other.heal and other.heal.attribute in unit.attributes for other in row)
         entry["type_index"] = types.index(unit.name)
         entry["spawn_x"], entry["spawn_y"] = x, y
-        entry["goal_x"], entry["goal_y"] = (x, y) if i < len(allies) else goals[i - len(allies)]
+        entry["goal_x"], entry["goal_y"] = goals[i]
+        entry["goal_to_x"], entry["goal_to_y"] = goals_to[i]
     return Rules(
         unit=table_of_units,
         n_allies=len(allies),
@@ -127,6 +168,7 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         walkable=walkable,
         waypoint=np.full((1, 1), -1, np.int16) if is_rectangle(region) else waypoints(walkable, region),
         attack_move=scenario.enemy_attack_move is not None,
+        drawn_goal=len(ends) > 1,
         ally_types=len(scenario.ally_types) if len(scenario.ally_types) > 1 else 0,
         enemy_types=len(scenario.enemy_types) if len(scenario.enemy_types) > 1 else 0,
         ally_shields=any(unit.shield > 0 for unit in row[: len(allies)]),
@@ -136,29 +178,31 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
         widest=max(unit.separation_radius for unit in row),
         enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
         acquire_range=float(choices.acquire_range),
+        notice_range=float(choices.notice_range),
         look_every=choices.look_every,
-        patience=choices.patience,
+        reaction=choices.reaction,
         prefer_attackers=choices.prefer_attackers,
+        splash_edge=float(choices.splash_edge),
+        patience=choices.patience,
     )
-
-
-def unit_types(scenario: Map, rules: Rules) -> list[str]:
-    """Type of each unit, N names."""
-    index, agents = rules.unit["type_index"], rules.n_allies
-    return [scenario.ally_types[i] for i in index[:agents]] + [scenario.enemy_types[i] for i in index[agents:]]
 
 
 def goals_of_enemies(
     scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
-) -> list[tuple[float, float]] | None:
-    """Where each enemy is ordered to, in order of creation; None without an order."""
-    target = scenario.enemy_attack_move
-    if target is None:
-        return None
-    if not choices.keep_formation:
-        return [(target[0], target[1])] * sum(group.count for group in scenario.enemies)
-    army = [Group(group.unit, group.count, target) for group in scenario.enemies]
-    return [(x, y) for _, x, y in formation(army, units, walkable, -1, choices)]
+) -> list[list[tuple[float, float]]] | None:
+    """Return where each enemy is ordered to, in order of creation, for each end of the target's line.
+
+    None: the enemies have no order.
+    """
+    ends = []
+    front = front_of(scenario.enemies, scenario.allies)
+    for x0, y0 in scenario.enemy_attack_move or []:
+        if choices.keep_formation:
+            army = [Group(group.unit, group.count, (x0, y0)) for group in scenario.enemies]
+            ends.append([(x, y) for _, x, y in formation(army, units, walkable, front, choices)])
+        else:
+            ends.append([(x0, y0)] * sum(group.count for group in scenario.enemies))
+    return ends or None
 
 
 def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:

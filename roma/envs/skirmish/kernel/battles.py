@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from roma.envs.skirmish.kernel.chance import uniform
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.interface import observe
-from roma.envs.skirmish.kernel.layout import (
-    ATTACK_MOVE,
-    COOLDOWN,
-    ENERGY,
-    GOES_ON,
-    GUARD,
-    HEALTH,
-    IDLE,
-    LOOPS_PER_STEP,
-    SHIELD,
-    X,
-    Y,
-)
+from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GOES_ON, GUARD, IDLE, LOOPS_PER_STEP
 from roma.envs.skirmish.kernel.loop import play_loop
 from roma.envs.skirmish.kernel.orders import give_order, script
 from roma.envs.skirmish.kernel.reward import settle
+from roma.scenarios.rows import COOLDOWN, ENERGY, HEALTH, SHIELD, X, Y
 
 
 @compiled
@@ -30,12 +20,14 @@ def begin(r, s, b, seed):
     s.random[b, 0] = np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(0x632BE59BD9B4E019)
     s.step[b] = 0
     u = s.units[b]
+    share = uniform(s.random[b]) if r.drawn_goal else 1.0
     for i in range(r.unit.shape[0]):
         u[i].x, u[i].y = r.unit[i].spawn_x, r.unit[i].spawn_y
         u[i].health, u[i].shield = r.unit[i].health_max, r.unit[i].shield_max
         u[i].energy, u[i].cooldown, u[i].pace = r.unit[i].energy_start, 0.0, 0.0
         u[i].order = IDLE if i < r.n_allies else ATTACK_MOVE if r.attack_move else GUARD
-        u[i].order_x, u[i].order_y = r.unit[i].goal_x, r.unit[i].goal_y
+        u[i].order_x = share * r.unit[i].goal_x + (1.0 - share) * r.unit[i].goal_to_x
+        u[i].order_y = share * r.unit[i].goal_y + (1.0 - share) * r.unit[i].goal_to_y
         u[i].target, u[i].offender, u[i].blow_target = -1, -1, -1
         u[i].windup, u[i].backswing, u[i].blow, u[i].blows_left = 0.0, 0.0, 0.0, 0
         u[i].look, u[i].patience = i % r.look_every, 0

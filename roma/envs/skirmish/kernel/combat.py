@@ -52,7 +52,7 @@ def explode(r, u, i):
         for j in range(first, last):
             if u[j].health <= 0.0 or not can_hit(r, k, j):
                 continue
-            if distance_between(u, k, j) - r.unit[j].radius <= r.unit[k].splash:
+            if distance_between(u, k, j) - r.splash_edge * r.unit[j].radius <= r.unit[k].splash:
                 hurt(r, u, k, j)
                 u[j].bursting = u[j].health <= 0.0 and r.unit[j].splash > 0.0
         k = 0
@@ -146,14 +146,15 @@ def in_windup(r, u, i):
 def acquire(r, u, i):
     """Return whom a unit that looks for fights attacks; -1 for nobody.
 
-    It keeps its target while that is in range. Otherwise it takes the nearest enemy in acquire range, those with an
-    order to attack before others, else whoever hurt it or is fought by a comrade close by. Between two looks around
-    it stays with what it had.
+    It keeps its target while that is in range. Otherwise it takes the nearest enemy in acquire range (on guard: in
+    notice range), else whoever hurt it or is fought by a comrade close by. Between two looks around it stays with
+    what it had; the death of its target brings the next look forward.
     """
     n, allies = r.unit.shape[0], r.n_allies
     held = u[i].target
     if held >= 0 and (u[held].health <= 0.0 or not can_hit(r, i, held)):
         held = -1
+        u[i].look = min(u[i].look, r.reaction)
     if held >= 0 and distance_between(u, i, held) <= r.unit[i].range + r.unit[i].radius + r.unit[held].radius:
         return held
     u[i].look -= 1
@@ -161,7 +162,7 @@ def acquire(r, u, i):
         return held
     u[i].look = r.look_every
     first, last = (allies, n) if i < allies else (0, allies)
-    acquire_range = max(r.unit[i].range, r.acquire_range)
+    acquire_range = max(r.unit[i].range, r.notice_range if u[i].order == GUARD else r.acquire_range)
     nearest, least, attacked = -1, acquire_range, False
     for j in range(first, last):
         attacks = r.prefer_attackers and u[j].order == ATTACK

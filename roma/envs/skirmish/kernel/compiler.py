@@ -8,5 +8,5 @@ from __future__ import annotations
 
 from roma.support.compilation import Compiler
 
-KERNEL = Compiler("roma.envs.skirmish.kernel")
+KERNEL = Compiler("roma.envs.skirmish.kernel", "roma.scenarios.actions", "roma.scenarios.rows", "roma.scenarios.facts")
 compiled, inlined, allocating = KERNEL.compiled, KERNEL.inlined, KERNEL.allocating

@@ -5,22 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
-from roma.envs.skirmish.kernel.layout import (
-    COOLDOWN,
-    EAST,
-    ENERGY,
-    FIRST_TARGET,
-    HEALTH,
-    NORTH,
-    NOTHING,
-    SHIELD,
-    SOUTH,
-    STOP,
-    X,
-    Y,
-)
-
-SHOOT_RANGE, SIGHT_RANGE = 6.0, 9.0  # SMAC's, centre to centre, the same for every unit
+from roma.scenarios.actions import EAST, FIRST_TARGET, NORTH, NOTHING, SHOOT_RANGE, SIGHT_RANGE, SOUTH, STOP
+from roma.scenarios.rows import COOLDOWN, ENERGY, HEALTH, SHIELD, X, Y
 
 
 @inlined

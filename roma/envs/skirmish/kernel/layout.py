@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-NOTHING, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # action indices
+from roma.scenarios.facts import MAX_TYPES
+
 LOOPS_PER_STEP = 8
 
 IDLE, MOVE, ATTACK, HEAL, ATTACK_MOVE, GUARD = range(6)  # orders; from ATTACK_MOVE on a unit looks for fights itself
-X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN = range(6)  # columns of a snapshot's unit row
 GOES_ON, WON, LOST, DRAW, TIME_OUT = range(5)  # how a timestep ended
 
 # Constants of one unit: its type's statistics in loops and map units, and its place in the map.
 UNIT = np.dtype(
     [
         ("kind", np.int64),  # unit type, index into `damage`
-        ("damage", np.float64, (8,)),  # of one blow, before armour, by the target's type
+        ("damage", np.float64, (MAX_TYPES,)),  # of one blow, before armour, by the target's type
         ("health_max", np.float64),
         ("shield_max", np.float64),
         ("armor", np.float64),
@@ -57,6 +57,8 @@ UNIT = np.dtype(
         ("spawn_y", np.float64),
         ("goal_x", np.float64),  # where an enemy is ordered to, or where it stands guard
         ("goal_y", np.float64),
+        ("goal_to_x", np.float64),  # the other end of the line on which the goal is drawn
+        ("goal_to_y", np.float64),
         ("type_index", np.int64),  # place in the one-hot type bits
         ("cooldown_scale", np.float64),
     ],
@@ -108,6 +110,7 @@ class Rules(NamedTuple):
     walkable: Any  # (32, 32), [y, x]
     waypoint: Any  # (cells, cells) next cell on the way from one cell to another; (1, 1) where all ways are straight
     attack_move: bool  # whether enemies march to their goal; otherwise they return to it after a fight
+    drawn_goal: bool  # whether each episode draws the enemies' goal on a line
     ally_types: int  # number of type bits, 0 on maps of one type
     enemy_types: int
     ally_shields: bool
@@ -117,9 +120,12 @@ class Rules(NamedTuple):
     widest: float  # largest separation radius
     enemy_points: float  # health and shield of all enemies at the start
     acquire_range: float  # the least; see `Choices` for this and the following
+    notice_range: float
     look_every: int
-    patience: int
+    reaction: int
     prefer_attackers: bool
+    splash_edge: float
+    patience: int
 
 
 class Battles(NamedTuple):

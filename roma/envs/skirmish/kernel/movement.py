@@ -6,6 +6,7 @@ import numpy as np
 
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.geometry import distance_between, is_walkable, may_step
+from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD
 
 ARRIVED = 1e-6
 
@@ -113,7 +114,11 @@ def go(r, u, i, x, y, gap, near):
 
 @inlined
 def march(r, u, i, near):
-    """Move a unit to where it was ordered. A unit that is stopped by a comrade that has arrived has arrived as well."""
+    """Move a unit to where it was ordered.
+
+    A unit that is stopped by a comrade that has arrived has arrived as well. A unit that has arrived at the end of its
+    attack-move stands guard there.
+    """
     if u[i].arrived:
         return
     hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
@@ -132,3 +137,5 @@ def march(r, u, i, near):
                 u[i].arrived, u[i].waiting = True, False
     elif u[i].pace == 0.0:
         u[i].arrived = True
+    if u[i].arrived and u[i].order == ATTACK_MOVE:
+        u[i].order, u[i].order_x, u[i].order_y = GUARD, u[i].x, u[i].y

@@ -7,19 +7,8 @@ import numpy as np
 from roma.envs.skirmish.kernel.combat import can_hit, cancel, needs_healing
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.geometry import distance_between
-from roma.envs.skirmish.kernel.layout import (
-    ATTACK,
-    EAST,
-    FIRST_TARGET,
-    HEAL,
-    IDLE,
-    MOVE,
-    NORTH,
-    NOTHING,
-    SOUTH,
-    STOP,
-    WEST,
-)
+from roma.envs.skirmish.kernel.layout import ATTACK, HEAL, IDLE, MOVE
+from roma.scenarios.actions import EAST, FIRST_TARGET, NORTH, NOTHING, SOUTH, STOP, WEST
 
 
 @inlined

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from roma.envs.skirmish.kernel.compiler import compiled
-from roma.envs.skirmish.kernel.layout import DRAW, GOES_ON, HEALTH, LOST, SHIELD, TIME_OUT, WON
+from roma.envs.skirmish.kernel.layout import DRAW, GOES_ON, LOST, TIME_OUT, WON
+from roma.scenarios.rows import HEALTH, SHIELD
 
 
 @compiled

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from roma.envs import canonical_map
 from roma.envs.skirmish import kernel
-from roma.envs.skirmish.data import Unit, load_map, load_units
 from roma.envs.skirmish.engine import Skirmish
-from roma.envs.skirmish.kernel import HEALTH
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.rules import unit_types
 from roma.errors import UserError
+from roma.scenarios import Unit, canonical_map, load_map, load_units
+from roma.scenarios.rows import HEALTH
 
 GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
 RESULTS = {
@@ -126,7 +124,7 @@ class Battle(Skirmish):
     @property
     def unit_types(self) -> list[str]:
         """Type of each unit, N names."""
-        return unit_types(load_map(self.info.map_name), self.rules)
+        return load_map(self.info.map_name).unit_types
 
     def recording(self, policy: str) -> Recording:
         """The battle as far as it was played; `policy` says who decided. UserError before the first."""

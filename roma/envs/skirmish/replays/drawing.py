@@ -22,9 +22,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
-from roma.envs.skirmish.kernel import HEALTH, SHIELD, X, Y
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording
 from roma.files import atomic_path
+from roma.scenarios.rows import HEALTH, SHIELD, X, Y
 
 AGENT, ENEMY = "#0072B2", "#E69F00"
 ENEMY_LINE = "#D55E00"  # the fill's orange is too light for a line

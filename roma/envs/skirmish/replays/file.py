@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from roma import sealed
-from roma.envs.skirmish.data import source_digest
 from roma.envs.skirmish.replays.battle import Recording, UnitType, play_again
+from roma.envs.skirmish.source import source_digest
 from roma.errors import UserError
 from roma.files import write_bytes
 

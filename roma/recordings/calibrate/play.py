@@ -1,0 +1,97 @@
+"""Untrained play on the embedded engine: uniform random actions, untrained greedy networks, SMAC's scripted policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
+
+SIDE_BY_SIDE = 250  # battles
+EPISODES_PER_NETWORK = 32  # as in a released run's test
+SEED = 1_000_000  # battles have the seeds that follow; trained runs' are scattered over 63 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What was played on one map. N battles of random play, K untrained networks."""
+
+    map: str
+    episode_limit: int  # timesteps
+    lengths: NDArray[np.int64]  # (N,) of random play, in timesteps
+    random_win_rate: float
+    network_win_rates: NDArray[np.float64]  # (K,) each over EPISODES_PER_NETWORK greedy episodes
+    network_returns: NDArray[np.float64]  # (K,) mean return of each, of about 20
+    scripted_win_rate: float
+
+
+def play(map_name: str, count: int, networks: int, choices: Choices = DEFAULT_CHOICES) -> Play:
+    """Play untrained battles on one map.
+
+    Args:
+        map_name: canonical name of a map.
+        count: battles of random play, and as many of the scripted policy.
+        networks: untrained networks; 0 for none.
+        choices: what the engine leaves open.
+    """
+    limit, lengths, random_won = battles(map_name, count, choices, scripted=False)
+    _, _, scripted_won = battles(map_name, count, choices, scripted=True)
+    win_rates, returns = untrained_tests(map_name, networks, choices)
+    return Play(
+        map=map_name,
+        episode_limit=limit,
+        lengths=lengths,
+        random_win_rate=float(random_won.mean()),
+        network_win_rates=win_rates,
+        network_returns=returns,
+        scripted_win_rate=float(scripted_won.mean()),
+    )
+
+
+def battles(
+    map_name: str, count: int, choices: Choices, scripted: bool
+) -> tuple[int, NDArray[np.int64], NDArray[np.bool_]]:
+    """Play battles under uniform random actions or SMAC's scripted policy.
+
+    Returns:
+        The episode limit, lengths (count,) in timesteps and wins (count,).
+    """
+    from roma.envs.skirmish.engine import RandomPolicy, Skirmish
+
+    env, policy = Skirmish(map_name, min(count, SIDE_BY_SIDE), choices=choices), RandomPolicy(SEED)
+    lengths, won = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    for first in range(0, count, env.n_battles):
+        active = np.arange(env.n_battles) < count - first
+        part = slice(first, first + int(active.sum()))
+        env.reset(SEED + first + np.arange(env.n_battles))
+        while active.any():
+            lengths[part] += active[: part.stop - first]
+            outcome = env.step_scripted(active) if scripted else env.step(policy(env.avail_actions), active)
+            won[part] |= outcome.battle_won[: part.stop - first]
+            active &= ~outcome.terminated
+    return env.info.episode_limit, lengths, won
+
+
+def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Test untrained QMIX agents greedily, as a released run does at its beginning; VDN and IQL have the same agents.
+
+    Returns:
+        Win rate (networks,) and mean return (networks,) of each network.
+    """
+    from roma import learners
+    from roma.config import resolve
+    from roma.envs.skirmish.engine import Skirmish
+    from roma.runner import Runner
+    from roma.seeding import Stream
+
+    env = Skirmish(map_name, EPISODES_PER_NETWORK, choices=choices)
+    win_rates, returns = np.zeros(networks), np.zeros(networks)
+    for seed in range(networks):
+        config = resolve(map_name, "qmix", seed).learner
+        actor = learners.make_learner("qmix", config, env.info, seed, "cpu").actor()
+        played = Runner(env, actor, seed).play(Stream.TEST, 0, EPISODES_PER_NETWORK)
+        win_rates[seed] = np.mean([episode.won for episode in played])
+        returns[seed] = np.mean([episode.episode_return for episode in played])
+    return win_rates, returns
