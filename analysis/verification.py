@@ -26,7 +26,7 @@ from analysis.runs import RunDirectory, found_runs
 from analysis.statistics import FEWEST_SEEDS
 from roma.files import atomic_path, file_digest, write_bytes, write_json
 
-COMPUTING = ("torch", "numpy", "numba", "llvmlite")  # packages whose versions may change last bits
+COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose versions may change last bits
 LEVEL = 0.99
 LAST = 0.25  # share of a run's tests that its final win rate is the mean of
 PASSED = ("equal", "within tolerance")

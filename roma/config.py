@@ -82,10 +82,9 @@ def resolve(
     envs.check_engine(engine)
 
     preset, specification = PRESETS[protocol], learners.algorithm(algorithm)
-    schedule_types = get_type_hints(Protocol)
-    learner_types = get_type_hints(specification.config_class)
+    schedule_types = _types(Protocol)
     battle_class = envs.settings_class(engine)
-    battle_types = get_type_hints(battle_class)
+    learner_types, battle_types = _types(specification.config_class), _types(battle_class)
     known = schedule_types | learner_types | battle_types
     values = asdict(preset.protocol)
     values |= {key: value for key, value in preset.learner.items() if key in known}
@@ -104,7 +103,7 @@ def resolve(
 def engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
     """An engine's own settings, with these overrides; UserError as in `resolve`."""
     settings = envs.settings_class(engine)
-    known = get_type_hints(settings)
+    known = _types(settings)
     for key in overrides:
         if key not in known:
             raise unknown(f"setting of the engine {engine!r}", key, known)
@@ -181,6 +180,12 @@ def parse(key: str, value: Any, kind: Any) -> Any:
         if math.isfinite(number) and (kind is float or number.is_integer()):  # 1e5 is a whole number too
             return kind(number)
     raise wrong
+
+
+def _types(settings: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields."""
+    hints = get_type_hints(settings)
+    return {field.name: hints[field.name] for field in fields(settings)}
 
 
 def _describe(kind: Any) -> str:

@@ -66,12 +66,17 @@ def write_json(target: Path, value: object) -> None:
 
 def write_parquet(target: Path, columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> None:
     """Columns of numbers as parquet: int64 those named in `integers`, float64 the others. Same numbers, same bytes."""
-    import pyarrow as pa  # here, so that reading a configuration does not wait for it
+    import numpy as np  # here, so that reading a configuration does not wait for them
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = {
-        name: pa.array(values, pa.int64() if name in integers else pa.float64()) for name, values in columns.items()
-    }
+    arrays = {}
+    for name, values in columns.items():
+        numbers = np.array(values, np.int64 if name in integers else np.float64)
+        # from its memory: pyarrow.array() imports pandas, to see whether it was given one of its columns
+        arrays[name] = pa.Array.from_buffers(
+            pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)]
+        )
     with atomic_path(target) as beside:
         pq.write_table(pa.table(arrays), beside, compression="zstd")
 

@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("roma", "torch", "numpy", "numba", "llvmlite", "pyarrow", "safetensors")
+from roma.support import processor
+
+PACKAGES = ("roma", "torch", "numpy", "scipy", "numba", "llvmlite", "pyarrow", "safetensors")
 
 
 def describe() -> dict[str, Any]:
@@ -19,8 +21,8 @@ def describe() -> dict[str, Any]:
         "git_dirty": dirty,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "cpu": _cpu_facts().get("model name", platform.processor() or platform.machine()),
-        "cpu_family": cpu_family(),
+        "cpu": processor.facts().get("model name", platform.processor() or platform.machine()),
+        "cpu_family": processor.family(),
         "cpu_count": os.cpu_count(),
         "platform": platform.platform(),
     }
@@ -39,22 +41,6 @@ def git_revision() -> tuple[str | None, bool | None]:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return None, None
-
-
-def cpu_family() -> str:
-    """Maker, family and model of the processor: within one, the libraries' machine code rounds alike."""
-    facts = _cpu_facts()
-    names = ("vendor_id", "cpu family", "model")
-    return " ".join(facts[name] for name in names) if facts.keys() >= set(names) else platform.machine()
-
-
-def _cpu_facts() -> dict[str, str]:
-    """What Linux says of the first processor; nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def now() -> str:

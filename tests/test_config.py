@@ -96,6 +96,11 @@ def test_variants_are_overridden_by_the_run_and_presets_by_variants():
         ({"overrides": {"double_q": "maybe"}}, "not true or false"),
         ({"overrides": {"mixer": "qmxi"}}, "did you mean 'qmix'"),
         ({"overrides": {"seed": "3"}}, "not a known setting"),
+        ({"overrides": {"POSITIVE": "gamma"}}, "not a known setting"),
+        ({"algorithm": "vdn", "overrides": {"hypernet_hidden": "8"}}, "not a known setting of vdn"),
+        ({"algorithm": "iql", "overrides": {"mixer": "qmix"}}, "not a known setting of iql"),
+        ({"algorithm": "coma", "overrides": {"double_q": "false"}}, "not a known setting of coma"),
+        ({"algorithm": "coma", "overrides": {"target_update_episodes": "8"}}, "not a known setting of coma"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

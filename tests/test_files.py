@@ -1,6 +1,8 @@
 """Files are complete or absent."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,18 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
         leftover.touch()
     remove_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_writing_parquet_imports_no_pandas(tmp_path):
+    """It would take half a second at the end of every run, and memory."""
+    code = f"""
+import sys
+from pathlib import Path
+from roma.files import write_parquet
+write_parquet(Path({str(tmp_path / "numbers.parquet")!r}), {{"t_env": [1, 2], "loss": [0.5, 0.1]}}, ["t_env"])
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_equal_numbers_make_equal_parquet(tmp_path):

@@ -41,7 +41,8 @@ CONFIG = resolve("3m", "roma", 3, overrides=SETTINGS)
 QMIX = resolve("3m", "qmix", 3, overrides=SETTINGS)
 MAVEN = resolve("3m", "maven", 3, overrides=SETTINGS)
 ON_POLICY = {"batch_size": 4, "buffer_size": 4, "critic_hidden": 8, "target_update_steps": 100}
-COMA_SETTINGS = {name: value for name, value in SETTINGS.items() if name != "mixer_embed_dim"} | ON_POLICY
+NOT_COMA = ("mixer_embed_dim", "target_update_episodes")
+COMA_SETTINGS = {name: value for name, value in SETTINGS.items() if name not in NOT_COMA} | ON_POLICY
 COMA = resolve("3m", "coma", 3, overrides=COMA_SETTINGS)
 
 

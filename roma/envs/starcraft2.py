@@ -201,6 +201,7 @@ class StarCraft2:
                     obs_size=info["obs_shape"],
                     state_size=info["state_shape"],
                     episode_limit=info["episode_limit"],
+                    state_last_actions=True,  # SMAC's default
                 )
 
     def _send(self, battles: Sequence[int], messages: Sequence[tuple[str, Any]]) -> None:

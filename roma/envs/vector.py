@@ -25,6 +25,7 @@ class EnvInfo:
     obs_size: int
     state_size: int
     episode_limit: int  # timesteps
+    state_last_actions: bool = False  # whether the state's last A * U numbers are the agents' last actions, one-hot
 
 
 class Outcome(NamedTuple):

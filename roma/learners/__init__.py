@@ -6,7 +6,7 @@ Importing this package does not import torch; building a learner does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -48,8 +48,11 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
             sources = {**getattr(module, "SOURCES", {})}
             changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
             sources |= {key: changed for key in overrides if changed}
+            config_class = getattr(module, "CONFIGS", {}).get(name, module.Config)
+            settings = {each.name for each in fields(config_class)} | schedule.keys()
+            sources = {key: source for key, source in sources.items() if key in settings}
             trials = getattr(module, "TUNING_TRIALS", None)
-            found[name] = AlgorithmSpec(name, family, module.Config, overrides, schedule, words, sources, trials)
+            found[name] = AlgorithmSpec(name, family, config_class, overrides, schedule, words, sources, trials)
     return found
 
 

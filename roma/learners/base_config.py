@@ -15,8 +15,7 @@ class BaseConfig:
     """
 
     POSITIVE: ClassVar[tuple[str, ...]] = (
-        *("learning_rate", "optimiser_epsilon", "grad_norm_clip", "epsilon_anneal_steps", "target_update_episodes"),
-        "hidden_dim",
+        *("learning_rate", "optimiser_epsilon", "grad_norm_clip", "epsilon_anneal_steps", "hidden_dim"),
     )
     SHARES: ClassVar[tuple[str, ...]] = ("gamma", "optimiser_alpha", "epsilon_start", "epsilon_finish")
     SIGNED: ClassVar[tuple[str, ...]] = ()
@@ -29,8 +28,6 @@ class BaseConfig:
     epsilon_start: float = 1.0  # exploration at the first environment step (paper, appendix B)
     epsilon_finish: float = 0.05  # exploration once annealed (paper, appendix B)
     epsilon_anneal_steps: int = 50_000  # environment steps of the linear annealing (paper, appendix B)
-    target_update_episodes: int = 200  # training episodes between copies into the target network
-    double_q: bool = True  # the online network chooses the action that the target network values
     hidden_dim: int = 64  # units of the first layer and of the GRU (paper, appendix B.1)
 
     def __post_init__(self) -> None:
@@ -47,6 +44,16 @@ class BaseConfig:
                 raise UserError(f"{name} must lie in [0, 1], not {value}")
             if name not in self.SIGNED and any(number < 0 for number in numbers):
                 raise UserError(f"{name} must not be negative, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueConfig(BaseConfig):
+    """Settings of all that learn the values of actions by one-step temporal differences."""
+
+    POSITIVE: ClassVar[tuple[str, ...]] = (*BaseConfig.POSITIVE, "target_update_episodes")
+
+    target_update_episodes: int = 200  # training episodes between copies into the target network
+    double_q: bool = True  # the online network chooses the action that the target network values
 
 
 PAPER = "paper, appendix B"

@@ -19,6 +19,7 @@ from roma.learners.acting import CompiledActor, TorchActor
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.coma_config import Config
 from roma.learners.learner import NetworkLearner, Networks
+from roma.learners.optimisers import Optimiser
 from roma.learners.temporal_difference import masked_mean, taken
 from roma.nets.critics import CounterfactualCritic
 from roma.nets.ops.acting.choice import drawn, epsilon_greedy
@@ -135,7 +136,7 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
     def build_networks(self) -> ComaNetworks:
         return ComaNetworks(self.config, self.info)
 
-    def build_optimisers(self) -> list[torch.optim.Optimizer]:
+    def build_optimisers(self) -> Sequence[Optimiser]:
         return [
             self.rmsprop(self.online.agent.parameters(), self.config.learning_rate),
             self.rmsprop(self.online.critic.parameters(), self.config.critic_learning_rate),

@@ -1,7 +1,4 @@
-"""Hyper-parameters of COMA (Foerster et al., 2018) as PyMARL sets them for SMAC, in either of its eras.
-
-What BaseConfig has for Q-learning, `double_q` and `target_update_episodes`, does not apply here.
-"""
+"""Hyper-parameters of COMA (Foerster et al., 2018) as PyMARL sets them for SMAC, in either of its eras."""
 
 from dataclasses import dataclass
 from typing import ClassVar

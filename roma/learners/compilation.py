@@ -1,19 +1,44 @@
-"""Compiling the actor ahead of its use, which takes a quarter of a minute on a machine that has not done so yet."""
+"""Compiling actor and learners ahead of their use, which takes a minute once for an installation."""
 
 import numpy as np
+import torch
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
+from roma.learners.batch import Batch
+from roma.learners.learner import NetworkLearner
 
-KINDS = ("qmix", "qmix_lar", "roma", "maven")  # every other algorithm calls the same kernels with the same types
+INFO = EnvInfo(
+    "none", n_agents=2, n_enemies=1, n_actions=3, obs_size=4, state_size=8, episode_limit=2, state_last_actions=True
+)
+ACTING = ("qmix", "qmix_lar", "roma", "maven")  # every other algorithm calls the same kernels with the same types
 
 
 def compile_actors() -> None:
-    """Decide once with each kind of agent network. The kernels' types are the same on every map."""
-    info = EnvInfo("any", n_agents=2, n_enemies=1, n_actions=7, obs_size=4, state_size=5, episode_limit=1)
-    for name in KINDS:
-        specification = algorithm(name)
-        actor = make_learner(name, specification.config_class(**specification.overrides), info, seed=0).compiled_actor()
-        actor.begin([0], np.zeros((1, info.state_size), np.float32))
-        obs = np.zeros((1, info.n_agents, info.obs_size), np.float32)
-        actor.act(obs, np.ones((1, info.n_agents, info.n_actions), np.bool_), np.ones(1, np.bool_), epsilon=0.5)
+    """Decide once with each kind of agent network; the kernels' types are the same for all sizes."""
+    obs = np.zeros((1, INFO.n_agents, INFO.obs_size), np.float32)
+    avail_actions = np.ones((1, INFO.n_agents, INFO.n_actions), np.bool_)
+    for name in ACTING:
+        actor = _learner(name).compiled_actor()
+        actor.begin([0], np.zeros((1, INFO.state_size), np.float32))
+        actor.act(obs, avail_actions, np.ones(1, np.bool_), epsilon=0.5)
+
+
+def compile_learners() -> None:
+    """Update ROMA once, which calls every compiled kernel of the learners; their types are the same for all sizes."""
+    steps, agents = INFO.episode_limit, INFO.n_agents
+    batch = Batch(
+        obs=torch.ones(1, steps + 1, agents, INFO.obs_size),
+        state=torch.ones(1, steps + 1, INFO.state_size),
+        avail_actions=torch.ones(1, steps + 1, agents, INFO.n_actions, dtype=torch.bool),
+        actions=torch.zeros(1, steps, agents, dtype=torch.int64),
+        reward=torch.zeros(1, steps),
+        terminated=torch.zeros(1, steps),
+        mask=torch.ones(1, steps),
+    )
+    _learner("roma").update(batch, 0, episode=0)
+
+
+def _learner(name: str) -> NetworkLearner:
+    specification = algorithm(name)
+    return make_learner(name, specification.config_class(**specification.overrides), INFO, seed=0)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from roma.envs.vector import EnvInfo
 from roma.learners.acting import Actor, CompiledActor, TorchActor
 from roma.learners.allocator import keep_large_allocations
-from roma.learners.base_config import BaseConfig
+from roma.learners.base_config import BaseConfig, ValueConfig
 from roma.learners.batch import Batch
+from roma.learners.optimisers import Optimiser, RMSprop
 
 
 class Networks(nn.Module):
@@ -35,6 +36,7 @@ class RoleRecord(NamedTuple):
 
 
 ConfigType = TypeVar("ConfigType", bound=BaseConfig)
+ValueConfigType = TypeVar("ValueConfigType", bound=ValueConfig)
 NetworksType = TypeVar("NetworksType", bound=Networks)
 
 
@@ -61,18 +63,17 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """Fresh online networks, initialised from torch's global generator."""
 
     @cached_property
-    def optimisers(self) -> list[torch.optim.Optimizer]:
-        """The optimisers, made when first asked for: torch's take a second to import, and who only acts has no need."""
+    def optimisers(self) -> Sequence[Optimiser]:
+        """The optimisers, created when first used: acting needs none of their state."""
         return self.build_optimisers()
 
-    def build_optimisers(self) -> list[torch.optim.Optimizer]:
-        """Fresh optimisers; no parameter belongs to two."""
+    def build_optimisers(self) -> Sequence[Optimiser]:
+        """Return fresh optimisers; no parameter belongs to two."""
         return [self.rmsprop(self.online.parameters(), self.config.learning_rate)]
 
-    def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-        """The customary optimiser."""
-        alpha, epsilon = self.config.optimiser_alpha, self.config.optimiser_epsilon
-        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=alpha, eps=epsilon, foreach=True)
+    def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> RMSprop:
+        """Return the customary optimiser."""
+        return RMSprop(parameters, learning_rate, self.config.optimiser_alpha, self.config.optimiser_epsilon)
 
     @abstractmethod
     def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
@@ -106,11 +107,11 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         computed = dict(zip(statistics, torch.stack(list(statistics.values())).tolist(), strict=True))
         return {name: computed.get(name, float("nan")) for name in self.stat_names}
 
-    def gradient_step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+    def gradient_step(self, optimiser: Optimiser, loss: Tensor) -> Tensor:
         """One step of an optimiser down this loss; returns the gradient's norm before it is clipped."""
         optimiser.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters_of(optimiser), self.config.grad_norm_clip)
+        norm = nn.utils.clip_grad_norm_(optimiser.parameters, self.config.grad_norm_clip)
         optimiser.step()
         return norm
 
@@ -185,19 +186,13 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
             copy_tensors(weights, networks.state_dict())
         names = {parameter: name for name, parameter in self.online.named_parameters()}
         for optimiser in self.optimisers:
-            optimiser.state.clear()
-            parameters = {names[parameter]: parameter for parameter in parameters_of(optimiser)}
-            for key, value in tensors.items():
-                part, _, name = key.partition(".")
-                quantity, _, name = name.partition(".")
-                if part == "optimiser" and name in parameters:
-                    # torch counts steps in the host's memory, wherever the weights are
-                    device = "cpu" if quantity == "step" else self.device
-                    optimiser.state[parameters[name]][quantity] = value.to(device, copy=True)
+            for parameter, quantities in optimiser.state.items():
+                stored = {quantity: tensors[f"optimiser.{quantity}.{names[parameter]}"] for quantity in quantities}
+                copy_tensors(stored, quantities)
         self.last_target_update = int(tensors["last_target_update"])
 
 
-class Learner(NetworkLearner[ConfigType, NetworksType]):
+class Learner(NetworkLearner[ValueConfigType, NetworksType]):
     """Learns by gradient steps on one loss."""
 
     @abstractmethod
@@ -213,11 +208,6 @@ class Learner(NetworkLearner[ConfigType, NetworksType]):
         statistics["grad_norm"] = self.gradient_step(self.optimisers[0], loss)
         self.copy_to_target(episode, self.config.target_update_episodes)
         return self.named(statistics | {"loss": loss.detach()})
-
-
-def parameters_of(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
-    """All that an optimiser changes."""
-    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 @torch.no_grad()

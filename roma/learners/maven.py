@@ -7,7 +7,7 @@ by itself, after each round, from the returns that recent episodes had:
     L_z = -sum log pi(z | s_0) R + w_H sum log pi(z | s_0).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
 from roma.learners.maven_config import Config
+from roma.learners.optimisers import Adam, Optimiser
 from roma.learners.temporal_difference import (
     best_actions,
     masked_mean,
@@ -165,12 +166,12 @@ class Learner(BaseLearner[Config, MavenNetworks]):
     def build_networks(self) -> MavenNetworks:
         return MavenNetworks(self.config, self.info)
 
-    def build_optimisers(self) -> list[torch.optim.Optimizer]:
+    def build_optimisers(self) -> Sequence[Optimiser]:
         upper = list(self.online.agent.latent_policy.parameters())
         lower = [parameter for parameter in self.online.parameters() if all(parameter is not other for other in upper)]
         return [
             self.rmsprop(lower, self.config.learning_rate),
-            torch.optim.Adam(upper, lr=self.config.latent_learning_rate),
+            Adam(upper, self.config.latent_learning_rate),
         ]
 
     def draw_noise(self, batch: Batch, key: int) -> None:

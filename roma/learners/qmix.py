@@ -7,7 +7,7 @@ from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
-from roma.learners.qmix_config import Config
+from roma.learners.qmix_config import Config, SumConfig
 from roma.learners.temporal_difference import best_actions, taken, td_loss, td_statistics, td_targets
 from roma.nets.mixers import make_mixer
 from roma.nets.recurrent import UtilityAgent
@@ -16,7 +16,7 @@ from roma.nets.recurrent import UtilityAgent
 class QmixNetworks(Networks):
     """The agents' network or networks, and the mixer."""
 
-    def __init__(self, config: Config, info: EnvInfo) -> None:
+    def __init__(self, config: Config | SumConfig, info: EnvInfo) -> None:
         super().__init__()
         self.agent = UtilityAgent(
             info.obs_size,
@@ -26,26 +26,31 @@ class QmixNetworks(Networks):
             config.further_layers,
             config.shared_parameters,
         )
-        self.mixer = make_mixer(config, info.state_size, info.n_agents)
+        self.mixer = make_mixer(
+            config, info.state_size, info.n_agents, info.n_actions if info.state_last_actions else None
+        )
 
 
-def loss(online: Networks, target: Networks, batch: Batch, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+def loss(
+    online: Networks, target: Networks, batch: Batch, config: Config | SumConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
     """L_TD and its statistics."""
     packed = PackedBatch(batch)
     utilities = online.agent(packed.obs, packed.last_actions, packed.counts)
-    q_tot = online.mixer(taken(utilities, packed.actions), packed.state)
+    q_tot = online.mixer(taken(utilities, packed.actions), packed.state, packed.last_actions)
     with torch.no_grad():
         target_utilities = target.agent(packed.obs, packed.last_actions, packed.counts)
         chooser = utilities if config.double_q else target_utilities
         best = best_actions(packed.next(chooser), packed.next(packed.avail_actions))
-        target_q_tot = target.mixer(taken(packed.next(target_utilities), best), packed.next(packed.state))
+        next_state, next_last_actions = packed.next(packed.state), packed.next(packed.last_actions)
+        target_q_tot = target.mixer(taken(packed.next(target_utilities), best), next_state, next_last_actions)
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
 
     value = td_loss(q_tot, targets, packed.mask)
     return value, {"loss_td": value.detach()} | td_statistics(q_tot, targets, packed.mask, packed.actions.shape[-1])
 
 
-class Learner(BaseLearner[Config, QmixNetworks]):
+class Learner(BaseLearner[Config | SumConfig, QmixNetworks]):
     """QMIX, and what differs from it in mixer or agent network alone: VDN, IQL, QMIX-NPS, QMIX-LAR."""
 
     stat_names = ("loss", "loss_td", "grad_norm", "td_error_abs", "q_taken_mean", "target_mean", "q_tot_mean")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from roma.learners.base_config import PAPER, RELEASE, SOURCES, BaseConfig
+from roma.learners.base_config import PAPER, RELEASE, SOURCES, ValueConfig
 
 
 @dataclass(frozen=True, slots=True)
-class MixingConfig(BaseConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*BaseConfig.POSITIVE, "mixer_embed_dim")
+class MixingConfig(ValueConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "mixer_embed_dim")
 
     mixer: Literal["qmix", "vdn", "none"] = "qmix"  # Q_tot by a monotonic network or as a sum; none: each its own value
     mixer_embed_dim: int = 32  # width of the mixing network (paper, appendix B.1)
@@ -34,10 +34,29 @@ class Config(MixingConfig):
     further_layers: tuple[int, ...] = ()  # units of layers with ReLU between GRU and utilities (paper, appendix B.2)
 
 
+@dataclass(frozen=True, slots=True)
+class SumConfig(ValueConfig):
+    """VDN, whose mixer has no settings."""
+
+    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "further_layers")
+
+    mixer: ClassVar[str] = "vdn"
+    shared_parameters: bool = True  # as in QMIX
+    further_layers: tuple[int, ...] = ()  # as in QMIX
+
+
+@dataclass(frozen=True, slots=True)
+class IndependentConfig(SumConfig):
+    """IQL, which has no mixer."""
+
+    mixer: ClassVar[str] = "none"
+
+
+CONFIGS = {"vdn": SumConfig, "iql": IndependentConfig}
 VARIANTS: dict[str, dict[str, object]] = {
     "qmix": {},
-    "vdn": {"mixer": "vdn"},
-    "iql": {"mixer": "none"},
+    "vdn": {},
+    "iql": {},
     "qmix_nps": {"shared_parameters": False},
     "qmix_lar": {"further_layers": (80, 25)},  # about as many parameters as ROMA's acting networks
 }

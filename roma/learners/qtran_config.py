@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from roma.learners.base_config import SOURCES, BaseConfig
+from roma.learners.base_config import SOURCES, ValueConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Config(BaseConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*BaseConfig.POSITIVE, "mixer_embed_dim")
+class Config(ValueConfig):
+    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "mixer_embed_dim")
 
     mixer_embed_dim: int = 64  # width of the layers of Q_jt and V
     optimum_weight: float = 1.0  # of L_opt: the utilities' sum equals Q_jt - V at the greedy joint action

@@ -18,8 +18,6 @@ from roma.learners.roma import (
     dissimilarity_of,
     information_of,
     kl_divergence,
-    min_max_normalised,
-    off_diagonal,
     role_losses_of,
     roles_of,
     specialisation_loss,
@@ -28,6 +26,7 @@ from roma.learners.roma import (
 )
 from roma.learners.roma_config import Config
 from roma.learners.temporal_difference import masked_mean, td_loss
+from roma.nets.ops.specialisation import min_max_normalised, off_diagonal
 
 EPISODES = 8  # of a batch, the first
 QUANTILES = {"q05": 0.05, "q10": 0.1, "q50": 0.5}

@@ -7,11 +7,10 @@ encoder, q_xi and d_phi only, for they read the trajectory, GRU state h^{t-1}, a
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
@@ -29,14 +28,15 @@ from roma.learners.temporal_difference import (
     td_targets,
 )
 from roma.nets.mixers import make_mixer
-from roma.nets.pairs import PairwiseLogDensity
+from roma.nets.ops.pairs import pairwise_log_density
+from roma.nets.ops.specialisation import capped_sum, min_max_normalised, off_diagonal
+from roma.nets.ops.specialisation import specialisation as paper_specialisation
 from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
 from roma.support import noise
 from roma.support.noise import Purpose
 
 LEAST_LOG_DENSITY = -27.8  # of one role dimension, in the released code's L_D
 LARGEST_EXPONENT = 2000.0  # the released code's cap inside the softplus
-TINY = 1e-12  # added to the range in the min-max normalisation
 
 
 class RomaNetworks(Networks):
@@ -71,7 +71,9 @@ class RomaNetworks(Networks):
             self.dissimilarity = Dissimilarity(
                 compared, config.role_hidden, config.absolute_dissimilarity, config.role_layers
             )
-        self.mixer = make_mixer(config, info.state_size, info.n_agents)
+        self.mixer = make_mixer(
+            config, info.state_size, info.n_agents, info.n_actions if info.state_last_actions else None
+        )
 
 
 class RoleNoise(NamedTuple):
@@ -92,10 +94,10 @@ class Unrolled(NamedTuple):
 
 def unroll(agent: RoleAgent, packed: PackedBatch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
     """Roles and GRU states of all steps. Whatever starts with a product of the observations shares one."""
-    of_trunk, of_encoder, *further = agent.obs_products(packed.obs, *further_obs_weights)
+    weights = agent.role_encoder.obs_weight, *further_obs_weights
+    states, of_encoder, *further = agent.trunk(packed.obs, packed.last_actions, packed.counts, *weights)
     distribution: Gaussian = agent.role_encoder(of_encoder, packed.last_actions, packed.counts)
-    role = distribution.sample(packed.rows(noise))
-    return Unrolled(distribution, role, agent.trunk(of_trunk, packed.last_actions, packed.counts), further)
+    return Unrolled(distribution, distribution.sample(packed.rows(noise)), states, further)
 
 
 def loss(
@@ -115,7 +117,9 @@ def td_values(
 ) -> tuple[Tensor, Tensor]:
     """Q_tot of the actions taken and its targets, (R,) each, from the online network's passage through the episodes."""
     _, role, states, _ = unrolled
-    q_tot = online.mixer(online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state)
+    q_tot = online.mixer(
+        online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state, packed.last_actions
+    )
     with torch.no_grad():
         _, target_role, target_states, _ = unroll(target.agent, packed, noise.target)
         choosing = (online.agent, role, states) if config.double_q else (target.agent, target_role, target_states)
@@ -125,7 +129,7 @@ def td_values(
         target_utilities = target.agent.utilities_of(
             packed.next(target_role), packed.next(target_states), best, packed.counts[1:]
         )
-        target_q_tot = target.mixer(target_utilities, packed.next(packed.state))
+        target_q_tot = target.mixer(target_utilities, packed.next(packed.state), packed.next(packed.last_actions))
     targets = td_targets(packed.reward, packed.terminated, packed.from_next(target_q_tot), config.gamma)
     return q_tot, targets
 
@@ -162,6 +166,14 @@ class Roles(NamedTuple):
     posterior: Gaussian
 
 
+class Specialisation(NamedTuple):
+    """L_D and what is logged beside it, all scalars."""
+
+    loss: Tensor
+    dissimilarity_norm: Tensor  # mean of ||D'||_F
+    saturated_share: Tensor  # share of ordered pairs whose I' + d' is capped
+
+
 def roles_of(online: RomaNetworks, packed: PackedBatch, unrolled: Unrolled) -> Roles:
     """What the role losses compare, from the online network's passage through the episodes."""
     distribution, role, states, obs_products = unrolled
@@ -187,24 +199,47 @@ def role_losses_of(
             if config.entropy_weight:
                 total = total + config.entropy_weight * masked_mean(distribution.entropy().mean(-1), mask)
     if config.lambda_specialisation:
-        information = information_of(roles, config)
-        dissimilarity = dissimilarity_of(online, roles, counts, config)
-        specialisation = specialisation_loss(
-            information,
-            torch.zeros_like(information) if dissimilarity is None else dissimilarity,
-            mask,
-            alive,
-            config.pairs,
-            config.pair_reduction,
-            config.matrix_norm,
-            config.hinge_counts_self,
-            config.hinge_weight,
-        )
+        specialisation = specialisation_of(online, roles, mask, alive, counts, config)
         total = total + config.lambda_specialisation * specialisation.loss
         statistics["loss_specialisation"] = specialisation.loss.detach()
         statistics["dissimilarity_norm"] = specialisation.dissimilarity_norm
         statistics["saturated_pair_share"] = specialisation.saturated_share
     return total, statistics
+
+
+def specialisation_of(
+    online: RomaNetworks, roles: Roles, mask: Tensor, alive: Tensor | None, counts: Sequence[int], config: Config
+) -> Specialisation:
+    """L_D as the configuration has it, in one pass where that is the paper's reading."""
+    if config.is_paper_specialisation and roles.role.shape[-2] > 1 and roles.role.device.type == "cpu":
+        first, second = online.dissimilarity.parts(roles.trajectory)
+        output, absolute = online.dissimilarity.output_layer, config.absolute_dissimilarity
+        values, norm, saturated = paper_specialisation(
+            roles.role,
+            *roles.posterior,
+            first,
+            second,
+            output.weight.squeeze(0),
+            output.bias,
+            absolute,
+            config.hinge_weight,
+        )
+        agents = roles.role.shape[-2]
+        per_step = values / (agents * (agents - 1)) if config.pair_reduction == "mean" else values
+        return Specialisation(*(masked_mean(each, mask) for each in (per_step, norm, saturated)))
+    information = information_of(roles, config)
+    dissimilarity = dissimilarity_of(online, roles, counts, config)
+    return specialisation_loss(
+        information,
+        torch.zeros_like(information) if dissimilarity is None else dissimilarity,
+        mask,
+        alive,
+        config.pairs,
+        config.pair_reduction,
+        config.matrix_norm,
+        config.hinge_counts_self,
+        config.hinge_weight,
+    )
 
 
 def information_of(roles: Roles, config: Config) -> Tensor:
@@ -263,17 +298,9 @@ def kl_divergence(role: Gaussian, posterior: Gaussian) -> Tensor:
 
 def role_information(role: Tensor, posterior: Gaussian, log_density: bool = True) -> Tensor:
     """I_ij of Eqs. 14 and 17: log q_xi(rho_i | tau_j, o_j), or the density; (..., A, role_dim) to (..., A, A)."""
-    of_pairs: Tensor = PairwiseLogDensity.apply(*(each.flatten(0, -3) for each in (role, *posterior)))
+    of_pairs = pairwise_log_density(*(each.flatten(0, -3) for each in (role, *posterior)))
     information = of_pairs.unflatten(0, role.shape[:-2])
     return information if log_density else information.exp()
-
-
-class Specialisation(NamedTuple):
-    """L_D and what is logged beside it, all scalars."""
-
-    loss: Tensor
-    dissimilarity_norm: Tensor  # mean of ||D'||_F
-    saturated_share: Tensor  # share of ordered pairs whose I' + d' is capped
 
 
 def specialisation_loss(
@@ -303,76 +330,14 @@ def specialisation_loss(
     combined = scaled_information + scaled_dissimilarity
     if pairs == "allpairs" and not hinge_counts_self:
         combined = off_diagonal(combined.unflatten(-1, (agents, agents)))
-    capped: Tensor = CappedSum.apply(combined)
-    n_agents = agents if alive is None else alive.sum(-1).clamp_min(2)  # fewer have no pair to divide
-    n_pairs = n_agents * (n_agents if hinge_counts_self else n_agents - 1)
+    capped = capped_sum(combined)
+    n_agents = torch.tensor(agents, device=mask.device) if alive is None else alive.sum(-1)
+    n_pairs = (n_agents * (n_agents if hinge_counts_self else n_agents - 1)).clamp_min(1)  # one agent has no pair
     per_step = norm - hinge_weight * capped
     if reduction == "mean":
         per_step = per_step / n_pairs
     saturated = (combined.detach() >= 1.0).sum(-1) / n_pairs
     return Specialisation(masked_mean(per_step, mask), masked_mean(norm.detach(), mask), masked_mean(saturated, mask))
-
-
-class CappedSum(torch.autograd.Function):
-    """Sum over the last dimension of min(x, U), U = 1: (..., P) to (...)."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        ctx.save_for_backward(values)
-        return values.clamp_max(1.0).sum(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (values,) = ctx.saved_tensors
-        return torch.le(values, 1.0, out=torch.empty_like(values)).mul_(grad.unsqueeze(-1))  # as floats: no branches
-
-
-def off_diagonal(matrix: Tensor) -> Tensor:
-    """The entries i != j of (..., A, A), in order, as (..., A * (A - 1))."""
-    agents = matrix.shape[-1]
-    return matrix.flatten(-2)[..., 1:].unflatten(-1, (agents - 1, agents + 1))[..., :-1].flatten(-2)
-
-
-def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Scales pairs (..., P) to [0, 1] over those that are counted; others become 0. Gradients pass min and max.
-
-    Pairs of equal values become 0 and have no gradient. So it is at every first step, where all trajectories are
-    still empty: there the gradient is a sum of terms of order 1 / TINY that cancel, of which rounding leaves noise.
-    """
-    scaled: Tensor = MinMaxNormalisation.apply(values, counted)
-    return scaled
-
-
-class MinMaxNormalisation(torch.autograd.Function):
-    """What `min_max_normalised` computes, s = (x - low) / (high - low); equal extremes share their gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, counted: Tensor | None) -> Tensor:
-        least = most = values
-        if counted is not None:
-            least, most = (values.masked_fill(~counted, end) for end in (math.inf, -math.inf))
-        low, high = least.amin(-1, keepdim=True), most.amax(-1, keepdim=True)
-        spread = (high - low + TINY).masked_fill_(high <= low, math.inf)  # below it where none is counted
-        scaled = (values - low).div_(spread)
-        if counted is not None:
-            scaled.masked_fill_(~counted, 0.0)
-        lowest, highest = (torch.eq(*pair, out=torch.empty_like(values)) for pair in ((least, low), (most, high)))
-        ctx.save_for_backward(scaled, spread, lowest, highest, counted)
-        return scaled
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        scaled, spread, lowest, highest, counted = ctx.saved_tensors
-        grad_values = grad / spread
-        if counted is not None:
-            grad_values.masked_fill_(~counted, 0.0)
-        grad_high = -(grad_values * scaled).sum(-1, keepdim=True)
-        grad_low = -grad_values.sum(-1, keepdim=True) - grad_high
-        for extreme, of_extreme in ((lowest, grad_low), (highest, grad_high)):
-            grad_values.addcmul_(extreme, of_extreme / extreme.sum(-1, keepdim=True))
-        return grad_values, None
 
 
 @torch.no_grad()
@@ -428,9 +393,9 @@ class Learner(BaseLearner[Config, RomaNetworks]):
         """The record of battles of equal length as rows (T * E, ...), those of each time together."""
         online, config, counts = self.online, self.config, [battles] * (len(obs) // battles)
         obs_weights = [online.trajectory_encoder.obs_weight] if config.posterior_uses_observation else []
-        of_trunk, of_encoder, *further = online.agent.obs_products(obs, *obs_weights)
+        weights = online.agent.role_encoder.obs_weight, *obs_weights
+        states, of_encoder, *further = online.agent.trunk(obs, last_actions, counts, *weights)
         distribution: Gaussian = online.agent.role_encoder(of_encoder, last_actions, counts)
-        states = online.agent.trunk(of_trunk, last_actions, counts)
         trajectory = torch.cat([torch.zeros_like(states[:battles]), states[:-battles]])
         posterior = online.trajectory_encoder(trajectory, further[0] if further else None, last_actions, counts)
         roles = Roles(distribution, distribution.mean, trajectory, posterior)

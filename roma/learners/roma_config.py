@@ -63,6 +63,23 @@ class Config(MixingConfig):
         if self.hinge_counts_self and self.pairs != "allpairs":
             raise UserError(f"hinge_counts_self needs pairs = allpairs, not {self.pairs}")
 
+    @property
+    def is_paper_specialisation(self) -> bool:
+        """Whether L_D is that of Eqs. 6 and 22 in our reading, whichever the sign of d and the reduction."""
+        return all(getattr(self, name) == value for name, value in PAPER_SPECIALISATION.items())
+
+
+PAPER_SPECIALISATION: dict[str, object] = {
+    "log_density": True,
+    "pairs": "offdiag",
+    "mask_dead": False,
+    "role_layers": "relu",
+    "information": "posterior",
+    "dissimilarity": "trajectories",
+    "matrix_norm": "frobenius",
+    "hinge_counts_self": False,
+}
+
 
 # The authors' released code (TonghanWang/ROMA, revision 2d60448), with the paper's exploration.
 RELEASE: dict[str, object] = {

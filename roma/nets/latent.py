@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from roma.nets.linear import joint_linear
 from roma.nets.recurrent import RecurrentTrunk
 
 
@@ -38,12 +37,12 @@ class LatentAgent(nn.Module):
 
     def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """One decision: obs (E, A, O), last actions (E, A), hidden (E*A, H), z (E,) to (E*A, U) and next hidden."""
-        hidden = self.trunk.step(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, hidden)
+        hidden = self.trunk.step(self.trunk.obs_product(obs), last_actions, hidden)
         return self.utilities(hidden.unflatten(0, obs.shape[:2]), latent).flatten(0, 1), hidden
 
     def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int], latent: Tensor) -> Tensor:
         """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time, z (R,) to utilities (R, A, U)."""
-        return self.utilities(self.trunk(joint_linear(obs, self.trunk.obs_weight)[0], last_actions, counts), latent)
+        return self.utilities(self.trunk(obs, last_actions, counts)[0], latent)
 
     def utilities(self, states: Tensor, latent: Tensor) -> Tensor:
         """GRU states (R, A, H) and z (R,) to utilities (R, A, U). Rows of one z share one product for each agent."""

@@ -1,23 +1,26 @@
 """Mixers: the utilities of the actions taken, and the state, to Q_tot, or to what stands in its place."""
 
-from typing import Protocol
+from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
+
+from roma.nets.ops.selection import state_linear
 
 
 class NoMixer(nn.Module):
     """Every agent keeps its own value and learns it from the common reward (IQL, Tan, 1993)."""
 
-    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
-        """Utilities (..., A) as they are; the state (..., S) is not read."""
+    def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
+        """Utilities (..., A) as they are; state (..., S) and last actions (..., A) are not read."""
         return utilities
 
 
 class AdditiveMixer(nn.Module):
     """Q_tot is the sum of the utilities (VDN, Sunehag et al., 2018)."""
 
-    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
-        """Utilities (..., A) and state (..., S) to Q_tot (...)."""
+    def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
+        """Utilities (..., A), state (..., S) and last actions (..., A) to Q_tot (...)."""
         return utilities.sum(-1)
 
 
@@ -26,10 +29,20 @@ class MonotonicMixer(nn.Module):
 
     All that is a function of the state alone starts with one matrix product: `state_layer` holds side by side the
     rows of W1, w2, b1 and of v's hidden layer; with `hypernet_hidden` > 0 W1 and w2 have a hidden layer of that width.
+    If the state ends with one-hot last actions, `n_actions` says of how many, and they can be given beside it.
     """
 
-    def __init__(self, state_size: int, n_agents: int, embed_dim: int, hypernet_hidden: int, activation: str) -> None:
+    def __init__(
+        self,
+        state_size: int,
+        n_agents: int,
+        embed_dim: int,
+        hypernet_hidden: int,
+        activation: str,
+        n_actions: int | None = None,
+    ) -> None:
         super().__init__()
+        self.n_actions = n_actions
         self.activation = nn.ELU() if activation == "elu" else nn.ReLU()
         first, final = n_agents * embed_dim, embed_dim
         self.widths = [hypernet_hidden or first, hypernet_hidden or final, embed_dim, embed_dim]
@@ -38,9 +51,18 @@ class MonotonicMixer(nn.Module):
         self.final_weight = nn.Linear(hypernet_hidden, final) if hypernet_hidden else None
         self.value = nn.Linear(embed_dim, 1)
 
-    def forward(self, utilities: Tensor, state: Tensor) -> Tensor:
-        """Utilities (..., A) and state (..., S) to Q_tot (...)."""
-        of_state = self.state_layer(state.flatten(0, -2)).unflatten(0, state.shape[:-1])  # as one product
+    def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
+        """Utilities (..., A) and state (..., S) to Q_tot (...).
+
+        With last actions (R, A), -1 for none, of states (R, S) that end with them, these are not multiplied.
+        """
+        weight, bias = self.state_layer.weight, self.state_layer.bias
+        if self.n_actions is None or last_actions is None:
+            of_state = functional.linear(state.flatten(0, -2), weight, bias).unflatten(
+                0, state.shape[:-1]
+            )  # one product
+        else:
+            of_state = state_linear(state, last_actions, self.n_actions, weight, bias)
         first, final, bias, value = of_state.split(self.widths, dim=-1)
         if self.first_weight is not None and self.final_weight is not None:
             first, final = self.first_weight(first.relu()), self.final_weight(final.relu())
@@ -49,23 +71,12 @@ class MonotonicMixer(nn.Module):
         return (hidden * final.abs()).sum(-1) + self.value(value.relu()).squeeze(-1)
 
 
-class MixerConfig(Protocol):
-    """What `make_mixer` reads of a learner's configuration."""
-
-    @property
-    def mixer(self) -> str: ...
-    @property
-    def mixer_embed_dim(self) -> int: ...
-    @property
-    def hypernet_hidden(self) -> int: ...
-    @property
-    def mixer_activation(self) -> str: ...
-
-
-def make_mixer(config: MixerConfig, state_size: int, n_agents: int) -> nn.Module:
-    """The mixer that the configuration names."""
+def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> nn.Module:
+    """Return the mixer that a configuration names; `n_actions` if the state ends with one-hot last actions."""
     if config.mixer == "none":
         return NoMixer()
     if config.mixer == "vdn":
         return AdditiveMixer()
-    return MonotonicMixer(state_size, n_agents, config.mixer_embed_dim, config.hypernet_hidden, config.mixer_activation)
+    return MonotonicMixer(
+        state_size, n_agents, config.mixer_embed_dim, config.hypernet_hidden, config.mixer_activation, n_actions
+    )

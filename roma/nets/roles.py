@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from roma.nets.linear import FEW, joint_linear
-from roma.nets.pairs import PairwiseUnits
-from roma.nets.recurrent import BLOCK, RecurrentTrunk, looked_up
+from roma.nets.linear import joint_linear
+from roma.nets.ops.generated import generated_utilities, generated_utilities_of
+from roma.nets.ops.pairs import pairwise_units
+from roma.nets.recurrent import RecurrentTrunk, looked_up, selection_table
 
 
 class Gaussian(NamedTuple):
@@ -93,7 +93,9 @@ class GaussianHead(nn.Module):
     def bias(self, last_actions: Tensor) -> Tensor:
         """What the hidden layer adds to its products: bias and, if read, last action and index (..., A)."""
         weight, bias = self.hidden_layer.weight[:, self.behind_obs :], self.hidden_layer.bias
-        return looked_up(weight, bias, last_actions) if weight.shape[1] else bias
+        if not weight.shape[1]:
+            return bias
+        return looked_up(selection_table(weight, bias, last_actions.shape[-1]), last_actions)
 
     def from_hidden(self, preactivation: Tensor, counts: Sequence[int]) -> Gaussian:
         """The distribution from the hidden layer (R, A, hidden), rows of each time."""
@@ -140,14 +142,17 @@ class Dissimilarity(nn.Module):
 
     def forward(self, inputs: Tensor, counts: Sequence[int] = ()) -> Tensor:
         """Trajectories or roles (R, A, I) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
-        first, second = joint_linear(inputs, *self.hidden_layer.weight.chunk(2, dim=1))
-        first = first + self.hidden_layer.bias
+        first, second = self.parts(inputs)
         if isinstance(self.activation, Rectifier):
-            distance: Tensor = PairwiseUnits.apply(first, second, self.output_layer.weight.squeeze(0))
-            distance = distance + self.output_layer.bias
+            distance = pairwise_units(first, second, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
         else:
             distance = self.of_shifted_pairs(first, second, counts)
         return distance.abs() if self.absolute else distance
+
+    def parts(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What i and what j bring into the hidden layer of a pair, (R, A, I) to (R, A, hidden) each."""
+        first, second = joint_linear(inputs, *self.hidden_layer.weight.chunk(2, dim=1))
+        return first + self.hidden_layer.bias, second
 
     def of_shifted_pairs(self, first: Tensor, second: Tensor, counts: Sequence[int]) -> Tensor:
         """Pairs normalised as released: those of all agents i with the agent m places before, for each m apart."""
@@ -191,66 +196,11 @@ class RoleDecoder(nn.Module):
 
         `counts` are the rows of each time, where the hidden layer is normalised by them.
         """
-        generators = self.generators().permute(2, 1, 0)  # (hidden + 1, U, H + 1)
-        weight, bias = generators[..., :-1].flatten(0, 1), generators[..., -1].flatten().unsqueeze(1)
-        utilities = state.new_empty(len(state), self.n_actions)
-        of_blocks = (whole.split(BLOCK) for whole in (self.units(role, counts), state, utilities))
-        for units, states, of_block in zip(*of_blocks, strict=True):
-            terms = torch.addmm(bias, weight, states.T).unflatten(0, (-1, self.n_actions))
-            summed, by_unit = terms[-1], units.T.contiguous()
-            if len(states) < FEW:
-                summed = (terms[:-1] * by_unit.unsqueeze(1)).sum(0).add_(summed)
-            else:
-                for of_unit, unit in zip(terms[:-1], by_unit, strict=True):
-                    summed.addcmul_(of_unit, unit)
-            of_block.copy_(summed.T)
-        return utilities
+        return generated_utilities(self.units(role, counts), state, self.generators())
 
     def of_actions(self, role: Tensor, state: Tensor, actions: Tensor, counts: Sequence[int] = ()) -> Tensor:
         """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,)."""
-        utilities: Tensor = ChosenUtilities.apply(self.units(role, counts), state, self.generators(), actions)
-        return utilities
-
-
-class ChosenUtilities(torch.autograd.Function):
-    """Units (R, K), GRU states (R, H), generators (H + 1, U, K + 1), actions (R,) to the actions' utilities (R,).
-
-    Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, units: Tensor, states: Tensor, generators: Tensor, actions: Tensor) -> Tensor:
-        order = actions.short().argsort()  # short numbers are sorted faster
-        rows = actions.bincount(minlength=generators.shape[1]).tolist()
-        units, states = units.index_select(0, order), states.index_select(0, order)
-        terms = units.new_empty(len(units), generators.shape[2])
-        of_actions = generators.unbind(1), states.split(rows), terms.split(rows)
-        for layer, of_states, of_terms in zip(*of_actions, strict=True):
-            torch.addmm(layer[-1], of_states, layer[:-1], out=of_terms)
-        ctx.save_for_backward(order, units, states, terms, generators)
-        ctx.rows = rows
-        utilities = (terms[:, :-1] * units).sum(-1).add_(terms[:, -1])
-        return torch.empty_like(utilities).index_copy_(0, order, utilities)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        order, units, states, terms, generators = ctx.saved_tensors
-        grad = grad.index_select(0, order).unsqueeze(1)
-        grad_terms, grad_states = torch.empty_like(terms), torch.empty_like(states)
-        grad_generators = torch.empty_like(generators.transpose(0, 1))
-        torch.mul(units, grad, out=grad_terms[:, :-1])
-        grad_terms[:, -1:] = grad
-        whole = grad_generators.unbind(), generators.unbind(1)
-        of_rows = (each.split(ctx.rows) for each in (states, grad_states, grad_terms))
-        for of_layer, layer, of_states, of_grad, of_terms in zip(*whole, *of_rows, strict=True):
-            torch.mm(of_terms, layer[:-1].T, out=of_grad)
-            torch.mm(of_states.T, of_terms, out=of_layer[:-1])
-            torch.sum(of_terms, 0, out=of_layer[-1])
-        grad_units, grad_states = (
-            torch.empty_like(each).index_copy_(0, order, each) for each in (terms[:, :-1] * grad, grad_states)
-        )
-        return grad_units, grad_states, grad_generators.transpose(0, 1), None
+        return generated_utilities_of(self.units(role, counts), state, self.generators(), actions)
 
 
 class RoleAgent(nn.Module):

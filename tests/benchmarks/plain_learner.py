@@ -19,9 +19,9 @@ from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch
 
 SHAPES = {  # of the maps that speed is measured on
-    "2s3z": EnvInfo("2s3z", 5, 5, 11, 80, 120, 120),
-    "MMM2": EnvInfo("MMM2", 10, 12, 18, 176, 322, 180),
-    "27m_vs_30m": EnvInfo("27m_vs_30m", 27, 30, 36, 285, 1170, 180),
+    "2s3z": EnvInfo("2s3z", 5, 5, 11, 80, 120, 120, True),
+    "MMM2": EnvInfo("MMM2", 10, 12, 18, 176, 322, 180, True),
+    "27m_vs_30m": EnvInfo("27m_vs_30m", 27, 30, 36, 285, 1170, 180, True),
 }
 
 
@@ -41,9 +41,13 @@ def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
     avail_actions &= filled[..., None, None]
     weights = avail_actions[:, :-1].float() + 1e-9
     actions = weights.flatten(0, 2).multinomial(1, generator=generator).view(n_episodes, steps, agents)
+    obs, state = draw(steps + 1, agents, info.obs_size), draw(steps + 1, info.state_size)
+    if info.state_last_actions:
+        one_hot = functional.one_hot(actions, info.n_actions).flatten(2)
+        state[..., -one_hot.shape[-1] :] = functional.pad(one_hot, (0, 0, 1, 0))
     return Batch(
-        obs=draw(steps + 1, agents, info.obs_size) * filled[..., None, None],
-        state=draw(steps + 1, info.state_size) * filled[..., None],
+        obs=obs * filled[..., None, None],
+        state=state * filled[..., None],
         avail_actions=avail_actions,
         actions=actions * mask.long().unsqueeze(-1),
         reward=draw(steps) * mask,

@@ -1,4 +1,4 @@
-"""Compiling ahead: a run of any algorithm finds all machine code of its actor and its noise."""
+"""Compiling ahead: acting and learning of any algorithm find all of their machine code made."""
 
 import subprocess
 import sys
@@ -9,24 +9,28 @@ import sys
 from roma import envs
 from roma.config import resolve
 from roma.learners import algorithm_names, make_learner
-from roma.learners.compilation import compile_actors
+from roma.learners.compilation import compile_actors, compile_learners
 from roma.runner import Runner
 from roma.seeding import Stream
+from tests.benchmarks.plain_learner import random_batch
 
 
 def signatures():
-    ours = ("roma.nets.ops.acting", "roma.support.noise")
+    ours = ("roma.nets.ops", "roma.support.noise")
     modules = [module for name, module in sys.modules.items() if name.startswith(ours)]
     functions = {f"{module.__name__}.{name}": each for module in modules for name, each in vars(module).items()}
     return {name: tuple(each.signatures) for name, each in functions.items() if hasattr(each, "signatures")}
 
 
 compile_actors()
+compile_learners()
 before = signatures()
-assert any(before.values())
-env = envs.make("embedded", "3m", 2)
+assert all(before.values()), before
+env = envs.make("embedded", "2s3z", 2)
+batch = random_batch(env.info, [3, 2], seed=0)
 for name in algorithm_names():
-    learner = make_learner(name, resolve("3m", name, 0).learner, env.info, 0)
+    learner = make_learner(name, resolve("2s3z", name, 0).learner, env.info, 0)
+    learner.update(batch, 0, 0, 0.1)
     runner = Runner(env, learner.actor(), 0)
     for epsilon in (0.5, None):
         runner.play(Stream.TRAIN, 0, 3, epsilon)

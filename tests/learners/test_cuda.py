@@ -54,7 +54,7 @@ def test_every_tensor_is_made_where_it_is_needed(name):
     expected, found = [], []
     for default, results in (("cpu", expected), ("meta", found)):
         learner = learner_on("cpu", name)
-        updated(learner, BATCH, 24)  # torch's optimisers make their first state on the default device
+        updated(learner, BATCH, 24)
         with torch.device(default):
             results += [updated(learner, BATCH, 200), decided(learner), decided(learner, "compiled_actor")]
             results += [learner.online.state_dict()]

@@ -105,6 +105,25 @@ def test_every_arm_learns_under_both_protocols(name, protocol):
         assert two_layers == (protocol == "smac_v1")
 
 
+ONE_AGENT = EnvInfo("synthetic", n_agents=1, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [(name, {}) for name in algorithm_names()]
+    + [("roma", switch) for switch in ({"mask_dead": True}, {"pairs": "allpairs"}, {"pair_reduction": "mean"})],
+)
+def test_every_arm_learns_with_one_agent(name, overrides):
+    """One agent makes no pair: where L_D is computed it is 0."""
+    learner = learner_of(name, info=ONE_AGENT, hidden_dim=8, **overrides)
+    for _ in range(2):
+        statistics = learner.update(random_batch(ONE_AGENT, [7, 3, 5], seed=0), 0, 0, epsilon=0.1)
+    assert math.isfinite(statistics["loss"])
+    assert math.isfinite(statistics["grad_norm"])
+    if not math.isnan(statistics.get("loss_specialisation", math.nan)):
+        assert [statistics[key] for key in ("loss_specialisation", "saturated_pair_share")] == [0, 0]
+
+
 def test_role_losses_enter_with_their_weights():
     statistics = learner_of("roma").update(BATCH, 0, episode=0)
     weighted = 1e-4 * statistics["loss_identifiability"] + 1e-2 * statistics["loss_specialisation"]
@@ -148,11 +167,12 @@ def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(n
 
 @pytest.mark.parametrize("name", algorithm_names())
 def test_saved_state_continues_bit_for_bit(name):
-    learner = learner_of(name, target_update_episodes=16)
+    often = {"target_update_steps" if name == "coma" else "target_update_episodes": 16}
+    learner = learner_of(name, **often)
     for episode in range(24, 72, 8):
         learner.update(BATCH, episode, episode)
     saved = {key: value.clone() for key, value in learner.state_tensors().items()}
-    resumed = learner_of(name, seed=9, target_update_episodes=16)
+    resumed = learner_of(name, seed=9, **often)
     resumed.update(BATCH, 1, 0)
     resumed.load_state_tensors(saved)
     for episode in range(72, 120, 8):
@@ -163,7 +183,7 @@ def test_saved_state_continues_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", ["qmix", "coma", "maven"])
 def test_saved_state_goes_where_the_weights_are(name):
-    """A checkpoint is read into the host's memory; torch has its optimisers count their steps there on any device."""
+    """A checkpoint is read into the host's memory; Adam counts its steps there on any device."""
     specification = algorithm(name)
     learner = learner_of(name)
     learner.update(BATCH, 0, 0)
@@ -173,9 +193,9 @@ def test_saved_state_goes_where_the_weights_are(name):
     elsewhere.load_state_tensors(learner.state_tensors())
     states = [state for optimiser in elsewhere.optimisers for state in optimiser.state.values()]
     assert states
-    assert {(key == "step", value.device.type) for state in states for key, value in state.items()} == {
-        (True, "cpu"),
-        (False, "meta"),
+    counted = {(True, "cpu")} if name == "maven" else set()
+    assert {(key == "step", value.device.type) for state in states for key, value in state.items()} == counted | {
+        (False, "meta")
     }
 
 
@@ -272,7 +292,7 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name, kind):
     trunk = learner.online.agent.trunk
     last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
     rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
-    states = trunk(trunk.obs_product(rows), last_actions, [3] * 12)
+    states = trunk(rows, last_actions, [3] * 12)[0]
     assert_close(hidden, states[-3:])
 
 

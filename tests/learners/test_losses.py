@@ -45,18 +45,18 @@ SWITCHES = [
 ]
 
 
-def double_learner(name, seed=0, **overrides):
+def double_learner(name, info=INFO, **overrides):
     """A learner in double precision, its target differing from its online networks."""
     specification = algorithm(name)
     config = specification.config_class(hidden_dim=16, **specification.overrides | overrides)
-    learner = make_learner(name, config, INFO, seed)
-    learner.target.load_state_dict(make_learner(name, config, INFO, seed + 1).online.state_dict())
+    learner = make_learner(name, config, info, seed=0)
+    learner.target.load_state_dict(make_learner(name, config, info, seed=1).online.state_dict())
     learner.online.double(), learner.target.double()
     return learner
 
 
-def double_batch(lengths=LENGTHS):
-    batch = random_batch(INFO, lengths, seed=3)
+def double_batch(lengths=LENGTHS, info=INFO):
+    batch = random_batch(info, lengths, seed=3)
     floats = {each.name: getattr(batch, each.name).double() for each in fields(batch)}
     return replace(batch, **floats | {name: getattr(batch, name) for name in ("actions", "avail_actions", "latents")})
 
@@ -236,7 +236,7 @@ def test_loss_is_pure(name):
 @pytest.mark.parametrize("name", ["iql", "vdn", "qmix_nps"])
 def test_relabelled_agents_have_the_same_loss(name):
     """Without index, agents differ by what they see and do; agents with their own weights take these along."""
-    learner, batch = double_learner(name, mixer="none" if name == "iql" else "vdn"), double_batch()
+    learner, batch = double_learner(name, **{"mixer": "vdn"} if name == "qmix_nps" else {}), double_batch()
     order = torch.tensor([2, 0, 3, 1])
     relabelled = replace(
         batch,
@@ -255,6 +255,21 @@ def test_relabelled_agents_have_the_same_loss(name):
                     {key: value[order] for key, value in networks.agent.state_dict().items()}
                 )
     assert_close(learner.loss(relabelled, None)[0], loss)
+
+
+@pytest.mark.parametrize("name", ["qmix", "roma"])
+def test_last_actions_in_the_state_may_be_looked_up(name):
+    """Where a state ends with them, the mixer reads those of the batch instead, with equal loss and gradients."""
+    info = replace(INFO, state_last_actions=True)
+    learner, multiplying = double_learner(name, info), double_learner(name)
+    assert learner.online.mixer.n_actions == INFO.n_actions
+    multiplying.online.load_state_dict(learner.online.state_dict())
+    multiplying.target.load_state_dict(learner.target.state_dict())
+    batch = double_batch(info=info)
+    noise = noise_of(learner, batch)
+    loss, expected = (each.loss(batch, noise)[0] for each in (learner, multiplying))
+    assert_close(loss, expected)
+    assert_close(gradients(learner, loss), gradients(multiplying, expected))
 
 
 def test_independent_learners_read_no_state():

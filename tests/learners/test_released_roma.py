@@ -13,12 +13,12 @@ from roma.learners.batch import PackedBatch
 from roma.learners.roma import (
     RoleNoise,
     Roles,
-    min_max_normalised,
     packed_loss,
     released_information,
     role_losses_of,
 )
 from roma.learners.temporal_difference import masked_mean, td_targets
+from roma.nets.ops.specialisation import min_max_normalised
 from tests.benchmarks.plain_learner import random_batch, update
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
 

@@ -10,11 +10,10 @@ from torch.testing import assert_close
 from roma.learners.roma import (
     identifiability_loss,
     kl_divergence,
-    min_max_normalised,
-    off_diagonal,
     role_information,
     specialisation_loss,
 )
+from roma.nets.ops.specialisation import min_max_normalised, off_diagonal
 from roma.nets.roles import Gaussian
 from tests.benchmarks import plain_learner
 from tests.golden.algorithms.reference import TOLERANCE, load

@@ -6,7 +6,8 @@ from torch.nn.utils.rnn import pack_sequence
 from torch.testing import assert_close
 
 from roma.nets.mixers import MonotonicMixer
-from roma.nets.recurrent import GatedRecurrence, UtilityAgent
+from roma.nets.ops.recurrence import gated_recurrence
+from roma.nets.recurrent import UtilityAgent
 from tests.golden.algorithms.reference import TOLERANCE, agent_tensors, load, mixer_tensors, under
 
 
@@ -63,11 +64,11 @@ def test_recurrence_has_the_gradient_of_torch_gru(lengths):
     episodes = [torch.randn(length, 2, 4, dtype=torch.float64, requires_grad=True) for length in lengths]
     weights = [gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0]
     packed = pack_sequence(episodes)
-    ours = GatedRecurrence.apply(packed.data, packed.batch_sizes.tolist(), *weights)
+    ours = gated_recurrence(packed.data, packed.batch_sizes.tolist(), *weights)
     theirs = pack_sequence([gru(episode)[0] for episode in episodes]).data
     assert_close(ours, theirs)
     with torch.no_grad():
-        assert_close(GatedRecurrence.apply(packed.data, packed.batch_sizes.tolist(), *weights), theirs)
+        assert_close(gated_recurrence(packed.data, packed.batch_sizes.tolist(), *weights), theirs)
     cotangent = torch.randn_like(ours)
     for mine, expected in zip(
         torch.autograd.grad(ours, [*episodes, *weights], cotangent),

@@ -250,4 +250,7 @@ def env_info(map_name: str, rules: Rules, options: Any) -> EnvInfo:
     else:
         state_size = agents * (3 + ally_vitals + rules.ally_types) + enemies * (2 + enemy_vitals + rules.enemy_types)
         state_size += agents * actions * options.state_last_action + options.state_timestep_number
-    return EnvInfo(map_name, agents, enemies, actions, obs_size, state_size, rules.episode_limit)
+    ends_with_actions = options.state_last_action and not (
+        options.obs_instead_of_state or options.state_timestep_number
+    )
+    return EnvInfo(map_name, agents, enemies, actions, obs_size, state_size, rules.episode_limit, ends_with_actions)

@@ -1,4 +1,4 @@
-"""What is computed of every ordered pair of agents, with gradients written out.
+"""Functions of every ordered pair of agents.
 
 A value of all pairs is the largest tensor of an update. It is made, used, and made again for the gradient, in blocks of
 rows that fit the processor's cache.
@@ -25,8 +25,31 @@ def blocks(*parts: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
         yield block, [part[block].permute(1, 2, 0).contiguous() for part in parts]
 
 
-class PairwiseUnits(torch.autograd.Function):
+def units_reference(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+    """What `pairwise_units` computes, with all pairs formed."""
+    return (first.unsqueeze(2) + second.unsqueeze(1)).relu() @ weight
+
+
+def pairwise_units(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
     """Sum over units k of w_k relu(first_ik + second_jk): first, second (R, A, K) and w (K,) to (R, A, A)."""
+    sums: Tensor = PairwiseUnits.apply(first, second, weight)
+    return sums
+
+
+def log_density_reference(sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """What `pairwise_log_density` computes, with all pairs formed."""
+    distance = (sample.unsqueeze(2) - mean.unsqueeze(1)) ** 2 / variance.unsqueeze(1)
+    return -0.5 * (distance + (2 * math.pi * variance.unsqueeze(1)).log()).sum(-1)
+
+
+def pairwise_log_density(sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """log N(sample_i; mean_j, variance_j) of diagonal normals: three (R, A, K) to (R, A, A)."""
+    densities: Tensor = PairwiseLogDensity.apply(sample, mean, variance)
+    return densities
+
+
+class PairwiseUnits(torch.autograd.Function):
+    """`pairwise_units`, with gradients."""
 
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
@@ -54,7 +77,7 @@ class PairwiseUnits(torch.autograd.Function):
 
 
 class PairwiseLogDensity(torch.autograd.Function):
-    """log N(sample_i; mean_j, variance_j) of diagonal normals: three (R, A, K) to (R, A, A)."""
+    """`pairwise_log_density`, with gradients."""
 
     @staticmethod
     def forward(ctx: Any, sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

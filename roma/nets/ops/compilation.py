@@ -1,0 +1,87 @@
+"""Compilation of the kernels, and elementary functions inside them.
+
+Kernels take NumPy arrays of one floating type: float32 in runs, float64 where tests compare gradients with finite
+differences. Compiled functions may contract a product and a sum into one rounding and sum in vectors, so that last bits
+depend on the processor's instruction set, but neither on memory addresses nor on the number of cores.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+from numpy.typing import NDArray
+from torch import Tensor
+
+from roma.support.compilation import Compiler
+from roma.support.threads import one_blas_thread
+
+BLOCK = 1024  # rows whose products stay in the processor's cache
+
+one_blas_thread()
+_compiler = Compiler("roma.nets.ops")
+_RELAXED = {"contract", "nsz", "arcp"}  # infinities and what is not a number are kept
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a kernel."""
+    return _compiler.compile(function, fastmath=_RELAXED)
+
+
+def summing(function: Callable[..., Any]) -> Any:
+    """Compile a kernel whose inner loops sum, each in several partial sums."""
+    return _compiler.compile(function, fastmath=_RELAXED | {"reassoc"})
+
+
+def arrays(*values: Tensor) -> tuple[NDArray[Any], ...]:
+    """Return tensors of the CPU as contiguous NumPy arrays, without a copy where they are contiguous."""
+    return tuple(value.detach().contiguous().numpy() for value in values)
+
+
+LIMIT = np.float32(87.0)  # exp of more is infinite
+LOG2_E = np.float32(1.4426950408889634)
+LN_2 = np.float32(0.693359375), np.float32(-2.12194440e-4)  # in two parts, of which the first has few bits
+EXP = tuple(map(np.float32, (1.9875691e-4, 1.39819995e-3, 8.3334519e-3, 4.1665796e-2, 1.6666666e-1, 0.5, 1, 1)))
+ONE, TWO, HALF = np.float32(1), np.float32(2), np.float32(0.5)
+EXPONENT_BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)) of a number, inside kernels."""
+    return 1 / (1 + math.exp(-x))
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent of a number, inside kernels."""
+    return math.tanh(x)
+
+
+def _sigmoid_of_float32(x):
+    """Exp as 2**k times a polynomial on [-ln 2 / 2, ln 2 / 2]: without calls and branches it runs in vectors."""
+    z = -x
+    z = LIMIT if z > LIMIT else z
+    z = -LIMIT if z < -LIMIT else z
+    k = np.floor(z * LOG2_E + HALF)
+    f = z - k * LN_2[0] - k * LN_2[1]
+    p = ((((((EXP[0] * f + EXP[1]) * f + EXP[2]) * f + EXP[3]) * f + EXP[4]) * f + EXP[5]) * f + EXP[6]) * f + EXP[7]
+    power = np.int32((np.int32(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
+    return ONE / (ONE + p * power)
+
+
+_inlined: Any = {"fastmath": _RELAXED, "forceinline": True}  # sums in the order written: LN_2 comes in parts
+
+
+@overload(sigmoid, jit_options=_inlined)
+def _overloaded_sigmoid(x):
+    if x == types.float32:
+        return _sigmoid_of_float32
+    return lambda x: 1 / (1 + math.exp(-x))
+
+
+@overload(tanh, jit_options=_inlined)
+def _overloaded_tanh(x):
+    if x == types.float32:
+        return lambda x: TWO * sigmoid(TWO * x) - ONE
+    return lambda x: math.tanh(x)

@@ -1,0 +1,278 @@
+"""The recurrent trunk over whole episodes, and all further products of the observations, block by block of rows.
+
+A block holds consecutive times of at most BLOCK rows, or one time. Its inputs take one product; only the recurrent
+product and the gates walk through time, in memory that stays in the processor's cache.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from roma.nets.ops.compilation import BLOCK, arrays, compiled, sigmoid, tanh
+from roma.nets.ops.recurrence import gated_recurrence
+
+
+def reference(
+    obs: Tensor,
+    weight: Tensor,
+    table: Tensor,
+    last_actions: Tensor,
+    counts: Sequence[int],
+    *gru: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """What `recurrent_trunk` computes, time by time."""
+    agents, width = table.shape[0], table.shape[2]
+    products = obs @ weight.T
+    inputs = (products[..., :width] + table[torch.arange(agents), last_actions + 1]).relu()
+    hidden, states = obs.new_zeros(counts[0] * agents, width), []
+    for of_time in inputs.split(list(counts)):
+        hidden = torch.gru_cell(of_time.flatten(0, 1), hidden[: len(of_time) * agents], *gru)
+        states.append(hidden)
+    return torch.cat(states).unflatten(0, (-1, agents)), products[..., width:]
+
+
+def recurrent_trunk(
+    obs: Tensor,
+    weight: Tensor,
+    table: Tensor,
+    last_actions: Tensor,
+    counts: Sequence[int],
+    *gru: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return the GRU's states after each step, from zero, and further products of the observations.
+
+    Args:
+        obs: observations, (R, A, O); they get no gradient.
+        weight: of the input layer and, in its rows from H on, of further layers, (H + K, O).
+        table: what the input layer adds for each agent and last action, of which the first is none, (A, U + 1, H).
+        last_actions: (R, A), -1 for none.
+        counts: rows of each time, never rising; a row's state goes on to the row at its place in the next time.
+        gru: weights (3H, H) of input and state, then biases (3H,) of both, in torch's order of gates.
+
+    Returns:
+        States (R, A, H) and products (R, A, K).
+    """
+    agents, width = table.shape[0], table.shape[2]
+    if obs.device.type == "cpu":
+        states, products = RecurrentTrunk.apply(obs.flatten(0, 1), weight, table, last_actions.flatten(), counts, *gru)
+        return states.unflatten(0, (-1, agents)), products.unflatten(0, (-1, agents))
+    products = functional.linear(obs, weight)
+    rows = torch.arange(agents, device=obs.device) * table.shape[1] + last_actions + 1
+    inputs = functional.embedding(rows, table.flatten(0, 1)).add_(products[..., :width]).relu_()
+    return gated_recurrence(inputs, counts, *gru), products[..., width:]
+
+
+class RecurrentTrunk(torch.autograd.Function):
+    """`recurrent_trunk` on the CPU, of rows of agents: obs (N, O), last actions (N,) to (N, H) and (N, K)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        obs: Tensor,
+        weight: Tensor,
+        table: Tensor,
+        last_actions: Tensor,
+        counts: Sequence[int],
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        bias_hh: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        agents, _, width = table.shape
+        sizes = np.array(counts) * agents
+        kept = len(obs) if any(ctx.needs_input_grad) else max(BLOCK, int(sizes[0]))
+        embedded, gates, candidates = (obs.new_empty(kept, size) for size in (width, 3 * width, width))
+        states, products = obs.new_empty(len(obs), width), obs.new_empty(len(obs), len(weight) - width)
+        bias = torch.cat([(bias_ih + bias_hh)[: 2 * width], bias_ih[2 * width :], bias_hh[2 * width :]])
+        unroll(
+            *arrays(obs, weight.T, table, last_actions),
+            sizes,
+            *arrays(weight_ih.T, weight_hh.T, bias, embedded, gates, candidates, states, products),
+        )
+        ctx.save_for_backward(obs, table, last_actions, weight_ih, weight_hh, embedded, gates, candidates, states)
+        ctx.sizes = sizes
+        return states, products
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_states: Tensor, grad_products: Tensor) -> tuple[Tensor | None, ...]:
+        obs, table, last_actions, weight_ih, weight_hh, *kept = ctx.saved_tensors
+        width = table.shape[2]
+        grad_weight = obs.new_zeros(width + grad_products.shape[1], obs.shape[1])
+        grad_table, grad_weight_ih, grad_weight_hh = (
+            torch.zeros_like(each, memory_format=torch.contiguous_format) for each in (table, weight_ih, weight_hh)
+        )
+        grad_bias = obs.new_zeros(4 * width)
+        unroll_backward(
+            *arrays(obs, last_actions),
+            ctx.sizes,
+            *arrays(weight_ih, weight_hh, *kept, grad_states, grad_products),
+            *arrays(grad_weight, grad_table, grad_weight_ih, grad_weight_hh, grad_bias),
+        )
+        gates, of_input, of_state = grad_bias.split([2 * width, width, width])
+        grad_biases = torch.cat([gates, of_input]), torch.cat([gates, of_state])
+        return None, grad_weight, grad_table, None, None, grad_weight_ih, grad_weight_hh, *grad_biases
+
+
+@compiled
+def unroll(
+    obs, weight, table, last_actions, sizes, weight_ih, weight_hh, bias, embedded, gates, candidates, states, products
+):
+    """Write states and products, and what the backward pass reads.
+
+    Weights are transposed, (I, O). bias is that of the gates r and u, (2H,), and that of the candidate's parts of input
+    and state. embedded, candidates (N, H) and gates (N, 3H), which are r, u and y, keep all rows or one block's.
+    """
+    agents, _, width = table.shape
+    both, zero = 2 * width, obs.dtype.type(0)
+    bias_gates, bias_input, bias_state = bias[:both], bias[both : both + width], bias[both + width :]
+    most = max(BLOCK, sizes[0])
+    of_obs, of_input = np.empty((most, weight.shape[1]), obs.dtype), np.empty((most, 3 * width), obs.dtype)
+    nothing = np.zeros((sizes[0], width), obs.dtype)
+    keeps = len(embedded) == len(obs)
+    time = start = previous = 0
+    while time < len(sizes):
+        end, rows = time + 1, sizes[time]
+        while end < len(sizes) and rows + sizes[end] <= BLOCK:
+            rows += sizes[end]
+            end += 1
+        place = start if keeps else 0
+
+        np.dot(obs[start : start + rows], weight, of_obs[:rows])
+        for i in range(rows):
+            row, product, further = embedded[place + i], of_obs[i], products[start + i]
+            selected = table[(start + i) % agents, last_actions[start + i] + 1]
+            for k in range(width):
+                value = product[k] + selected[k]
+                row[k] = zero if value < zero else value
+            for k in range(len(further)):
+                further[k] = product[width + k]
+        np.dot(embedded[place : place + rows], weight_ih, of_input[:rows])
+
+        at = 0
+        for step in range(time, end):
+            size = sizes[step]
+            before = nothing if step == 0 else states[previous : previous + size]
+            previous = start + at
+            np.dot(before, weight_hh, gates[place + at : place + at + size])
+            for i in range(size):
+                gate, of_row, candidate = gates[place + at + i], of_input[at + i], candidates[place + at + i]
+                old, new = before[i], states[previous + i]
+                reset_update, update, recurrent, row = gate[:both], gate[width:both], gate[both:], of_row[both:]
+                for k in range(both):
+                    reset_update[k] = sigmoid(reset_update[k] + of_row[k] + bias_gates[k])
+                for k in range(width):
+                    recurrent[k] += bias_state[k]
+                for k in range(width):
+                    candidate[k] = tanh(row[k] + bias_input[k] + gate[k] * recurrent[k])
+                for k in range(width):
+                    new[k] = candidate[k] + update[k] * (old[k] - candidate[k])
+            at += size
+        start += rows
+        time = end
+
+
+@compiled
+def unroll_backward(
+    obs,
+    last_actions,
+    sizes,
+    weight_ih,
+    weight_hh,
+    embedded,
+    gates,
+    candidates,
+    states,
+    grad_states,
+    grad_products,
+    grad_weight,
+    grad_table,
+    grad_weight_ih,
+    grad_weight_hh,
+    grad_bias,
+):
+    """Add to the gradients of all weights, from the last block to the first. Weights are (O, I)."""
+    agents, _, width = grad_table.shape
+    both, zero = 2 * width, obs.dtype.type(0)
+    most = max(BLOCK, sizes[0])
+    # of a block: gradients of r, u and candidate before their activations, with respect to the input's and the state's
+    # part, of which only the candidate's differ
+    of_input, of_state = np.empty((most, 3 * width), obs.dtype), np.empty((most, 3 * width), obs.dtype)
+    befores, of_embedded = np.empty((most, width), obs.dtype), np.empty((most, width), obs.dtype)
+    of_obs, of_weight = np.empty((most, len(grad_weight)), obs.dtype), np.empty(grad_weight.shape, obs.dtype)
+    of_weight_ih, of_weight_hh = np.empty(weight_ih.shape, obs.dtype), np.empty(weight_hh.shape, obs.dtype)
+    carried, back = np.zeros((sizes[0], width), obs.dtype), np.empty((sizes[0], width), obs.dtype)
+    time, end = len(sizes), len(obs)
+    while time > 0:
+        first, rows = time - 1, sizes[time - 1]
+        while first > 0 and rows + sizes[first - 1] <= BLOCK:
+            first -= 1
+            rows += sizes[first]
+        start = end - rows
+
+        row = end
+        for step in range(time - 1, first - 1, -1):
+            size = sizes[step]
+            row -= size
+            at = row - start
+            for i in range(size):
+                carry, grad, candidate, gate = carried[i], grad_states[row + i], candidates[row + i], gates[row + i]
+                before, part, other = befores[at + i], of_input[at + i], of_state[at + i]
+                reset, update, recurrent = gate[:width], gate[width:both], gate[both:]
+                of_reset, of_update, of_candidate = part[:width], part[width:both], part[both:]
+                of_recurrent = other[both:]
+                if step > 0:
+                    state = states[row - sizes[step - 1] + i]
+                    for k in range(width):
+                        before[k] = state[k]
+                else:
+                    for k in range(width):
+                        before[k] = zero
+                for k in range(width):
+                    carry[k] += grad[k]
+                for k in range(width):
+                    of_update[k] = carry[k] * (before[k] - candidate[k]) * (update[k] - update[k] * update[k])
+                for k in range(width):
+                    kept = carry[k] - carry[k] * update[k]
+                    of_candidate[k] = kept - kept * candidate[k] * candidate[k]
+                for k in range(width):
+                    carry[k] *= update[k]
+                for k in range(width):
+                    of_reset[k] = of_candidate[k] * recurrent[k] * (reset[k] - reset[k] * reset[k])
+                for k in range(both):
+                    other[k] = part[k]
+                for k in range(width):
+                    of_recurrent[k] = of_candidate[k] * reset[k]
+            np.dot(of_state[at : at + size], weight_hh, back[:size])
+            for i in range(size):
+                carry, add = carried[i], back[i]
+                for k in range(width):
+                    carry[k] += add[k]
+
+        np.dot(of_input[:rows], weight_ih, of_embedded[:rows])
+        np.dot(of_input[:rows].T, embedded[start:end], of_weight_ih)
+        np.dot(of_state[:rows].T, befores[:rows], of_weight_hh)
+        grad_weight_ih += of_weight_ih
+        grad_weight_hh += of_weight_hh
+        for i in range(rows):
+            part, recurrent, of_bias = of_input[i], of_state[i, both:], grad_bias[3 * width :]
+            for k in range(3 * width):
+                grad_bias[k] += part[k]
+            for k in range(width):
+                of_bias[k] += recurrent[k]
+            grad, value, of_row, further = of_embedded[i], embedded[start + i], of_obs[i], grad_products[start + i]
+            selected = grad_table[(start + i) % agents, last_actions[start + i] + 1]
+            for k in range(width):
+                of_row[k] = grad[k] if value[k] > zero else zero
+            for k in range(width):
+                selected[k] += of_row[k]
+            for k in range(len(further)):
+                of_row[width + k] = further[k]
+        np.dot(of_obs[:rows].T, obs[start:end], of_weight)
+        grad_weight += of_weight
+        time, end = first, start
