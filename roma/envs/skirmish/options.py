@@ -37,7 +37,7 @@ class Choices:
             ("acquire_range", 0),
             ("notice_range", 0),
         ):
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # NaN is not
                 raise UserError(f"{name} = {getattr(self, name)} must be at least {least}")
         for name in ("backswing", "splash_edge"):
             if not 0 <= getattr(self, name) <= 1:

@@ -40,7 +40,7 @@ def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bo
 def front_of(side: list[Group], other: list[Group]) -> tuple[float, float]:
     """Return the direction in which an army faces the other one, as a unit vector.
 
-    It leads from the army's centre to the other's. Where the two centres coincide, agents face east.
+    It leads from the army's centre to the other's. Where the two centres coincide, it is east.
     """
 
     def centre(groups: list[Group]) -> NDArray[np.float64]:

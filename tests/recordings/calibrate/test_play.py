@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def test_every_choice_has_alternatives_that_differ_from_it() -> None:
             assert replace(DEFAULT_CHOICES, **{name: value}) != DEFAULT_CHOICES
 
 
-@pytest.mark.parametrize("wrong", [{"look_every": 0}, {"backswing": 1.5}, {"formation_breadth": 0.0}, {"patience": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"look_every": 0}, {"backswing": 1.5}, {"formation_breadth": 0.0}, {"patience": -1}, {"notice_range": math.nan}],
+)
 def test_settings_out_of_bounds_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         Choices(**wrong)  # type: ignore[arg-type]

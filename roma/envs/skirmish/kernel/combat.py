@@ -147,8 +147,9 @@ def acquire(r, u, i):
     """Return whom a unit that looks for fights attacks; -1 for nobody.
 
     It keeps its target while that is in range. Otherwise it takes the nearest enemy in acquire range (on guard: in
-    notice range), else whoever hurt it or is fought by a comrade close by. Between two looks around it stays with
-    what it had; the death of its target brings the next look forward.
+    notice range), with `prefer_attackers` one with an order to attack before others. Where there is none, it takes the
+    unit that hurt it or one that a comrade close by fights. Between two looks around it stays with what it had; the
+    death of its target brings the next look forward.
     """
     n, allies = r.unit.shape[0], r.n_allies
     held = u[i].target
