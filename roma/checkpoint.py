@@ -31,7 +31,7 @@ from roma.files import DIGEST_LENGTH, digest, remove_unfinished, write_bytes
 from roma.replay import Replay
 from roma.runner import Episode, resimulate
 
-FORMAT = 1  # of the file's contents; raise it when they change
+FORMAT = 2  # of the contents and of what follows from them, such as noise; raise it when either changes
 KEPT = 2  # the newest, and one to fall back on
 
 

@@ -65,7 +65,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     if map_name is not None and config["map"] != map_name:
         raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")
     who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
-    (episode,) = Runner(env, learner.actor(), config["seed"], torch.Generator()).play(Stream.ROLLOUT, number, 1, 0.0)
+    (episode,) = Runner(env, learner.actor(), config["seed"]).play(Stream.ROLLOUT, number, 1)
     if episode.seen is not None:
         obs = episode.seen.obs
         recording = recording_of_game(episode, config["engine"], config["map"], who)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ def learner():
 
 
 def play(learner, battles, first, count, epsilon=1.0, stream=Stream.TRAIN):
-    runner = Runner(envs.make("embedded", "3m", battles), learner.actor(), 0, torch.Generator())
+    runner = Runner(envs.make("embedded", "3m", battles), learner.actor(), 0)
     return runner.play(stream, first, count, epsilon)
 
 
@@ -49,6 +48,22 @@ def test_a_round_is_a_function_of_run_seed_stream_and_index(learner):
         assert_same(one, other)
     train, test = play(learner, 4, 0, 4), play(learner, 4, 0, 4, stream=Stream.TEST)
     assert not {episode.seed for episode in train} & {episode.seed for episode in test}
+
+
+@pytest.mark.parametrize("name", ["qmix", "coma", "maven", "roma"])
+@pytest.mark.parametrize("epsilon", [None, 0.3])
+def test_episodes_do_not_depend_on_how_many_run_side_by_side(name, epsilon):
+    """Nor on which of those have ended: what is drawn for an episode is its own."""
+    learner = make_learner(name, resolve("2s3z", name, 0).learner, envs.make("embedded", "2s3z", 1).info, 0)
+    alone, *others = (
+        Runner(envs.make("embedded", "2s3z", battles), learner.actor(), 0).play(Stream.EVALUATE, 4, 8, epsilon)
+        for battles in (1, 3, 8)
+    )
+    assert len({episode.length for episode in alone}) > 1
+    for episodes in others:
+        for one, other in zip(alone, episodes, strict=True):
+            assert_same(one, other)
+            assert one.latent == other.latent
 
 
 def test_a_count_beyond_the_battles_takes_several_rounds_and_a_last_smaller_one(learner):
