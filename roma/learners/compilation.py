@@ -1,4 +1,4 @@
-"""Compiling actor and learners ahead of their use, which takes a minute once for an installation."""
+"""Compiling actor and learners ahead of their use, which takes half a minute once for an installation."""
 
 import numpy as np
 import torch
