@@ -9,7 +9,6 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 
 from roma import learners, outputs
@@ -43,7 +42,7 @@ def record(place: Path, episodes: int) -> tuple[str, str]:
     env = Skirmish(config.map, episodes)
     learner = learners.make_learner(config.algorithm, config.learner, env.info, config.seed, "cpu")
     learner.load_policy_tensors(tensors)
-    played = Runner(env, learner.actor(), config.seed, torch.Generator()).play(Stream.ROLLOUT, 0, episodes, epsilon=0.0)
+    played = Runner(env, learner.actor(), config.seed).play(Stream.ROLLOUT, 0, episodes)
     policy = f"{config.algorithm}, protocol {config.protocol}, seed {config.seed}, {facts['step']} steps"
     seeds = np.array([episode.seed for episode in played])
     target = TRAINED_PLAY / f"{config.map}.npz"
