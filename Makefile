@@ -47,7 +47,7 @@ verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compar
 test: $(READY) ## run the tests
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) ## run the tests that take many minutes: the walk of the bounds-checked engine, 10 000 episodes a map
+test-long: $(READY) ## run the tests that take many minutes: the engine with bounds checked, its branches, 10 000 episodes a map
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000

@@ -137,8 +137,8 @@ def build_parser() -> Parser:
 
     compilation = commands.add_parser(
         "compile",
-        help="compile the embedded engine and the learners, once for all runs of this machine",
-        description="Compile the embedded engine and the learners' kernels and keep the machine code, so that runs "
+        help="compile the embedded engine, the actor and the learners, once for all runs of this machine",
+        description="Compile the embedded engine, the actor and the learners and keep the machine code, so that runs "
         "started side by side find it: in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can "
         "be written first. Where it is up to date nothing is done.",
     )
@@ -308,9 +308,10 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
 
 def _compile(options: argparse.Namespace) -> int:
     from roma.envs.skirmish.compilation import compile_engine
-    from roma.learners.compilation import compile_learners
+    from roma.learners.compilation import compile_actors, compile_learners
 
     compile_engine()
+    compile_actors()
     compile_learners()
     return 0
 

@@ -162,15 +162,14 @@ class Run:
         self.learner = learners.make_learner(
             config.algorithm, config.hyperparameters, self.env.info, config.seed, device
         )
-        self.generator = torch.Generator()
         actor = self.learner.actor()
-        self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
+        self.runner = self.test_runner = Runner(self.env, actor, config.seed)
         # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
-        if protocol_settings.parallel_test_envs != protocol_settings.parallel_envs and self.env.digest:
+        if protocol_settings.parallel_test_envs != protocol_settings.parallel_envs and self.env.deterministic:
             test_env = envs.make(
                 config.engine, config.map, protocol_settings.parallel_test_envs, config.engine_settings
             )
-            self.test_runner = Runner(test_env, actor, config.seed, self.generator)
+            self.test_runner = Runner(test_env, actor, config.seed)
         largest = max(protocol_settings.batch_size, protocol_settings.parallel_envs)
         self.batches = BatchBuilder(self.env, largest, torch.device(device))
         self.replay = Replay(protocol_settings.buffer_size)
@@ -263,7 +262,7 @@ class Run:
                 self.log.warning("no policy was kept at %d steps, which this run passed before it was asked to", step)
         if not self.at_end:
             env = self.env
-            if env.digest:
+            if env.deterministic:
                 env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.engine_settings)
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
@@ -289,8 +288,8 @@ class Run:
         for episode in episodes:
             self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
         if self.learner.learns_from_rounds:
-            self.generator.manual_seed(seed_of(self.config.seed, Stream.ROUND, state.episode))
-            self.learner.learn_from_round(self.batches.build(episodes), self.generator)
+            key = seed_of(self.config.seed, Stream.ROUND, state.episode)
+            self.learner.learn_from_round(self.batches.build(episodes), key)
         if len(self.replay) >= protocol_settings.batch_size:
             self._update(epsilon)
         self._keep_milestones()
@@ -304,9 +303,9 @@ class Run:
         """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.protocol_settings.batch_size, seed, state.updates)
-        self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
+        key = seed_of(seed, Stream.LEARN, state.updates)
         batch = self.batches.build(episodes)
-        statistics = self.learner.update(batch, self.generator, state.episode, epsilon)
+        statistics = self.learner.update(batch, key, state.episode, epsilon)
         for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.files.checkpoint_folder)
@@ -317,9 +316,9 @@ class Run:
                 )
         self._count(statistics)
         if self._test_due():
-            self.generator.manual_seed(seed_of(seed, Stream.DIAGNOSTICS, state.updates))
             types = [unit_types(self.config.map, episode) for episode in episodes]
-            self._count(self.learner.diagnostics(batch, types, self.generator))
+            key = seed_of(seed, Stream.DIAGNOSTICS, state.updates)
+            self._count(self.learner.diagnostics(batch, types, key))
         state.updates += 1
 
     def _test_due(self) -> bool:
@@ -330,7 +329,7 @@ class Run:
     def _test(self, epsilon: float, bar: Bar) -> None:
         """Plays greedy battles and adds a row: their means, and those of training since the row before."""
         state, count = self.state, self.config.protocol_settings.test_episodes
-        episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count, epsilon=0.0)
+        episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count)
         row: dict[str, float] = {name: getattr(state, name) for name in COUNTERS}
         row |= zip(TEST_METRICS, map(_mean, zip(*map(_results, episodes), strict=True)), strict=True)
         row |= {name: total / number for name, (total, number) in state.sums.items()}

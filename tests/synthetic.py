@@ -112,7 +112,7 @@ def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, 
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Rollout(run.config.to_json(), ENGINE_DIGEST, type_names, milestones))
+    save(path, Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones))
 
 
 def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:

@@ -25,7 +25,7 @@ TENSORS = {"a": torch.arange(3.0), "b": torch.tensor(7)}
 def replay():
     """A ring of 6 that has gone round once."""
     env = envs.make("embedded", "3m", 4)
-    runner = Runner(env, make_learner("qmix", CONFIG.hyperparameters, env.info, 0).actor(), 0, torch.Generator())
+    runner = Runner(env, make_learner("qmix", CONFIG.hyperparameters, env.info, 0).actor(), 0)
     replay = Replay(6)
     replay.insert(runner.play(Stream.TRAIN, 0, 8, epsilon=1.0))
     return replay

@@ -171,7 +171,8 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     train(config, tmp_path, 20)
     assert cli.main(["play", "--checkpoint", str(tmp_path), "--out", str(tmp_path / "pictures")]) == 0
     recording = load(tmp_path / "pictures" / "battle.safetensors")
-    assert (recording.map_name, recording.engine_digest) == ("MMM2", envs.engine_digest("starcraft2"))
+    assert (recording.map_name, recording.engine) == ("MMM2", "starcraft2")
+    assert recording.engine_version == envs.engine_version("starcraft2", "MMM2")
     assert recording.unit_types[:10] == ["Marauder"] * 2 + ["Marine"] * 7 + ["Medivac"]
     assert recording.unit_types[10] == "Medivac"  # the game lists the enemies in an order of its own
     assert recording.result in ("won", "lost", "time limit")

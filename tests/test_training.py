@@ -110,9 +110,9 @@ def test_a_finished_run_has_all_outputs(undisturbed):
 def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
     episodes, original = [], Learner.update
 
-    def update(self, batch, generator, episode, epsilon):
+    def update(self, batch, key, episode, epsilon):
         episodes.append(episode)
-        return original(self, batch, generator, episode, epsilon)
+        return original(self, batch, key, episode, epsilon)
 
     monkeypatch.setattr(Learner, "update", update)
     run(tmp_path, total_steps=600, config=QMIX)
@@ -122,6 +122,12 @@ def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, mon
 def test_the_seed_decides(undisturbed, tmp_path):
     run(tmp_path, config=resolve("3m", "roma", 4, overrides=SETTINGS))
     assert results(tmp_path) != results(undisturbed)
+
+
+@pytest.mark.parametrize("parallel_test_envs", [1, 6])
+def test_how_many_tests_are_played_side_by_side_changes_nothing(undisturbed, tmp_path, parallel_test_envs):
+    run(tmp_path, config=resolve("3m", "roma", 3, overrides={**SETTINGS, "parallel_test_envs": parallel_test_envs}))
+    assert results(tmp_path)["metrics.parquet"] == results(undisturbed)["metrics.parquet"]
 
 
 def test_every_row_after_an_update_has_the_health_of_the_role_losses(undisturbed):

@@ -78,7 +78,8 @@ def test_a_scale_that_does_not_exist_is_named_before_any_work(root, target):
     command = ["make", "--no-print-directory", target, "SCALE=demoo", "VENV="]
     outcome = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert outcome.returncode == 2
-    assert "error: there is no scale 'demoo'; known: demo extra lab lambda paper sensitivity smoke study\n" in outcome.stderr
+    known = "demo extra lab lambda paper sensitivity smoke study"
+    assert f"error: there is no scale 'demoo'; known: {known}\n" in outcome.stderr
     assert "snakemake" not in outcome.stdout
 
 

@@ -26,7 +26,7 @@ class RecordedRun:
     directory: Path
     map: str
     algorithm: str
-    engine: str  # its name and version
+    engine: str  # its name and the version of the map
     settings: tuple[str, ...]  # `key=value` of those that differ from this version's defaults
     seed: int
     test_interval: int  # environment steps

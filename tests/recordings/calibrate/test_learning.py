@@ -18,8 +18,6 @@ from roma.recordings import calibrate
 from roma.recordings.calibrate import learning, learning_tables, recorded
 from roma.recordings.calibrate.requirements import MET, NOT_MET, learned_requirements
 
-ENGINE = "1"
-
 
 def write_run(
     directory: Path,
@@ -30,7 +28,7 @@ def write_run(
     win_rate: float = 0.25,
     excess: int = 10,
     protocol: str = "smac_v1",
-    engine_version: str = ENGINE,
+    engine_version: str = "1",
     **settings: Any,
 ) -> Path:
     """A run with the same win rate in every test, each `excess` steps after a multiple of 10 000."""
