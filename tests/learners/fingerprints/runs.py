@@ -23,6 +23,7 @@ from roma.training import Run, train
 
 SCALES = Path(__file__).parents[3] / "workflow" / "config"
 STEPS = {"3m": 1250, "2s3z": 2750}  # environment steps of a run, for each battle of a round: 50 updates and a few more
+LONGER = {"roma_release_epsilon_50": 1.3}  # times as many; its agents hardly explore, which makes episodes longer
 SIDE_BY_SIDE = {"paper": 2, "smac_v1": 1}  # battles of a round
 LEAST_UPDATES = 50
 TARGET_UPDATE_EPISODES = 20
@@ -57,6 +58,12 @@ def run_names(algorithm: str) -> list[str]:
     return plain + [f"3m paper {switch}" for switch in switches(algorithm)]
 
 
+def run_steps(algorithm: str, run: str) -> int:
+    """Return the environment steps of a short run."""
+    map_name, protocol = run.split()[:2]
+    return int(STEPS[map_name] * SIDE_BY_SIDE[protocol] * LONGER.get(algorithm, 1))
+
+
 def run_config(algorithm: str, run: str) -> RunConfig:
     """Return the configuration of a short run. What a protocol asks for is scaled down, in proportion where possible.
 
@@ -68,7 +75,7 @@ def run_config(algorithm: str, run: str) -> RunConfig:
         "n_battles": battles,
         "batch_size": 2,
         "buffer_size": 8,
-        "test_interval": battles * STEPS[map_name] // TESTS,
+        "test_interval": run_steps(algorithm, run) // TESTS,
         "test_episodes": 2,
         "test_battles": 2,
     }
@@ -129,9 +136,8 @@ def trace_anew(algorithm: str, run: str) -> Trace:
                 digests[name] = _digest(tensor.detach().contiguous().numpy())
 
     config = run_config(algorithm, run)
-    steps = STEPS[config.map] * SIDE_BY_SIDE[config.protocol]
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(training, "Run", Traced):
-        train(config, Path(folder), steps, milestones=(), checkpoint_seconds=NEVER)
+        train(config, Path(folder), run_steps(algorithm, run), milestones=(), checkpoint_seconds=NEVER)
         for table in ("metrics", "timing"):
             columns = pq.read_table(Path(folder) / f"{table}.parquet")
             for name in columns.column_names:
