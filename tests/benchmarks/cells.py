@@ -25,7 +25,10 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, suppress
 from itertools import cycle, islice
 from pathlib import Path
+from threading import RLock
 from unittest import mock
+
+from tqdm import tqdm
 
 from roma.config import resolve
 from roma.errors import UserError, unknown
@@ -93,6 +96,7 @@ def speed(cell: Cell, steps: int | None = None) -> float:
 
 
 def _speed(task: tuple[Cell, int | None]) -> tuple[Cell, float]:
+    tqdm.set_lock(RLock())  # its own is a semaphore, which a process that is ended would leave behind
     return task[0], speed(*task)
 
 

@@ -108,6 +108,7 @@ def test_a_cell_is_measured(root: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.cells", "3m/qmix/paper", "--steps", "200", "--side-by-side", "2"]
     done = subprocess.run(command, cwd=root, text=True, capture_output=True, check=True)
     head, cell = done.stdout.splitlines()
+    assert done.stderr == ""
     assert head == "environment steps per second of processor time, 2 runs side by side"
     assert cell.split()[0] == "3m/qmix/paper"
     assert float(cell.split()[1].replace(",", "")) > 0
