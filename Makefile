@@ -16,7 +16,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-long test-system bench baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -58,6 +58,9 @@ test-system: $(READY) ## run the tests that need Debian packages, which are inst
 
 bench: $(READY) ## measure speeds, beside those of BASELINE
 	pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
+
+bench-cells: $(READY) ## measure environment steps per second of processor time of CELLS, by default the paper's under both protocols
+	python -m tests.benchmarks.cells $(CELLS)
 
 baseline: $(READY) ## measure speeds and keep them as BASELINE; on a machine that does nothing else
 	pytest tests/benchmarks --benchmark-json=$(BASELINE)

@@ -144,6 +144,15 @@ def build_parser() -> Parser:
     )
     compilation.set_defaults(run=_compile)
 
+    cost = commands.add_parser(
+        "cost",
+        help="say what a scale costs in core-hours",
+        description="Print the core-hours that training all runs of a scale takes, by the speeds in workflow/cost.csv, "
+        "and the processor on which these were measured.",
+    )
+    cost.add_argument("scale", metavar="SCALE", help="name of a file in workflow/config, such as lab")
+    cost.set_defaults(run=_cost)
+
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
     )
@@ -313,6 +322,18 @@ def _compile(options: argparse.Namespace) -> int:
     compile_engine()
     compile_actors()
     compile_learners()
+    return 0
+
+
+def _cost(options: argparse.Namespace) -> int:
+    clone = next((place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/cost.py").exists()), None)
+    if clone is None:
+        raise UserError(f"roma cost works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+    sys.path.insert(0, str(clone))
+
+    from workflow import cost
+
+    print(cost.report(options.scale, cost.read_speeds()))
     return 0
 
 
