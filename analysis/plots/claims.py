@@ -34,8 +34,8 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     else:
         verdicts = claims.judge(listed, evidence, others)
         counts = Counter(str(verdict) for verdict in verdicts if verdict.variant == claims.VARIANTS[0])
-        listed = [*claims.VERDICTS, *sorted(counts.keys() - set(claims.VERDICTS))]
-        tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in listed)
+        words = [*claims.VERDICTS, *sorted(counts.keys() - set(claims.VERDICTS))]
+        tally = ", ".join(f"{counts[word]} {word}" for word in words)
         notes.insert(0, f"{claims.VARIANTS[0]}, the headline: {tally}")
         notes.append("Evidence: the part that decides, with Holm's interval within its question")
         notes.append("So far: seeds that the scale trains are to come")
