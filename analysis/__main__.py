@@ -32,6 +32,14 @@ def parser() -> argparse.ArgumentParser:
     tables = commands.add_parser("summarise", help="make the tidy tables of finished runs")
     tables.add_argument("root", type=Path, help="folder of the scale, such as data/embedded/demo; reads <root>/runs")
     tables.add_argument("--runs", nargs="+", metavar="MAP/ARM/seedK", help="which runs; default: every finished run")
+    tables.add_argument(
+        "--planned",
+        nargs="+",
+        metavar="MAP/ARM=N",
+        type=planned_cell,
+        help="all cells of the scale with their numbers of seeds; default: those of the runs",
+    )
+    tables.add_argument("--withheld", default="", metavar="WHY", help="show no verdicts and roles, and say why")
     tables.add_argument("--figures", type=Path, default=FIGURES, help="the figure list: which moments it shows")
     tables.set_defaults(command=summarise)
 
@@ -68,12 +76,23 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def planned_cell(text: str) -> tuple[tuple[str, str], int]:
+    """Read `MAP/ARM=N`, a cell with its number of seeds."""
+    cell, _, seeds = text.partition("=")
+    map_name, _, arm = cell.partition("/")
+    if not (map_name and arm and seeds.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not MAP/ARM=N, such as MMM2/roma=5")
+    return (map_name, arm), int(seeds)
+
+
 def summarise(options: argparse.Namespace) -> None:
     from analysis import runs, summarise
 
     chosen = runs.expected_runs(options.root, options.runs) if options.runs else runs.found_runs(options.root)
     figures = yaml.safe_load(options.figures.read_text()).values()
-    tables = summarise.summarise(chosen, figures, rollouts_required=bool(options.runs))
+    tables = summarise.summarise(
+        chosen, figures, bool(options.runs), planned=dict(options.planned or ()), withheld=options.withheld
+    )
     summarise.write(tables, options.root / "summary")
 
 
@@ -118,22 +137,33 @@ def _require_summary(summary: Path) -> None:
 
 
 def _write_table(summary: Path, specification: dict[str, Any], target: Path) -> None:
-    from analysis import summarise, tables
+    from analysis import summarise, tables, withheld
 
-    module = import_module(f"analysis.plots.{specification['table']}")
-    table = module.table(summary, specification)
+    kind, reason = specification["table"], summarise.withheld(summary)
+    if reason and kind in withheld.ROLE_TABLES:
+        table = withheld.table(reason)
+    else:
+        table = import_module(f"analysis.plots.{kind}").table(summary, specification)
     sentences = [specification["title"], *table.notes, f"Inputs {summarise.inputs_digest(summary)}"]
     tables.write(table.frame, target, ". ".join(sentences) + ".", table.groups, table.shown)
 
 
 def _draw_figure(summary: Path, specification: dict[str, Any], metrics: list[str], target: Path) -> None:
-    from analysis import style
+    from analysis import style, summarise, withheld
 
-    module = import_module(f"analysis.plots.{specification['plot']}")
-    frame = module.data(summary, specification, metrics)
-    style.save(module.draw(frame), target)
-    for panel, part in module.panels(frame).items():
-        style.save(module.draw(part), target.with_name(f"{target.name}_{panel}"))
+    kind, reason = specification["plot"], summarise.withheld(summary)
+    if reason and kind in withheld.ROLE_PANELS:
+        frame = withheld.table(reason).frame
+        figure = withheld.figure(specification["title"], reason)
+        pictures = dict.fromkeys(specification["maps"], figure)
+    else:
+        module = import_module(f"analysis.plots.{kind}")
+        frame = module.data(summary, specification, metrics)
+        figure = module.draw(frame)
+        pictures = {panel: module.draw(part) for panel, part in module.panels(frame).items()}
+    style.save(figure, target)
+    for panel, picture in pictures.items():
+        style.save(picture, target.with_name(f"{target.name}_{panel}"))
     with atomic_path(target.with_name(f"{target.name}.csv")) as beside:
         frame.to_csv(beside, index=False)
 

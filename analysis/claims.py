@@ -2,10 +2,12 @@
 
 A claim is one or more parts, each a contrast of means over seeds and the region where it must lie. All parts of a
 question are one family: each has the interval that Holm's procedure leaves it, and holds or fails if the whole interval
-says so. What cannot be told yet is undecided, with the reason.
+says so. What cannot be told yet is undecided, with the reason. A part over cells that the scale does not train belongs
+to no family. Runs are compared at equal steps: on each map all terms of a part are taken at the latest step at which
+every run of theirs was evaluated. While a cell has fewer seeds than planned, a verdict is one "so far".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby, product
@@ -42,12 +44,14 @@ NULLS: dict[str, dict[str, Any]] = {
     "observations": {"reference": "observations"},
 }
 NO_NUMBER = "no number"
-VERDICTS = REPRODUCED, CONTRADICTED, UNDECIDED, SETTLED = (
+VERDICTS = REPRODUCED, CONTRADICTED, UNDECIDED, SETTLED, NOT_TRAINED = (
     "reproduced",
     "contradicted",
     "undecided",
     "holds by construction",
+    "not trained",
 )
+WITHHELD = "withheld"  # in the place of every verdict
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Term:
     maps: tuple[str, ...]
     measure: str
     weight: float = 1.0
-    stage: int | None = None  # milestone of a measure of roles, in environment steps; None: the end
+    stage: int | None = None  # milestone of a measure of roles, in environment steps; None: the step of comparison
     reference: str = "roles"
 
 
@@ -82,9 +86,14 @@ class Claim:
     scale: str | None
     parts: tuple[Part, ...]
     at_least: int
-    minimum_steps: dict[str, int]
+    minimum_steps: dict[str, int | dict[str, int]]  # by protocol; of all maps, or of each with a default
     expectation: str
     nulls: tuple[str, ...]
+
+    def least_steps(self, protocol: str, map_name: str) -> int:
+        """Return the environment steps below which a comparison on a map decides nothing."""
+        least = self.minimum_steps[protocol]
+        return least if isinstance(least, int) else least.get(map_name, least["default"])
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class Finding:
     alpha: float = 0.0
     reason: str = ""
     seeds_help: bool = True
+    trained: bool = True  # whether the scale trains all its cells, now or later
+    complete: bool = True  # whether every cell has all the seeds planned
 
     @property
     def holds(self) -> bool | None:
@@ -137,7 +148,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`evidence` is the finding the verdict hangs on, `findings` are all."""
+    """`evidence` is the finding the verdict hangs on, `findings` are all. `so_far`: seeds are to come."""
 
     claim: Claim
     variant: str
@@ -146,6 +157,10 @@ class Verdict:
     needed: str = ""
     evidence: Finding | None = None
     findings: tuple[Finding, ...] = ()
+    so_far: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verdict} so far" if self.so_far else self.verdict
 
 
 @cache
@@ -256,7 +271,8 @@ def _judge_family(
         source = evidence if claim.scale is None else others.get(claim.scale)
         for part in claim.parts:
             if source is None:
-                finding = Finding(part, reason=f"the scale {claim.scale} has no summary", seeds_help=False)
+                reason = f"the scale {claim.scale} has no summary"
+                finding = Finding(part, reason=reason, seeds_help=False, trained=False)
             else:
                 finding = _find(_for_variant(part, variant), claim, source)
             found.append((claim.id, finding))
@@ -280,11 +296,14 @@ def _verdict(claim: Claim, variant: str, findings: list[Finding]) -> Verdict:
     holding, failing = (sum(finding.holds is holds for finding in findings) for holds in (True, False))
     evidence = sorted(findings, key=lambda finding: -finding.advantage)[required - 1]
     rest = evidence, tuple(findings)
+    so_far = not all(finding.complete for finding in findings if finding.trained)
     if holding >= required:
-        return Verdict(claim, variant, REPRODUCED, "", "", *rest)
+        return Verdict(claim, variant, REPRODUCED, "", "", *rest, so_far)
     if failing > len(findings) - required:
-        return Verdict(claim, variant, CONTRADICTED, "", "", *rest)
-    undecided = [finding for finding in findings if finding.holds is None]
+        return Verdict(claim, variant, CONTRADICTED, "", "", *rest, so_far)
+    if sum(finding.trained for finding in findings) < required:
+        return Verdict(claim, variant, NOT_TRAINED, _why([finding for finding in findings if not finding.trained]))
+    undecided = [finding for finding in findings if finding.holds is None and finding.trained]
     needed = max((finding.needed for finding in undecided), key=_order_of_needs)
     return Verdict(claim, variant, UNDECIDED, _why(undecided), needed, *rest)
 
@@ -317,27 +336,44 @@ def _for_variant(part: Part, variant: str) -> Part:
 def _find(part: Part, claim: Claim, evidence: Evidence) -> Finding:
     """The part's estimate, or why there can be none yet."""
     cells = list(dict.fromkeys((name, arm) for term in part.terms for name in term.maps for arm in term.arms))
+    if unplanned := [f"{name}/{arm}" for name, arm in cells if not evidence.planned_seeds(name, arm)]:
+        reason = f"the scale {evidence.scale} does not train {', '.join(unplanned)}"
+        return Finding(part, reason=reason, seeds_help=False, trained=False)
+    finding = _estimate(part, claim, evidence, cells)
+    planned = {cell: evidence.planned_seeds(*cell) for cell in cells}
+    return replace(finding, complete=all(evidence.seeds(*cell) >= number for cell, number in planned.items()))
+
+
+def _estimate(part: Part, claim: Claim, evidence: Evidence, cells: Sequence[tuple[str, str]]) -> Finding:
+    """The estimate of a part whose cells the scale trains, or why there can be none yet."""
     missing = [f"{name}/{arm}" for name, arm in cells if not evidence.has(name, arm)]
     if missing:
         return Finding(part, reason=f"no runs of {', '.join(missing)}")
-    for name, arm in cells:
-        steps, protocol = evidence.total_steps(name, arm)
-        if steps < claim.minimum_steps[protocol]:
-            reason = f"runs of {steps} steps, the claim asks for {claim.minimum_steps[protocol]} under {protocol}"
+    steps: dict[str, int] = {}  # of comparison, by map
+    for map_name in dict.fromkeys(name for name, _ in cells):
+        arms = [arm for name, arm in cells if name == map_name]
+        equal = evidence.equal_step(map_name, arms)
+        if equal is None:
+            reason = f"runs of {', '.join(arms)} on {map_name} have no evaluation at one step"
             return Finding(part, reason=reason, seeds_help=False)
-    if unreached := _unreached(part, evidence):
+        for protocol in sorted({evidence.protocol(map_name, arm) for arm in arms}):
+            if equal < (least := claim.least_steps(protocol, map_name)):
+                asked = f"the claim asks for {least} under {protocol}"
+                return Finding(part, reason=f"runs of {map_name} compared at {equal} steps, {asked}", seeds_help=False)
+        steps[map_name] = equal
+    if unreached := _unreached(part, steps):
         return Finding(part, reason=unreached, seeds_help=False)
     measures = {term.measure for term in part.terms}
     if not measures <= set(WIN_RATES) and not evidence.has_roles:
         return Finding(part, reason="the summary has no table of roles", seeds_help=False)
-    samples, absent = _samples(part, evidence)
+    samples, absent = _samples(part, steps, evidence)
     if absent:
         return Finding(part, reason=f"not recorded: {', '.join(absent)}", seeds_help=False)
     few = [f"{sample.cell} has {len(sample.by_seed)}" for sample in samples if len(sample.by_seed) < FEWEST_SEEDS]
     if few:
         return Finding(part, reason=f"{FEWEST_SEEDS} seeds are needed: {', '.join(dict.fromkeys(few))}")
     if measures <= set(WIN_RATES) and len(part.terms) > 1:
-        sides = _win_rates(part, evidence)
+        sides = _win_rates(part, steps, evidence)
         if max(sides) <= LOWEST:
             return Finding(part, reason="no side wins more than 10 %", seeds_help=False)
         if min(sides) > HIGHEST:
@@ -348,26 +384,26 @@ def _find(part: Part, claim: Claim, evidence: Evidence) -> Finding:
     return Finding(part, estimate, variance, min(map(len, values)))
 
 
-def _unreached(part: Part, evidence: Evidence) -> str:
+def _unreached(part: Part, steps: Mapping[str, int]) -> str:
     """Return in words which stage of a part its runs have not reached; empty if they have reached all."""
     for term in part.terms:
-        for name, arm in product(term.maps, term.arms):
-            steps, _ = evidence.total_steps(name, arm)
-            if term.stage is not None and term.stage > steps:
-                return f"the stage of {term.stage} steps is not reached: runs of {name}/{arm} have {steps}"
+        for name in term.maps:
+            if term.stage is not None and term.stage > steps[name]:
+                return f"the stage of {term.stage} steps is not reached: runs of {name} have {steps[name]}"
     return ""
 
 
-def _samples(part: Part, evidence: Evidence) -> tuple[list[Sample], list[str]]:
-    """Independent samples, and the names of what was not recorded."""
+def _samples(part: Part, steps: Mapping[str, int], evidence: Evidence) -> tuple[list[Sample], list[str]]:
+    """Independent samples at the map's step of comparison, and the names of what was not recorded."""
     samples, absent = [], []
     for term in part.terms:
         for name, arm in product(term.maps, term.arms):
-            values = evidence.values(name, arm, term.measure, term.stage, term.reference)
+            step = steps[name] if term.stage is None else term.stage
+            values = evidence.values(name, arm, term.measure, step, term.reference)
             if values.empty:
-                absent.append(_described(name, arm, term))
+                absent.append(_described(name, arm, term, step))
             elif part.kind == "correlation":
-                values = evidence.correlations(name, arm, term.measure)
+                values = evidence.correlations(name, arm, term.measure, step)
             elif part.kind == "spread":
                 values = (values - values.median()).abs()
             samples.append(Sample(f"{name}/{arm}", values, term.weight / len(term.maps) / len(term.arms)))
@@ -384,16 +420,15 @@ def _paired(samples: list[Sample], part: Part) -> list[Sample]:
     return paired
 
 
-def _win_rates(part: Part, evidence: Evidence) -> list[float]:
-    """Mean final win rate of either side, of the terms that add and of those that take away."""
+def _win_rates(part: Part, steps: Mapping[str, int], evidence: Evidence) -> list[float]:
+    """Mean win rate of either side at the steps of comparison, of the terms that add and of those that take away."""
     sides: dict[bool, list[float]] = {True: [], False: []}
     for term in part.terms:
-        cells = product(term.maps, term.arms)
-        sides[term.weight > 0].append(float(np.mean([evidence.final_win_rate(*cell) for cell in cells])))
+        rates = [evidence.values(*cell, "final_win_rate", steps[cell[0]]) for cell in product(term.maps, term.arms)]
+        sides[term.weight > 0].append(float(np.mean([rate.mean() for rate in rates])))
     return [float(np.mean(side)) for side in sides.values() if side]
 
 
-def _described(map_name: str, arm: str, term: Term) -> str:
+def _described(map_name: str, arm: str, term: Term, step: int) -> str:
     of = " of observations" if term.reference == "observations" else ""
-    when = "at the end" if term.stage is None else f"at {term.stage} steps"
-    return f"{term.measure}{of} of {map_name}/{arm} {when}"
+    return f"{term.measure}{of} of {map_name}/{arm} at {step} steps"

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from analysis.summarise import CELL, engine_names, joined
 from roma.errors import UserError
 
-TABLES = ("runs", "finals", "curves", "roles")
+TABLES = ("runs", "plan", "evaluations", "curves", "roles")
 WIN_RATES = ("final_win_rate", "best_test_win_rate", "mean_test_win_rate")
 
 
@@ -26,7 +26,8 @@ class Evidence:
             tables = {name: pd.concat([table, other[name].merge(added)]) for name, table in tables.items()}
         self.engine = joined(engine_names(tables["runs"]))
         self._runs = _grouped(tables["runs"], CELL)
-        self._finals = _grouped(tables["finals"], CELL)
+        self._planned = {tuple(cell): int(seeds) for *cell, seeds in tables["plan"][[*CELL, "seeds"]].to_numpy()}
+        self._evaluations = _grouped(tables["evaluations"], CELL)
         self._curves = _grouped(tables["curves"], CELL)
         self._roles = _grouped(tables["roles"], [*CELL, "measure", "reference"])
         self._nothing = tables["roles"].iloc[:0]
@@ -43,48 +44,68 @@ class Evidence:
     def has(self, map_name: str, arm: str) -> bool:
         return (map_name, arm) in self._runs
 
-    def total_steps(self, map_name: str, arm: str) -> tuple[int, str]:
-        """Steps of the shortest run, and its protocol."""
-        runs = self._runs[map_name, arm]
-        return int(runs["total_steps"].min()), str(runs["protocol"].iloc[0])
+    def planned_seeds(self, map_name: str, arm: str) -> int:
+        """Return how many seeds the scale trains of a cell, now or later; 0 if it is no cell of the scale."""
+        return self._planned.get((map_name, arm), 0)
+
+    def equal_step(self, map_name: str, arms: Iterable[str]) -> int | None:
+        """Return the latest step at which every run of these arms on a map has an evaluation, None if there is none.
+
+        Arms are compared there, so that no run counts for longer training than another's.
+        """
+        steps = []
+        for arm in arms:
+            evaluated = self._evaluations[map_name, arm].groupby("seed")["step"].agg(set)
+            steps += evaluated.reindex(self._runs[map_name, arm]["seed"]).tolist()
+        common = set.intersection(*(each if isinstance(each, set) else set() for each in steps))
+        return max(common, default=None)
+
+    def seeds(self, map_name: str, arm: str) -> int:
+        """Return how many runs of a cell there are."""
+        return len(self._runs[map_name, arm]) if self.has(map_name, arm) else 0
+
+    def total_steps(self, map_name: str, arm: str) -> int:
+        """Return the steps of a cell's shortest run."""
+        return int(self._runs[map_name, arm]["total_steps"].min())
+
+    def protocol(self, map_name: str, arm: str) -> str:
+        """Return the protocol of a cell's runs."""
+        return str(self._runs[map_name, arm]["protocol"].iloc[0])
 
     def last_tests(self, map_name: str, arm: str, tests: int) -> pd.Series:
         """Mean win rate of each seed's last tests, by seed."""
         curves = self._curves[map_name, arm].sort_values("step").groupby("seed")["test_battle_won_mean"]
         return curves.apply(lambda values: float(values.tail(tests).mean()))
 
-    def final_win_rate(self, map_name: str, arm: str) -> float:
-        return float(self._finals[map_name, arm]["battle_won_mean"].mean())
+    def final_win_rates(self, map_name: str, arm: str) -> pd.Series:
+        """Return the win rate of each run's last policy, by seed."""
+        last = self._evaluations[map_name, arm].sort_values("step").groupby("seed")
+        return last["battle_won_mean"].last()
 
-    def values(
-        self, map_name: str, arm: str, measure: str, stage: int | None = None, reference: str = "roles"
-    ) -> pd.Series:
-        """Return one value a seed, by seed; empty if nothing was recorded at that stage.
+    def values(self, map_name: str, arm: str, measure: str, step: int, reference: str = "roles") -> pd.Series:
+        """Return one value a seed, by seed; empty if nothing was recorded at that step.
 
         Args:
             map_name: Name of the map.
             arm: Name of the arm.
             measure: A win rate or a measure of roles.
-            stage: Milestone of a measure of roles, in environment steps; None: the end of each run.
+            step: Environment steps: of the policy that is measured, or of the last test that counts.
             reference: What the measure is of, "roles" or "observations".
         """
         if measure == "final_win_rate":
-            return self._finals[map_name, arm].set_index("seed")["battle_won_mean"]
+            return self._at(self._evaluations[map_name, arm], step)["battle_won_mean"]
         if measure in WIN_RATES:
-            tests = self._curves[map_name, arm].groupby("seed")["test_battle_won_mean"]
+            tests = self._tests(map_name, arm, step).groupby("seed")["test_battle_won_mean"]
             return tests.max() if measure == "best_test_win_rate" else tests.mean()
-        recorded = self._recorded(map_name, arm, measure, reference)
-        ends = self._runs[map_name, arm].set_index("seed")["total_steps"]
-        wanted = recorded["seed"].map(ends) if stage is None else stage
-        return recorded[recorded["step"] == wanted].set_index("seed")["value"]
+        return self._at(self._recorded(map_name, arm, measure, reference), step)["value"]
 
-    def correlations(self, map_name: str, arm: str, measure: str) -> pd.Series:
-        """Spearman's correlation of a measure with the test win rate over a run's milestones, by seed.
+    def correlations(self, map_name: str, arm: str, measure: str, step: int) -> pd.Series:
+        """Spearman's correlation of a measure with the test win rate over the milestones up to a step, by seed.
 
         Seeds where one of the two never changes have none.
         """
-        recorded = self._recorded(map_name, arm, measure, "roles").set_index("seed")
-        tests = self._curves[map_name, arm].set_index("seed")
+        recorded = self._recorded(map_name, arm, measure, "roles").query("step <= @step").set_index("seed")
+        tests = self._tests(map_name, arm, step).set_index("seed")
         found = {}
         for seed in recorded.index.unique():
             milestones = recorded.loc[[seed]].sort_values("step")
@@ -94,6 +115,15 @@ class Evidence:
             if np.ptp(columns, axis=0).min() > 0:
                 found[seed] = float(spearmanr(columns).statistic)
         return pd.Series(found, dtype=float)
+
+    @staticmethod
+    def _at(table: pd.DataFrame, step: int) -> pd.DataFrame:
+        return table[table["step"] == step].set_index("seed")
+
+    def _tests(self, map_name: str, arm: str, step: int) -> pd.DataFrame:
+        """The tests of a cell up to a step."""
+        tests = self._curves[map_name, arm]
+        return tests[tests["step"] <= step]
 
     def _recorded(self, map_name: str, arm: str, measure: str, reference: str) -> pd.DataFrame:
         return self._roles.get((map_name, arm, measure, reference), self._nothing)

@@ -3,7 +3,9 @@
 runs       one row a run: what it was and which code made it
 curves     one row a test of a run
 intervals  one row a point of a curve: mean with its 95 % interval and median with its quartiles, over seeds
-finals     one row a run: the last weights' greedy battles on seeds of their own
+plan       one row a cell that the scale trains, now or later, with its number of seeds
+evaluations  one row an evaluated policy of a run: its greedy battles on seeds of their own
+finals     the same of each run's last policy
 role_health  one row a test of a run with roles: what shows the health of its role losses
 roles, episodes, dissimilarity: see analysis.rollouts
 settings   one row a setting of each map and arm
@@ -13,6 +15,7 @@ Nothing but `cost` depends on clocks.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,11 +46,20 @@ METRICS = {
 
 
 def summarise(
-    runs: Sequence[RunDirectory], figures: Iterable[Mapping[str, Any]] = (), rollouts_required: bool = True
+    runs: Sequence[RunDirectory],
+    figures: Iterable[Mapping[str, Any]] = (),
+    rollouts_required: bool = True,
+    planned: Mapping[tuple[str, str], int] | None = None,
+    withheld: str = "",
 ) -> dict[str, pd.DataFrame]:
-    """All tables of these runs, by name; `figures` say which moments of battles are to be shown.
+    """All tables of these runs, by name.
 
-    A run with roles must have a rollout, unless it is said that it need not.
+    Args:
+        runs: Finished runs.
+        figures: What says which moments of battles are to be shown.
+        rollouts_required: Whether a run with roles must have a rollout.
+        planned: Number of seeds of every (map, arm) that the scale trains, now or later; default: that of `runs`.
+        withheld: Why verdicts and roles are not to be shown; empty if they are.
     """
     if not runs:
         raise UserError("there are no runs to summarise")
@@ -55,8 +67,10 @@ def summarise(
     recorded = [run for run in runs if run.config.has_roles and (rollouts_required or run.rollout_file.exists())]
     return {
         "runs": described(runs),
+        "plan": plan(runs, planned, withheld),
         "curves": curve_table,
         "intervals": intervals(curve_table),
+        "evaluations": evaluations(runs),
         "finals": final_table,
         "settings": settings(runs),
         "cost": cost(runs),
@@ -154,11 +168,42 @@ def intervals(curve_table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def plan(runs: Sequence[RunDirectory], planned: Mapping[tuple[str, str], int] | None, withheld: str) -> pd.DataFrame:
+    """Columns map, arm and seeds, their number; in the metadata `withheld`, why verdicts and roles are not shown."""
+    seeds = Counter((run.map, run.arm) for run in runs) | Counter(planned or {})
+    table = pd.DataFrame([(*cell, number) for cell, number in seeds.items()], columns=[*CELL, "seeds"])
+    table.attrs["withheld"] = withheld
+    return table
+
+
+def withheld(summary: Path) -> str:
+    """Return why verdicts and roles of this summary are not to be shown; empty if they are.
+
+    Raises:
+        UserError: The summary has no plan.
+    """
+    file = summary / "plan.parquet"
+    if not file.exists():
+        raise UserError(f"{file} is missing: python -m analysis summarise makes it")
+    return str(pd.read_parquet(file).attrs["withheld"])
+
+
+def evaluations(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Return the evaluations there are of each run's kept policies."""
+    found = [(run, step) for run in runs for step in run.milestones() if run.evaluation_file(step).exists()]
+    return pd.DataFrame([_evaluation(run, step) for run, step in found])
+
+
 def finals(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """Return the evaluation of each run's last policy."""
+    return pd.DataFrame([_evaluation(run, run.last_step()) for run in runs])
+
+
+def _evaluation(run: RunDirectory, step: int) -> dict[str, Any]:
+    """Return the evaluation of the policy kept at `step`, with the run's cell and seed in front."""
+    result = run.read_evaluation(step)
     kept = ("step", "episodes", "battle_won_mean", "return_mean", "ep_length_mean")
-    evaluations = [(run, run.read_evaluation(run.last_step())) for run in runs]
-    return pd.DataFrame([run.cell | {name: result[name] for name in kept} for run, result in evaluations])
+    return run.cell | {name: result[name] for name in kept}
 
 
 def settings(runs: Sequence[RunDirectory]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from PIL import Image
 from analysis import style
 from analysis.plots import rolespace
 from analysis.rollouts import ROLE_COLUMNS
+from analysis.summarise import withheld
 from roma.errors import UserError
 from roma.files import atomic_path, make_writable_directory
 
@@ -29,7 +30,13 @@ COLOURS = 64  # of a frame; fewer make smaller files
 
 
 def write(map_name: str, summary: Path, out: Path) -> Path:
-    """`<map>.gif` in the folder `out`: the episode that figures show of a map. UserError if there is none."""
+    """Write `<map>.gif` in the folder `out`: the episode that figures show of a map.
+
+    Raises:
+        UserError: There is none, or roles are withheld.
+    """
+    if reason := withheld(summary):
+        raise UserError(f"roles of {summary} are withheld {reason}")
     shown = rolespace.read(summary, {"maps": [map_name], "arms": [ARM]})
     episode = shown[shown["step"] == shown["step"].max()]
     if episode.empty:

@@ -98,6 +98,7 @@ class Grid:
     runs: dict[tuple[str, str, int], Run]
     skipped: dict[str, int]  # arm not built yet: its number of runs
     tranches: tuple[str, ...] = ()  # of the scale, in the order in which they are trained
+    planned: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (map, arm), of all tranches: number of seeds
 
     @property
     def cells(self) -> list[tuple[str, str]]:
@@ -112,6 +113,23 @@ class Grid:
         """
         places = [self.tranches.index(name) for name, steps in run.tranches.items() if steps > held_steps]
         return len(self.tranches) - min(places) if places else 0
+
+    def evaluated_steps(
+        self, run: Run, steps: Mapping[tuple[str, str, int], int], milestones: Sequence[int]
+    ) -> list[int]:
+        """Return the environment steps of a run's policies that are evaluated: its last, and one to compare it by.
+
+        Where runs of a map and protocol differ in length, all are evaluated at the latest milestone that all reach.
+
+        Args:
+            run: One of the grid's.
+            steps: The total steps that each run has or shall have, by its key.
+            milestones: At which policies are kept.
+        """
+        beside = [other for other in self.runs.values() if other.map == run.map]
+        lengths = {steps[each.key] for each in beside if each.config.protocol == run.config.protocol}
+        common = [step for step in milestones if 0 < step <= min(lengths)] if len(lengths) > 1 else []
+        return sorted({steps[run.key], *common[-1:]})
 
 
 def read_scale(path: Path) -> dict[str, Any]:
@@ -149,25 +167,26 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
     built = algorithm_names() if built is None else built
     runs: dict[tuple[str, str, int], Run] = {}
     skipped: dict[str, int] = {}
+    planned: dict[tuple[str, str], set[int]] = {}
     try:
         _check_names(config, built)
         config = _without_sweeps(config)
         tranches = tuple(config.get("tranches", ()))
         for cell in config["cells"]:
-            if tranches and cell["tranche"] not in config.get("open_tranches", tranches):
-                continue
+            is_open = not tranches or cell["tranche"] in config.get("open_tranches", tranches)
             seeds = cell.get("seeds", config["seeds"])
             for map_name in map(canonical_map, _maps_of(cell["maps"], config)):
                 for arm in cell["arms"]:
                     if _algorithm_of(arm, config, built) not in built:
                         skipped[arm] = skipped.get(arm, 0) + len(seeds)
                         continue
-                    for seed in seeds:
+                    planned.setdefault((map_name, arm), set()).update(seeds)
+                    for seed in seeds if is_open else ():
                         run = _run(config, cell, map_name, arm, seed)
                         runs[run.key] = _merged(runs[run.key], run, tranches) if run.key in runs else run
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    return Grid(runs, skipped, tranches)
+    return Grid(runs, skipped, tranches, {cell: len(seeds) for cell, seeds in planned.items()})
 
 
 def milestones_of(config: Mapping[str, Any]) -> Sequence[int]:

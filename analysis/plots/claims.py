@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis import claims
 from analysis.evidence import Evidence
+from analysis.summarise import withheld
 from analysis.tables import Table
 
 SHOWN = ["question", "claim", "statement", "place", "variant", "verdict", "evidence", "why", "seeds needed"]
@@ -24,14 +25,20 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     present = {scale: folder for scale, folder in beside.items() if folder.is_dir() and folder != summary.resolve()}
     evidence = Evidence(summary, [folder for scale, folder in present.items() if scale not in alone])
     others = {scale: Evidence(folder) for scale, folder in present.items() if scale in alone}
-    verdicts = claims.judge(listed, evidence, others)
-    counts = Counter(verdict.verdict for verdict in verdicts if verdict.variant == claims.VARIANTS[0])
-    notes = [
-        f"{claims.VARIANTS[0]}, the headline: "
-        + ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS),
-        f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}",
-        "Evidence: the part that decides, with Holm's interval within its question",
-    ]
+    notes = [f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}"]
+    if reason := withheld(summary):
+        verdicts = [
+            claims.Verdict(claim, variant, claims.WITHHELD, reason) for claim in listed for variant in claims.VARIANTS
+        ]
+        notes.insert(0, f"All verdicts are withheld {reason}")
+    else:
+        verdicts = claims.judge(listed, evidence, others)
+        counts = Counter(str(verdict) for verdict in verdicts if verdict.variant == claims.VARIANTS[0])
+        words = [*claims.VERDICTS, *sorted(counts.keys() - set(claims.VERDICTS))]
+        tally = ", ".join(f"{counts[word]} {word}" for word in words)
+        notes.insert(0, f"{claims.VARIANTS[0]}, the headline: {tally}")
+        notes.append("Evidence: the part that decides, with Holm's interval within its question")
+        notes.append("So far: seeds that the scale trains are to come")
     return Table(pd.DataFrame([_row(verdict, evidence, others) for verdict in verdicts]), notes, "question", SHOWN)
 
 
@@ -46,7 +53,7 @@ def _row(verdict: claims.Verdict, evidence: Evidence, others: dict[str, Evidence
         "statement": claim.statement,
         "place": claim.place,
         "variant": verdict.variant,
-        "verdict": verdict.verdict,
+        "verdict": str(verdict),
         "evidence": str(deciding) if estimate else None,
         "why": verdict.why or None,
         "seeds needed": verdict.needed or None,

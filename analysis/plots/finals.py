@@ -53,8 +53,9 @@ def _named(part: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
 
 def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
     present = evidence.has(map_name, arm)
-    values = evidence.values(map_name, arm, "final_win_rate").to_numpy(float) if present else np.empty(0)
-    steps, protocol = evidence.total_steps(map_name, arm) if present else (None, None)
+    values = evidence.final_win_rates(map_name, arm).to_numpy(float) if present else np.empty(0)
+    steps = evidence.total_steps(map_name, arm) if present else None
+    protocol = evidence.protocol(map_name, arm) if present else None
     return {"map": map_name, "algorithm": style.label(arm), "arm": arm, **summed_up(values)} | {
         "protocol": protocol,
         "steps": steps,

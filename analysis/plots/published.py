@@ -63,7 +63,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
             ours = evidence.last_tests(map_name, arm, TESTS)
             row |= {"ours": float(ours.median()), "seeds": len(ours)}
             row |= {"our lowest": float(ours.min()), "our highest": float(ours.max())}
-            row["final win rate"] = evidence.final_win_rate(map_name, arm)
+            row["final win rate"] = float(evidence.final_win_rates(map_name, arm).mean())
             if "median" in values:
                 row["difference"] = row["ours"] - float(values["median"])
         rows.append(row)
@@ -93,7 +93,7 @@ def mismatch(evidence: Evidence, protocol: str, map_name: str, arm: str, steps: 
     """Why our runs of a cell cannot be held against published ones; None where they can."""
     if not evidence.has(map_name, arm):
         return "not run"
-    our_steps, our_protocol = evidence.total_steps(map_name, arm)
+    our_steps, our_protocol = evidence.total_steps(map_name, arm), evidence.protocol(map_name, arm)
     if our_protocol != protocol:
         return f"protocol {our_protocol}, not {protocol}"
     if our_steps != steps:

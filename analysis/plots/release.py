@@ -28,7 +28,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     evidence = with_scales_beside(summary, specification)
     reference, arms, maps = specification["reference"], specification["arms"], specification["maps"]
     scores: dict[tuple[str, str], Floats] = {
-        (name, arm): evidence.values(name, arm, "final_win_rate").to_numpy(float)
+        (name, arm): evidence.final_win_rates(name, arm).to_numpy(float)
         for name in maps
         for arm in (reference, *arms)
         if evidence.has(name, arm)

@@ -19,7 +19,8 @@ def section(table: pd.DataFrame, anchors: Set[str]) -> str:
     """Tally and claims, by question, in the table's order; figures and tables among `anchors` become links."""
     headline = table[table["variant"] == VARIANTS[0]]
     counts = Counter(headline["verdict"])
-    tally = "".join(f"<li>{badge(verdict)} {counts[verdict]}</li>" for verdict in VERDICTS)
+    listed = [*VERDICTS, *sorted(counts.keys() - set(VERDICTS))]
+    tally = "".join(f"<li>{badge(verdict)} {counts[verdict]}</li>" for verdict in listed)
     digests = ", ".join(sorted(set(table["claims digest"])))
     lead = (
         f"{len(headline)} statements, written down with their tests before the runs were looked at (digest "
@@ -34,7 +35,7 @@ def section(table: pd.DataFrame, anchors: Set[str]) -> str:
 
 def badge(verdict: str) -> str:
     """A verdict as a mark of its own colour."""
-    kind = verdict.split()[0] if verdict in VERDICTS else ""
+    kind = verdict.split()[0] if verdict.removesuffix(" so far") in VERDICTS else ""
     return f"<span class='verdict {kind}'>{escape(verdict)}</span>"
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from analysis import style
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest
+from analysis.summarise import inputs_digest, withheld
 from roma.errors import UserError
 
 NEEDED = ("runs", "curves", "intervals", "finals")
@@ -19,6 +19,7 @@ OPTIONAL = {  # what is said to be missing where they are not
     "roles": "measures of roles over training",
     "episodes": "recorded battles with roles",
 }
+OF_ROLES = ("roles", "episodes")
 CLAIMS = "claims"
 KINDS = (".png", ".pdf", ".csv", ".md", ".tex")
 ROLE_AXES = ["role_0", "role_1", "role_2"]
@@ -50,11 +51,14 @@ class Contents:
     claims_files: list[Path]
     videos: list[Path]
     data: dict[str, Any]  # what the script reads
+    withheld: str  # why roles are not shown; empty if they are
 
     @property
     def missing(self) -> list[str]:
         """All that is not here, by name."""
         lines = [f"{words} (table {name})" for name, words in OPTIONAL.items() if name not in self.tables]
+        if self.withheld:
+            lines.append(f"roles and verdicts: withheld {self.withheld}")
         wanted = (*self.figures, *self.listings)
         lines += [f"{picture.name}: {picture.title}" for picture in wanted if not picture.files]
         return lines + (["verdicts on the paper's claims (claims.csv)"] if self.claims is None else [])
@@ -66,7 +70,9 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
             raise UserError(f"{summary / name}.parquet is missing: python -m analysis summarise makes it")
     files = {name: summary / f"{name}.parquet" for name in (*NEEDED, *OPTIONAL)}
     found_tables = {name: pd.read_parquet(file) for name, file in files.items() if file.exists()}
-    tables = {name: table for name, table in found_tables.items() if name in NEEDED or len(table)}
+    reason = withheld(summary)
+    shown = {name: table for name, table in found_tables.items() if not (reason and name in OF_ROLES)}
+    tables = {name: table for name, table in shown.items() if name in NEEDED or len(table)}
     specifications = yaml.safe_load(figure_list.read_text())
     found = {picture.name: picture for picture in pictures(figures, specifications)}
     claims = found.pop(CLAIMS, None)
@@ -81,6 +87,7 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
         claims_files=claims.files if claims else [],
         videos=sorted((figures / "videos").glob("*.gif")),
         data=data(tables),
+        withheld=reason,
     )
 
 

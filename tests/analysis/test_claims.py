@@ -10,7 +10,7 @@ import yaml
 
 from analysis import claims
 from analysis.__main__ import main
-from analysis.claims import CONTRADICTED, REPRODUCED, SETTLED, UNDECIDED
+from analysis.claims import CONTRADICTED, NOT_TRAINED, REPRODUCED, SETTLED, UNDECIDED
 from analysis.evidence import Evidence
 from roma.errors import UserError
 from roma.learners import algorithm_names
@@ -35,17 +35,29 @@ def around(centre, n=5, width=0.02):
     return centre + width * np.linspace(-1, 1, n)
 
 
-def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None) -> Path:
-    """win_rates: {map/arm: final win rate of each seed}; roles: (map/arm, measure, stage, reference, values); tests:
-    {map/arm: win rates over the training, the same for all seeds}.
+def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None, planned=None, evaluated=None) -> Path:
+    """A summary of these numbers.
+
+    Args:
+        folder: Where it is written.
+        win_rates: {map/arm: final win rate of each seed}.
+        roles: (map/arm, measure, stage, reference, values).
+        steps: Total steps of each run; or {map/arm: steps} with STEPS as the default.
+        tests: {map/arm: win rates over the training, the same for all seeds}.
+        planned: {map/arm: number of seeds}; default: those that there are.
+        evaluated: {map/arm: {earlier step: win rate of every seed}}.
     """
-    runs, curves, recorded = [], [], []
+    lengths = steps if isinstance(steps, dict) else dict.fromkeys(win_rates, steps)
+    runs, curves, recorded, evaluations = [], [], [], []
     for cell, values in win_rates.items():
         map_name, arm = cell.split("/")
         for seed, value in enumerate(values):
             identity = {"map": map_name, "arm": arm, "seed": seed}
-            facts = {"engine": "embedded", "engine_version": "1", "protocol": "smac_v1", "total_steps": steps}
-            runs.append(identity | facts | {"battle_won_mean": value})
+            length = lengths.get(cell, STEPS)
+            facts = {"engine": "embedded", "engine_version": "1", "protocol": "smac_v1", "total_steps": length}
+            runs.append(identity | facts)
+            at = {length: value} | (evaluated or {}).get(cell, {})
+            evaluations += [identity | {"step": step, "battle_won_mean": won} for step, won in at.items()]
             for step, won in zip(MILESTONES, (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
                 curves.append(identity | {"step": step, "test_battle_won_mean": won})
     for cell, measure, stage, reference, values in roles:
@@ -54,9 +66,11 @@ def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None) ->
             identity = {"map": map_name, "arm": arm, "seed": seed}
             recorded.append(identity | {"step": stage, "measure": measure, "reference": reference, "value": value})
     folder.mkdir(parents=True)
-    frame = pd.DataFrame(runs)
-    frame.drop(columns="battle_won_mean").to_parquet(folder / "runs.parquet")
-    frame[["map", "arm", "seed", "battle_won_mean"]].to_parquet(folder / "finals.parquet")
+    pd.DataFrame(runs).to_parquet(folder / "runs.parquet")
+    pd.DataFrame(evaluations).to_parquet(folder / "evaluations.parquet")
+    cells = {**{cell: len(values) for cell, values in win_rates.items()}, **(planned or {})}
+    plan = [(*cell.split("/"), seeds) for cell, seeds in cells.items()]
+    pd.DataFrame(plan, columns=["map", "arm", "seeds"]).to_parquet(folder / "plan.parquet")
     pd.DataFrame(curves).to_parquet(folder / "curves.parquet")
     if recorded:
         pd.DataFrame(recorded).to_parquet(folder / "roles.parquet")
@@ -230,7 +244,7 @@ def test_a_stage_that_was_not_reached_says_so(judge):
     roles = [("3m/roma", "drift", STEPS, "roles", around(0.9))]
     contrast = [{"arm": "roma", "map": "3m", "stage": 6_000_000}]
     found = judge({"measure": "drift", "contrast": contrast}, {"3m/roma": around(0.5)}, roles=roles)
-    why = "the stage of 6000000 steps is not reached: runs of 3m/roma have 2000000"
+    why = "the stage of 6000000 steps is not reached: runs of 3m have 2000000"
     assert (found.verdict, found.needed, found.why) == (UNDECIDED, "no number", why)
 
 
@@ -270,7 +284,7 @@ def test_the_release_takes_romas_place(judge):
 @pytest.mark.parametrize(
     ("changes", "win_rates", "more", "why", "needed"),
     [
-        ({}, {"3m/roma": around(0.7)}, {}, "no runs of 3m/qmix", "at least 3"),
+        ({}, {"3m/roma": around(0.7)}, {"planned": {"3m/qmix": 5}}, "no runs of 3m/qmix", "at least 3"),
         ({}, {"3m/roma": around(0.7), "3m/qmix": [0.1, 0.2]}, {}, "3 seeds are needed: 3m/qmix has 2", "at least 3"),
         ({}, {"3m/roma": around(0.05), "3m/qmix": np.zeros(5)}, {}, "no side wins more than 10 %", "no number"),
         ({}, {"3m/roma": np.ones(5), "3m/qmix": around(0.97)}, {}, "both sides win more than 95 %", "no number"),
@@ -278,7 +292,7 @@ def test_the_release_takes_romas_place(judge):
             {},
             {"3m/roma": around(0.7), "3m/qmix": around(0.3)},
             {"steps": 100_000},
-            "runs of 100000 steps, the claim asks for 2000000 under smac_v1",
+            "runs of 3m compared at 100000 steps, the claim asks for 2000000 under smac_v1",
             "no number",
         ),
         (ROLES, BOTH, {}, "the summary has no table of roles", "no number"),
@@ -286,16 +300,95 @@ def test_the_release_takes_romas_place(judge):
             ROLES | {"nulls": ["observations"]},
             BOTH,
             {"roles": LEARNT[:2]},
-            "not recorded: silhouette_type of observations of 3m/roma at the end",
+            "not recorded: silhouette_type of observations of 3m/roma at 2000000 steps",
             "no number",
         ),
-        ({"scale": "lambda"}, BOTH, {}, "the scale lambda has no summary", "no number"),
+        (
+            {},
+            {"3m/roma": around(0.7), "3m/qmix": around(0.3)},
+            {"steps": {"3m/roma": 2 * STEPS}},
+            "runs of roma, qmix on 3m have no evaluation at one step",
+            "no number",
+        ),
     ],
 )
 def test_undecided_says_why_and_what_would_settle_it(judge, changes, win_rates, more, why, needed):
     found = judge(changes, win_rates, **more)
     assert (found.verdict, found.needed) == (UNDECIDED, needed)
     assert why in found.why
+
+
+LONGER = {"steps": {"3m/roma": 2 * STEPS}, "evaluated": {"3m/roma": {STEPS: 0.4}}}
+
+
+def test_runs_are_compared_where_the_shortest_ends(judge):
+    found = judge({}, {"3m/roma": around(0.9), "3m/qmix": around(0.6)}, **LONGER)
+    assert found.evidence.estimate.value == pytest.approx(0.4 - 0.6)
+    assert found.verdict == CONTRADICTED
+
+
+def test_seeds_of_one_arm_are_compared_where_the_shortest_ends(tmp_path):
+    summary = write_summary(tmp_path / "pilot" / "summary", {"3m/roma": around(0.9)}, **LONGER)
+    runs, evaluations = (pd.read_parquet(summary / f"{name}.parquet") for name in ("runs", "evaluations"))
+    runs.loc[0, "total_steps"] = STEPS
+    runs.to_parquet(summary / "runs.parquet")
+    evaluations[(evaluations["seed"] != 0) | (evaluations["step"] == STEPS)].to_parquet(summary / "evaluations.parquet")
+    evidence = Evidence(summary)
+    assert evidence.equal_step("3m", ["roma"]) == STEPS
+    assert evidence.values("3m", "roma", "final_win_rate", STEPS).tolist() == [0.4] * 5
+
+
+def test_curves_and_measures_of_roles_are_cut_there_too(judge):
+    win_rates = {"3m/roma": around(0.9), "3m/qmix": around(0.6)}
+    tests = {"3m/roma": [0, 0.2, 0.4, 0.5], "3m/qmix": [0, 0.3, 0.6, 0.7]}
+    shorter = {"steps": {"3m/roma": STEPS, "3m/qmix": 1_000_000}, "evaluated": {"3m/roma": {1_000_000: 0.5}}}
+    changes = {"measure": "best_test_win_rate", "minimum_steps": {"paper": 1, "smac_v1": 1}}
+    found = judge(changes, win_rates, tests=tests, **shorter)
+    assert found.evidence.estimate.value == pytest.approx(0.4 - 0.6)
+    roles = [(f"3m/{arm}", "drift", 1_000_000, "roles", around(value)) for arm, value in (("roma", 0.7), ("qmix", 0.4))]
+    roles.append(("3m/roma", "drift", STEPS, "roles", around(0.1)))
+    found = judge(changes | {"measure": "drift"}, win_rates, roles=roles, **shorter)
+    assert found.evidence.estimate.value == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("steps", "verdict"), [(STEPS, REPRODUCED), (STEPS + 1, UNDECIDED)])
+def test_the_least_steps_may_go_by_map(judge, steps, verdict):
+    least = {"paper": 1, "smac_v1": {"default": 10 * STEPS, "3m": steps}}
+    found = judge({"minimum_steps": least}, {"3m/roma": around(0.7), "3m/qmix": around(0.3)})
+    assert found.verdict == verdict
+
+
+def test_until_all_planned_seeds_are_there_a_verdict_is_one_so_far(judge):
+    win_rates = {"3m/roma": around(0.7), "3m/qmix": around(0.3)}
+    found = judge({}, win_rates, planned={"3m/qmix": 6})
+    assert (found.verdict, str(found)) == (REPRODUCED, "reproduced so far")
+    assert str(judge({}, win_rates)) == "reproduced"
+    open_yet = judge({"expect": {"above": 0.4}}, win_rates, planned={"3m/qmix": 6})
+    assert str(open_yet) == "undecided"
+
+
+def test_what_the_scale_does_not_train_belongs_to_no_family(tmp_path):
+    win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
+    elsewhere = {"contrast": [{"arm": "vdn", "map": "8m"}, {"arm": "qmix", "map": "3m", "weight": -1}]}
+    family = [CLAIM, *(CLAIM | elsewhere | {"id": f"elsewhere{place}"} for place in range(9))]
+    (alone, _, other, *_) = judged_all(family, write_summary(tmp_path / "scale" / "summary", win_rates))
+    assert (alone.verdict, alone.evidence.alpha) == (REPRODUCED, 0.05)
+    assert (other.verdict, other.why, other.needed) == (NOT_TRAINED, "the scale scale does not train 8m/vdn", "")
+
+
+def test_a_claim_of_another_scale_waits_for_its_summary(judge):
+    found = judge({"scale": "lambda"}, BOTH)
+    assert (found.verdict, found.why) == (NOT_TRAINED, "the scale lambda has no summary")
+
+
+def test_some_parts_may_be_not_trained(judge):
+    maps = ["3m", "8m", "2s3z"]
+    win_rates = {f"{name}/roma": around(0.7) for name in maps[:2]} | {f"{name}/qmix": around(0.5) for name in maps[:2]}
+    contrast = [{"arm": "roma", "map": "each"}, {"arm": "qmix", "map": "each", "weight": -1}]
+    changes = {"each_map": maps, "contrast": contrast}
+    assert judge(changes | {"at_least": 2}, win_rates).verdict == REPRODUCED
+    found = judge(changes, win_rates)
+    assert (found.verdict, found.why) == (NOT_TRAINED, "the scale scale1 does not train 2s3z/roma, 2s3z/qmix (2s3z)")
 
 
 def test_one_side_between_the_bounds_is_enough(judge):
@@ -339,8 +432,8 @@ def test_another_scale_lends_arms_trained_as_long(tmp_path):
     beside = write_summary(tmp_path / "extra" / "summary", {"3m/roma_release": around(0.3), "3m/roma": around(0.1)})
     short = write_summary(tmp_path / "short" / "summary", {"3m/vdn": around(0.3)}, steps=1000)
     evidence = Evidence(own, [beside, short])
-    assert evidence.final_win_rate("3m", "roma") == pytest.approx(0.7)
-    assert evidence.final_win_rate("3m", "roma_release") == pytest.approx(0.3)
+    assert evidence.final_win_rates("3m", "roma").mean() == pytest.approx(0.7)
+    assert evidence.final_win_rates("3m", "roma_release").mean() == pytest.approx(0.3)
     assert not evidence.has("3m", "vdn")
 
 
@@ -377,7 +470,7 @@ def test_a_claim_stands_once(tmp_path):
 def test_the_list_covers_the_questions_with_arms_that_exist(root):
     listed = claims.load()
     assert len(listed) >= 30
-    assert len({claim.question for claim in listed}) == 6
+    assert len({claim.question for claim in listed}) == 7
     arms = {arm for claim in listed for part in claim.parts for term in part.terms for arm in term.arms}
     assert {arm for arm in arms if not arm.startswith("roma_I")} <= set(algorithm_names())
     assert sum(arm.startswith("roma_I") for arm in arms) == 25

@@ -9,9 +9,11 @@ import pytest
 from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
-from analysis.summarise import curves, facts_of, inputs_digest, joined, summarise, write
+from analysis.summarise import curves, facts_of, inputs_digest, joined, summarise, withheld, write
 from roma.config import resolve
 from roma.runs.directory import RunDirectory
+from tests.analysis.conftest import SCALE
+from tests.synthetic import write_runs
 
 
 def read(results, table):
@@ -78,7 +80,7 @@ def test_same_runs_same_bytes(results):
 def test_without_names_every_finished_run_is_taken(results):
     runs = found_runs(results)
     assert len(runs) == 12
-    tables = {"runs", "curves", "intervals", "finals", "roles", "episodes", "dissimilarity"}
+    tables = {"runs", "plan", "curves", "intervals", "evaluations", "finals", "roles", "episodes", "dissimilarity"}
     assert set(summarise(runs)) == tables | {"settings", "cost", "role_health"}
 
 
@@ -117,3 +119,37 @@ def test_a_missing_run_is_named(results, capsys, name):
     assert message.startswith("error: ")
     assert name in message
     assert message.count("\n") == 1
+
+
+def test_the_plan_has_cells_that_are_still_to_come(results):
+    table = summarise(found_runs(results), planned={("MMM2", "roma"): 5, ("8m", "iql"): 3}, withheld="as yet")["plan"]
+    assert table.set_index(["map", "arm"])["seeds"].to_dict() == {
+        **{(name, arm): 3 for name in ("MMM2", "10z5b_vs_2s3z") for arm in ("roma", "qmix")},
+        ("MMM2", "roma"): 5,
+        ("8m", "iql"): 3,
+    }
+    assert table.attrs["withheld"] == "as yet"
+    assert withheld(results / "summary") == ""
+
+
+def test_evaluations_of_earlier_policies_stand_beside_the_last(tmp_path):
+    write_runs(SCALE | {"maps": ["3m"], "ablation_maps": ["3m"]}, tmp_path)
+    folder = tmp_path / "data" / "embedded" / "lab"
+    run = found_runs(folder)[0]
+    last = run.last_step()
+    provenance = run.provenance | {"milestones": [0, 100_000]}
+    run.provenance_file.write_text(json.dumps(provenance))
+    earlier = run.read_evaluation(last) | {"step": 100_000, "battle_won_mean": 0.125}
+    run.evaluation_file(100_000).write_text(json.dumps(earlier))
+    tables = summarise(found_runs(folder))
+    assert tables["finals"]["step"].tolist() == [last] * 6
+    mine = tables["evaluations"].query("arm == @run.arm and seed == @run.seed")
+    assert mine["step"].tolist() == [100_000, last]
+    assert mine["battle_won_mean"].tolist()[0] == 0.125
+
+
+@pytest.mark.parametrize("word", ["MMM2/roma", "MMM2=3", "MMM2/roma=many"])
+def test_a_planned_cell_is_a_map_an_arm_and_a_number(results, capsys, word):
+    with pytest.raises(SystemExit):
+        main(["summarise", str(results), "--planned", word])
+    assert f"{word!r} is not MAP/ARM=N" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import copy
 import pytest
 import yaml
 
+from analysis import claims
 from roma import envs
 from roma.config import MILESTONES, milestone_steps, resolve
 from roma.errors import UserError
@@ -409,6 +410,52 @@ def test_a_figure_reads_the_summaries_that_there_are_beside_its_own(scale, tmp_p
     figure = {"beside": ["lab", "extra", "lambda"]}
     assert summaries_beside(figure, scale("lab")) == ["data/embedded/extra/summary/finals.parquet"]
     assert summaries_beside({}, scale("lab")) == []
+
+
+def test_the_plan_has_the_seeds_of_all_tranches(scale):
+    config = scale("study")
+    opened = expand(config | {"open_tranches": ["pilot"]}, "study")
+    assert opened.planned == expand(config, "study").planned
+    assert opened.planned["10m_vs_11m", "qmix"] == 5  # the pilot's seed is one of them
+    assert opened.planned["27m_vs_30m", "qmix"] == 3
+    assert ("27m_vs_30m", "iql") not in opened.planned
+
+
+def test_runs_of_unequal_length_are_evaluated_where_all_of_a_map_have_been(scale):
+    grid = expand(scale("study"), "study")
+    lengths = {key: run.total_steps for key, run in grid.runs.items()}
+    run = grid.runs["10m_vs_11m", "qmix", 0]
+    assert grid.evaluated_steps(run, lengths, MILESTONES) == [8_000_000]
+    lengths["10m_vs_11m", "roma", 3] = 5_000_000
+    assert grid.evaluated_steps(run, lengths, MILESTONES) == [4_000_000, 8_000_000]
+    assert grid.evaluated_steps(grid.runs["10m_vs_11m", "roma", 3], lengths, MILESTONES) == [4_000_000, 5_000_000]
+    assert grid.evaluated_steps(grid.runs["MMM2", "roma", 3], lengths, MILESTONES) == [10_000_000]
+    of_smac = grid.runs["10m_vs_11m", "qmix_smac_v1", 0]
+    assert grid.evaluated_steps(of_smac, lengths, MILESTONES) == [2_000_000]
+
+
+def test_no_claim_asks_for_more_than_the_study_trains(scale):
+    runs = expand(scale("study"), "study").runs.values()
+    trained = {(run.map, run.arm): run.total_steps for run in runs if run.config.protocol == "paper"}
+    asked = {
+        (name, arm, claim.id): claim.least_steps("paper", name)
+        for claim in claims.load()
+        for part in claim.parts
+        for term in part.terms
+        for name in term.maps
+        for arm in term.arms
+        if (name, arm) in trained
+    }
+    assert len({cell[:2] for cell in asked}) > 40
+    assert [cell for cell, steps in asked.items() if steps > trained[cell[:2]]] == []
+
+
+def test_primary_claims_stand_on_cells_with_five_seeds(scale):
+    planned = expand(scale("study"), "study").planned
+    primary = [claim for claim in claims.load() if claim.question == "primary"]
+    assert [claim.id for claim in primary] == ["study_lead", "study_losses", "position_first"]
+    terms = [term for claim in primary for part in claim.parts for term in part.terms]
+    assert {planned[name, arm] for term in terms for name in term.maps for arm in term.arms} == {5}
 
 
 def test_expansion_leaves_the_scale_as_it_was(scale):

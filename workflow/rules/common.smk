@@ -1,6 +1,7 @@
 """The grid of the chosen scale, and the folders of its results."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from textwrap import indent
@@ -17,6 +18,7 @@ from workflow.grid import (
     figure_files,
     figure_specifications,
     milestone_option,
+    milestones_of,
     results_folder,
     rollout_options,
     skipped_notice,

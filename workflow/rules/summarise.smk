@@ -1,13 +1,17 @@
 """All runs into a few tidy tables."""
 
-TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost"]
+TABLES = ["runs", "plan", "curves", "intervals", "evaluations", "finals", "settings", "cost"]
 TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
+
+
+STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
 
 
 def run_files(run):
     directory = RunDirectory(Path(DATA, "runs", run.directory))
     files = [directory.config_file, directory.metrics_file, directory.provenance_file]
-    return map(str, [*files, directory.evaluation_file(steps_of(run))])
+    evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
+    return map(str, [*files, *map(directory.evaluation_file, evaluated)])
 
 
 rule summarise:
@@ -30,7 +34,10 @@ rule summarise:
     params:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
         runs=" ".join(run.directory for run in GRID.runs.values()),
+        planned=" ".join(f"{name}/{arm}={seeds}" for (name, arm), seeds in GRID.planned.items()),
+        withheld=shlex.quote(config.get("withheld", "")),
     message:
         "Summarising {DATA}/runs"
     shell:
-        "python -m analysis summarise {params.directory} --runs {params.runs} > {log} 2>&1"
+        "python -m analysis summarise {params.directory} --runs {params.runs}"
+        " --planned {params.planned} --withheld {params.withheld} > {log} 2>&1"

@@ -1,0 +1,82 @@
+"""A scale that withholds verdicts and roles shows learning curves, and says why it shows nothing else."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from analysis import claims
+from analysis.__main__ import main
+from analysis.report.contents import read
+from analysis.runs import found_runs
+from analysis.summarise import summarise, write
+from workflow.grid import FIGURES, figure_files, figure_specifications
+
+WHY = "until the analysis plan is final"
+
+
+@pytest.fixture(scope="module")
+def summary(results, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("withheld")
+    write(summarise(found_runs(results), withheld=WHY), folder / "summary")
+    return folder / "summary"
+
+
+@pytest.fixture
+def made(summary, tmp_path, root, monkeypatch):
+    """Make a figure or table; returns its folder."""
+    monkeypatch.chdir(root)
+
+    def plot(name, source=summary):
+        assert main(["plot", name, "--summary", str(source), "--out", str(tmp_path / "figures")]) == 0
+        files = {file.name for file in (tmp_path / "figures").glob(f"{name}*")}
+        assert files == set(figure_files(name, figure_specifications([name])[name]))
+        return tmp_path / "figures"
+
+    return plot
+
+
+def test_no_verdict_is_given(made):
+    frame = pd.read_csv(made("claims") / "claims.csv")
+    assert frame["claim"].tolist() == [claim.id for claim in claims.load() for _ in claims.VARIANTS]
+    assert set(frame["verdict"]) == {"withheld"}
+    assert set(frame["why"]) == {WHY}
+    assert frame[["evidence", "estimate", "low", "high", "all parts"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("name", ["fig01", "fig08", "roles"])
+def test_no_roles_are_drawn(made, name):
+    folder = made(name)
+    assert (folder / f"{name}.csv").read_text() == f"result\nwithheld {WHY}\n"
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_dissimilarity_is_printed(made):
+    assert f"withheld {WHY}" in (made("table2") / "table2.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["fig05", "role_health", "finals"])
+def test_what_shows_faults_is_made_as_ever(made, results, name):
+    withheld = pd.read_csv(made(name) / f"{name}.csv")
+    shown = pd.read_csv(made(name, results / "summary") / f"{name}.csv")
+    of_the_summary = ["inputs", "scale"]
+    pd.testing.assert_frame_equal(*(frame.drop(columns=of_the_summary, errors="ignore") for frame in (withheld, shown)))
+
+
+def test_the_report_shows_no_roles_and_says_why(summary, tmp_path):
+    (tmp_path / "figures").mkdir()
+    contents = read(summary, tmp_path / "figures", FIGURES)
+    assert not {"roles", "episodes"} & contents.tables.keys()
+    assert f"roles and verdicts: withheld {WHY}" in contents.missing
+
+
+def test_no_battle_is_animated(summary, tmp_path, capsys):
+    assert main(["video", "MMM2", "--summary", str(summary), "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: roles of {summary} are withheld {WHY}\n"
+
+
+def test_a_summary_says_nothing_of_it_by_default(results, tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    shutil.copytree(results / "summary", tmp_path / "summary")
+    assert main(["plot", "claims", "--summary", str(tmp_path / "summary"), "--out", str(tmp_path)]) == 0
+    assert "withheld" not in (tmp_path / "claims.md").read_text()
