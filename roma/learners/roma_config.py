@@ -9,7 +9,7 @@ from roma.learners.qmix_config import MIXING_SOURCES, MixingConfig
 
 # How `roma` and its ablations reduce L_D over pairs of agents, decided as docs/readings.md says. The other reduction is
 # an arm beside them.
-HEADLINE_REDUCTION: Final = "sum"
+HEADLINE_REDUCTION: Final = "mean"
 READINGS = {  # reduction: its arm where the headline has the other one, and what it is
     "sum": ("roma_literal", "ROMA, $L_D$ summed over pairs of agents"),
     "mean": ("roma_per_pair", "ROMA, $L_D$ averaged over pairs of agents"),
@@ -35,7 +35,7 @@ class Config(MixingConfig):
         "offdiag"  # pairs the min-max and the Frobenius norm run over; open in paper
     )
     pair_reduction: Literal["sum", "mean"] = (
-        HEADLINE_REDUCTION  # of L_D: Eq. 6 as written, or the whole of it over the number of its pairs
+        HEADLINE_REDUCTION  # of L_D: the sum of Eq. 6 as written, or the whole of it over the number of its pairs
     )
     mask_dead: bool = False  # leave dead agents out of both role losses; Eqs. 3 and 6 take all agents
     mask_padding: bool = True  # role losses over real steps; False: over all slots of the batch (release)

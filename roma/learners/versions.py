@@ -19,7 +19,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         "qtran": 1,
         "roma": 1,
         "roma_no_dissimilarity": 1,
-        "roma_per_pair": 1,
+        "roma_literal": 1,
         "roma_release": 1,
         "roma_release_epsilon_50": 1,
         "roma_release_readme": 1,
