@@ -1,25 +1,78 @@
 #!/bin/sh
 # A Slurm cluster of this machine alone, without accounting: slurm.sh start FOLDER, slurm.sh stop FOLDER. Its
 # configuration, state and logs lie in FOLDER. Clients find it by a link at the usual place: Snakemake's plugin takes
-# SLURM_CONF away from its jobs.
+# SLURM_CONF away from its jobs. The cluster belongs to the process that started it; once that one is dead, the next start
+# removes what it left.
 set -eu
-action=$1 folder=$2 configuration=/etc/slurm/slurm.conf
+action=$1 folder=$2 configuration=/etc/slurm/slurm.conf name=roma-test-cluster
 as_root=$([ "$(id -u)" = 0 ] || echo sudo)
 
+# The moment at which a process started, in clock ticks; nothing of one that is gone or a zombie.
+moment() {
+    set -- $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null || :)
+    [ $# -lt 20 ] || [ "$1" = Z ] || { shift 19; echo "$1"; }
+}
+
+# The daemons and all processes of jobs. Where the configuration is a link, no other cluster runs here.
+processes() {
+    $as_root pidof /usr/sbin/slurmctld /usr/sbin/slurmd /usr/sbin/slurmstepd || :
+    $as_root grep -lsz "^SLURM_CLUSTER_NAME=$name\$" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 || :
+}
+
+# End processes: TERM, and after ten seconds KILL, which also ends what is stopped or hangs.
+end() {
+    for signal in TERM KILL; do
+        for process in "$@"; do
+            $as_root kill -"$signal" "$process" 2>/dev/null || :
+        done
+        for _ in $(seq 50); do
+            living=
+            for process in "$@"; do
+                [ -z "$(moment "$process")" ] || living="$living $process"
+            done
+            [ -n "$living" ] || return 0
+            sleep 0.2
+        done
+    done
+    echo "error: these processes cannot be ended:$living" >&2
+    exit 1
+}
+
+# End and remove the cluster in a folder, which may be gone already.
+clear() {
+    end $(processes)
+    if [ -e "$1/started-munged" ]; then
+        end $($as_root pidof /usr/sbin/munged || :)
+    fi
+    $as_root rm -f $configuration
+}
+
 start() {
-    if [ -e $configuration ] && [ ! -L $configuration ]; then
+    if [ -L $configuration ]; then
+        left=$(dirname "$(readlink $configuration)")
+        read -r owner began 2>/dev/null < "$left/owner" || owner=0 began=dead
+        if [ "$(moment "$owner")" = "$began" ]; then
+            echo "error: process $owner is using the cluster in $left" >&2
+            exit 1
+        fi
+        echo "removing the cluster that a killed process left in $left" >&2
+        clear "$left"
+    elif [ -e $configuration ]; then
         echo "error: $configuration is there: this machine belongs to a cluster" >&2
         exit 1
     fi
-    # Asked, not looked for: a killed munged leaves its socket behind.
-    munge --no-input >/dev/null 2>&1 || {
-        $as_root install -d -o munge -g munge -m 755 /run/munge
-        $as_root runuser -u munge -- /usr/sbin/munged
-    }
     mkdir -p "$folder/control" "$folder/node"
+    echo "$PPID $(moment "$PPID")" > "$folder/owner"
+    # Asked, not looked for: a killed munged leaves its socket behind.
+    timeout 5 munge --no-input >/dev/null 2>&1 || {
+        touch "$folder/started-munged"
+        end $($as_root pidof /usr/sbin/munged || :)
+        $as_root install -d -o munge -g munge -m 755 /run/munge
+        $as_root runuser -u munge -- /usr/sbin/munged --force
+    }
     host=$(hostname -s)
     cat > "$folder/slurm.conf" <<CONF
-ClusterName=test
+ClusterName=$name
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 StateSaveLocation=$folder/control
@@ -39,7 +92,7 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(free --mebi | awk '
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP
 CONF
     $as_root mkdir -p /etc/slurm
-    $as_root ln -sf "$folder/slurm.conf" $configuration
+    $as_root ln -s "$folder/slurm.conf" $configuration
     $as_root /usr/sbin/slurmctld
     $as_root /usr/sbin/slurmd
     for _ in $(seq 30); do
@@ -50,11 +103,9 @@ CONF
     exit 1
 }
 
+# Nothing is done where the cluster here is not that of the folder.
 stop() {
-    for daemon in slurmd slurmctld; do
-        [ ! -f "$folder/$daemon.pid" ] || $as_root kill "$(cat "$folder/$daemon.pid")"
-    done
-    [ ! -L $configuration ] || $as_root rm $configuration
+    [ "$(readlink $configuration)" != "$folder/slurm.conf" ] || clear "$folder"
 }
 
 "$action"

@@ -1,6 +1,7 @@
 """Runs go through a real Slurm cluster of one node, where one reaches its time limit and is submitted again."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.workflow.conftest import copy_repository, write_scale
 
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 LIMIT = 60  # seconds: the shortest time limit that Slurm knows
 CLUSTER = Path(__file__).with_name("slurm.sh")
 SMALL = {"n_battles": 4, "batch_size": 8, "buffer_size": 30, "hidden_dim": 8, "test_episodes": 4}
@@ -36,9 +38,30 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm")
     try:
         subprocess.run(["sh", CLUSTER, "start", folder], check=True, timeout=240)
-        yield
+        yield folder
     finally:
         subprocess.run(["sh", CLUSTER, "stop", folder], check=True, timeout=60)
+
+
+@pytest.fixture
+def leftovers(tmp_path_factory):
+    """A cluster whose owner is dead, as after a killed run of the tests, and whose controller hangs; its processes."""
+    folder = tmp_path_factory.mktemp("left")
+    subprocess.run(["sh", "-c", 'sh "$0" start "$1"; true', CLUSTER, folder], check=True, timeout=240)
+    processes = [int((folder / f"{daemon}.pid").read_text()) for daemon in ("slurmctld", "slurmd")]
+    subprocess.run([*AS_ROOT, "kill", "-STOP", str(processes[0])], check=True)
+    return processes
+
+
+def test_what_a_killed_run_left_is_removed_and_a_living_one_is_not_disturbed(leftovers, cluster, tmp_path):
+    """`cluster` starts after `leftovers`."""
+    assert not [process for process in leftovers if Path(f"/proc/{process}").exists()]
+    second = subprocess.run(["sh", CLUSTER, "start", tmp_path], text=True, capture_output=True, timeout=240)
+    assert second.returncode == 1
+    assert second.stderr == f"error: process {os.getpid()} is using the cluster in {cluster}\n"
+    subprocess.run(["sh", CLUSTER, "stop", tmp_path], check=True, timeout=60)
+    states = subprocess.run(["sinfo", "--noheader", "--format=%T"], text=True, capture_output=True, timeout=60)
+    assert states.stdout == "idle\n"
 
 
 def train(directory: Path, steps: int) -> subprocess.Popen:
