@@ -1,6 +1,7 @@
 """The files of a run directory: their names, when they are complete, how policies are written and found."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def policies(last: Path) -> list[Path]:
 
 def rollout_path(directory: Path) -> Path:
     """Where the rollout of a run belongs: beside the folder `runs` that it lies in, or else in its own folder."""
-    folders = directory.resolve().parts
+    folders = Path(os.path.abspath(directory)).parts  # a link below data/ keeps its name
     if folders[-4:-3] == ("runs",):
         return Path(*folders[:-4], "rollouts", *folders[-3:-1], f"{folders[-1]}.safetensors")
     return directory / "rollout.safetensors"
