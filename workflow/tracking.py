@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 
 from roma.errors import UserError
-from roma.files import write_json
+from roma.files import write_bytes, write_json
 from workflow.grid import figure_specifications, read_scale, results_folder
 
 UNTRACKED = ("smoke", "demo", "manual")
@@ -81,11 +81,14 @@ def track(scale: Path) -> None:
 
 
 def redraw(scale: Path) -> None:
-    """Pulls the summary of a scale, if DVC holds one; draws its figures, writes its report. No other rule can run."""
+    """Restore the summary of a scale, if it is tracked; draw its figures and write its report. No other rule can run.
+
+    Neither DVC nor git is asked, so that an archive of the repository serves as well as a clone.
+    """
     config = read_scale(scale)
     folder = results_folder(config)
     if (folder / "dvc.yaml").exists():
-        _pull_summary(folder)
+        _restore_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
     rules = [*figure_specifications(config["figures"]), "report"]
@@ -95,16 +98,27 @@ def redraw(scale: Path) -> None:
     )
 
 
-def _pull_summary(folder: Path) -> None:
-    """UserError that names the files whose objects in the bundle are missing or damaged."""
-    target = f"{folder}/dvc.yaml:summary"
-    if not subprocess.run(
-        [*DVC, "pull", "--quiet", "--remote", "bundle", target], stderr=subprocess.DEVNULL
-    ).returncode:
-        return
+def _restore_summary(folder: Path) -> None:
+    """Copy the tracked summary of a scale from the bundle.
+
+    Raises:
+        UserError: an object in the bundle is missing or damaged, or a file here is another one than the tracked.
+    """
     outs = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["summary"]["outs"]
-    broken = [f"{out['path']} (md5 {out['md5']})" for out in outs if _md5(Path(out["path"])) != out["md5"]]
-    raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken) or target}")
+    wanted = [out for out in outs if _md5(Path(out["path"])) != out["md5"]]
+    for out in wanted:
+        if Path(out["path"]).exists():
+            raise UserError(
+                f"{out['path']} is not the file that is tracked: `make track` keeps it, without it the tracked one is "
+                "drawn"
+            )
+    objects = {out["path"]: Path(BUNDLE, "files", "md5", out["md5"][:2], out["md5"][2:]) for out in wanted}
+    broken = [f"{out['path']} (md5 {out['md5']})" for out in wanted if _md5(objects[out["path"]]) != out["md5"]]
+    if broken:
+        raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken)}")
+    for name, stored in objects.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(name), stored.read_bytes())
 
 
 def _md5(path: Path) -> str | None:
