@@ -7,7 +7,7 @@ min_version("9.0")
 # Snakemake merges --configfile over a configfile statement: the default is read only where no file is given.
 if not workflow.configfiles:
 
-    configfile: "workflow/config/demo.yaml"
+    configfile: f"{workflow.basedir}/workflow/config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -23,6 +23,7 @@ include: "workflow/rules/verify.smk"
 
 localrules:
     figures,
+    runs,
     starcraft2,
     summary,
     verdicts,
@@ -49,6 +50,11 @@ rule figures:
     input:
         [f"{FIGURES}/{file}" for name in SHOWN for file in figure_files(name, SHOWN[name])],
         rules.report.output,
+
+
+rule runs:
+    input:
+        [f"{DATA}/runs/{run.directory}/evaluation.json" for run in GRID.runs.values()],
 
 
 rule summary:

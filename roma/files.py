@@ -1,5 +1,6 @@
 """Files that are either complete or absent: written beside their place, flushed to disk, then renamed into it."""
 
+import errno
 import hashlib
 import json
 import os
@@ -12,22 +13,37 @@ from roma.errors import UserError
 
 BESIDE = ".beside-"  # how the names of unfinished files begin
 DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DiskFullError(UserError):
+    """A file could not be written for want of room; the message names it."""
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; it takes the target's place when the block ends without an error."""
-    handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
-    os.close(handle)
-    beside = Path(name)
+    """Yield a path beside `target` to write to; it takes the target's place when the block ends without an error.
+
+    Raises:
+        DiskFullError: there is no room for it.
+    """
+    beside: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
+        os.close(handle)
+        beside = Path(name)
         yield beside
         beside.chmod(0o666 & ~_umask())
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(target)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise DiskFullError(f"{target} could not be written: {error.strerror or error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        if beside is not None:
+            beside.unlink(missing_ok=True)
 
 
 def _umask() -> int:

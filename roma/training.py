@@ -5,7 +5,6 @@ machine or on how often the run was interrupted: what must survive is in RunStat
 counters (roma.seeding).
 """
 
-import errno
 import math
 import resource
 import signal
@@ -22,7 +21,15 @@ from roma import checkpoint, envs, learners, outputs
 from roma.checkpoint import Checkpoint, Identity, RunState
 from roma.config import MILESTONES, RunConfig, milestone_steps
 from roma.errors import UserError
-from roma.files import atomic_path, file_digest, remove_unfinished, write_bytes, write_json, write_parquet
+from roma.files import (
+    DiskFullError,
+    atomic_path,
+    file_digest,
+    remove_unfinished,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
 from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
@@ -35,16 +42,24 @@ TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
 TIMING = ("t_env", "wall_seconds", "env_steps_per_second", "resumes")
 KILOBYTES_PER_MB = 1000  # of the process's largest memory, which Linux gives in kilobytes
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Sent by whoever ends a process: a person, a terminal that is closed, or a batch system at its limits of time.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 REBUILD_BATTLES = 32  # battles side by side when a checkpoint's replay is fought again
 
 
 class StopRequest:
-    """Remembers the first SIGTERM or SIGINT, so that a round can end in peace; a second one acts at once."""
+    """Memory of the first signal that asks the run to end, so that the run can write a checkpoint before it does.
+
+    Terminals, shells, `timeout` and batch systems send their signal more than once, so that only a second SIGINT, which
+    is a person's, acts at once. A signal that was ignored from the start, as by `nohup`, stays ignored.
+    """
 
     def __enter__(self) -> "StopRequest":
         self.signal: int | None = None
-        self._previous = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous: dict[int, Any] = {}
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -52,8 +67,10 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        self.__exit__()
+        if self.signal is None:
+            self.signal = number
+        if number == signal.SIGINT:
+            signal.signal(number, self._previous[number])
 
 
 def train(
@@ -65,25 +82,38 @@ def train(
     threads: int = 1,
     checkpoint_seconds: float = 120.0,
     replace: bool = False,
+    wait: bool = False,
+    same_family: bool = False,
 ) -> int | None:
     """Trains a run for `horizon` environment steps in its directory, going on from its last checkpoint if it has one.
 
-    A run that has that length already is left as it is; one of other settings is lost where `replace` is true. Returns
-    the number of the signal, SIGTERM or SIGINT, that stopped it after a checkpoint, or None. Raises UserError where the
-    directory holds another run, where the run is longer already, damaged or being written by another process, where its
-    loss ceases to be finite, and where the disk is full.
+    A run that has that length already is left as it is; one of other settings is lost where `replace` is true. Where
+    another process is writing the run, it waits for that one if `wait` is true. With `same_family`, a run that was
+    begun on another family of processors begins anew, and the checkpoints written there are kept until it is complete.
+    Returns the number of the signal, one of STOP_SIGNALS, that stopped it after a checkpoint, or None. Raises UserError
+    where the directory holds another run, where the run is longer already, damaged or being written by another process,
+    where its loss ceases to be finite, and where the disk is full.
     """
     torch.set_num_threads(threads)
     _check_device(device)
     checkpoints = directory / outputs.CHECKPOINTS
-    with checkpoint.only_writer(checkpoints), run_log(directory / outputs.LOG) as log, StopRequest() as stop:
+    with (
+        checkpoint.only_writer(checkpoints, wait) as everywhere,
+        run_log(directory / outputs.LOG) as log,
+        StopRequest() as stop,
+    ):
+        if not everywhere:
+            log.warning("%s knows no locks: do not write this run from another machine meanwhile", directory)
         identity = Identity(config.hash, envs.engine_digest(config.engine))
         completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_digest)
         if completed == horizon:
             log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
             return None
-        stored = checkpoint.newest(checkpoints, identity, log)
-        if stored is None and completed is not None:
+        if same_family:
+            stored = checkpoint.of_family(checkpoints, identity, describe()["cpu_family"], log)
+        else:
+            stored = checkpoint.newest(checkpoints, identity, log)
+        if stored is None and completed is not None and not (checkpoints / checkpoint.ELSEWHERE).is_dir():
             raise UserError(
                 f"{directory} holds a complete run of {completed} environment steps but no checkpoint to go on from; "
                 "remove it or choose another output folder"
@@ -107,12 +137,10 @@ def train(
             if run.at_horizon:
                 run.finish()
                 return None
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
+        except DiskFullError as error:
             raise UserError(
-                f"the run in {directory} could not be written at {run.state.t_env} environment steps: "
-                f"{error.strerror}; once there is room the same command goes on from the last checkpoint"
+                f"{error}, at {run.state.t_env} environment steps; once there is room the same command goes on from "
+                "the last checkpoint"
             ) from None
         log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
         return stop.signal
@@ -166,7 +194,8 @@ class Run:
         last_checkpoint = time.monotonic()
         unsaved = False
         bar = Bar(self.state.t_env, self.horizon)
-        with Pulse(self.directory / outputs.PROGRESS, self.state.t_env, self.horizon) as pulse:
+        family = self.state.origins[-1]["cpu_family"]
+        with Pulse(self.directory / outputs.PROGRESS, self.state.t_env, self.horizon, family) as pulse:
             while not self.at_horizon and stop.signal is None:
                 self._play_round(bar)
                 pulse.beat(self.state.t_env)
@@ -210,6 +239,7 @@ class Run:
             write_parquet(metrics, _columns(state.metrics, columns), COUNTERS)
             facts["metrics_sha256"] = file_digest(metrics)
             write_json(self.directory / outputs.PROVENANCE, facts)
+        checkpoint.forget_other_families(self.directory / outputs.CHECKPOINTS)
         self.log.info(
             "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
             state.t_env,

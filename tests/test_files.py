@@ -1,13 +1,15 @@
 """Files are complete or absent."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from roma.errors import UserError
-from roma.files import atomic_path, make_writable_directory, remove_unfinished, write_json, write_parquet
+from roma.files import DiskFullError, atomic_path, make_writable_directory, remove_unfinished, write_json, write_parquet
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -23,6 +25,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_half_way()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_file_for_which_there_is_no_room_is_named(tmp_path, monkeypatch, number):
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(DiskFullError, match=f"^{tmp_path / 'file'} could not be written: {os.strerror(number)}$"):
+        write_json(tmp_path / "file", {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_written_files_are_readable_by_others(tmp_path):

@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import yaml
 from roma.errors import UserError
 from roma.files import write_bytes, write_json
 from workflow.grid import figure_specifications, read_scale, results_folder
+from workflow.merging import RECORD as MERGES
 
 UNTRACKED = ("smoke", "demo", "manual")
 BUNDLE = "data/bundle"
@@ -39,17 +40,28 @@ KINDS = {
 
 
 def track(scale: Path) -> None:
-    """Commits the finished results of a scale to DVC and to git, and pushes them as far as remotes are known."""
+    """Commit the finished results of a scale to DVC and to git, and push them as far as remotes are known."""
     config = read_scale(scale)
     folder = results_folder(config)
     if config["scale"] in UNTRACKED:
         raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
     if not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there is no summary in {folder}: run snakemake --configfile {scale} first")
+    _track(scale, config, folder, list(KINDS))
 
+
+def track_runs(scale: Path) -> None:
+    """Commit the finished runs of a scale to DVC and to git, without a summary of them."""
+    config = read_scale(scale)
+    if config["scale"] in UNTRACKED:
+        raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
+    _track(scale, config, results_folder(config), [kind for kind in KINDS if kind != "summary"])
+
+
+def _track(scale: Path, config: Mapping[str, Any], folder: Path, kinds: Sequence[str]) -> None:
     stages = _read_stages(folder)
     complete = []
-    for kind in KINDS:
+    for kind in kinds:
         tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
         absent = [name for name in tracked if not Path(name).exists()]
         if not set(found) - set(tracked) and absent:
@@ -67,14 +79,16 @@ def track(scale: Path) -> None:
 
     targets = [f"{file}:{kind}" for kind in complete]
     _dvc("commit", "--force", "--quiet", *targets)
-    _dvc("push", "--quiet", "--remote", "bundle", f"{file}:summary")
+    if "summary" in complete:
+        _dvc("push", "--quiet", "--remote", "bundle", f"{file}:summary")
     large = [target for target in targets if not target.endswith(":summary")]
     if _has_default_remote():
         _dvc("push", "--quiet", *large)
     elif large:
         print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
         print("  dvc remote add --default --local store URL && dvc push")
-    paths = [str(file), str(folder / "dvc.lock"), str(folder / METRICS), BUNDLE]
+    written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, Path(BUNDLE))
+    paths = [str(path) for path in written if path.exists()]
     _run("git", "add", "--", *paths)
     if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
         _run("git", "commit", "--quiet", "-m", f"Track results of scale {config['scale']}", "--", *paths)

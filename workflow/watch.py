@@ -42,8 +42,12 @@ class Status:
         return self.horizon - self.done
 
 
-def status(run: Run, results: Path) -> Status:
-    """How a run below `results`, the folder of its scale, stands."""
+def status(run: Run, results: Path, alive: bool | None = None) -> Status:
+    """Return how a run below `results`, the folder of its scale, stands.
+
+    A run that said that it was running is judged by its silence, unless it is known whether the processes are `alive`:
+    those that are paused are silent, and after the end of all of them what was running waits.
+    """
     directory = results / "runs" / run.directory
     if (directory / outputs.METRICS).exists():
         return Status(run.directory, "done", run.horizon, run.horizon)
@@ -60,7 +64,9 @@ def status(run: Run, results: Path) -> Status:
     silent = time.time() - max(heard, said["time"])
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
     reason = ""
-    if state == "running" and silent > SILENT_SECONDS:
+    if state == "running" and alive is False:
+        state = "waiting"
+    if state == "running" and alive is None and silent > SILENT_SECONDS:
         state, reason = "failed", f"silent for {_duration(silent)}: killed, perhaps"
     if state == "failed":
         said_last = last_lines(log) or last_lines(directory / outputs.LOG)

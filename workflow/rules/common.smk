@@ -2,25 +2,35 @@
 
 import os
 import sys
+import time
 from pathlib import Path
+from shlex import quote
 from textwrap import indent
 
 from roma.envs import ENGINES
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.provenance import git_revision
+from roma.support import owner
+from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
     check,
     expand,
     fetch_options,
     figure_files,
     figure_specifications,
+    figure_titles,
+    files_read,
     milestone_option,
     results_folder,
     rollout_options,
+    shown_moments,
     skipped_notice,
     summaries_beside,
 )
+from workflow.order import EVALUATION, family, priorities, standing
+from workflow.supervisor import CLUSTER, MARK, UNTIL
+from workflow.takeover import take_over
 from workflow.verify import drawn, recorded
 from workflow.watch import last_lines
 
@@ -46,9 +56,24 @@ FIGURES = f"figures/{config['engine']}/{config['scale']}"
 VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
 
-# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The strict
-# mode is Snakemake's own, whose place a prefix takes.
-shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
+# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The commands
+# end with this process, also when it is killed. The strict mode is Snakemake's own, whose place a prefix takes.
+shell.prefix(
+    f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH" {owner.VARIABLE}="{owner.mark()}"; '
+)
+
+if workflow.is_main_process:
+    owner.end_with_owner()
+    take_over()
+
+
+# In a campaign, the order of its runs is decided here, once.
+PRIORITIES = {}
+if workflow.is_main_process and MARK in os.environ:
+    here = None if CLUSTER in os.environ else family()
+    left = float(os.environ.get(UNTIL, "inf")) - time.time()
+    tranches = getattr(GRID, "tranches", ())
+    PRIORITIES = priorities([standing(run, Path(DATA), here, tranches) for run in GRID.runs.values()], left)
 
 
 wildcard_constraints:

@@ -26,7 +26,10 @@ rule summarise:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
         cells=" ".join(f"{map_name}/{arm}" for map_name, arm in GRID.cells),
         seeds=" ".join(map(str, config["seeds"])),
+        moments=shown_moments(),
     message:
         "Summarising {DATA}/runs"
     shell:
-        "python -m analysis summarise {params.directory} --cells {params.cells} --seeds {params.seeds} > {log} 2>&1"
+        "python -m analysis summarise {params.directory} --cells {params.cells} --seeds {params.seeds}"
+        f" --figures {quote(str(FIGURE_LIST))}"
+        " > {log} 2>&1"

@@ -17,6 +17,7 @@ rule train:
         f"{LOGS}/train/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    priority: lambda wildcards: PRIORITIES.get(run_of(wildcards).key, 0)
     retries: 2
     conda:
         "../../environment.yml"
@@ -32,7 +33,7 @@ rule train:
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma train {params.options} --steps {params.steps} --out {params.directory} --replace"
+        "roma train {params.options} --steps {params.steps} --out {params.directory} --replace --wait --same-family"
         f" --milestones {MILESTONES}"
         " > {log} 2>&1"
 
@@ -46,6 +47,7 @@ rule evaluate:
         f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    priority: EVALUATION
     retries: 2
     conda:
         "../../environment.yml"
