@@ -26,7 +26,7 @@ def call(folder, *command, status=0):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == status, done.stdout
     return done.stdout

@@ -1,0 +1,118 @@
+"""A campaign is killed twenty times, all of it at once, and loses no finished run and no number.
+
+Small runs, and one on MMM2 whose replay is full: with 2 cores some three quarters of an hour.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from roma import checkpoint
+from roma.cli import main
+from tests.workflow.conftest import SHORT, copy_repository, write_scale
+from tests.workflow.test_campaign import commit, git, name_revision
+from workflow import pausing, supervisor
+from workflow.grid import expand
+
+SMALL = {"test_episodes": 4, "hidden_dim": 16}
+LARGE = {"buffer_size": 200, "batch_size": 8, "hidden_dim": 16, "test_episodes": 8}
+SCALE = SHORT | {
+    "protocol": "paper",
+    "seeds": [0, 1],
+    "horizon": 12_000,
+    "test_interval": 3_000,
+    "overrides": {},
+    "cells": [
+        {"maps": ["3m"], "arms": ["qmix", "roma"], "overrides": SMALL},
+        {"maps": ["MMM2"], "arms": ["iql"], "overrides": LARGE, "horizon": 30_000, "test_interval": 10_000},
+    ],
+}
+
+
+@pytest.fixture
+def project(root, tmp_path, monkeypatch):
+    """A repository with the scale and the name of its revision; whatever runs in the end is killed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "project"
+    copy_repository(root, folder)
+    write_scale(folder, SCALE)
+    git(folder, "init", "--quiet")
+    commit(folder, "Code")
+    name_revision(folder)
+    monkeypatch.chdir(folder)
+    yield folder
+    kill_all(tmp_path / "project-campaign")
+
+
+def kill_all(campaign: Path) -> None:
+    for process in supervisor.members(campaign):
+        os.kill(process, signal.SIGKILL)
+    while supervisor.members(campaign) or pausing.alive(pausing.state_folder()):
+        time.sleep(0.05)
+
+
+def steps(run: Path) -> int:
+    file = run / "progress.json"
+    return json.loads(file.read_text())["t_env"] if file.exists() else 0
+
+
+@pytest.mark.usefixtures("without_time_limit")
+def test_twenty_kills_cost_no_finished_run_and_no_number(project, tmp_path, request):
+    campaign = tmp_path / "project-campaign"
+    results = campaign / "data" / "embedded" / "tiny" / "runs"
+    runs = list(expand(SCALE, "tiny").runs.values())
+    folders = [results / run.directory for run in runs]
+    command = ["campaign", "start", "--environment", sys.prefix, "--usual-priority", "--cores", "2"]
+    rng = random.Random(0)
+
+    def finished():
+        return {folder: (folder / "metrics.parquet").read_bytes() for folder in folders if complete(folder)}
+
+    def complete(folder):
+        return (folder / "metrics.parquet").exists()
+
+    kills = request.config.getoption("--campaign-kills")
+    for kill in range(kills):
+        before, held = finished(), {folder: checkpoint.paths(folder / "checkpoints")[-1:] for folder in folders}
+        assert main(command) == 0
+        # Killed at once, or when some run has come a random part of its way farther.
+        goals = {
+            folder: steps(folder) + rng.uniform(0, 3 / kills) * run.horizon
+            for folder, run in zip(folders, runs, strict=True)
+            if not complete(folder)
+        }
+        if not goals:
+            break
+        while not any(complete(folder) or steps(folder) > goal for folder, goal in goals.items()):
+            assert pausing.alive(pausing.state_folder()), (campaign / supervisor.LOG).read_text()
+            time.sleep(0.05)
+        kill_all(campaign)
+        assert before.items() <= finished().items(), kill
+        for folder, newest in held.items():
+            if newest and folder in goals and (folder / "train.log").exists():
+                log = (folder / "train.log").read_text()
+                assert "damaged" not in log
+                # Nothing but what came after the last checkpoint is ever played again.
+                assert f"resumed from {newest[0].name}" in log or steps(folder) <= int(newest[0].name[1:10])
+    assert main(command) == 0
+    while supervisor.members(campaign):
+        time.sleep(0.5)
+    killed = finished()
+    assert killed.keys() == set(folders), (campaign / supervisor.LOG).read_text()
+    resumed = {folder: json.loads((folder / "provenance.json").read_text())["resumes"] for folder in folders}
+    assert max(resumed.values()) > 0
+    assert all((folder / "evaluation.json").exists() for folder in folders)
+    for run, folder in zip(runs, folders, strict=True):
+        undisturbed = tmp_path / "undisturbed" / run.directory
+        options = [*run.options.split(), "--steps", str(run.horizon), "--milestones", "0,1", "--out", str(undisturbed)]
+        subprocess.run([sys.executable, "-m", "roma", "train", *options], cwd=campaign, check=True)
+        assert killed[folder] == (undisturbed / "metrics.parquet").read_bytes(), folder
+    replay = checkpoint.unpack_facts(checkpoint.paths(folders[-1] / "checkpoints")[-1].read_bytes())["replay"]
+    assert replay["inserted"] >= LARGE["buffer_size"]
