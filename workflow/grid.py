@@ -162,6 +162,11 @@ def milestone_option(config: Mapping[str, Any]) -> str:
     return ",".join(map(str, milestone_fractions(config)))
 
 
+def checkpoint_option(config: Mapping[str, Any]) -> str:
+    """Return what `roma train` is told of its checkpoints; nothing where the scale says nothing."""
+    return f"--checkpoint-seconds {config['checkpoint_seconds']}" if "checkpoint_seconds" in config else ""
+
+
 def rollout_options(config: Mapping[str, Any]) -> str:
     """How many episodes of each policy `roma rollout` is told to record; its defaults where the scale says nothing."""
     options = {"last": "--episodes", "earlier": "--earlier-episodes"}

@@ -15,6 +15,7 @@ from roma.support import owner
 from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
     check,
+    checkpoint_option,
     expand,
     fetch_options,
     figure_files,

@@ -34,7 +34,7 @@ rule train:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
         "roma train {params.options} --steps {params.steps} --out {params.directory} --replace --wait --same-family"
-        f" --milestones {MILESTONES}"
+        f" --milestones {MILESTONES} {checkpoint_option(config)}"
         " > {log} 2>&1"
 
 
