@@ -18,7 +18,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-long test-system bench baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -49,7 +49,7 @@ verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compar
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) ## run the tests that take many minutes: killed campaigns, the bounds-checked engine, 10 000 episodes a map
+test-long: $(READY) ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
@@ -60,6 +60,9 @@ test-system: $(READY) ## run the tests that need Debian packages, which are inst
 
 bench: $(READY) ## measure speeds, beside those of BASELINE
 	$(PAUSING) pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
+
+bench-cells: $(READY) ## measure environment steps per second of processor time of CELLS, by default the paper's under both protocols
+	$(PAUSING) python -m tests.benchmarks.cells $(CELLS)
 
 baseline: $(READY) ## measure speeds and keep them as BASELINE; on a machine that does nothing else
 	$(PAUSING) pytest tests/benchmarks --benchmark-json=$(BASELINE)

@@ -31,8 +31,8 @@ localrules:
     videos,
 
 
-# The engine is compiled once, rather than by all runs that start side by side. No job is made of it: nothing that is
-# finished may come to depend on it.
+# Engine and actor are compiled once, rather than by all runs that start side by side. Not a rule, so that finished
+# outputs never depend on it.
 onstart:
     if not ENGINE.installed_apart and any(
         job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()

@@ -2,9 +2,9 @@
 
     python -m analysis learning RUN_DIRECTORY ...
 
-`runs.csv` has a row a run: what it was, which code and engine made it; `curves.csv` a row a test. The table stands in
-docs/learning.md between two markers. A run has passed at the first test that ends five whose mean reaches what its map
-and arm are asked for. What is published of StarCraft II comes from `roma.scenarios.released_runs`.
+`runs.csv` has a row a run: what it was, which code and engine version made it; `curves.csv` a row a test. The table
+stands in docs/learning.md between two markers. A run has passed at the first test that ends five whose mean reaches
+what its map and arm are asked for. What is published of StarCraft II comes from `roma.scenarios.released_runs`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.runs import RunDirectory
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, write_bytes
 from roma.scenarios import released_runs
@@ -66,6 +67,7 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
             "seed": config["seed"],
         }
         facts = {name: provenance[name] for name in ("environment_steps", "updates", "git_revision", "engine_digest")}
+        facts["engine_version"] = recorded_engine_version(provenance)
         facts["git_revision"] = facts["git_revision"][:DIGEST_LENGTH]
         facts["engine_digest"] = facts["engine_digest"][:DIGEST_LENGTH]
         runs.append(identity | facts)
@@ -78,7 +80,7 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
 
 def _add(rows: pd.DataFrame, file: Path) -> None:
     if file.exists():
-        before = pd.read_csv(file)
+        before = _read(file)
         new = pd.MultiIndex.from_frame(rows[IDENTITY])
         rows = pd.concat([before[~pd.MultiIndex.from_frame(before[IDENTITY]).isin(new)], rows])
     with atomic_path(file) as beside:
@@ -87,7 +89,11 @@ def _add(rows: pd.DataFrame, file: Path) -> None:
 
 def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Runs and curves of the record."""
-    return pd.read_csv(folder / "runs.csv"), pd.read_csv(folder / "curves.csv")
+    return _read(folder / "runs.csv"), _read(folder / "curves.csv")
+
+
+def _read(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, dtype={"git_revision": str, "engine_digest": str, "engine_version": str})
 
 
 def published(maps: Iterable[str]) -> pd.DataFrame:
@@ -110,7 +116,8 @@ def published(maps: Iterable[str]) -> pd.DataFrame:
 def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
     """The record as Markdown, a row a run."""
     lines = [
-        "| protocol, map | arm | seed | asked | passed at | best mean of five | last five tests | revision | engine |",
+        "| protocol, map | arm | seed | asked | passed at | best mean of five | last five tests | revision "
+        "| engine version |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in _records(runs.sort_values(IDENTITY)):
@@ -121,7 +128,7 @@ def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
             f"| {run['protocol']}, {run['map']} | `{run['arm']}` | {run['seed']} | {required(run['arm']):.0%} "
             f"| {f'{passed:,}' if passed is not None else 'not within ' + format(run['environment_steps'], ',')} "
             f"| {np.nanmax(smoothed(won)):.0%} | {' '.join(f'{value:.2f}' for value in won[-TESTS:])} "
-            f"| {run['git_revision'][:7]} | {run['engine_digest'][:8]} |"
+            f"| {run['git_revision'][:7]} | {run['engine_version']} |"
         )
     return "\n".join(lines) + "\n"
 

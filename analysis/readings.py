@@ -20,7 +20,9 @@ from matplotlib.figure import Figure
 from analysis.plots import curves
 from analysis.plots.role_health import with_quotients
 from analysis.runs import RunDirectory
+from analysis.summarise import engine_names, joined
 from roma.config import from_flat, resolve
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, file_digest, write_bytes
 from roma.learners.role_columns import ROLE_COLUMNS
@@ -141,7 +143,8 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
         identity = {"arm": arm_of(config, path), "map": config["map"]}
         if provenance["environment_steps"] < UP_TO[-1]:
             raise UserError(f"{path} has {provenance['environment_steps']:,} environment steps, not {UP_TO[-1]:,}")
-        facts = {name: provenance[name] for name in ("environment_steps", "updates", "engine_version")}
+        facts = {name: provenance[name] for name in ("environment_steps", "updates")}
+        facts["engine_version"] = recorded_engine_version(provenance)
         facts |= {name: provenance[name][:DIGEST_LENGTH] for name in ("git_revision", "engine_digest")}
         runs.append(identity | facts)
         tests.append(run.read_metrics().reindex(columns=KEPT).assign(**identity)[[*IDENTITY, *KEPT]])
@@ -167,11 +170,13 @@ def arm_of(flat: Mapping[str, Any], path: Path) -> str:
 def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Runs and tests of the record, both empty before the first. UserError where its runs are of several engines."""
     if not (folder / "runs.csv").exists():
-        return pd.DataFrame(columns=[*IDENTITY, "engine_digest"]), pd.DataFrame(columns=[*IDENTITY, *KEPT])
+        return pd.DataFrame(columns=[*IDENTITY, "engine_version"]), pd.DataFrame(columns=[*IDENTITY, *KEPT])
     runs, tests = (_read(folder / f"{name}.csv") for name in ("runs", "tests"))
-    if len(set(runs["engine_digest"])) > 1:
-        made = [f"{arm} on {name}: {digest[:8]}" for arm, name, digest in runs[[*IDENTITY, "engine_digest"]].to_numpy()]
-        raise UserError(f"the runs of {folder} are of several engines, which must not be compared: {', '.join(made)}")
+    if runs[["map", "engine_version"]].drop_duplicates()["map"].duplicated().any():
+        made = [f"{arm} on {name}: {version}" for arm, name, version in runs[[*IDENTITY, "engine_version"]].to_numpy()]
+        raise UserError(
+            f"runs of {folder} on one map are of several engine versions, which must not be compared: {', '.join(made)}"
+        )
     return runs, tests
 
 
@@ -240,7 +245,7 @@ def frame(
     table = with_quotients(tests).assign(step=tests["t_env"], arm=tests["arm"].replace(looks))
     points = table.melt(["map", "arm", "step"], metrics, "metric", "centre").dropna(subset="centre").assign(n=1)
     facts |= {
-        "engine": f"{ENGINE} engine {runs['engine_digest'].iloc[0][:8]}",
+        "engine": joined(engine_names(runs.assign(engine=ENGINE))),
         "scale": "none (study of readings)",
         "protocol": PROTOCOL,
         "statistic": "mean",
@@ -304,7 +309,7 @@ def _origin(runs: pd.DataFrame, arms: Iterable[str]) -> str:
     revisions = ", ".join(sorted({revision[:7] for revision in chosen["git_revision"]}))
     return (
         f"Means of the last {ROWS} tests up to each step, of one run each: seed {SEED}, protocol {PROTOCOL}, {ENGINE} "
-        f"engine {chosen['engine_digest'].iloc[0][:8]}, revision {revisions}."
+        f"engine version {' and '.join(sorted(set(chosen['engine_version'])))}, revision {revisions}."
     )
 
 

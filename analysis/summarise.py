@@ -24,6 +24,7 @@ from analysis import rollouts
 from analysis.runs import RunDirectory
 from analysis.statistics import quartiles, student_interval
 from roma.config import IDENTITY
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
 from roma.learners.role_columns import ROLE_COLUMNS
@@ -101,8 +102,8 @@ def facts_of(summary: Path, runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def engine_names(runs: pd.DataFrame) -> pd.Series:
-    """Of each run its engine and the beginning of that one's digest, as in `embedded engine cc608650`."""
-    return runs["engine"] + " engine " + runs["engine_digest"].str[:8]
+    """Return each run's engine and the version of its map there, as in `embedded engine version 1`."""
+    return runs["engine"] + " engine version " + runs["engine_version"]
 
 
 def joined(values: Iterable[object]) -> str:
@@ -118,6 +119,7 @@ def described(runs: Sequence[RunDirectory]) -> pd.DataFrame:
             {
                 **run.identity,
                 **{name: config[name] for name in FACTS_OF_CONFIG},
+                "engine_version": recorded_engine_version(provenance),
                 **{name: provenance[name] for name in FACTS_OF_PROVENANCE},
             }
         )

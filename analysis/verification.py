@@ -24,6 +24,7 @@ from scipy.stats import t as student
 
 from analysis.runs import RunDirectory, found_runs
 from analysis.statistics import FEWEST_SEEDS
+from roma.envs import recorded_engine_version
 from roma.files import atomic_path, file_digest, write_bytes, write_json
 
 COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose versions may change last bits
@@ -46,8 +47,10 @@ def compare(recorded: RunDirectory, again: RunDirectory) -> dict[str, Any]:
     }
     if facts["metrics_sha256"] != file_digest(recorded.path / "metrics.parquet"):
         return verdict | {"verdict": "damaged", "detail": "the metrics are not those that the provenance names"}
-    if facts["engine_digest"] != facts_again["engine_digest"]:
-        return verdict | {"verdict": "not comparable", "detail": "recorded with another state of the engine"}
+    version, version_again = (recorded_engine_version(each) for each in (facts, facts_again))
+    if version != version_again:
+        detail = f"recorded on engine version {version} of the map, here {version_again}"
+        return verdict | {"verdict": "not comparable", "detail": detail}
     metrics, metrics_again = recorded.read_metrics(), again.read_metrics()
     if metrics.equals(metrics_again):
         return verdict | {"verdict": "equal", "detail": f"{metrics.size} numbers"}

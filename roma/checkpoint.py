@@ -34,7 +34,7 @@ from roma.replay import Replay
 from roma.runner import Episode, resimulate
 from roma.support import locks
 
-FORMAT = 1  # of the file's contents; raise it when they change
+FORMAT = 2  # of the contents and of what follows from them, such as noise; raise it when either changes
 KEPT = 2  # the newest, and one to fall back on
 ELSEWHERE = "elsewhere"  # folder of the checkpoints that were written on other families of processors
 
@@ -63,7 +63,7 @@ class Identity:
     """What a checkpoint belongs to. It is of no use to a run of which any of this differs."""
 
     config_hash: str
-    engine_digest: str
+    engine_version: str  # of the run's map
     format: int = FORMAT
 
 

@@ -146,14 +146,23 @@ def build_parser() -> Parser:
 
     compilation = commands.add_parser(
         "compile",
-        help="compile the embedded engine and the learners, once for all runs of this machine",
-        description="Compile the embedded engine and the learners' kernels and keep the machine code, so that runs "
+        help="compile the embedded engine, the actor and the learners, once for all runs of this machine",
+        description="Compile the embedded engine, the actor and the learners and keep the machine code, so that runs "
         "started side by side find it: in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can "
         "be written first. Where it is up to date nothing is done.",
     )
     compilation.set_defaults(run=_compile)
 
     _add_campaign(commands)
+
+    cost = commands.add_parser(
+        "cost",
+        help="say what a scale costs in core-hours",
+        description="Print the core-hours that training all runs of a scale takes, by the speeds in workflow/cost.csv, "
+        "and the processor on which these were measured.",
+    )
+    cost.add_argument("scale", metavar="SCALE", help="name of a file in workflow/config, such as lab")
+    cost.set_defaults(run=_cost)
 
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
@@ -366,9 +375,10 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
 
 def _compile(options: argparse.Namespace) -> int:
     from roma.envs.skirmish.compilation import compile_engine
-    from roma.learners.compilation import compile_learners
+    from roma.learners.compilation import compile_actors, compile_learners
 
     compile_engine()
+    compile_actors()
     compile_learners()
     return 0
 
@@ -404,6 +414,18 @@ def _campaign(options: argparse.Namespace) -> int:
     else:
         said = {"pause": campaign.pause, "resume": campaign.resume, "stop": campaign.stop}[options.action]()
     print(said)
+    return 0
+
+
+def _cost(options: argparse.Namespace) -> int:
+    clone = next((place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/cost.py").exists()), None)
+    if clone is None:
+        raise UserError(f"roma cost works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+    sys.path.insert(0, str(clone))
+
+    from workflow import cost
+
+    print(cost.report(options.scale, cost.read_speeds()))
     return 0
 
 

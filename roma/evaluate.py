@@ -43,8 +43,8 @@ def play_policy(
     learner, env, facts = load_policy(path, episodes, battles)
     if replays is not None and not isinstance(env, envs.GameEnv):
         raise UserError(f"the engine {facts['config']['engine']!r} has no replays of its own to save")
-    runner = Runner(env, learner.actor(), facts["config"]["seed"], torch.Generator())
-    played = runner.play(stream, first, episodes, epsilon=0.0)
+    runner = Runner(env, learner.actor(), facts["config"]["seed"])
+    played = runner.play(stream, first, episodes)
     if replays is not None and isinstance(env, envs.GameEnv):
         env.save_replays(replays)
     return played, facts
@@ -76,6 +76,7 @@ def evaluate(
         "policy": path.name,
         "policy_sha256": digest(path.read_bytes()),
         "engine": engine,
+        "engine_version": envs.engine_version(engine, facts["config"]["map"]),
         "engine_digest": envs.engine_digest(engine),
     }
     write_json(directory / outputs.EVALUATION, result)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 from roma.files import file_digest
 
@@ -20,13 +21,14 @@ CHECKPOINTS = "checkpoints"
 POLICIES = "policies"
 
 
-def completed_horizon(directory: Path, config_hash: str, engine_digest: str) -> int | None:
+def completed_horizon(directory: Path, config_hash: str, engine_version: str) -> int | None:
     """The horizon at which this run is complete here, all outputs belonging together; None if it is not."""
     try:
         provenance = json.loads((directory / PROVENANCE).read_text())
         files = (CONFIG, TIMING, *(f"{POLICIES}/{name}" for name in provenance["policies"]))
         complete = (
-            (provenance["config_hash"], provenance["engine_digest"]) == (config_hash, engine_digest)
+            provenance["config_hash"] == config_hash
+            and recorded_engine_version(provenance) == engine_version
             and provenance["metrics_sha256"] == file_digest(directory / METRICS)
             and all((directory / name).exists() for name in files)
         )
@@ -35,7 +37,7 @@ def completed_horizon(directory: Path, config_hash: str, engine_digest: str) -> 
         return None
 
 
-def other_run(directory: Path, settings: Mapping[str, Any]) -> str | None:
+def other_run(directory: Path, settings: Mapping[str, Any], engine_version: str) -> str | None:
     """What run of other settings or another engine has left work here, in words; None where there is no work."""
     if not (directory / METRICS).exists() and not any((directory / CHECKPOINTS).glob("t*.safetensors")):
         return None
@@ -45,9 +47,19 @@ def other_run(directory: Path, settings: Mapping[str, Any]) -> str | None:
         return "a run whose settings cannot be read"
     wanted = json.loads(json.dumps(settings))
     differences = [f"{name} = {held[name]}" for name in wanted if name in held and held[name] != wanted[name]]
+    if (recorded := _engine_version(directory)) not in (None, engine_version):
+        differences.append(f"engine version {recorded} (now {engine_version})")
     if not differences:
         return "a run that is damaged or was made by another version of the engine or of this program"
     return f"a run with {', '.join(differences)}"
+
+
+def _engine_version(directory: Path) -> str | None:
+    """The engine version of a finished run; None of one that is not finished or whose provenance cannot be read."""
+    try:
+        return recorded_engine_version(json.loads((directory / PROVENANCE).read_text()))
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def clear(directory: Path) -> None:

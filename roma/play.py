@@ -25,7 +25,7 @@ from roma.envs.skirmish.replays.battle import (
     describe_unit,
     no_roles,
 )
-from roma.envs.skirmish.replays.file import load, save, verify
+from roma.envs.skirmish.replays.file import can_be_played_again, load, save, verify
 from roma.errors import UserError
 from roma.files import make_writable_directory
 from roma.runner import Episode
@@ -65,10 +65,10 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     if map_name is not None and config["map"] != map_name:
         raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")
     who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
-    (episode,) = Runner(env, learner.actor(), config["seed"], torch.Generator()).play(Stream.ROLLOUT, number, 1, 0.0)
+    (episode,) = Runner(env, learner.actor(), config["seed"]).play(Stream.ROLLOUT, number, 1)
     if episode.seen is not None:
         obs = episode.seen.obs
-        recording = recording_of_game(episode, config["map"], envs.engine_digest(config["engine"]), who)
+        recording = recording_of_game(episode, config["engine"], config["map"], who)
     else:
         battle = Battle(config["map"], choices=from_flat(config).battle)
         battle.begin(episode.seed)
@@ -84,7 +84,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     return replace(recording, role_mean=mean.numpy(), role_variance=variance.numpy())
 
 
-def recording_of_game(episode: Episode, map_name: str, engine_digest: str, policy: str) -> Recording:
+def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str) -> Recording:
     """A battle of the real game as a recording: to be drawn, not to be fought again.
 
     The game does not tell whom a unit is about to hit: targets are those that the agents' last actions chose.
@@ -107,7 +107,9 @@ def recording_of_game(episode: Episode, map_name: str, engine_digest: str, polic
     return Recording(
         map_name=map_name,
         seed=episode.seed,
-        engine_digest=engine_digest,
+        engine=engine,
+        engine_version=envs.engine_version(engine, map_name),
+        engine_digest=envs.engine_digest(engine),
         options=asdict(EnvOptions()),
         choices={},
         scripted=False,
@@ -137,8 +139,9 @@ def play(
         assert map_name is not None
         recording = record(map_name, policy, number)
     player = re.sub(r"\W+", "_", recording.policy)
-    engine = "embedded" if recording.engine_digest == envs.engine_digest("embedded") else "starcraft2"
-    directory = directory or Path("data", engine, "manual/replays", recording.map_name, player, f"battle{number}")
+    directory = directory or Path(
+        "data", recording.engine, "manual/replays", recording.map_name, player, f"battle{number}"
+    )
     make_writable_directory(directory)
     save(directory / REPLAY, recording)
     _render(recording, directory)
@@ -152,7 +155,7 @@ def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
     as recorded (else UserError); one of another engine is drawn as it stands in the file.
     """
     recording = load(replay)
-    same_engine = recording.engine_digest == envs.engine_digest("embedded")
+    same_engine = can_be_played_again(recording)
     if same_engine:
         verify(recording)
     directory = directory or replay.parent

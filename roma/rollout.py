@@ -44,7 +44,7 @@ def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: in
     type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
     recorded = Rollout(
         config=config,
-        engine_digest=envs.engine_digest(config["engine"]),
+        engine_version=envs.engine_version(config["engine"], config["map"]),
         type_names=type_names,
         milestones=[
             Milestone(types=np.array([[type_names.index(name) for name in each] for each in names], np.uint8), **values)
@@ -59,12 +59,13 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
     """The values of a milestone but for its unit types, and the names of those in each episode."""
     learner, env, facts = load_policy(path, episodes)
     seed = facts["config"]["seed"]
-    played = Runner(env, learner.actor(), seed, torch.Generator()).play(Stream.ROLLOUT, 0, episodes, epsilon=0.0)
+    played = Runner(env, learner.actor(), seed).play(Stream.ROLLOUT, 0, episodes)
     seen = [_observations(env, episode) for episode in played]
-    records = [
-        learner.role_record(torch.from_numpy(obs), torch.from_numpy(_last_actions(episode)))
-        for obs, episode in zip(seen, played, strict=True)
-    ]
+    records = []
+    for first in range(0, episodes, env.n_battles):
+        of_round = slice(first, first + env.n_battles)
+        last_actions = [torch.from_numpy(_last_actions(episode)) for episode in played[of_round]]
+        records += learner.role_records([torch.from_numpy(obs) for obs in seen[of_round]], last_actions)
     rows = _sampled_rows(played[:PROBED_EPISODES], noise_seed(seed, Stream.ROLLOUT, 0))
     trajectory = torch.cat([record.trajectory for record in records])[rows[:, 0], rows[:, 1]]
     values = {
@@ -78,7 +79,7 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
         **{name: _rounded(_joined(records, name)) for name in ("information", "dissimilarity")},
         "rows": rows,
         "trajectory": _rounded(trajectory.numpy()),
-        "obs": None if env.digest else np.concatenate(seen),
+        "obs": None if env.deterministic else np.concatenate(seen),
     }
     return values, [unit_types(env.info.map_name, episode) for episode in played]
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma import sealed
+from roma.envs import recorded_engine_version
 from roma.files import write_bytes
 from roma.scenarios.rows import HEALTH
 
@@ -98,7 +99,7 @@ class Rollout:
     """All milestones of a run, in the order of their steps."""
 
     config: dict[str, Any]  # the run's, flat
-    engine_digest: str
+    engine_version: str  # of the run's map when the episodes were played
     type_names: list[str]
     milestones: list[Milestone]
 
@@ -108,7 +109,7 @@ ARRAYS = tuple(field.name for field in fields(Milestone) if field.name != "step"
 
 def encode(rollout: Rollout) -> bytes:
     """A rollout as the content of a file: the same rollout, the same bytes."""
-    facts = {name: getattr(rollout, name) for name in ("config", "engine_digest", "type_names")}
+    facts = {name: getattr(rollout, name) for name in ("config", "engine_version", "type_names")}
     facts["steps"] = [milestone.step for milestone in rollout.milestones]
     tensors = {
         f"{milestone.step}/{name}": array
@@ -131,4 +132,4 @@ def load(path: Path) -> Rollout:
     for step in facts["steps"]:
         arrays: dict[str, Any] = {name: tensors.get(f"{step}/{name}") for name in ARRAYS}
         milestones.append(Milestone(step, **arrays))
-    return Rollout(facts["config"], facts["engine_digest"], facts["type_names"], milestones)
+    return Rollout(facts["config"], recorded_engine_version(facts), facts["type_names"], milestones)

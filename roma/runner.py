@@ -5,7 +5,7 @@ Shapes: E battles, T the episode limit, L the length of one episode, A agents, N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,8 @@ from roma.scenarios import load_map
 from roma.seeding import Stream, episode_seed, noise_seed
 
 if TYPE_CHECKING:
-    import torch
-
     from roma.envs import VectorEnv
-    from roma.learners.learner import Actor
+    from roma.learners.acting import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,19 @@ class Recorder:
         self._live = np.arange(self._env.n_battles) < len(seeds)
         self._lost = np.zeros(self._env.n_battles, bool)
 
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """Which of the round's battles go on, one for each seed."""
+        return self._live[: len(self._seeds)]
+
     def step(self, actions: NDArray[np.int64]) -> bool:
-        """Plays one timestep of the live battles with `actions` (E, A); returns whether any battle goes on."""
+        """Plays one timestep of the live battles with `actions` (E, A); returns whether any battle goes on.
+
+        Actions of battles that have no seed may be left out.
+        """
         step = self._steps
+        if len(actions) < self._env.n_battles:
+            actions = np.pad(actions, ((0, self._env.n_battles - len(actions)), (0, 0)))
         reward, terminated, won, lost = self._env.step(actions, self._live)
         self._actions[step] = actions
         self._reward[step] = reward
@@ -119,7 +127,7 @@ class Recorder:
     def episodes(self, latents: NDArray[np.int64] | None = None) -> list[Episode]:
         """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out.
 
-        `latents` (E,) are the actor's.
+        `latents` are the actor's, one for each seed.
         """
         return [
             Episode(
@@ -151,32 +159,39 @@ class Recorder:
 class Runner:
     """Lets an actor play battles of one run's streams on an environment."""
 
-    def __init__(self, env: VectorEnv, actor: Actor, run_seed: int, generator: torch.Generator) -> None:
+    def __init__(self, env: VectorEnv, actor: Actor, run_seed: int) -> None:
         self._env = env
         self._actor = actor
         self._run_seed = run_seed
-        self._generator = generator  # seeded anew for each round
         self._recorder = Recorder(env)
 
-    def play(self, stream: Stream, first: int, count: int, epsilon: float) -> list[Episode]:
-        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E; lost ones are repeated."""
-        seeds = [episode_seed(self._run_seed, stream, index) for index in range(first, first + count)]
-        episodes: list[Episode] = []
+    def play(self, stream: Stream, first: int, count: int, epsilon: float | None = None) -> list[Episode]:
+        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E; lost ones are repeated.
+
+        `epsilon` is how much is explored; None is greedy. Neither battle nor noise of an episode depends on E.
+        """
+        keys = {
+            episode_seed(self._run_seed, stream, index): noise_seed(self._run_seed, stream, index)
+            for index in range(first, first + count)
+        }
+        seeds, episodes = list(keys), []
         for start in range(0, count, self._env.n_battles):
-            self._generator.manual_seed(noise_seed(self._run_seed, stream, first + start))
+            of_round = seeds[start : start + self._env.n_battles]
             played: dict[int, Episode] = {}
-            while waiting := [seed for seed in seeds[start : start + self._env.n_battles] if seed not in played]:
+            while waiting := {seed: keys[seed] for seed in of_round if seed not in played}:
                 played |= {episode.seed: episode for episode in self._play_round(waiting, epsilon)}
-            episodes += [played[seed] for seed in seeds[start : start + self._env.n_battles]]
+            episodes += [played[seed] for seed in of_round]
         return episodes
 
-    def _play_round(self, seeds: Sequence[int], epsilon: float) -> list[Episode]:
-        """Epsilon is constant within a round. Battles that have ended stand still until the last one ends."""
-        env, actor, recorder = self._env, self._actor, self._recorder
-        recorder.begin(seeds)
-        actor.begin(env.n_battles)
-        latents = actor.draw_latents(env.state, self._generator)
-        while recorder.step(actor.act(env.obs, env.avail_actions, epsilon, self._generator)):
+    def _play_round(self, keys: Mapping[int, int], epsilon: float | None) -> list[Episode]:
+        """One battle for each seed, with the key of its noise. Epsilon is constant within a round.
+
+        Battles that have ended stand still until the last one ends.
+        """
+        env, actor, recorder, battles = self._env, self._actor, self._recorder, len(keys)
+        recorder.begin(list(keys))
+        latents = actor.begin(list(keys.values()), env.state[:battles])
+        while recorder.step(actor.act(env.obs[:battles], env.avail_actions[:battles], recorder.live, epsilon)):
             pass
         return recorder.episodes(latents)
 

@@ -1,8 +1,10 @@
 """Where every random number comes from.
 
-Nothing in a run carries a random state along. Each battle, each round of exploration and each update draws from a
-generator of its own, whose seed is computed from (run seed, stream, index). Resuming a run therefore needs counters
-only, and no battle of an evaluation or a test can ever be one that was trained on.
+Nothing in a run carries a random state along. Each battle, the decisions in it and each update have a seed of their
+own, which is computed from (run seed, stream, index). Battles and the sampling of the replay seed generators with it;
+all other noise takes it as the key of `roma.support.noise`, which computes every number from key, purpose, timestep and
+agent. Resuming a run therefore needs counters only, no episode's noise depends on the episodes that run beside it, and
+no battle of an evaluation or a test can ever be one that was trained on.
 
 A seed has 63 bits: 5 for the stream, 58 for the pair (run seed, index), scrambled by a bijection. Two different triples
 never share a seed, and neighbouring ones have nothing in common.
@@ -24,7 +26,7 @@ class Stream(IntEnum):
     TEST = 1  # battles of the greedy tests; index: test episode since the run's beginning
     EVALUATE = 2  # battles of `roma evaluate`; index: episode
     ROLLOUT = 3  # recorded battles for pictures; index: episode
-    TRAIN_NOISE = 4  # exploration and sampled roles; index: the round's first episode
+    TRAIN_NOISE = 4  # exploration, sampled roles and latents of an episode; index: episode, as in TRAIN
     TEST_NOISE = 5
     EVALUATE_NOISE = 6
     ROLLOUT_NOISE = 7
@@ -35,7 +37,7 @@ class Stream(IntEnum):
 
 
 def seed_of(run_seed: int, stream: Stream, index: int) -> int:
-    """The seed in [0, 2**63) of this stream's generator number `index` in the run with this seed."""
+    """The seed in [0, 2**63) number `index` of this stream in the run with this seed."""
     if not 0 <= run_seed <= MAX_RUN_SEED:
         raise ValueError(f"run seed {run_seed} lies outside 0..{MAX_RUN_SEED}")
     if not 0 <= index < 2**INDEX_BITS:
@@ -49,7 +51,7 @@ def episode_seed(run_seed: int, stream: Stream, index: int) -> int:
 
 
 def noise_seed(run_seed: int, stream: Stream, index: int) -> int:
-    """The seed of the decisions taken in the round of battles that begins with number `index` of a stream."""
+    """The key of the noise of all decisions in battle number `index` of a stream of battles."""
     return seed_of(run_seed, Stream[f"{stream.name}_NOISE"], index)
 
 

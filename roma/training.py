@@ -104,8 +104,8 @@ def train(
     ):
         if not everywhere:
             log.warning("%s knows no locks: do not write this run from another machine meanwhile", directory)
-        identity = Identity(config.hash, envs.engine_digest(config.engine))
-        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_digest)
+        identity = Identity(config.hash, envs.engine_version(config.engine, config.map))
+        completed = outputs.completed_horizon(directory, identity.config_hash, identity.engine_version)
         if completed == horizon:
             log.info("nothing to do: %s is complete with %d environment steps", directory, horizon)
             return None
@@ -119,7 +119,7 @@ def train(
                 "remove it or choose another output folder"
             )
         if stored is None:
-            other = outputs.other_run(directory, config.flat())
+            other = outputs.other_run(directory, config.flat(), identity.engine_version)
             if other and not replace:
                 raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
             if other:
@@ -167,13 +167,12 @@ class Run:
         self.state = stored.state if stored else RunState(started=now())
         self.env = envs.make(config.engine, config.map, schedule.n_battles, config.battle, self.state.journal)
         self.learner = learners.make_learner(config.algorithm, config.learner, self.env.info, config.seed, device)
-        self.generator = torch.Generator()
         actor = self.learner.actor()
-        self.runner = self.test_runner = Runner(self.env, actor, config.seed, self.generator)
+        self.runner = self.test_runner = Runner(self.env, actor, config.seed)
         # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
-        if schedule.test_battles != schedule.n_battles and self.env.digest:
+        if schedule.test_battles != schedule.n_battles and self.env.deterministic:
             test_env = envs.make(config.engine, config.map, schedule.test_battles, config.battle)
-            self.test_runner = Runner(test_env, actor, config.seed, self.generator)
+            self.test_runner = Runner(test_env, actor, config.seed)
         largest = max(schedule.batch_size, schedule.n_battles)
         self.batches = BatchBuilder(self.env, largest, torch.device(device))
         self.replay = Replay(schedule.buffer_size)
@@ -181,7 +180,9 @@ class Run:
         self._prepare_directory()
         if stored is not None:
             self._restore(stored)
-        self._note_origin(describe() | {"device": device, "threads": threads})
+        self._note_origin(
+            describe() | {"device": device, "threads": threads, "engine_digest": envs.engine_digest(config.engine)}
+        )
         self._clocks = time.monotonic() - self.state.wall_seconds, time.process_time() - self.state.cpu_seconds
         self._keep_milestones()
 
@@ -217,8 +218,7 @@ class Run:
             "config": self.config.flat(),
             "config_hash": self.identity.config_hash,
             "engine": self.config.engine,
-            "engine_version": envs.engine_version(self.config.engine),
-            "engine_digest": self.identity.engine_digest,
+            "engine_version": self.identity.engine_version,
             "steps": self.horizon,
             "policies": [outputs.policy_name(step) for step in sorted(self.policies)],
             "environment_steps": state.t_env,
@@ -268,7 +268,7 @@ class Run:
                 self.log.warning("no weights were kept at %d steps, which this run passed before it was asked to", step)
         if not self.at_horizon:
             env = self.env
-            if env.digest:
+            if env.deterministic:
                 env = envs.make(self.config.engine, self.config.map, REBUILD_BATTLES, self.config.battle)
             stored.restore_replay(self.replay, env)
             self.state.resumes += 1
@@ -294,8 +294,8 @@ class Run:
         for episode in episodes:
             self._count(dict(zip(TRAIN_METRICS, _results(episode), strict=True)))
         if self.learner.learns_from_rounds:
-            self.generator.manual_seed(seed_of(self.config.seed, Stream.ROUND, state.episode))
-            self.learner.learn_from_round(self.batches.build(episodes), self.generator)
+            key = seed_of(self.config.seed, Stream.ROUND, state.episode)
+            self.learner.learn_from_round(self.batches.build(episodes), key)
         if len(self.replay) >= schedule.batch_size:
             self._update(epsilon)
         self._keep_milestones()
@@ -309,9 +309,9 @@ class Run:
         """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.schedule.batch_size, seed, state.updates)
-        self.generator.manual_seed(seed_of(seed, Stream.LEARN, state.updates))
+        key = seed_of(seed, Stream.LEARN, state.updates)
         batch = self.batches.build(episodes)
-        statistics = self.learner.update(batch, self.generator, state.episode, epsilon)
+        statistics = self.learner.update(batch, key, state.episode, epsilon)
         for name in self.learner.finite_stats:
             if not math.isfinite(statistics[name]):
                 saved = checkpoint.paths(self.directory / outputs.CHECKPOINTS)
@@ -322,9 +322,9 @@ class Run:
                 )
         self._count(statistics)
         if self._test_due():
-            self.generator.manual_seed(seed_of(seed, Stream.DIAGNOSTICS, state.updates))
             types = [unit_types(self.config.map, episode) for episode in episodes]
-            self._count(self.learner.diagnostics(batch, types, self.generator))
+            key = seed_of(seed, Stream.DIAGNOSTICS, state.updates)
+            self._count(self.learner.diagnostics(batch, types, key))
         state.updates += 1
 
     def _test_due(self) -> bool:
@@ -335,7 +335,7 @@ class Run:
     def _test(self, epsilon: float, bar: Bar) -> None:
         """Plays greedy battles and adds a row: their means, and those of training since the row before."""
         state, count = self.state, self.config.schedule.test_episodes
-        episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count, epsilon=0.0)
+        episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count)
         row: dict[str, float] = {name: getattr(state, name) for name in COUNTERS}
         row |= zip(TEST_METRICS, map(_mean, zip(*map(_results, episodes), strict=True)), strict=True)
         row |= {name: total / number for name, (total, number) in state.sums.items()}
@@ -372,7 +372,7 @@ class Run:
                     "config": self.config.flat(),
                     "step": step,
                     "t_env": self.state.t_env,
-                    "engine_digest": self.identity.engine_digest,
+                    "engine_version": self.identity.engine_version,
                 }
                 tensors = {name: tensor.detach().cpu() for name, tensor in self.learner.policy_tensors().items()}
                 self.policies[step] = checkpoint.pack(tensors, facts)

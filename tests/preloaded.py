@@ -10,10 +10,13 @@ import analysis.plots.curves
 import roma.cli
 import roma.training
 from roma.envs.skirmish.compilation import compile_engine
+from roma.learners.compilation import compile_actors, compile_learners
 
 LOADED = (analysis.__main__, analysis.plots.curves, roma.cli, roma.training)
 
 compile_engine()
+compile_actors()
+compile_learners()
 # The first optimiser of a process makes torch import its compiler: a second that no killed run should spend.
 torch.optim.RMSprop([torch.zeros(1)])
 # tqdm's own lock is shared by forked processes, and one killed while it writes would hold it for good.

@@ -15,7 +15,7 @@ from roma.rollout_file import NOBODY, Milestone, Rollout, save
 from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestone_fractions
 
-ENGINE_DIGEST = "0123456789abcdef" * 4
+ENGINE_DIGEST, ENGINE_VERSION = "0123456789abcdef" * 4, "1"
 
 
 def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True) -> list[Run]:
@@ -55,7 +55,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
     provenance = {
         "config_hash": run.config.hash,
         "engine_digest": ENGINE_DIGEST,
-        "engine_version": "0.1.0",
+        "engine_version": ENGINE_VERSION,
         "git_revision": "0" * 40,
         "steps": run.horizon,
         "environment_steps": int(t_env[-1]),
@@ -102,7 +102,7 @@ def write_rollout(run: Run, path: Path, fractions: list[float], episodes: int = 
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Rollout(run.config.flat(), ENGINE_DIGEST, type_names, milestones))
+    save(path, Rollout(run.config.flat(), ENGINE_VERSION, type_names, milestones))
 
 
 def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:

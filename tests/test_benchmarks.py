@@ -8,7 +8,7 @@ import sys
 
 
 def test_saved_speeds_are_small_and_name_no_machine(root, tmp_path):
-    saved, chosen = tmp_path / "baseline.json", "tests/benchmarks/test_learners.py::test_act[qmix-2s3z]"
+    saved, chosen = tmp_path / "baseline.json", "tests/benchmarks/test_acting.py::test_act[qmix-2s3z-1]"
     command = [sys.executable, "-m", "pytest", chosen, f"--benchmark-json={saved}"]
     # Where tests run side by side, the inner one would take itself for one of them and measure nothing.
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}

@@ -25,7 +25,7 @@ def replay():
     """A ring of 6 that has gone round once."""
     env = envs.make("embedded", "3m", 4)
     config = resolve("3m", "qmix", 0, overrides={"hidden_dim": 8})
-    runner = Runner(env, make_learner("qmix", config.learner, env.info, 0).actor(), 0, torch.Generator())
+    runner = Runner(env, make_learner("qmix", config.learner, env.info, 0).actor(), 0)
     replay = Replay(6)
     replay.insert(runner.play(Stream.TRAIN, 0, 8, epsilon=1.0))
     return replay

@@ -4,7 +4,6 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from roma import envs
 from roma.checkpoint import unpack
@@ -35,6 +34,7 @@ def test_evaluation_says_what_was_played(finished, capsys):
     assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
     assert (result["step"], result["policy"]) == (300, "t300.safetensors")
     assert result["policy_sha256"] == file_digest(finished / "policies" / "t300.safetensors")
+    assert result["engine_version"] == envs.engine_version("embedded", "3m")
     assert result["engine_digest"] == envs.engine_digest("embedded")
 
 
@@ -54,7 +54,7 @@ def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
     learner = make_learner(config.algorithm, config.learner, env.info, seed=9)
     acting = {name: value for name, value in weights.items() if name.startswith(("trunk.", "role_"))}
     learner.online.agent.load_state_dict(acting)
-    played = Runner(env, learner.actor(), config.seed, torch.Generator()).play(Stream.TEST, 0, 2, epsilon=0.0)
+    played = Runner(env, learner.actor(), config.seed).play(Stream.TEST, 0, 2)
     tested = pq.read_table(finished / "metrics.parquet").to_pylist()[0]
     assert tested["updates"] == 0
     assert sum(episode.episode_return for episode in played) / 2 == tested["test_return_mean"]

@@ -20,16 +20,13 @@ class Witness:
     def __init__(self, env, actor):
         self.env, self.actor, self.battles = env, actor, []
 
-    def begin(self, n_battles):
+    def begin(self, keys, state):
         self.battles.append([])
-        self.actor.begin(n_battles)
+        return self.actor.begin(keys, state)
 
-    def draw_latents(self, state, generator):
-        return self.actor.draw_latents(state, generator)
-
-    def act(self, obs, avail_actions, epsilon, generator):
+    def act(self, obs, avail_actions, live, epsilon):
         self.note()
-        return self.actor.act(obs, avail_actions, epsilon, generator)
+        return self.actor.act(obs, avail_actions, live, epsilon)
 
     def note(self):
         self.battles[-1].append([array[0].copy() for array in (self.env.obs, self.env.state, self.env.avail_actions)])
@@ -41,7 +38,7 @@ def witnessed(request):
     env = envs.make("embedded", request.param, 1)
     config = resolve(request.param, "qmix", 0, overrides={"hidden_dim": 8})
     witness = Witness(env, make_learner("qmix", config.learner, env.info, 0).actor())
-    runner = Runner(env, witness, 0, torch.Generator())
+    runner = Runner(env, witness, 0)
     episodes = []
     for index in range(12):
         episodes += runner.play(Stream.TRAIN, index, 1, epsilon=1.0)

@@ -77,7 +77,7 @@ def test_recorded_roles_are_those_of_the_losses(finished, recorded):
     episode = play_policy(path, Stream.ROLLOUT, 3)[0][0]
     learner, env, _ = load_policy(path, 1)
     batch = BatchBuilder(env, 1, torch.device("cpu")).build([episode])
-    noise = learner.draw_noise(batch, torch.Generator())
+    noise = learner.draw_noise(batch, 0)
     noise = type(noise)(*(torch.zeros_like(part) for part in noise))
     _, statistics = learner.loss(batch, noise)
     moments = slice(0, episode.length)

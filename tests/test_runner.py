@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roma import envs
 from roma.config import resolve
-from roma.learners import make_learner
+from roma.learners import algorithm_names, make_learner
 from roma.runner import Recorder, Runner, resimulate
 from roma.seeding import Stream, episode_seed
+from tests.actors import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def learner():
 
 
 def play(learner, battles, first, count, epsilon=1.0, stream=Stream.TRAIN):
-    runner = Runner(envs.make("embedded", "3m", battles), learner.actor(), 0, torch.Generator())
+    runner = Runner(envs.make("embedded", "3m", battles), learner.actor(), 0)
     return runner.play(stream, first, count, epsilon)
 
 
@@ -49,6 +49,39 @@ def test_a_round_is_a_function_of_run_seed_stream_and_index(learner):
         assert_same(one, other)
     train, test = play(learner, 4, 0, 4), play(learner, 4, 0, 4, stream=Stream.TEST)
     assert not {episode.seed for episode in train} & {episode.seed for episode in test}
+
+
+def played_side_by_side(name, kind, epsilon):
+    """Episodes 4 to 11 of an algorithm's actor, one after another, and three and eight at a time."""
+    learner = make_learner(name, resolve("2s3z", name, 0).learner, envs.make("embedded", "2s3z", 1).info, 0)
+    alone, *others = (
+        Runner(envs.make("embedded", "2s3z", battles), getattr(learner, kind)(), 0).play(Stream.TEST, 4, 8, epsilon)
+        for battles in (1, 3, 8)
+    )
+    assert len({episode.length for episode in alone}) > 1
+    return alone, others
+
+
+@pytest.mark.parametrize("name", [name for name in algorithm_names() if not name.startswith("roma_release")])
+@pytest.mark.parametrize("epsilon", [None, 0.3])
+def test_episodes_do_not_depend_on_how_many_run_side_by_side(name, epsilon):
+    """Nor on which of those have ended. Batch normalisation alone shows an episode the others."""
+    alone, others = played_side_by_side(name, "compiled_actor", epsilon)
+    for episodes in others:
+        for one, other in zip(alone, episodes, strict=True):
+            assert_same(one, other)
+            assert one.latent == other.latent
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", algorithm_names())
+def test_draws_do_not_depend_on_how_many_run_side_by_side(name, kind):
+    """Whoever always explores acts by what is drawn alone: not even rounding makes a difference."""
+    alone, others = played_side_by_side(name, kind, 1.0)
+    for episodes in others:
+        for one, other in zip(alone, episodes, strict=True):
+            assert_same(one, other)
+            assert one.latent == other.latent
 
 
 def test_a_count_beyond_the_battles_takes_several_rounds_and_a_last_smaller_one(learner):

@@ -64,6 +64,7 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     assert runs[0].test_runner is runs[0].runner  # no more games for tests
     provenance = json.loads((tmp_path / "provenance.json").read_text())
     assert provenance["engine_digest"] == envs.engine_digest("starcraft2")
+    assert provenance["engine_version"] == envs.engine_version("starcraft2", provenance["config"]["map"])
     (told,) = provenance["battles"]
     assert (told["game_version"], told["game_build"], told["difficulty"], told["step_mul"]) == ("4.6.2", 69232, "7", 8)
     assert len(told["game_seeds"]) == battles + 1  # one of them anew after the crash
@@ -117,7 +118,7 @@ def test_only_episodes_that_a_checkpoint_needs_are_kept_and_each_is_written_once
 
 
 def stored_replay(directory):
-    identity = Identity(FEW.hash, envs.engine_digest("starcraft2"))
+    identity = Identity(FEW.hash, envs.engine_version("starcraft2", FEW.map))
     return checkpoint.newest(directory / "checkpoints", identity, LOG), Replay(12)
 
 
@@ -170,7 +171,8 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     train(config, tmp_path, 20)
     assert cli.main(["play", "--checkpoint", str(tmp_path), "--out", str(tmp_path / "pictures")]) == 0
     recording = load(tmp_path / "pictures" / "battle.safetensors")
-    assert (recording.map_name, recording.engine_digest) == ("MMM2", envs.engine_digest("starcraft2"))
+    assert (recording.map_name, recording.engine) == ("MMM2", "starcraft2")
+    assert recording.engine_version == envs.engine_version("starcraft2", "MMM2")
     assert recording.unit_types[:10] == ["Marauder"] * 2 + ["Marine"] * 7 + ["Medivac"]
     assert recording.unit_types[10] == "Medivac"  # the game lists the enemies in an order of its own
     assert recording.result in ("won", "lost", "time limit")

@@ -7,6 +7,7 @@ import math
 import os
 import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 from roma import checkpoint, envs, outputs, training
 from roma.config import canonical_options, resolve
+from roma.envs.skirmish import versions
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.learners.qmix import Learner
@@ -99,6 +101,7 @@ def test_a_finished_run_has_all_outputs(undisturbed):
     assert json.loads((undisturbed / "config.json").read_text()) == CONFIG.flat()
     provenance = json.loads((undisturbed / "provenance.json").read_text())
     assert (provenance["config_hash"], provenance["steps"]) == (CONFIG.hash, HORIZON)
+    assert provenance["engine_version"] == envs.engine_version("embedded", "3m") == "1"
     assert provenance["engine_digest"] == envs.engine_digest("embedded")
     assert sorted(path.name for path in (undisturbed / "policies").iterdir()) == sorted(provenance["policies"])
     assert set(provenance["policies"]) == {"t0.safetensors", "t800.safetensors", "t1600.safetensors"}
@@ -109,9 +112,9 @@ def test_a_finished_run_has_all_outputs(undisturbed):
 def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
     episodes, original = [], Learner.update
 
-    def update(self, batch, generator, episode, epsilon):
+    def update(self, batch, key, episode, epsilon):
         episodes.append(episode)
-        return original(self, batch, generator, episode, epsilon)
+        return original(self, batch, key, episode, epsilon)
 
     monkeypatch.setattr(Learner, "update", update)
     run(tmp_path, horizon=600, config=QMIX)
@@ -121,6 +124,12 @@ def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, mon
 def test_the_seed_decides(undisturbed, tmp_path):
     run(tmp_path, config=resolve("3m", "roma", 4, overrides=SETTINGS))
     assert results(tmp_path) != results(undisturbed)
+
+
+@pytest.mark.parametrize("test_battles", [1, 6])
+def test_how_many_tests_are_played_side_by_side_changes_nothing(undisturbed, tmp_path, test_battles):
+    run(tmp_path, config=resolve("3m", "roma", 3, overrides={**SETTINGS, "test_battles": test_battles}))
+    assert results(tmp_path)["metrics.parquet"] == results(undisturbed)["metrics.parquet"]
 
 
 def test_every_row_after_an_update_has_the_health_of_the_role_losses(undisturbed):
@@ -355,13 +364,13 @@ def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed,
 
 def test_a_run_on_another_engine_is_replaced_only_on_request(undisturbed, tmp_path, monkeypatch):
     directory = shutil.copytree(undisturbed, tmp_path / "run")
-    monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
-    with pytest.raises(UserError, match="another version of the engine"):
+    monkeypatch.setattr(versions, "VERSIONS", {"3m": 2})
+    with pytest.raises(UserError, match=re.escape("holds a run with engine version 1 (now 2); choose another folder")):
         run(directory)
     assert results(directory) == results(undisturbed)
     run(directory, replace=True)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
-    assert json.loads((directory / "provenance.json").read_text())["engine_digest"] == "changed"
+    assert json.loads((directory / "provenance.json").read_text())["engine_version"] == "2"
 
 
 def test_a_run_has_one_writer(undisturbed):

@@ -34,7 +34,7 @@ from workflow.watch import last_lines
 NAMED = Path("workflow/campaign.yaml")
 KEYS = {"revision": "[0-9a-f]{40}", "tree": "[0-9a-f]{40}", "scale": "[A-Za-z0-9_]+"}
 # What must be equal in two revisions for runs to go on from one to the other: recorded play and short trainings.
-GUARDS = ("tests/golden/trajectory_digests.json", "tests/golden/trajectories.json", "tests/golden/fingerprints.json")
+GUARDS = ("tests/golden/trajectories.json", "tests/golden/fingerprints.json")
 OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the caller's environment
 
 

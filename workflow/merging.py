@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from roma import outputs
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 from roma.files import BESIDE, file_digest, write_json
 
@@ -41,7 +42,7 @@ def read_result(directory: Path) -> Result | None:
     if not all((directory / name).exists() for name in FINISHED):
         return None
     said = json.loads((directory / outputs.PROVENANCE).read_text())
-    identity = (said["config_hash"], said["engine_digest"])
+    identity = (said["config_hash"], recorded_engine_version(said))
     return Result(directory, identity, said["steps"], file_digest(directory / outputs.METRICS), said.get("cpu_family"))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from roma import __version__
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.errors import unknown
 from roma.files import digest
@@ -24,7 +23,11 @@ __all__ = [
     "engine_digest",
     "engine_version",
     "make",
+    "recorded_engine_version",
 ]
+
+# What revisions before the engine's versions wrote into `engine_version` of an embedded run: the package's version.
+BEFORE_VERSIONS = "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,12 @@ def make(
 
 
 def engine_digest(engine: str) -> str:
-    """Digest (hex) of all that makes an engine what it is: rules and data, or the game, its packages and its maps.
+    """Return a digest (hex) of the sources and data behind an engine, or of the game, its packages and its maps.
 
-    UserError where the engine is not installed.
+    It is kept in provenance as information; what identifies is `engine_version`.
+
+    Raises:
+        UserError: the engine is not installed.
     """
     check_engine(engine)
     if engine == "starcraft2":
@@ -117,14 +123,43 @@ def engine_digest(engine: str) -> str:
     return source_digest()
 
 
-def engine_version(engine: str) -> str:
-    """What a person calls this engine's state: the game's version, or that of the package the engine is part of.
+def engine_version(engine: str, map_name: str) -> str:
+    """Return the version of an engine on one map: runs of equal versions were played under the same rules.
 
-    UserError where the engine is not installed.
+    Of the embedded engine it is a number that a person raises when battles on this map change, as text (see
+    `roma.envs.skirmish.versions`, also for a user's own maps). Of StarCraft II it is the game's version and a digest of
+    game, packages and map file, as in `4.10+9f86d081`.
+
+    Args:
+        engine: one of ENGINES.
+        map_name: canonical name or alias.
+
+    Raises:
+        UserError: there is no such engine or map, or the engine is not installed.
     """
     check_engine(engine)
+    name = canonical_map(map_name)
     if engine == "starcraft2":
-        from roma.envs import game_files
+        from roma.envs import game_files, starcraft2
 
-        return game_files.installed_game().version
-    return __version__
+        starcraft2.check_package()
+        facts = [starcraft2.facts(), game_files.of_kind("map")[name].sha256]
+        shown = digest(json.dumps(facts, sort_keys=True).encode())[:8]
+        return f"{game_files.installed_game().version}+{shown}"
+    from roma.envs.skirmish.versions import version_of
+
+    return version_of(name)
+
+
+def recorded_engine_version(facts: Mapping[str, Any]) -> str:
+    """Return the engine version that a run's provenance (or evaluation, policy, replay) tells.
+
+    Earlier revisions recorded a source digest only: `cc608650` counts as version 0.
+
+    Raises:
+        KeyError: neither `engine_version` nor `engine_digest` is among the facts.
+    """
+    from roma.envs.skirmish.versions import version_of_source
+
+    version = facts.get("engine_version", BEFORE_VERSIONS)
+    return version_of_source(facts["engine_digest"]) if version == BEFORE_VERSIONS else str(version)

@@ -93,7 +93,7 @@ class StarCraft2:
     fails again and again.
     """
 
-    digest = ""  # no seed decides a battle
+    deterministic = False  # no seed decides a battle
 
     def __init__(
         self,

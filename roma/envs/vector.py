@@ -45,8 +45,8 @@ class VectorEnv(Protocol):
 
     info: EnvInfo
     n_battles: int
-    digest: str  # of rules and data: engines with one digest fight identical battles; empty where chance rules, there
-    # no battle can be fought again and what was seen must be stored
+    deterministic: bool  # whether seed and actions decide an episode; otherwise it cannot be re-simulated, and what was
+    # seen must be stored
 
     @property
     def obs(self) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ class VectorEnv(Protocol):
         state: NDArray[np.float32],
         avail_actions: NDArray[np.bool_],
     ) -> None:
-        """Write what the agents saw at M earlier moments, bit for bit; only where `digest` is not empty.
+        """Write what the agents saw at M earlier moments, bit for bit; only of deterministic engines.
 
         snapshots (M, N, 6); last_actions (M, A), -1 where no action was taken yet; steps (M,); outputs obs (M, A, O),
         state (M, S), avail_actions (M, A, U).

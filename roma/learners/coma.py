@@ -5,6 +5,7 @@ The critic is fitted to TD(lambda) targets, one step of its optimiser for each t
 Then the policy takes one step down -log pi(a_i) (Q_i(a_i) - sum_a pi(a) Q_i(a)), the advantage held constant.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
-from roma.learners.acting import Actor, epsilon_greedy
+from roma.learners.acting import CompiledActor, TorchActor
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.coma_config import Config
 from roma.learners.learner import NetworkLearner, Networks
 from roma.learners.optimisers import Optimiser
 from roma.learners.temporal_difference import masked_mean, taken
 from roma.nets.critics import CounterfactualCritic
+from roma.nets.ops.acting.choice import drawn, epsilon_greedy
 from roma.nets.recurrent import UtilityAgent
 
 
@@ -40,22 +42,22 @@ class ComaNetworks(Networks):
 
 def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
     """pi: logits and available actions (..., U) to probabilities (..., U), of which one at least must be available."""
+    if epsilon == 0:  # no floor keeps the available actions' share of the softmax from vanishing
+        return logits.masked_fill(~avail_actions, -math.inf).softmax(-1)
     floored = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
     allowed = floored.masked_fill(~avail_actions, 0.0)
     return allowed / allowed.sum(-1, keepdim=True)
 
 
-def drawn(
-    logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float, draws: NDArray[np.float32]
+def choose(
+    logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Actions (...) drawn from pi by uniform draws (2, ...), the second; the most probable ones if epsilon is 0."""
-    if epsilon == 0.0:
+    """Actions (...) drawn from pi by uniform draws (..., 2), the second; None is greedy: the most probable ones."""
+    if epsilon is None:
         return epsilon_greedy(logits, avail_actions, epsilon, draws)
     # in double precision, where a draw below 1 stays below the sum of all probabilities
     probabilities = policy(torch.from_numpy(logits).double(), torch.from_numpy(avail_actions), epsilon).numpy()
-    ranks = probabilities.cumsum(-1)
-    choice: NDArray[np.int64] = (ranks > draws[1][..., None].astype(np.float64) * ranks[..., -1:]).argmax(-1)
-    return choice
+    return drawn(probabilities, draws[..., 1])
 
 
 def td_lambda_targets(
@@ -140,7 +142,7 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
             self.rmsprop(self.online.critic.parameters(), self.config.critic_learning_rate),
         ]
 
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
         packed = PackedBatch(batch)
         values, statistics = self.train_critic(packed, self.targets(packed))
         loss, of_actor = actor_loss(self.online.agent, packed, values, epsilon)
@@ -189,8 +191,11 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
             "target_mean": masked_mean(targets.mean(-1), packed.mask),
         }
 
-    def actor(self) -> Actor:
-        return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device, drawn)
+    def compiled_actor(self) -> CompiledActor:
+        return CompiledActor(self.online.agent, self.info.n_agents, from_policy=True)
+
+    def torch_actor(self) -> TorchActor:
+        return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device, choose)
 
     def state_tensors(self) -> dict[str, Tensor]:
         return super().state_tensors() | {"critic_steps": torch.tensor(self.critic_steps)}

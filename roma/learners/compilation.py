@@ -1,14 +1,27 @@
-"""Compiling the learners' kernels ahead of their use, which takes half a minute once for an installation."""
+"""Compiling actor and learners ahead of their use, which takes half a minute once for an installation."""
 
+import numpy as np
 import torch
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
 from roma.learners.batch import Batch
+from roma.learners.learner import NetworkLearner
 
 INFO = EnvInfo(
     "none", n_agents=2, n_enemies=1, n_actions=3, obs_size=4, state_size=8, episode_limit=2, state_last_actions=True
 )
+ACTING = ("qmix", "qmix_lar", "roma", "maven")  # every other algorithm calls the same kernels with the same types
+
+
+def compile_actors() -> None:
+    """Decide once with each kind of agent network; the kernels' types are the same for all sizes."""
+    obs = np.zeros((1, INFO.n_agents, INFO.obs_size), np.float32)
+    avail_actions = np.ones((1, INFO.n_agents, INFO.n_actions), np.bool_)
+    for name in ACTING:
+        actor = _learner(name).compiled_actor()
+        actor.begin([0], np.zeros((1, INFO.state_size), np.float32))
+        actor.act(obs, avail_actions, np.ones(1, np.bool_), epsilon=0.5)
 
 
 def compile_learners() -> None:
@@ -23,5 +36,9 @@ def compile_learners() -> None:
         terminated=torch.zeros(1, steps),
         mask=torch.ones(1, steps),
     )
-    learner = make_learner("roma", algorithm("roma").config_class(), INFO, seed=0)
-    learner.update(batch, torch.Generator(), episode=0)
+    _learner("roma").update(batch, 0, episode=0)
+
+
+def _learner(name: str) -> NetworkLearner:
+    specification = algorithm(name)
+    return make_learner(name, specification.config_class(**specification.overrides), INFO, seed=0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from roma.envs.vector import EnvInfo
-from roma.learners.acting import Actor
+from roma.learners.acting import Actor, CompiledActor, TorchActor
 from roma.learners.allocator import keep_large_allocations
 from roma.learners.base_config import BaseConfig, ValueConfig
 from roma.learners.batch import Batch
@@ -76,19 +76,18 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return RMSprop(parameters, learning_rate, self.config.optimiser_alpha, self.config.optimiser_epsilon)
 
     @abstractmethod
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
         """Learns from a batch, then copies into the target networks if due.
 
-        `episode` counts training episodes before this round's; with `epsilon` this round's were played. Returns
-        `stat_names`; a statistic that the configuration leaves uncomputed is NaN.
+        `key` is that of the update's noise (roma.support.noise). `episode` counts training episodes before this
+        round's; with `epsilon` this round's were played. Returns `stat_names`; a statistic that the configuration
+        leaves uncomputed is NaN.
         """
 
-    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
-        """Learns from a round's episodes as soon as they are played, where a family does."""
+    def learn_from_round(self, batch: Batch, key: int) -> None:
+        """Learns from a round's episodes as soon as they are played, where a family does; `key` is its noise's."""
 
-    def diagnostics(
-        self, batch: Batch, unit_types: Sequence[Sequence[str]], generator: torch.Generator
-    ) -> dict[str, float]:
+    def diagnostics(self, batch: Batch, unit_types: Sequence[Sequence[str]], key: int) -> dict[str, float]:
         """Metrics that are too costly for every update, measured once for each row of the run's metrics.
 
         Nothing that is learnt depends on them.
@@ -96,7 +95,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         Args:
             batch: the episodes of the last update.
             unit_types: names of the types of each episode's units, agents first.
-            generator: for draws of its own.
+            key: of its own noise.
 
         Returns:
             `diagnostic_names` with their values, of which those that do not apply are NaN.
@@ -129,8 +128,16 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return start + (finish - start) * annealed
 
     def actor(self) -> Actor:
-        """An actor that shares the online weights."""
-        return Actor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
+        """Return an actor that follows the online weights, compiled on the CPU and by torch elsewhere."""
+        return self.compiled_actor() if self.device.type == "cpu" else self.torch_actor()
+
+    def compiled_actor(self) -> CompiledActor:
+        """Return an actor that decides by compiled kernels, for learners on the CPU."""
+        return CompiledActor(self.online.agent, self.info.n_agents)
+
+    def torch_actor(self) -> TorchActor:
+        """Return an actor that decides by torch."""
+        return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
     def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (T, A, role_dim) of the agents' roles in one battle; role_dim is 0 without roles.
@@ -139,8 +146,15 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """
         return obs[..., :0], obs[..., :0]
 
-    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
-        """Likewise, with all that is recorded of roles. Only learners with roles have it."""
+    def role_records(self, obs: Sequence[Tensor], last_actions: Sequence[Tensor]) -> list[RoleRecord]:
+        """Return what is recorded of the roles in the battles of one round, as they were acted on.
+
+        Only learners with roles have it.
+
+        Args:
+            obs: what the agents saw in each battle, (T, A, O).
+            last_actions: what they had done before, (T, A), -1 for none.
+        """
         raise NotImplementedError
 
     def policy_tensors(self) -> dict[str, Tensor]:
@@ -182,15 +196,15 @@ class Learner(NetworkLearner[ValueConfigType, NetworksType]):
     """Learns by gradient steps on one loss."""
 
     @abstractmethod
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> Any:
-        """The noise that the loss of this batch takes."""
+    def draw_noise(self, batch: Batch, key: int) -> Any:
+        """The noise that the loss of this batch takes, under this key."""
 
     @abstractmethod
     def loss(self, batch: Batch, noise: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The family's loss and statistics: a pure function of networks, batch, noise and configuration."""
 
-    def update(self, batch: Batch, generator: torch.Generator, episode: int, epsilon: float = 0.0) -> dict[str, float]:
-        loss, statistics = self.loss(batch, self.draw_noise(batch, generator))
+    def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
+        loss, statistics = self.loss(batch, self.draw_noise(batch, key))
         statistics["grad_norm"] = self.gradient_step(self.optimisers[0], loss)
         self.copy_to_target(episode, self.config.target_update_episodes)
         return self.named(statistics | {"loss": loss.detach()})

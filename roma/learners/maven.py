@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from roma.envs.vector import EnvInfo
-from roma.learners.acting import Actor
+from roma.learners.acting import CompiledActor, TorchActor
 from roma.learners.batch import Batch, PackedBatch
 from roma.learners.learner import Learner as BaseLearner
 from roma.learners.learner import Networks
@@ -32,6 +32,9 @@ from roma.learners.temporal_difference import (
 )
 from roma.nets.latent import LatentAgent, LatentPolicy, RecurrentDiscriminator, StepDiscriminator
 from roma.nets.mixers import make_mixer
+from roma.nets.ops.acting.choice import drawn
+from roma.support import noise
+from roma.support.noise import Purpose
 
 UNAVAILABLE = -9999999.0  # utility of an action that cannot be taken, as the discriminator reads it
 
@@ -115,7 +118,7 @@ def latent_policy_loss(
     return -(chosen * returns).sum() + entropy_weight * chosen.sum()
 
 
-class LatentActor(Actor):
+class LatentActor(TorchActor):
     """Epsilon-greedy decisions of agents that share a latent, drawn before the first of them."""
 
     def __init__(self, agent: LatentAgent, n_agents: int, config: Config, device: torch.device) -> None:
@@ -123,17 +126,14 @@ class LatentActor(Actor):
         self.learnt = config.latent_policy == "learnt"
 
     @torch.inference_mode()
-    def draw_latents(self, state: NDArray[np.float32], generator: torch.Generator) -> NDArray[np.int64]:
-        draws = torch.rand(len(state), 1, generator=generator, device=generator.device, dtype=torch.float64)
-        ranks = self.agent.latent_policy(torch.from_numpy(state).to(self.device)).double().exp().cpu()
-        if not self.learnt:
-            ranks = torch.ones_like(ranks)
-        ranks = ranks.cumsum(-1)
-        latents = (ranks > draws.cpu() * ranks[:, -1:]).int().argmax(-1)
-        self.latents = latents.to(self.device)
-        return latents.numpy()
+    def _begin(self, state: NDArray[np.float32]) -> NDArray[np.int64]:
+        super()._begin(state)
+        probabilities = self.agent.latent_policy(torch.from_numpy(state).to(self.device)).double().exp().cpu().numpy()
+        latents = drawn(probabilities if self.learnt else np.ones_like(probabilities), self.latent_draws())
+        self.latents = torch.tensor(latents, device=self.device)
+        return latents
 
-    def decide(self, obs: Tensor, generator: torch.Generator, greedy: bool) -> tuple[Tensor, Tensor]:
+    def decide(self, obs: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
         decision: tuple[Tensor, Tensor] = self.agent.step(obs, self.last_actions, self.hidden, self.latents)
         return decision
 
@@ -174,13 +174,13 @@ class Learner(BaseLearner[Config, MavenNetworks]):
             Adam(upper, self.config.latent_learning_rate),
         ]
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> None:
+    def draw_noise(self, batch: Batch, key: int) -> None:
         """MAVEN's loss takes none: z is part of the batch."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, self.config)
 
-    def learn_from_round(self, batch: Batch, generator: torch.Generator) -> None:
+    def learn_from_round(self, batch: Batch, key: int) -> None:
         """Remembers the round's episodes, then takes steps of the policy over z, unclipped as the authors' are."""
         config = self.config
         if config.latent_policy == "uniform":
@@ -189,9 +189,8 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         for name, value in new.items():
             self.memory[name] = torch.cat([self.memory[name], value])[-config.latent_memory :]
         size = len(self.memory["returns"])
-        shape = (config.latent_updates, config.latent_batch)
-        draws = torch.randint(size, shape, generator=generator, device=generator.device).to(self.device)
-        for chosen in draws:
+        draws = noise.uniforms(Purpose.MEMORY, [key], config.latent_updates, config.latent_batch, 1)[0, :, :, 0]
+        for chosen in torch.from_numpy((draws * size).astype(np.int64)).to(self.device):
             self.latent_step(*(values[chosen] for values in self.memory.values()))
 
     def latent_step(self, state: Tensor, latent: Tensor, returns: Tensor) -> Tensor:
@@ -203,7 +202,11 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         self.optimisers[1].step()
         return loss.detach()
 
-    def actor(self) -> Actor:
+    def compiled_actor(self) -> CompiledActor:
+        learnt = self.config.latent_policy == "learnt"
+        return CompiledActor(self.online.agent, self.info.n_agents, learnt_latents=learnt)
+
+    def torch_actor(self) -> TorchActor:
         return LatentActor(self.online.agent, self.info.n_agents, self.config, self.device)
 
     def state_tensors(self) -> dict[str, Tensor]:

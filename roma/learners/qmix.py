@@ -58,7 +58,7 @@ class Learner(BaseLearner[Config | SumConfig, QmixNetworks]):
     def build_networks(self) -> QmixNetworks:
         return QmixNetworks(self.config, self.info)
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> None:
+    def draw_noise(self, batch: Batch, key: int) -> None:
         """QMIX's loss takes none."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:

@@ -77,7 +77,7 @@ class Learner(BaseLearner[Config, QtranNetworks]):
     def build_networks(self) -> QtranNetworks:
         return QtranNetworks(self.config, self.info)
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> None:
+    def draw_noise(self, batch: Batch, key: int) -> None:
         """QTRAN's loss takes none."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:

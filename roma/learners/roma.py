@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from roma.envs.vector import EnvInfo
 from roma.learners.batch import Batch, PackedBatch
@@ -31,6 +32,8 @@ from roma.nets.ops.pairs import pairwise_log_density
 from roma.nets.ops.specialisation import capped_sum, min_max_normalised, off_diagonal
 from roma.nets.ops.specialisation import specialisation as paper_specialisation
 from roma.nets.roles import Dissimilarity, Gaussian, RoleAgent, TrajectoryEncoder
+from roma.support import noise
+from roma.support.noise import Purpose
 
 LEAST_LOG_DENSITY = -27.8  # of one role dimension, in the released code's L_D
 LARGEST_EXPONENT = 2000.0  # the released code's cap inside the softplus
@@ -373,14 +376,27 @@ class Learner(BaseLearner[Config, RomaNetworks]):
     def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
         return self.online.agent.roles(obs, last_actions)
 
+    def role_records(self, obs: Sequence[Tensor], last_actions: Sequence[Tensor]) -> list[RoleRecord]:
+        """See `NetworkLearner`. Where hidden layers are normalised, a round passes through them as it was played.
+
+        Battles that have ended show zeros and no last action to those that go on.
+        """
+        if self.config.role_layers == "relu":
+            return [self._role_record(*battle, 1) for battle in zip(obs, last_actions, strict=True)]
+        seen, before = pad_sequence(list(obs)), pad_sequence(list(last_actions), padding_value=-1)
+        record = self._role_record(seen.flatten(0, 1), before.flatten(0, 1), len(obs))
+        of_battles = zip(*(each.unflatten(0, (-1, len(obs))).unbind(1) for each in record), strict=True)
+        return [RoleRecord(*(each[: len(own)] for each in battle)) for battle, own in zip(of_battles, obs, strict=True)]
+
     @torch.inference_mode()
-    def role_record(self, obs: Tensor, last_actions: Tensor) -> RoleRecord:
-        online, config, counts = self.online, self.config, [1] * len(obs)
+    def _role_record(self, obs: Tensor, last_actions: Tensor, battles: int) -> RoleRecord:
+        """The record of battles of equal length as rows (T * E, ...), those of each time together."""
+        online, config, counts = self.online, self.config, [battles] * (len(obs) // battles)
         obs_weights = [online.trajectory_encoder.obs_weight] if config.posterior_uses_observation else []
         weights = online.agent.role_encoder.obs_weight, *obs_weights
         states, of_encoder, *further = online.agent.trunk(obs, last_actions, counts, *weights)
         distribution: Gaussian = online.agent.role_encoder(of_encoder, last_actions, counts)
-        trajectory = torch.cat([torch.zeros_like(states[:1]), states[:-1]])
+        trajectory = torch.cat([torch.zeros_like(states[:battles]), states[:-battles]])
         posterior = online.trajectory_encoder(trajectory, further[0] if further else None, last_actions, counts)
         roles = Roles(distribution, distribution.mean, trajectory, posterior)
         information, dissimilarity = information_of(roles, config), dissimilarity_of(online, roles, counts, config)
@@ -397,24 +413,27 @@ class Learner(BaseLearner[Config, RomaNetworks]):
         judging = ("trajectory_encoder.", "dissimilarity.")
         return super().policy_tensors() | {name: weights[name] for name in weights if name.startswith(judging)}
 
-    def diagnostics(
-        self, batch: Batch, unit_types: Sequence[Sequence[str]], generator: torch.Generator
-    ) -> dict[str, float]:
+    def diagnostics(self, batch: Batch, unit_types: Sequence[Sequence[str]], key: int) -> dict[str, float]:
         from roma.learners.role_health import EPISODES, role_health  # which imports the losses above
 
         few, names = batch.first(EPISODES), [each[: self.info.n_agents] for each in unit_types[:EPISODES]]
         kinds = sorted({name for each in names for name in each})
         types = torch.tensor([[kinds.index(name) for name in each] for each in names], device=self.device)
-        noise = self.draw_noise(few, generator)
-        found = role_health(self.online, self.target, few, noise, types, self.config)
+        role_noise = self.draw_noise(few, key)
+        found = role_health(self.online, self.target, few, role_noise, types, self.config)
         values = torch.stack(list(found.values())).tolist()
         # every NaN as the same bits: a run that is read from a checkpoint must write the same file
         return {name: math.nan if math.isnan(value) else value for name, value in zip(found, values, strict=True)}
 
-    def draw_noise(self, batch: Batch, generator: torch.Generator) -> RoleNoise:
-        shape = (2, *batch.obs.shape[:3], self.config.role_dim)
-        noise = torch.randn(shape, generator=generator, device=generator.device).to(self.device)
-        return RoleNoise(noise[0], noise[1])
+    def draw_noise(self, batch: Batch, key: int) -> RoleNoise:
+        episodes, steps, agents, _ = batch.obs.shape
+
+        def drawn(purpose: Purpose) -> Tensor:
+            """Agents are numbered through all episodes: what is drawn does not depend on the longest one's length."""
+            of_steps = noise.normals(purpose, [key], steps, episodes * agents, self.config.role_dim)[0]
+            return torch.from_numpy(of_steps).unflatten(1, (episodes, agents)).transpose(0, 1).to(self.device)
+
+        return RoleNoise(drawn(Purpose.ROLE), drawn(Purpose.TARGET_ROLE))
 
     def loss(self, batch: Batch, noise: RoleNoise) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, noise, self.config)

@@ -17,6 +17,8 @@ class LatentAgent(nn.Module):
     rows of one table each.
     """
 
+    role_dim = 0
+
     def __init__(
         self,
         obs_size: int,

@@ -115,6 +115,8 @@ class UtilityAgent(nn.Module):
     `further_layers` are the widths of layers with ReLU between the two (QMIX-LAR); `shared` as in the trunk (QMIX-NPS).
     """
 
+    role_dim = 0
+
     def __init__(
         self,
         obs_size: int,
@@ -134,10 +136,8 @@ class UtilityAgent(nn.Module):
         )
         self.utility_layer = linear(widths[-1], n_actions)
 
-    def step(
-        self, obs: Tensor, last_actions: Tensor, hidden: Tensor, generator: torch.Generator, greedy: bool
-    ) -> tuple[Tensor, Tensor]:
-        """One decision: utilities (E*A, U) and next hidden state (E*A, H). Draws no noise."""
+    def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, role_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """One decision: utilities (E*A, U) and next hidden state (E*A, H). Takes no noise, (E, A, 0)."""
         hidden = self.trunk.step(self.trunk.obs_product(obs), last_actions, hidden)
         return self.utilities(hidden.unflatten(0, (-1, self.n_agents))).flatten(0, 1), hidden
 

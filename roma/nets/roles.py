@@ -40,8 +40,9 @@ class Rectifier(nn.Module):
 class StepNormalisation(nn.Module):
     """Batch normalisation by the statistics of one time's rows, then leaky ReLU: the released code's hidden layers.
 
-    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it. The
-    running statistics that torch's layer would keep are never read, and not kept.
+    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it; of
+    battles that have ended it sees rows of zeros. The running statistics that torch's layer would keep are never read,
+    and not kept.
     """
 
     def __init__(self, units: int) -> None:
@@ -226,16 +227,13 @@ class RoleAgent(nn.Module):
         self.role_dim = role_dim
         self.mean_role_when_greedy = mean_role_when_greedy
 
-    def step(
-        self, obs: Tensor, last_actions: Tensor, hidden: Tensor, generator: torch.Generator, greedy: bool
-    ) -> tuple[Tensor, Tensor]:
-        """One decision: utilities (E*A, U) and next hidden state (E*A, H). Draws every agent's role anew."""
-        noise = torch.randn(*obs.shape[:-1], self.role_dim, generator=generator, device=generator.device)
+    def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, role_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """One decision: utilities (E*A, U) and next hidden state (E*A, H).
+
+        Every agent's role is sampled anew with standard normal noise (E, A, role_dim); 0 makes it the mean role.
+        """
         of_trunk, of_encoder = self.obs_products(obs)
-        distribution = self.role_encoder(of_encoder, last_actions, [len(obs)])
-        role = distribution.mean
-        if not (greedy and self.mean_role_when_greedy):
-            role = distribution.sample(noise.to(obs.device))
+        role = self.role_encoder(of_encoder, last_actions, [len(obs)]).sample(role_noise)
         hidden = self.trunk.step(of_trunk, last_actions, hidden)
         return self.role_decoder(role.flatten(0, 1), hidden, [len(hidden)]), hidden
 

@@ -44,7 +44,7 @@ def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None) ->
         map_name, arm = cell.split("/")
         for seed, value in enumerate(values):
             identity = {"map": map_name, "arm": arm, "seed": seed}
-            facts = {"engine": "embedded", "engine_digest": "0123", "protocol": "smac_v1", "steps": steps}
+            facts = {"engine": "embedded", "engine_version": "1", "protocol": "smac_v1", "steps": steps}
             runs.append(identity | facts | {"battle_won_mean": value})
             for step, won in zip(MILESTONES.values(), (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
                 curves.append(identity | {"step": step, "test_battle_won_mean": won})

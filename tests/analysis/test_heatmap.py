@@ -66,7 +66,7 @@ def test_a_cell_shows_its_interval_where_seeds_allow_one(frame):
 
 def test_the_face_names_what_is_missing(frame):
     text = "\n".join(heatmap.face(frame))
-    assert "embedded engine 01234567; scale lab; protocol smac_v1" in text
+    assert "embedded engine version 1; scale lab; protocol smac_v1" in text
     assert "16 greedy battles with the last weights: mean and 95 % Student t interval of 3 seeds" in text
     missing = text.partition("missing runs")[2]
     assert "MMM2 1e-3/1e-3 (has 2), MMM2 1e-3/1e-4," in missing

@@ -14,14 +14,18 @@ MACHINE = {"cpu_family": "Maker 1 2", "packages": {"torch": "2.0", "numpy": "2.0
 SEEDS = 5
 
 
-def write(path, seed, machine=MACHINE, win_rate=0.5, engine="0"):
+def write(path, seed, machine=MACHINE, win_rate=0.5, engine="1"):
     """A run with a little noise of its seed."""
     path.mkdir(parents=True)
     won = np.clip(win_rate + np.random.default_rng(seed).normal(0, 0.05, 20), 0, 1)
     pd.DataFrame({"t_env": range(20), "test_battle_won_mean": won, "loss": [np.nan, *won[1:]]}).to_parquet(
         path / "metrics.parquet"
     )
-    facts = {"engine_digest": engine, "metrics_sha256": file_digest(path / "metrics.parquet"), **machine}
+    facts = {
+        "engine_version": engine,
+        "metrics_sha256": file_digest(path / "metrics.parquet"),
+        **machine,
+    }
     (path / "provenance.json").write_text(json.dumps(facts))
     return run_directory(path)
 
@@ -91,7 +95,7 @@ def test_the_tolerance_is_a_prediction_interval():
 
 
 def test_what_cannot_be_compared_is_said(recorded, again):
-    assert compare(recorded, write(again, 0, engine="1"))["verdict"] == "not comparable"
+    assert compare(recorded, write(again, 0, engine="2"))["verdict"] == "not comparable"
     (recorded.path / "metrics.parquet").write_bytes((recorded.path.parent / "seed1" / "metrics.parquet").read_bytes())
     assert compare(recorded, run_directory(again))["verdict"] == "damaged"
 

@@ -1,4 +1,4 @@
-"""Seconds of one learner update and of one decision, on one thread, in processor time. Run on request:
+"""Seconds of one learner update, on one thread, in processor time. Run on request:
 
     pytest tests/benchmarks/test_learners.py
 
@@ -10,7 +10,6 @@ take as long as the longest. What one costs of the other is printed and saved wi
 import time
 from statistics import median
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,10 +18,9 @@ from tests.benchmarks import plain_learner
 from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
-STEPS, BATTLES = 60, 8
+STEPS = 60
 WARM_UP = 3  # updates until the process has all the memory that it keeps
 AIMS = {"qmix": 2, "roma": 5}  # how many times as fast as the plain learner
-ACTING_AIMS = {"qmix": 0.4, "roma": 0.6}  # ms a step for 8 battles at MMM2's shape
 MOST_OF_PADDED = 0.7  # what an update of unequal episodes may cost of one of equal ones
 # fmt: off
 PLAYED = {
@@ -84,16 +82,16 @@ def test_update(benchmark, in_turns, name, map_name):
     info = SHAPES[map_name]
     learner = learner_of(name, info)
     episodes = algorithm(name).schedule.get("batch_size", 32)
-    batch, generator = random_batch(info, [STEPS] * episodes, seed=0), torch.Generator()
+    batch = random_batch(info, [STEPS] * episodes, seed=0)
     benchmark.group = f"update {map_name}"
 
     def update():
-        learner.update(batch, generator, 0, 0.05)
+        learner.update(batch, 0, 0, 0.05)
 
     if name not in plain_learner.LOSSES:
         benchmark.pedantic(update, rounds=5, warmup_rounds=WARM_UP)
         return
-    noise = learner.draw_noise(batch, generator)
+    noise = learner.draw_noise(batch, 0)
     arguments = [learner.online, learner.target, batch, *([] if noise is None else [noise]), learner.config]
 
     def plain_update():
@@ -108,14 +106,14 @@ def test_update(benchmark, in_turns, name, map_name):
 def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
     """Work follows the real timesteps: at most MOST_OF_PADDED, unless more than that of the batch is real."""
     info, played = SHAPES[map_name], PLAYED[map_name]
-    learner, generator = learner_of(name, info), torch.Generator()
+    learner = learner_of(name, info)
     of_play = random_batch(info, played, seed=0)
     of_longest = random_batch(info, [max(played)] * len(played), seed=0)
     benchmark.group = f"update of unequal episodes {map_name}"
     real = sum(played) / (max(played) * len(played))
     ratio = in_turns(
-        lambda: learner.update(of_play, generator, 0),
-        lambda: learner.update(of_longest, generator, 0),
+        lambda: learner.update(of_play, 0, 0),
+        lambda: learner.update(of_longest, 0, 0),
         f"one of equal episodes, of which {real:.0%} is real here",
     )
     assert 1 / ratio <= max(MOST_OF_PADDED, 1.1 * real)
@@ -125,26 +123,8 @@ def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
 def test_diagnostics(benchmark, in_turns, map_name):
     """Measured once a test interval, for which ROMA makes 60 to 100 updates and plays as many rounds."""
     info = SHAPES[map_name]
-    learner, generator = learner_of("roma", info), torch.Generator()
+    learner = learner_of("roma", info)
     batch = random_batch(info, [STEPS] * 32, seed=0)
     types = [["Marine", "Medivac"] * info.n_agents] * 32
     benchmark.group = f"diagnostics {map_name}"
-    in_turns(
-        lambda: learner.diagnostics(batch, types, generator), lambda: learner.update(batch, generator, 0), "an update"
-    )
-
-
-@pytest.mark.parametrize("map_name", SHAPES)
-@pytest.mark.parametrize("name", ["qmix", "roma"])
-def test_act(benchmark, capsys, name, map_name):
-    info = SHAPES[map_name]
-    actor, generator = learner_of(name, info).actor(), torch.Generator()
-    noise = np.random.default_rng(0)
-    obs = noise.standard_normal((BATTLES, info.n_agents, info.obs_size), dtype=np.float32)
-    avail_actions = noise.random((BATTLES, info.n_agents, info.n_actions)) < 0.6
-    actor.begin(BATTLES)
-    benchmark.group = f"act {map_name}"
-    benchmark.pedantic(actor.act, (obs, avail_actions, 0.05, generator), rounds=300, warmup_rounds=20)
-    if map_name == "MMM2":
-        with capsys.disabled():
-            print(f"\n{name}: {1e3 * benchmark.stats.stats.median:.2f} ms a step, aim {ACTING_AIMS[name]}")
+    in_turns(lambda: learner.diagnostics(batch, types, 0), lambda: learner.update(batch, 0, 0), "an update")

@@ -44,7 +44,7 @@ def play(env: Skirmish, loops: int) -> None:
     """Some game loops under the orders given."""
     battles = env._battles
     for _ in range(loops):
-        kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.near)
+        kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.places)
 
 
 def gap_between(env: Skirmish, i: int, j: int) -> float:
@@ -133,7 +133,7 @@ def test_a_guard_pursues_whoever_hurt_it_and_returns() -> None:
     play(env, 40)
     assert (units_of(env)[guard]["x"], units_of(env)[guard]["y"]) == home
     start = gap_between(env, guard, attacker)
-    kernel.hurt(env.rules, units_of(env), attacker, guard)
+    kernel.hurt(env.rules, units_of(env), attacker, guard, env._battles.places)
     play(env, 40)
     assert units_of(env)[guard]["target"] == attacker
     assert gap_between(env, guard, attacker) < start
@@ -289,7 +289,7 @@ def test_mirrored_armies_win_about_equally_often(map_name: str) -> None:
     battles, agents = env._battles, env.info.n_agents
     for b in range(n_battles):
         for _ in range(env.info.episode_limit * kernel.LOOPS_PER_STEP):
-            kernel.play_loop(env.rules, battles.units[b], battles.turn[b], battles.random[b], battles.near)
+            kernel.play_loop(env.rules, battles.units[b], battles.turn[b], battles.random[b], battles.places)
             standing = battles.units[b]["health"] > 0
             if not standing[:agents].any() or not standing[agents:].any():
                 break

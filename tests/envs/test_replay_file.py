@@ -12,11 +12,12 @@ import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from roma import sealed
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.replays import file
 from roma.envs.skirmish.replays.battle import GOES_ON, Recording, play_again
-from roma.envs.skirmish.replays.file import KIND, encode, load, save, verify
+from roma.envs.skirmish.replays.file import KIND, TENSORS, encode, load, save, verify
 from roma.errors import UserError
 from roma.scenarios import map_names
 from roma.scenarios.actions import FIRST_TARGET
@@ -147,8 +148,29 @@ def test_what_is_no_replay_of_this_version_says_so(recording: Recording, tmp_pat
 
 
 def test_another_engine_is_named(recording: Recording) -> None:
-    with pytest.raises(UserError, match="another engine"):
-        verify(dataclasses.replace(recording, engine_digest="0123456789abcdef" * 4))
+    with pytest.raises(UserError, match=r"embedded engine, version 0 of 3m \(here: embedded, 1\): it can be drawn"):
+        verify(dataclasses.replace(recording, engine_version="0"))
+    with pytest.raises(UserError, match=r"version 1 of gone \(here: embedded, none\)"):
+        verify(dataclasses.replace(recording, map_name="gone"))
+
+
+def test_the_digest_of_the_sources_does_not_matter(recording: Recording) -> None:
+    verify(dataclasses.replace(recording, engine_digest="0123456789abcdef" * 4))
+
+
+def test_replays_without_a_version_are_read(recording: Recording, tmp_path: Path) -> None:
+    """Earlier revisions wrote the digest of the sources only; replays of games have no settings of the engine's."""
+    facts = {name: value for name, value in dataclasses.asdict(recording).items() if name not in TENSORS}
+    facts = {name: value for name, value in facts.items() if name not in ("engine", "engine_version")}
+    tensors = {name: getattr(recording, name) for name in TENSORS}
+    path = tmp_path / "replay"
+    for change, expected in (
+        ({"engine_digest": "cc6086502fe6acbc"}, ("embedded", "0")),
+        ({"engine_digest": "0123456789abcdef", "choices": {}}, ("starcraft2", "01234567")),
+    ):
+        path.write_bytes(sealed.encode(KIND, facts | change, tensors))
+        read = load(path)
+        assert (read.engine, read.engine_version) == expected
 
 
 def test_a_changed_battle_does_not_verify(recording: Recording) -> None:

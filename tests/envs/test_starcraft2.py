@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 from roma import envs
 from roma.config import resolve
@@ -65,13 +64,10 @@ class RandomActor:
     def __init__(self, meanwhile=lambda step: None):
         self.policy, self.meanwhile = RandomPolicy(1), meanwhile
 
-    def begin(self, n_battles):
+    def begin(self, keys, state):
         self.step = 0
 
-    def draw_latents(self, state, generator):
-        return None
-
-    def act(self, obs, avail_actions, epsilon, generator):
+    def act(self, obs, avail_actions, live, epsilon):
         self.meanwhile(self.step)
         self.step += 1
         return self.policy(avail_actions)
@@ -207,7 +203,7 @@ def test_killing_workers_a_hundred_times_loses_no_finished_episode_and_leaves_no
                 timers.append(threading.Timer(randomness.uniform(0, 0.003), kill, [battle]))
                 timers[-1].start()
 
-    runner = Runner(env, RandomActor(meanwhile), 0, torch.Generator())
+    runner = Runner(env, RandomActor(meanwhile), 0)
     played, timers = 0, []
     while len(killed) < 100:
         for battle in range(4):
@@ -324,12 +320,15 @@ def test_settings_are_part_of_a_runs_configuration():
 
 
 def test_the_digest_is_of_the_game(standin):
-    digest = envs.engine_digest("starcraft2")
+    digest, version = envs.engine_digest("starcraft2"), envs.engine_version("starcraft2", "3m")
     assert digest == envs.engine_digest("starcraft2")
+    assert version == envs.engine_version("starcraft2", "3m") != envs.engine_version("starcraft2", "6z4b")
+    assert version.startswith("4.6.2+")
     newer = standin.game / "Versions" / "Base75689"
     newer.mkdir()
     (newer / "SC2_x64").touch()
     assert envs.engine_digest("starcraft2") != digest
+    assert envs.engine_version("starcraft2", "3m").startswith("4.10+")
     assert starcraft2.facts()["game_version"] == "4.10"
 
 
@@ -348,7 +347,7 @@ def test_the_real_game_from_end_to_end(tmp_path):
         env = StarCraft2(map_name, 2)
         try:
             assert env.info == envs.make("embedded", map_name, 1).info
-            runner = Runner(env, RandomActor(), 0, torch.Generator())
+            runner = Runner(env, RandomActor(), 0)
             episodes = runner.play(Stream.TRAIN, 0, 4, epsilon=1.0)
             assert all(episode.terminated and episode.length <= env.info.episode_limit for episode in episodes)
             assert all(episode.episode_return > 0 for episode in episodes)

@@ -98,7 +98,7 @@ def test_padding_changes_nothing():
     results = []
     for slots in (0, 3):
         learner = make_learner("coma", Config(state_last_actions=True), INFO, seed=0)
-        statistics = learner.update(padded(batch, slots), torch.Generator(), 0, 0.3)
+        statistics = learner.update(padded(batch, slots), 0, 0, 0.3)
         results.append((statistics, learner.state_tensors()))
     assert_close(*results, atol=0, rtol=0)
 
@@ -122,15 +122,39 @@ def test_policy_explores_by_its_floor_and_is_greedy_without():
     generator = np.random.default_rng(0)
     avail_actions = np.tile(np.array([True, False, True, True]), (60_000, 1))
     logits = np.tile(np.array([0.5, 3.0, 1.0, -1.0], np.float32), (60_000, 1))
-    draws = generator.random((2, 60_000), dtype=np.float32)
-    counts = np.bincount(coma.drawn(logits, avail_actions, 0.2, draws), minlength=4) / 60_000
+    draws = generator.random((60_000, 2))
+    counts = np.bincount(coma.choose(logits, avail_actions, 0.2, draws), minlength=4) / 60_000
     floored = 0.8 * np.exp(logits[0]) / np.exp(logits[0]).sum() + 0.05
     floored[1] = 0
     assert counts == pytest.approx(floored / floored.sum(), abs=0.01)
     assert counts[1] == 0
-    assert (coma.drawn(logits, avail_actions, 0.0, draws) == 2).all()
-    least = np.full_like(draws, np.nextafter(np.float32(1), np.float32(0)))
-    assert (coma.drawn(logits, avail_actions, 0.2, least) == 3).all()
+    assert (coma.choose(logits, avail_actions, None, draws) == 2).all()
+    most = np.full_like(draws, 1 - 2**-32)
+    assert (coma.choose(logits, avail_actions, 0.2, most) == 3).all()
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_policy_is_finite_whatever_the_logits_and_the_floor(epsilon):
+    logits = torch.tensor([[0.0, 1e4, 1.0], [-1e4, 0.0, -1e4]], requires_grad=True)
+    avail_actions = torch.tensor([[True, False, True]] * 2)
+    probabilities = coma.policy(logits, avail_actions, epsilon)
+    assert_close(probabilities.sum(-1), torch.ones(2))
+    assert not probabilities[:, 1].any()
+    softmax = torch.tensor([1.0, torch.e]) / (1 + torch.e)
+    assert_close(probabilities[0, ::2], softmax if epsilon == 0 else torch.tensor([0.5, 0.5]))
+    assert_close(probabilities[1, ::2], torch.tensor([0.5, 0.5]))
+    probabilities[0, 0].log().backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_training_without_exploration_still_draws_from_the_policy():
+    draws = np.random.default_rng(0).random((10_000, 2))
+    logits, avail_actions = np.zeros((10_000, 2), np.float32), np.ones((10_000, 2), np.bool_)
+    assert coma.choose(logits, avail_actions, 0.0, draws).mean() == pytest.approx(0.5, abs=0.02)
+    assert coma.choose(logits, avail_actions, None, draws).mean() == 0
+    learner = make_learner("coma", Config(state_last_actions=True, epsilon_finish=0.0), INFO, seed=0)
+    statistics = learner.update(random_batch(INFO, [6, 3], seed=0), 0, 0, epsilon=learner.epsilon(10**9))
+    assert all(np.isfinite(value) for value in statistics.values())
 
 
 def test_policy_step_leaves_the_critic_alone_and_the_critic_s_the_policy():
@@ -149,7 +173,7 @@ def test_target_critic_is_copied_after_200_critic_steps():
     learner = make_learner("coma", Config(state_last_actions=True), INFO, seed=0)
     copied = []
     for update in range(1, 60):
-        learner.update(batch, torch.Generator(), 0, 0.3)
+        learner.update(batch, 0, 0, 0.3)
         critics = zip(learner.online.critic.parameters(), learner.target.critic.parameters(), strict=True)
         if all((online == target).all() for online, target in critics):
             copied.append(update * 8)

@@ -1,4 +1,4 @@
-"""Compilation of the learners' kernels ahead of their use."""
+"""Compiling ahead: acting and learning of any algorithm find all of their machine code made."""
 
 import subprocess
 import sys
@@ -6,29 +6,37 @@ import sys
 PROGRAM = """
 import sys
 
-import torch
-
-from roma.learners import algorithm, algorithm_names, make_learner
-from roma.learners.compilation import compile_learners
-from tests.benchmarks.plain_learner import SHAPES, random_batch
+from roma import envs
+from roma.config import resolve
+from roma.learners import algorithm_names, make_learner
+from roma.learners.compilation import compile_actors, compile_learners
+from roma.runner import Runner
+from roma.seeding import Stream
+from tests.benchmarks.plain_learner import random_batch
 
 
 def signatures():
-    rooms = [module for name, module in sys.modules.items() if name.startswith("roma.nets.ops")]
-    functions = {f"{room.__name__}.{name}": each for room in rooms for name, each in vars(room).items()}
+    ours = ("roma.nets.ops", "roma.support.noise")
+    modules = [module for name, module in sys.modules.items() if name.startswith(ours)]
+    functions = {f"{module.__name__}.{name}": each for module in modules for name, each in vars(module).items()}
     return {name: tuple(each.signatures) for name, each in functions.items() if hasattr(each, "signatures")}
 
 
+compile_actors()
 compile_learners()
 before = signatures()
-assert sum(map(bool, before.values())) >= 8, before  # what only other kernels call has none when read from disk
-batch = random_batch(SHAPES["2s3z"], [3, 2], seed=0)
+assert sum(map(bool, before.values())) >= 14, before  # what only other kernels call has none when read from disk
+env = envs.make("embedded", "2s3z", 2)
+batch = random_batch(env.info, [3, 2], seed=0)
 for name in algorithm_names():
-    learner = make_learner(name, algorithm(name).config_class(), SHAPES["2s3z"], seed=0)
-    learner.update(batch, torch.Generator(), 0, 0.1)
-assert signatures() == before
+    learner = make_learner(name, resolve("2s3z", name, 0).learner, env.info, 0)
+    learner.update(batch, 0, 0, 0.1)
+    runner = Runner(env, learner.actor(), 0)
+    for epsilon in (0.5, None):
+        runner.play(Stream.TRAIN, 0, 3, epsilon)
+    assert signatures() == before, name
 """
 
 
-def test_nothing_is_left_to_compile_for_any_arm():
+def test_nothing_is_left_to_compile_for_any_algorithm():
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)

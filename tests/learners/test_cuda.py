@@ -12,6 +12,7 @@ from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.training import train
+from tests.actors import hidden_of
 from tests.benchmarks.plain_learner import random_batch
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
@@ -19,6 +20,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-3}  # of float32 sums in another order
+COUNTED = "saturated_pair_share"  # counts pairs beyond a bound, which a last bit can move one across
 
 
 def learner_on(device, name):
@@ -30,22 +32,20 @@ def moved(batch, device):
     return replace(batch, **{name: value.to(device) for name, value in vars(batch).items()})
 
 
-def decided(learner, generator):
+def decided(learner, kind="torch_actor"):
     """The hidden state behind one decision of three battles."""
-    noise, actor = np.random.default_rng(0), learner.actor()
-    actor.begin(3)
-    actor.draw_latents(np.zeros((3, INFO.state_size), np.float32), generator)
+    noise, actor = np.random.default_rng(0), getattr(learner, kind)()
+    actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     obs = noise.standard_normal((3, INFO.n_agents, INFO.obs_size), dtype=np.float32)
-    actor.act(obs, np.ones((3, INFO.n_agents, INFO.n_actions), np.bool_), 0.3, generator)
-    return actor.hidden
+    actor.act(obs, np.ones((3, INFO.n_agents, INFO.n_actions), np.bool_), np.ones(3, np.bool_), 0.3)
+    return hidden_of(actor)
 
 
 def updated(learner, batch, episode):
     """The statistics of one update, as tensors."""
-    generator = torch.Generator().manual_seed(episode)
     if learner.learns_from_rounds:
-        learner.learn_from_round(batch, generator)
-    statistics = learner.update(batch, generator, episode, 0.3)
+        learner.learn_from_round(batch, episode)
+    statistics = learner.update(batch, episode, episode, 0.3)
     return {key: torch.tensor(value, device="cpu") for key, value in statistics.items()}
 
 
@@ -57,7 +57,7 @@ def test_every_tensor_is_made_where_it_is_needed(name):
         learner = learner_on("cpu", name)
         updated(learner, BATCH, 24)
         with torch.device(default):
-            results += [updated(learner, BATCH, 200), decided(learner, torch.Generator("cpu").manual_seed(0))]
+            results += [updated(learner, BATCH, 200), decided(learner), decided(learner, "compiled_actor")]
             results += [learner.online.state_dict()]
     assert_close(found, expected, atol=0, rtol=0, equal_nan=True)
 
@@ -68,6 +68,8 @@ def test_an_update_is_that_of_the_cpu(name):
     here, there = (learner_on(device, name) for device in ("cpu", "cuda"))
     for episode in (24, 200):  # the second copies into the target network
         expected, found = updated(here, BATCH, episode), updated(there, moved(BATCH, "cuda"), episode)
+        counts = [statistics.pop(COUNTED, torch.tensor(0.0)) for statistics in (found, expected)]
+        assert_close(*counts, atol=0.02, rtol=0)
         assert_close(found, expected, equal_nan=True, **TOLERANCE)
     weights = {key: value.cpu() for key, value in there.state_tensors().items()}
     assert_close(weights, here.state_tensors(), **TOLERANCE)
@@ -77,7 +79,7 @@ def test_an_update_is_that_of_the_cpu(name):
 @on_gpu
 @pytest.mark.parametrize("name", algorithm_names())
 def test_decisions_are_those_of_the_cpu(name):
-    here, there = (decided(learner_on(device, name), torch.Generator().manual_seed(0)) for device in ("cpu", "cuda"))
+    here, there = (decided(learner_on(device, name), "actor") for device in ("cpu", "cuda"))
     assert there.device.type == "cuda"
     assert_close(there.cpu(), here, **TOLERANCE)
 

@@ -14,10 +14,13 @@ from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
-from roma.learners.acting import Actor, epsilon_greedy
+from roma.learners.acting import CompiledActor
 from roma.learners.roma_config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
+from roma.nets.ops.acting.choice import epsilon_greedy
 from roma.nets.roles import RoleAgent
 from roma.protocols import PRESETS
+from roma.support.noise import Purpose, normals
+from tests.actors import KINDS, hidden_of
 from tests.benchmarks.plain_learner import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
@@ -30,17 +33,13 @@ def learner_of(name, seed=0, info=INFO, **overrides):
     return make_learner(name, specification.config_class(**specification.overrides | overrides), info, seed)
 
 
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
     """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
-    draws = generator(seed)
-    actor.begin(obs.shape[1])
-    actor.draw_latents(np.zeros((obs.shape[1], INFO.state_size), np.float32), draws)
-    actions = [actor.act(o, a, epsilon, draws) for o, a in zip(obs, avail_actions, strict=True)]
-    return np.stack(actions), actor.hidden.unflatten(0, obs.shape[1:3]).clone()
+    battles = obs.shape[1]
+    actor.begin(range(seed, seed + battles), np.zeros((battles, INFO.state_size), np.float32))
+    live = np.ones(battles, np.bool_)
+    actions = [actor.act(o, a, live, epsilon) for o, a in zip(obs, avail_actions, strict=True)]
+    return np.stack(actions), hidden_of(actor)
 
 
 def observations(steps=12, n_battles=3, seed=0):
@@ -75,7 +74,7 @@ def test_unknown_names_are_named():
 @pytest.mark.parametrize("name", algorithm_names())
 def test_statistics(name):
     learner = learner_of(name)
-    statistics = learner.update(BATCH, generator(), episode=0)
+    statistics = learner.update(BATCH, 0, episode=0)
     assert tuple(statistics) == learner.stat_names
     computed = {key for key, value in statistics.items() if not math.isnan(value)}
     absent = {
@@ -98,7 +97,7 @@ def test_every_arm_learns_under_both_protocols(name, protocol):
     learner = make_learner(name, config.learner, INFO, seed=0)
     before = {key: value.clone() for key, value in learner.online.agent.state_dict().items()}
     batch = random_batch(INFO, [3] * config.schedule.batch_size, seed=0)
-    assert math.isfinite(learner.update(batch, generator(), episode=0, epsilon=0.3)["loss"])
+    assert math.isfinite(learner.update(batch, 0, episode=0, epsilon=0.3)["loss"])
     trained = {key for key, value in learner.online.agent.state_dict().items() if (value != before[key]).any()}
     assert trained == {key for key in before if not key.startswith("latent_policy")}  # which learns from rounds
     if getattr(config.learner, "mixer", None) == "qmix":
@@ -118,7 +117,7 @@ def test_every_arm_learns_with_one_agent(name, overrides):
     """One agent makes no pair: where L_D is computed it is 0."""
     learner = learner_of(name, info=ONE_AGENT, hidden_dim=8, **overrides)
     for _ in range(2):
-        statistics = learner.update(random_batch(ONE_AGENT, [7, 3, 5], seed=0), generator(), 0, epsilon=0.1)
+        statistics = learner.update(random_batch(ONE_AGENT, [7, 3, 5], seed=0), 0, 0, epsilon=0.1)
     assert math.isfinite(statistics["loss"])
     assert math.isfinite(statistics["grad_norm"])
     if not math.isnan(statistics.get("loss_specialisation", math.nan)):
@@ -126,18 +125,18 @@ def test_every_arm_learns_with_one_agent(name, overrides):
 
 
 def test_role_losses_enter_with_their_weights():
-    statistics = learner_of("roma").update(BATCH, generator(), episode=0)
+    statistics = learner_of("roma").update(BATCH, 0, episode=0)
     weighted = 1e-4 * statistics["loss_identifiability"] + 1e-2 * statistics["loss_specialisation"]
     assert statistics["loss"] == pytest.approx(statistics["loss_td"] + weighted)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_update_depends_on_generator_alone(name):
+def test_update_depends_on_its_key_alone(name):
     first, second = learner_of(name), learner_of(name)
     torch.manual_seed(0)
-    statistics = first.update(BATCH, generator(5), episode=0)
+    statistics = first.update(BATCH, 5, episode=0)
     torch.manual_seed(1)
-    assert statistics == second.update(BATCH, generator(5), episode=0)
+    assert statistics == second.update(BATCH, 5, episode=0)
 
 
 def test_seed_decides_the_weights_and_leaves_global_randomness_alone():
@@ -160,7 +159,7 @@ def test_target_is_copied_at_the_first_update_200_episodes_after_the_last_copy(n
     assert equal()
     copied = []
     for episode in range(24, 640, 8):
-        learner.update(BATCH, generator(), episode)
+        learner.update(BATCH, 0, episode)
         if equal():
             copied.append(episode)
     assert copied == [200, 400, 600]
@@ -171,14 +170,14 @@ def test_saved_state_continues_bit_for_bit(name):
     often = {"target_update_steps" if name == "coma" else "target_update_episodes": 16}
     learner = learner_of(name, **often)
     for episode in range(24, 72, 8):
-        learner.update(BATCH, generator(episode), episode)
+        learner.update(BATCH, episode, episode)
     saved = {key: value.clone() for key, value in learner.state_tensors().items()}
     resumed = learner_of(name, seed=9, **often)
-    resumed.update(BATCH, generator(1), 0)
+    resumed.update(BATCH, 1, 0)
     resumed.load_state_tensors(saved)
     for episode in range(72, 120, 8):
-        statistics = learner.update(BATCH, generator(episode), episode)
-        assert str(statistics) == str(resumed.update(BATCH, generator(episode), episode))
+        statistics = learner.update(BATCH, episode, episode)
+        assert str(statistics) == str(resumed.update(BATCH, episode, episode))
     assert_close(learner.state_tensors(), resumed.state_tensors(), atol=0, rtol=0)
 
 
@@ -187,9 +186,9 @@ def test_saved_state_goes_where_the_weights_are(name):
     """A checkpoint is read into the host's memory; Adam counts its steps there on any device."""
     specification = algorithm(name)
     learner = learner_of(name)
-    learner.update(BATCH, generator(), 0)
+    learner.update(BATCH, 0, 0)
     if learner.learns_from_rounds:
-        learner.learn_from_round(BATCH, generator())
+        learner.learn_from_round(BATCH, 0)
     elsewhere = make_learner(name, specification.config_class(**specification.overrides), INFO, 0, device="meta")
     elsewhere.load_state_tensors(learner.state_tensors())
     states = [state for optimiser in elsewhere.optimisers for state in optimiser.state.values()]
@@ -230,14 +229,15 @@ def test_actor_sees_updates(name):
     actor = learner.actor()
     before, _ = decisions(actor, *observations())
     for _ in range(5):
-        learner.update(BATCH, generator(), 0)
+        learner.update(BATCH, 0, 0)
     after, _ = decisions(actor, *observations())
     assert (before != after).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_execution_is_decentralised(name):
-    actor = learner_of(name).actor()
+def test_execution_is_decentralised(name, kind):
+    actor = getattr(learner_of(name), kind)()
     obs, avail_actions = observations()
     others_obs, others_avail = observations(seed=1)
     others_obs[:, 1, 2], others_avail[:, 1, 2] = obs[:, 1, 2], avail_actions[:, 1, 2]
@@ -258,7 +258,7 @@ def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):
     sizes = INFO.obs_size, INFO.n_actions, INFO.n_agents, config.hidden_dim, config.role_dim, config.role_hidden
     agent = RoleAgent(*sizes, config.variance_floor, mean_role_when_greedy=False)
     agent.load_state_dict(load_file(tmp_path / "actor.safetensors"))
-    actor = Actor(agent, INFO.n_agents, config.hidden_dim, torch.device("cpu"))
+    actor = CompiledActor(agent, INFO.n_agents)
     for expected, found in zip(*(decisions(each, *observations()) for each in (learner.actor(), actor)), strict=True):
         assert (expected == found).all()
 
@@ -273,20 +273,22 @@ def test_released_agents_see_each_other_in_the_normalisation(layers, apart, chan
     others = obs.copy()
     others[changed] += 1
     nothing = torch.full(obs.shape[:2], -1), torch.zeros(3 * INFO.n_agents, 64)
+    role_noise = torch.from_numpy(normals(Purpose.ROLE, range(3), 100, INFO.n_agents, agent.role_dim)).unbind(1)
 
-    def utilities_in(seen, draws):
-        return agent.step(torch.from_numpy(seen), *nothing, generator(draws), True)[0][INFO.n_agents + 2]
+    def utilities_in(seen, drawn):
+        return agent.step(torch.from_numpy(seen), *nothing, drawn)[0][INFO.n_agents + 2]
 
-    utilities, found = (torch.stack([utilities_in(each, draws) for draws in range(100)]) for each in (obs, others))
+    utilities, found = (torch.stack([utilities_in(each, drawn) for drawn in role_noise]) for each in (obs, others))
     assert (utilities == found).all() == apart
     assert (utilities.argmax(-1) == found.argmax(-1)).all() == apart
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
+def test_acting_step_by_step_equals_learning_over_whole_episodes(name, kind):
     learner = learner_of(name)
     obs, avail_actions = observations()
-    actions, hidden = decisions(learner.actor(), obs, avail_actions)
+    actions, hidden = decisions(getattr(learner, kind)(), obs, avail_actions)
     trunk = learner.online.agent.trunk
     last_actions = np.concatenate([np.full_like(actions[:1], -1), actions[:-1]])
     rows, last_actions = (torch.from_numpy(each).flatten(0, 1) for each in (obs, last_actions))
@@ -294,36 +296,31 @@ def test_acting_step_by_step_equals_learning_over_whole_episodes(name):
     assert_close(hidden, states[-3:])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
-def test_actions_are_available_and_draws_do_not_depend_on_values(name, epsilon):
+@pytest.mark.parametrize("epsilon", [None, 0.0, 0.5, 1.0])
+def test_actions_are_available_ones_of_live_battles(name, epsilon, kind):
     obs, avail_actions = observations()
     avail_actions[..., 0] |= ~avail_actions.any(-1)
-    draws, other_draws = generator(), generator()
-    actor = learner_of(name).actor()
-    state = np.zeros((3, INFO.state_size), np.float32)
-    actor.begin(3)
-    actor.draw_latents(state, draws)
+    actor, live = getattr(learner_of(name), kind)(), np.array([True, False, True])
+    actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     for step in range(12):
-        actions = actor.act(obs[step], avail_actions[step], epsilon, draws)
+        actions = actor.act(obs[step], avail_actions[step], live, epsilon)
         assert actions.dtype == np.int64
-        assert np.take_along_axis(avail_actions[step], actions[..., None], -1).all()
-    actor.begin(3)
-    actor.draw_latents(state + 1, other_draws)
-    nothing = np.zeros_like(avail_actions[0])
-    for _ in range(12):
-        assert (actor.act(np.zeros_like(obs[0]), nothing, 1.0 - epsilon, other_draws) == 0).all()
-    assert (draws.get_state() == other_draws.get_state()).all()
+        assert np.take_along_axis(avail_actions[step], actions[..., None], -1)[live].all()
+        assert (actions[~live] == 0).all()
+    assert (actor.act(obs[0], np.zeros_like(avail_actions[0]), live, epsilon) == 0).all()
 
 
 def test_exploration_is_uniform_over_what_is_available():
     avail_actions = np.broadcast_to(np.array([False, True, True, False, True]), (30_000, 5))
-    draws = np.random.default_rng(0).random((2, 30_000), dtype=np.float32)
+    draws = np.random.default_rng(0).random((30_000, 2))
     values = np.broadcast_to(np.arange(5, dtype=np.float32), avail_actions.shape)
     counts = np.bincount(epsilon_greedy(values, avail_actions, 1.0, draws), minlength=5)
     assert counts[[0, 3]].sum() == 0
     assert counts[[1, 2, 4]] == pytest.approx(10_000, rel=0.03)
-    assert (epsilon_greedy(values, avail_actions, 0.0, draws) == 4).all()
+    for nothing in (None, 0.0):
+        assert (epsilon_greedy(values, avail_actions, nothing, draws) == 4).all()
     greedy = (epsilon_greedy(values, avail_actions, 0.3, draws) == 4).mean()
     assert greedy == pytest.approx(0.7 + 0.1, abs=0.01)
 
@@ -332,9 +329,9 @@ def test_mean_role_at_test_ignores_noise():
     obs, avail_actions = observations()
     for role_at_test, equal in (("mean", True), ("sampled", False)):
         actor = learner_of("roma", role_at_test=role_at_test).actor()
-        first, second = (decisions(actor, obs, avail_actions, 0.0, seed)[0] for seed in (0, 1))
+        first, second = (decisions(actor, obs, avail_actions, None, seed)[0] for seed in (0, 9))
         assert (first == second).all() == equal
-        first, second = (decisions(actor, obs, avail_actions, 1e-9, seed)[0] for seed in (0, 1))
+        first, second = (decisions(actor, obs, avail_actions, 0.0, seed)[0] for seed in (0, 9))
         assert (first != second).any()
 
 

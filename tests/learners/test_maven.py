@@ -183,7 +183,7 @@ def test_z_is_drawn_from_the_policy_over_it():
     state = np.zeros((30_000, 15), np.float32)
     uniform = make_learner("maven", Config(noise_dim=3, latent_policy="uniform"), INFO, seed=0)
     for each, expected in ((learner, [0.2, 0.5, 0.3]), (uniform, [1 / 3] * 3)):
-        latents = each.actor().draw_latents(state, torch.Generator().manual_seed(0))
+        latents = each.actor().begin(range(30_000), state)
         assert np.bincount(latents, minlength=3) / 30_000 == pytest.approx(expected, abs=0.01)
 
 
@@ -194,23 +194,23 @@ def test_policy_over_z_comes_to_prefer_what_is_rewarded():
     batch.reward[:, 0] = (batch.latents == 2).float()
     weights = {name: value.clone() for name, value in learner.online.state_dict().items()}
     for update in range(10):
-        learner.learn_from_round(batch, torch.Generator().manual_seed(update))
+        learner.learn_from_round(batch, update)
     assert (learner.online.agent.latent_policy(batch.state[:, 0]).argmax(-1) == 2).all()
     changed = {name for name, value in learner.online.state_dict().items() if (value != weights[name]).any()}
     assert all(name.startswith("agent.latent_policy") for name in changed)
     assert len(learner.memory["returns"]) == 320
     for update in range(10):
-        learner.learn_from_round(batch, torch.Generator().manual_seed(update))
+        learner.learn_from_round(batch, update)
     assert len(learner.memory["returns"]) == 512
 
 
 def test_memory_of_returns_is_part_of_the_saved_state():
     batch = random_batch(INFO, [6, 3], seed=0)
     learner, resumed = (make_learner("maven", Config(), INFO, seed=seed) for seed in (0, 1))
-    learner.learn_from_round(batch, torch.Generator().manual_seed(0))
+    learner.learn_from_round(batch, 0)
     resumed.load_state_tensors({name: value.clone() for name, value in learner.state_tensors().items()})
     for each in (learner, resumed):
-        each.learn_from_round(batch, torch.Generator().manual_seed(1))
+        each.learn_from_round(batch, 1)
     assert_close(learner.state_tensors(), resumed.state_tensors(), atol=0, rtol=0)
 
 

@@ -53,7 +53,7 @@ from tests.benchmarks.plain_learner import random_batch
 info = EnvInfo("synthetic", 2, 0, 6, 9, 35, 20)
 for name in ("qmix", "coma", "maven"):
     learner = make_learner(name, algorithm(name).config_class(hidden_dim=8), info, 0)
-    learner.update(random_batch(info, [3, 2], 0), torch.Generator(), 0, 0.1)
+    learner.update(random_batch(info, [3, 2], 0), 0, 0, 0.1)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -68,7 +68,7 @@ def test_values_and_losses(reference):
     expected = packed.rows(torch.nn.functional.pad(arrays["out/target_joint_q"][..., 0], (0, 1)))
     assert_close(behind[goes_on], expected[goes_on], **TOLERANCE)
 
-    statistics = learner.update(batch, torch.Generator(), episode=0)
+    statistics = learner.update(batch, 0, episode=0)
     for name, expected in (("loss_td", "td_loss"), ("loss_optimum", "opt_loss"), ("loss_bound", "nopt_loss")):
         assert statistics[name] == pytest.approx(arrays[f"out/{expected}"].item(), rel=1e-4)
     assert statistics["loss"] == pytest.approx(arrays["out/loss"].item(), rel=1e-4)

@@ -1,5 +1,8 @@
 """The variant `roma_release` against the authors' released code, and what sets it apart from the paper's equations."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -16,7 +19,7 @@ from roma.learners.roma import (
 )
 from roma.learners.temporal_difference import masked_mean, td_targets
 from roma.nets.ops.specialisation import min_max_normalised
-from tests.benchmarks.plain_learner import update
+from tests.benchmarks.plain_learner import random_batch, update
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
 
 STEP_INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
@@ -169,3 +172,36 @@ def test_a_whole_update():
     update(learner, loss)
     for name, value in expected("after1/").items():
         assert_close(learner.online.get_parameter(name).data, value, **STEP_TOLERANCE)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["roma_release", "roma"])
+def test_roles_are_normalised_alike_in_acting_learning_and_records(name):
+    """Battles of unequal lengths: what has ended shows zeros and no last action to those that go on."""
+    lengths = np.array([7, 3, 5])
+    learner, batch = released(STEP_INFO, 8, name), random_batch(STEP_INFO, lengths.tolist(), seed=0)
+    agent, acted = learner.online.agent, []
+    agent.role_encoder.register_forward_hook(lambda module, arguments, roles: acted.append(torch.cat(roles, -1)))
+    actor = learner.torch_actor()
+    actor.begin(range(3), np.zeros((3, STEP_INFO.state_size), np.float32))
+    moments, taken = np.arange(8), []
+    shown = batch.obs.numpy()[np.arange(3)[:, None], np.minimum(moments, lengths[:, None])]  # engines stand still
+    for t in range(7):
+        taken.append(actor.act(shown[:, t], batch.avail_actions.numpy()[:, t], t < lengths, 0.3))
+    of_acting = torch.stack(acted, 1)  # (E, T, A, 2 * role_dim)
+
+    actions = torch.from_numpy(np.stack(taken, 1))
+    packed = PackedBatch(replace(batch, actions=actions), every_slot=True)
+    of_encoder = agent.obs_products(packed.obs)[1]
+    of_learning = torch.cat(agent.role_encoder(of_encoder, packed.last_actions, packed.counts), -1)
+    assert_close(of_learning.unflatten(0, (8, 3)).transpose(0, 1)[:, :7], of_acting)
+
+    last_actions = torch.cat([torch.full_like(actions[:, :1], -1), actions], 1)
+    seen = [(batch.obs[e, : length + 1], last_actions[e, : length + 1]) for e, length in enumerate(lengths)]
+    records = learner.role_records(*zip(*seen, strict=True))
+    for record, roles, length in zip(records, of_acting, lengths, strict=True):
+        assert len(record.role_mean) == len(record.trajectory) == len(record.information) == length + 1
+        assert_close(torch.cat([record.role_mean, record.role_variance], -1)[:7], roles[: length + 1])
+    alone = [learner.role_records([obs], [before])[0] for obs, before in seen]
+    same = [torch.allclose(one.role_mean, other.role_mean) for one, other in zip(records, alone, strict=True)]
+    assert same == [name == "roma"] * 3

@@ -49,9 +49,9 @@ def test_agent():
     for name, gradient in agent_tensors(under(arrays, "grad/")).items():
         assert_close(agent.get_parameter(name).grad, gradient, **TOLERANCE)
 
-    hidden = torch.zeros(rows, 64)
+    hidden, no_noise = torch.zeros(rows, 64), torch.zeros(rows, 1, 0)
     for step in range(steps):
-        values, hidden = agent.step(inputs[step].unsqueeze(1), none, hidden, torch.Generator(), greedy=True)
+        values, hidden = agent.step(inputs[step].unsqueeze(1), none, hidden, no_noise)
         assert_close(values, arrays["out/q"][step], **TOLERANCE)
         assert_close(hidden, arrays["out/h"][step], **TOLERANCE)
 
@@ -96,9 +96,9 @@ def test_agents_with_weights_of_their_own_are_as_many_networks(further_layers):
     counts = [4, 4, 2, 1]
     obs = torch.randn(sum(counts), N_AGENTS, OBS_SIZE, dtype=torch.float64)
     last_actions = torch.randint(-1, N_ACTIONS, (sum(counts), N_AGENTS))
-    hidden = torch.randn(4 * N_AGENTS, HIDDEN, dtype=torch.float64)
+    hidden, no_noise = torch.randn(4 * N_AGENTS, HIDDEN, dtype=torch.float64), torch.zeros(4, N_AGENTS, 0)
     utilities = agents(obs, last_actions, counts)
-    stepped, next_hidden = agents.step(obs[:4], last_actions[:4], hidden, torch.Generator(), greedy=True)
+    stepped, next_hidden = agents.step(obs[:4], last_actions[:4], hidden, no_noise)
     cotangent = torch.randn_like(utilities)
     gradients = dict(
         zip(
@@ -115,7 +115,7 @@ def test_agents_with_weights_of_their_own_are_as_many_networks(further_layers):
         for name, parameter in alone.named_parameters():
             assert_close(gradients[name][index], parameter.grad, msg=name)
         own = slice(index, None, N_AGENTS)
-        expected, expected_hidden = alone.step(obs[:4], last_actions[:4], hidden, torch.Generator(), greedy=True)
+        expected, expected_hidden = alone.step(obs[:4], last_actions[:4], hidden, no_noise)
         assert_close(stepped[own], expected[own])
         assert_close(next_hidden[own], expected_hidden[own])
 

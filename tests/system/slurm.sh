@@ -103,18 +103,9 @@ CONF
     exit 1
 }
 
-# Where the cluster here is not that of the folder, only the folder's own daemons are ended, if there are any.
+# Nothing is done where the cluster here is not that of the folder.
 stop() {
-    if [ "$(readlink $configuration)" = "$folder/slurm.conf" ]; then
-        clear "$folder"
-        return
-    fi
-    for file in "$folder"/slurmctld.pid "$folder"/slurmd.pid; do
-        read -r process 2>/dev/null < "$file" || continue
-        case $($as_root readlink "/proc/$process/exe" || :) in
-            /usr/sbin/slurm*) end "$process" ;;
-        esac
-    done
+    [ "$(readlink $configuration)" != "$folder/slurm.conf" ] || clear "$folder"
 }
 
 "$action"

@@ -420,13 +420,14 @@ def test_commands_that_pause_need_no_campaign(state, tmp_path, root):
 
 def test_what_measures_pauses_a_campaign(root):
     planned = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", "test", "bench", "baseline", "VENV="],
+        ["make", "--dry-run", "--no-print-directory", "test", "bench", "bench-cells", "baseline", "VENV="],
         cwd=root,
         text=True,
         capture_output=True,
         check=True,
     ).stdout
     assert planned.count("workflow/pausing.py pytest") == 3
+    assert planned.count("workflow/pausing.py python -m tests.benchmarks.cells") == 1
     assert 'python3 "$repository/workflow/pausing.py" "$repository/.ci/run"' in (root / ".ci" / "run").read_text()
 
 

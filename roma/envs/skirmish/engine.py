@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices, EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
-from roma.envs.skirmish.source import source_digest
 from roma.envs.vector import Outcome
 from roma.errors import UserError
 from roma.scenarios import SIZE
@@ -27,7 +26,7 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
         last_actions=np.full((n_battles, n_agents), -1),
         step=np.zeros(n_battles, np.int64),
         random=np.zeros((n_battles, 1), np.uint64),
-        near=np.zeros(n_units + 1, np.int64),
+        places=kernel.Places(np.zeros((2, n_units)), np.zeros(n_units)),
     )
 
 
@@ -50,6 +49,8 @@ class Skirmish:
     `options` are SMAC's, `choices` what the game leaves open.
     """
 
+    deterministic = True
+
     def __init__(
         self, map_name: str, n_battles: int, options: EnvOptions | None = None, choices: Choices = DEFAULT_CHOICES
     ) -> None:
@@ -59,7 +60,6 @@ class Skirmish:
         self.rules = build_rules(map_name, choices)
         self.info = env_info(map_name, self.rules, options)
         self.n_battles = n_battles
-        self.digest = source_digest()
         n_units = len(self.rules.unit)
         self._options = (options.compiled(), FLAT)
         self._battles = new_battles(n_battles, n_units, self.info.n_agents)

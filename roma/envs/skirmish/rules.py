@@ -175,7 +175,7 @@ def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
         enemy_shields=any(unit.shield > 0 for unit in row[len(allies) :]),
         healer_rules=any(unit.heal for unit in row[: len(allies)]),
         spare_own_feature=scenario.interface == "smac",
-        widest=max(unit.separation_radius for unit in row),
+        separation=np.array([unit.separation_radius for unit in row]),
         enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
         acquire_range=float(choices.acquire_range),
         notice_range=float(choices.notice_range),
@@ -210,7 +210,7 @@ def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
     loops = LOOPS_PER_SECOND
     entry["health_max"], entry["shield_max"], entry["armor"] = unit.health, unit.shield, unit.armor
     entry["speed"], entry["acceleration"] = unit.speed / loops, unit.acceleration / loops**2
-    entry["radius"], entry["separation"] = unit.radius, unit.separation_radius
+    entry["radius"] = unit.radius
     entry["flies"] = unit.plane == "air"
     entry["health_regeneration"] = unit.health_regeneration / loops
     entry["shield_regeneration"] = unit.shield_regeneration / loops

@@ -109,8 +109,10 @@ def choose(units, states, layers, actions, utilities, columns):
     n_units, width = units.shape[1], states.shape[1]
     for i in range(len(states)):
         column, state, layer = columns[i], states[i], layers[actions[i]]
-        column[:] = layer[n_units, :width]
-        total = layer[n_units, width]
+        none = layer[n_units]
+        for h in range(width):
+            column[h] = none[h]
+        total = none[width]
         for k in range(n_units):
             unit, own = units[i, k], layer[k]
             if unit != 0:

@@ -80,8 +80,6 @@ def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDA
     Returns:
         Win rate (networks,) and mean return (networks,) of each network.
     """
-    import torch
-
     from roma import learners
     from roma.config import resolve
     from roma.envs.skirmish.engine import Skirmish
@@ -93,7 +91,7 @@ def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDA
     for seed in range(networks):
         config = resolve(map_name, "qmix", seed).learner
         actor = learners.make_learner("qmix", config, env.info, seed, "cpu").actor()
-        played = Runner(env, actor, seed, torch.Generator()).play(Stream.TEST, 0, EPISODES_PER_NETWORK, epsilon=0.0)
+        played = Runner(env, actor, seed).play(Stream.TEST, 0, EPISODES_PER_NETWORK)
         win_rates[seed] = np.mean([episode.won for episode in played])
         returns[seed] = np.mean([episode.episode_return for episode in played])
     return win_rates, returns

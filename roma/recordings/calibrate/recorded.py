@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from roma import outputs
 from roma.config import IDENTITY, resolve
+from roma.envs import recorded_engine_version
 from roma.errors import UserError
 
 PROTOCOL = "smac_v1"  # the released runs'
-ENGINE_DIGEST_SHOWN = 8  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RecordedRun:
     directory: Path
     map: str
     algorithm: str
-    engine: str  # its name and the beginning of its digest
+    engine: str  # its name and the version of the map
     settings: tuple[str, ...]  # `key=value` of those that differ from this version's defaults
     seed: int
     test_interval: int  # environment steps
@@ -88,7 +88,7 @@ def read(directory: Path) -> RecordedRun:
             directory=directory,
             map=config["map"],
             algorithm=config["algorithm"],
-            engine=f"{config['engine']} {provenance['engine_digest'][:ENGINE_DIGEST_SHOWN]}",
+            engine=f"{config['engine']} version {recorded_engine_version(provenance)}",
             settings=differing_settings(config),
             seed=config["seed"],
             test_interval=config["test_interval"],

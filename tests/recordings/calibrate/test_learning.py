@@ -18,8 +18,6 @@ from roma.recordings import calibrate
 from roma.recordings.calibrate import learning, learning_tables, recorded
 from roma.recordings.calibrate.requirements import MET, NOT_MET, learned_requirements
 
-ENGINE = "0123456789abcdef"
-
 
 def write_run(
     directory: Path,
@@ -30,14 +28,14 @@ def write_run(
     win_rate: float = 0.25,
     excess: int = 10,
     protocol: str = "smac_v1",
-    engine_digest: str = ENGINE,
+    engine_version: str = "1",
     **settings: Any,
 ) -> Path:
     """A run with the same win rate in every test, each `excess` steps after a multiple of 10 000."""
     directory.mkdir(parents=True)
     config = resolve(map_name, algorithm, seed, protocol).flat() | settings
     (directory / "config.json").write_text(json.dumps(config))
-    (directory / "provenance.json").write_text(json.dumps({"engine_digest": engine_digest}))
+    (directory / "provenance.json").write_text(json.dumps({"engine_version": engine_version}))
     t_env = np.array([25, *np.arange(10_000, end + 1, 10_000) + excess])
     columns = {"t_env": t_env, "test_battle_won_mean": win_rate, "test_return_mean": 20 * win_rate}
     pd.DataFrame(columns).to_parquet(directory / "metrics.parquet")
@@ -51,17 +49,17 @@ def groups_of(*places: Path) -> list[learning.Group]:
 def test_seeds_are_pooled_and_nothing_else(tmp_path: Path) -> None:
     for seed in (1, 0):
         write_run(tmp_path / f"seed{seed}", seed=seed)
-    write_run(tmp_path / "engine", engine_digest="f" * 64)
+    write_run(tmp_path / "engine", engine_version="2")
     write_run(tmp_path / "setting", patience=3)
     write_run(tmp_path / "vdn", algorithm="vdn")
     write_run(tmp_path / "map", map_name="2s3z")
     groups = groups_of(tmp_path)
     assert [(group.map, group.algorithm, [run.seed for run in group.runs], group.label) for group in groups] == [
-        ("2s3z", "qmix", [0], "embedded 01234567"),
-        ("5m_vs_6m", "qmix", [0, 1], "embedded 01234567"),
-        ("5m_vs_6m", "qmix", [0], "embedded 01234567, patience=3"),
-        ("5m_vs_6m", "qmix", [0], "embedded ffffffff"),
-        ("5m_vs_6m", "vdn", [0], "embedded 01234567"),
+        ("2s3z", "qmix", [0], "embedded version 1"),
+        ("5m_vs_6m", "qmix", [0, 1], "embedded version 1"),
+        ("5m_vs_6m", "qmix", [0], "embedded version 1, patience=3"),
+        ("5m_vs_6m", "qmix", [0], "embedded version 2"),
+        ("5m_vs_6m", "vdn", [0], "embedded version 1"),
     ]
 
 
@@ -94,7 +92,7 @@ def test_curves_of_runs_of_different_lengths(tmp_path: Path) -> None:
     assert learning.missing([group], [], ["5m_vs_6m", "2s3z"]) == [
         "no run of ours on 5m_vs_6m: vdn, iql, coma",
         "no run of ours on 2s3z: qmix, vdn, iql, coma, qtran",
-        "runs of different lengths, qmix on 5m_vs_6m (embedded 01234567): "
+        "runs of different lengths, qmix on 5m_vs_6m (embedded version 1): "
         "seed 0 to 500,010, seed 1 to 500,010, seed 2 to 200,010",
     ]
 
@@ -126,7 +124,7 @@ def test_fewer_than_three_seeds_leave_a_requirement_open(tmp_path: Path) -> None
     write_run(tmp_path / "run", map_name="2s3z", end=300_000, win_rate=0.75)
     first, second = learned_requirements(groups_of(tmp_path))
     assert first.verdict == "open, met with 1 of 3 runs"
-    assert (second.verdict, second.measured) == ("open", "not reached (embedded 01234567)")
+    assert (second.verdict, second.measured) == ("open", "not reached (embedded version 1)")
 
 
 def test_a_map_without_released_runs(tmp_path: Path) -> None:

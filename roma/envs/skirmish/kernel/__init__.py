@@ -39,6 +39,7 @@ from roma.envs.skirmish.kernel.layout import (
     UNIT,
     WON,
     Battles,
+    Places,
     Rules,
 )
 from roma.envs.skirmish.kernel.loop import (
@@ -64,6 +65,7 @@ __all__ = [
     "UNIT",
     "WON",
     "Battles",
+    "Places",
     "Rules",
     "acquire",
     "explode",

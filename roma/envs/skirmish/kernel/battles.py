@@ -63,7 +63,7 @@ def play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, ava
     """Play one timestep of battle b under the orders given; return the scaled reward and how it ended."""
     pack(s.units[b], before)
     for _ in range(LOOPS_PER_STEP):
-        play_loop(r, s.units[b], s.turn[b], s.random[b], s.near)
+        play_loop(r, s.units[b], s.turn[b], s.random[b], s.places)
     s.step[b] += 1
     pack(s.units[b], snapshots[b])
     reward, end = settle(r, o, before, snapshots[b], s.counted[b], s.step[b])

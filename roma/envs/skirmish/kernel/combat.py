@@ -8,7 +8,7 @@ from roma.envs.skirmish.kernel.chance import uniform
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.geometry import distance_between
 from roma.envs.skirmish.kernel.layout import ATTACK, GUARD
-from roma.envs.skirmish.kernel.movement import ARRIVED, go
+from roma.envs.skirmish.kernel.movement import ARRIVED, go, leave
 
 MIN_DAMAGE = 0.5  # what armour always lets through
 RANGE_SLOP = 1.0  # how far beyond its range a begun attack still follows its target
@@ -24,7 +24,7 @@ def can_hit(r, i, j):
 
 
 @inlined
-def hurt(r, u, i, j):
+def hurt(r, u, i, j, places):
     """Apply one blow of unit i to living unit j: to its shield first, then to its health less armour."""
     raw = r.unit[i].damage[r.unit[j].kind]
     absorbed = min(u[j].shield, raw)
@@ -35,13 +35,15 @@ def hurt(r, u, i, j):
     u[j].offender = i
     if u[j].health <= 0.0:
         u[j].health = 0.0
+        leave(r, j, places)
 
 
 @compiled
-def explode(r, u, i):
+def explode(r, u, i, places):
     """Let unit i burst and hit all of the other side within its splash; units that burst on death burst in turn."""
     n, allies = r.unit.shape[0], r.n_allies
     u[i].health, u[i].bursting = 0.0, True
+    leave(r, i, places)
     k = i
     while k < n:
         if not u[k].bursting:
@@ -53,24 +55,24 @@ def explode(r, u, i):
             if u[j].health <= 0.0 or not can_hit(r, k, j):
                 continue
             if distance_between(u, k, j) - r.splash_edge * r.unit[j].radius <= r.unit[k].splash:
-                hurt(r, u, k, j)
+                hurt(r, u, k, j, places)
                 u[j].bursting = u[j].health <= 0.0 and r.unit[j].splash > 0.0
         k = 0
 
 
 @compiled
-def strike(r, u, i, j):
+def strike(r, u, i, j, places):
     """Land one blow of unit i on unit j, with what follows from it."""
     if r.unit[i].splash > 0.0:
-        explode(r, u, i)
+        explode(r, u, i, places)
     elif u[j].health > 0.0:
-        hurt(r, u, i, j)
+        hurt(r, u, i, j, places)
         if u[j].health <= 0.0 and r.unit[j].splash > 0.0:
-            explode(r, u, j)
+            explode(r, u, j, places)
 
 
 @inlined
-def land_blow(r, u, i):
+def land_blow(r, u, i, places):
     """Count down a blow already struck. A missile flies on when its shooter dies; a second hit does not."""
     if u[i].blows_left == 0:
         return
@@ -83,11 +85,11 @@ def land_blow(r, u, i):
     j = u[i].blow_target
     reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + RANGE_SLOP
     if missile or (u[i].health > 0.0 and distance_between(u, i, j) <= reach):
-        strike(r, u, i, j)
+        strike(r, u, i, j, places)
 
 
 @compiled
-def release(r, u, i):
+def release(r, u, i, places):
     """Release the attack that unit i has wound up: launch the missile or land the first blow."""
     j = u[i].target
     u[i].blow_target, u[i].backswing = j, r.unit[i].backswing
@@ -98,7 +100,7 @@ def release(r, u, i):
     else:
         u[i].blow = r.unit[i].hit_delay
         u[i].blows_left = r.unit[i].hits - 1
-        strike(r, u, i, j)
+        strike(r, u, i, j, places)
 
 
 @inlined
@@ -111,23 +113,23 @@ def cancel(u, i):
 
 
 @inlined
-def engage(r, u, i, j, random, near):
+def engage(r, u, i, j, random, places):
     """Attack unit j if it is in range, otherwise close in."""
     u[i].target = j
     reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius
     if distance_between(u, i, j) > reach + ARRIVED:
-        go(r, u, i, u[j].x, u[j].y, reach, near)
+        go(r, u, i, u[j].x, u[j].y, reach, places)
         return
     u[i].pace = 0.0
     if u[i].cooldown <= 0.0:
         u[i].cooldown += r.unit[i].period + JITTER_LOW + JITTER_WIDTH * uniform(random)
         u[i].windup = r.unit[i].damage_point
         if u[i].windup <= 0.0:
-            release(r, u, i)
+            release(r, u, i, places)
 
 
 @inlined
-def in_windup(r, u, i):
+def in_windup(r, u, i, places):
     """Carry on a begun attack; return True while (and when) it takes up the unit's loop."""
     if u[i].windup <= 0.0:
         return False
@@ -138,7 +140,7 @@ def in_windup(r, u, i):
         return False
     u[i].windup -= 1.0
     if u[i].windup <= 0.0:
-        release(r, u, i)
+        release(r, u, i, places)
     return True
 
 
@@ -202,12 +204,12 @@ def needs_healing(r, u, j):
 
 
 @inlined
-def heal(r, u, i, j, near):
+def heal(r, u, i, j, places):
     """Heal unit j if it is in range, otherwise close in."""
     u[i].target = j
     reach = r.unit[i].heal_range + r.unit[i].radius + r.unit[j].radius
     if distance_between(u, i, j) > reach + ARRIVED:
-        go(r, u, i, u[j].x, u[j].y, reach, near)
+        go(r, u, i, u[j].x, u[j].y, reach, places)
         return
     u[i].pace = 0.0
     given = min(r.unit[i].heal_rate, r.unit[j].health_max - u[j].health, u[i].energy / r.unit[i].heal_cost)

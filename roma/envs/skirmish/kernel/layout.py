@@ -28,7 +28,6 @@ UNIT = np.dtype(
         ("speed", np.float64),  # per loop
         ("acceleration", np.float64),  # per loop and loop
         ("radius", np.float64),
-        ("separation", np.float64),
         ("flies", np.bool_),
         ("health_regeneration", np.float64),  # per loop
         ("shield_regeneration", np.float64),  # per loop
@@ -117,7 +116,7 @@ class Rules(NamedTuple):
     enemy_shields: bool
     healer_rules: bool  # SMAC's MMM maps: a healer alone neither holds nor loses the field
     spare_own_feature: bool  # SMAC, not the authors' fork, leaves an extra zero where it counts the timestep
-    widest: float  # largest separation radius
+    separation: Any  # (N,) radius within which nobody else stands
     enemy_points: float  # health and shield of all enemies at the start
     acquire_range: float  # the least; see `Choices` for this and the following
     notice_range: float
@@ -126,6 +125,13 @@ class Rules(NamedTuple):
     prefer_attackers: bool
     splash_edge: float
     patience: int
+
+
+class Places(NamedTuple):
+    """Where the living units of the battle in hand stand, in arrays of their own: scratch for movement."""
+
+    x: Any  # (2, N): of those on the ground, of those that fly; others stand infinitely far away
+    y: Any  # (N,)
 
 
 class Battles(NamedTuple):
@@ -137,4 +143,4 @@ class Battles(NamedTuple):
     last_actions: Any  # (E, A), -1 after reset
     step: Any  # (E,) timesteps played
     random: Any  # (E, 1) state of the battle's random stream
-    near: Any  # (N + 1,) scratch: neighbours of the unit that moves
+    places: Places

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
-from roma.envs.skirmish.kernel.geometry import distance_between, is_walkable, may_step
+from roma.envs.skirmish.kernel.geometry import is_walkable, may_step
 from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD
 
 ARRIVED = 1e-6
@@ -17,40 +17,34 @@ SLIDE_TURN = 2  # walls are followed by turns that still gain ground; only units
 
 
 @inlined
-def neighbours(r, u, i, stride, near):
-    """Write into `near` who could be in the way of unit i within one stride; return how many."""
-    x, y, count = u[i].x, u[i].y, 0
-    bound = r.unit[i].separation + r.widest + stride
-    for j in range(u.shape[0]):
-        # Without branches: which units are close is not predictable, and this loop is the busiest of all.
-        near[count] = j
-        count += (abs(u[j].x - x) < bound) & (abs(u[j].y - y) < bound) & (u[j].health > 0.0)
-    kept = 0
-    for k in range(count):
-        j = near[k]
-        if j != i and r.unit[j].flies == r.unit[i].flies:
-            near[kept] = j
-            kept += 1
-    return kept
+def stand(r, u, i, places):
+    """Enter unit i where it stands, if it lives."""
+    plane = int(r.unit[i].flies)
+    places.x[plane, i] = u[i].x if u[i].health > 0.0 else np.inf
+    places.x[1 - plane, i], places.y[i] = np.inf, u[i].y
 
 
 @inlined
-def collides(r, u, i, x, y, near, count):
-    """Return whether unit i, standing at (x, y), would push into a neighbour that it is not already leaving."""
-    for k in range(count):
-        j = near[k]
-        dx, dy = u[j].x - x, u[j].y - y
-        reach = r.unit[i].separation + r.unit[j].separation
-        distance = dx * dx + dy * dy
-        if distance < reach * reach:
-            was_x, was_y = u[j].x - u[i].x, u[j].y - u[i].y
-            if distance < was_x * was_x + was_y * was_y:
-                return True
-    return False
+def leave(r, i, places):
+    """Strike out unit i, which has died and is in nobody's way."""
+    places.x[int(r.unit[i].flies), i] = np.inf
+
+
+@inlined
+def is_free(r, u, i, x, y, places):
+    """Return whether unit i, standing at (x, y), would push into nobody whom it is not already leaving."""
+    plane, was_x, was_y, collides = int(r.unit[i].flies), u[i].x, u[i].y, False
+    # Without branches, for vector instructions: this loop is the busiest of all. Nobody leaves itself.
+    for j in range(r.separation.shape[0]):
+        dx, dy = places.x[plane, j] - x, places.y[j] - y
+        ex, ey = places.x[plane, j] - was_x, places.y[j] - was_y
+        reach, square = r.separation[i] + r.separation[j], dx * dx + dy * dy
+        collides |= (square < reach * reach) & (square < ex * ex + ey * ey)
+    return not collides
 
 
 @compiled
-def walk(r, u, i, near, around):
+def walk(r, u, i, places, around):
     """Move unit i one loop towards its way point and return False when it was blocked.
 
     With `around` it rounds what is in the way. A unit that rounds something stays on its side and turns back by one
@@ -75,13 +69,13 @@ def walk(r, u, i, near, around):
     stride = min(pace, left)
     ux, uy = dx / distance, dy / distance
 
-    count = neighbours(r, u, i, stride, near)
     to_x, to_y = x + ux * stride, y + uy * stride
     free = may_step(r, i, x, y, to_x, to_y)
     if not around:
-        if u[i].detour > 1 or not free or collides(r, u, i, to_x, to_y, near, count):
+        if u[i].detour > 1 or not free or not is_free(r, u, i, to_x, to_y, places):
             return False
         u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, 0
+        stand(r, u, i, places)
         return True
     widest = len(TURN_COS) - 1 if free else SLIDE_TURN
     least = max(u[i].detour - 1, 1)
@@ -89,8 +83,9 @@ def walk(r, u, i, near, around):
         for turn in range(least, widest + 1):
             to_x = x + stride * (ux * TURN_COS[turn] - u[i].side * uy * TURN_SIN[turn])
             to_y = y + stride * (u[i].side * ux * TURN_SIN[turn] + uy * TURN_COS[turn])
-            if may_step(r, i, x, y, to_x, to_y) and not collides(r, u, i, to_x, to_y, near, count):
+            if may_step(r, i, x, y, to_x, to_y) and is_free(r, u, i, to_x, to_y, places):
                 u[i].x, u[i].y, u[i].pace, u[i].detour = to_x, to_y, pace, turn
+                stand(r, u, i, places)
                 return True
         u[i].side, least = -u[i].side, 1
     u[i].pace, u[i].detour = 0.0, 0
@@ -98,7 +93,7 @@ def walk(r, u, i, near, around):
 
 
 @inlined
-def go(r, u, i, x, y, gap, near):
+def go(r, u, i, x, y, gap, places):
     """Send unit i straight towards a point, to stop `gap` short of it.
 
     A blocked unit is marked as waiting and tries to round what is in its way at the end of the loop.
@@ -109,11 +104,11 @@ def go(r, u, i, x, y, gap, near):
         u[i].patience -= 1
         return
     u[i].way_x, u[i].way_y, u[i].gap = x, y, gap
-    u[i].waiting = not walk(r, u, i, near, False)
+    u[i].waiting = not walk(r, u, i, places, False)
 
 
 @inlined
-def march(r, u, i, near):
+def march(r, u, i, places):
     """Move a unit to where it was ordered.
 
     A unit that is stopped by a comrade that has arrived has arrived as well. A unit that has arrived at the end of its
@@ -122,18 +117,15 @@ def march(r, u, i, near):
     if u[i].arrived:
         return
     hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
-    go(r, u, i, u[i].order_x, u[i].order_y, 0.0, near)
+    go(r, u, i, u[i].order_x, u[i].order_y, 0.0, places)
     if hemmed_in:
         return
     if u[i].waiting:
-        count = neighbours(r, u, i, r.unit[i].speed, near)
-        for k in range(count):
-            j = near[k]
-            if (
-                u[j].arrived
-                and (j < r.n_allies) == (i < r.n_allies)
-                and distance_between(u, i, j) <= (r.unit[i].separation + r.unit[j].separation + r.unit[i].speed)
-            ):
+        plane = int(r.unit[i].flies)
+        for j in range(r.n_allies, r.unit.shape[0]):  # nobody else marches
+            dx, dy = places.x[plane, j] - u[i].x, places.y[j] - u[i].y
+            reach = r.separation[i] + r.separation[j] + r.unit[i].speed
+            if u[j].arrived and np.sqrt(dx * dx + dy * dy) <= reach:
                 u[i].arrived, u[i].waiting = True, False
     elif u[i].pace == 0.0:
         u[i].arrived = True

@@ -14,10 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
+from roma.envs.skirmish.source import source_digest
+from roma.envs.skirmish.versions import version_of
 from roma.errors import UserError
 from roma.scenarios import Unit, canonical_map, load_map, load_units
 from roma.scenarios.rows import HEALTH
 
+EMBEDDED = "embedded"  # this engine's name
 GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
 RESULTS = {
     kernel.GOES_ON: GOES_ON,
@@ -46,7 +49,9 @@ class Recording:
 
     map_name: str
     seed: int
-    engine_digest: str
+    engine: str  # name
+    engine_version: str  # of the map
+    engine_digest: str  # of the engine's sources
     options: dict[str, Any]  # EnvOptions by name
     choices: dict[str, Any]  # Choices by name
     scripted: bool  # SMAC's scripted policy decided, actions are -1
@@ -132,7 +137,9 @@ class Battle(Skirmish):
         return Recording(
             map_name=self.info.map_name,
             seed=self.seed,
-            engine_digest=self.digest,
+            engine=EMBEDDED,
+            engine_version=version_of(self.info.map_name),
+            engine_digest=source_digest(),
             options=asdict(self.options),
             choices=asdict(self.choices),
             scripted=self.scripted,

@@ -231,8 +231,9 @@ def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[
         handles=_key(recording), loc="lower center", ncols=12, frameon=False, fontsize=7.5, handlelength=1.4,
         columnspacing=1.1, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip
+    engine = f"{recording.engine} engine version {recording.engine_version}"
     figure.text(
-        0.5, 0.3 / height, f"{recording.policy}, battle seed {recording.seed}, engine {recording.engine_digest[:8]}",
+        0.5, 0.3 / height, f"{recording.policy}, battle seed {recording.seed}, {engine}",
         ha="center", va="center", size=7.5, color="0.35",
     )  # fmt: skip
     return figure, list(axes.flat)

@@ -6,15 +6,17 @@ safetensors reader and no engine.
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from roma import sealed
-from roma.envs.skirmish.replays.battle import Recording, UnitType, play_again
-from roma.envs.skirmish.source import source_digest
+from roma.envs import recorded_engine_version
+from roma.envs.skirmish.replays.battle import EMBEDDED, Recording, UnitType, play_again
+from roma.envs.skirmish.versions import version_of
 from roma.errors import UserError
 from roma.files import write_bytes
+from roma.scenarios import map_names
 
 KIND = sealed.Kind("skirmish replay", "replay", format=1)
 TENSORS = ("actions", "rewards", "units", "targets", "role_mean", "role_variance")
@@ -34,22 +36,37 @@ def save(path: Path, recording: Recording) -> None:
 def load(path: Path) -> Recording:
     """The recording in a file. UserError where it is missing, none of ours, damaged, or of another version."""
     facts, tensors = sealed.load(path, KIND)
+    if "engine_version" not in facts:  # written before there were versions; games had no settings of ours
+        facts |= {
+            "engine": EMBEDDED if facts["choices"] else "starcraft2",
+            "engine_version": recorded_engine_version(facts),
+        }
     values: dict[str, Any] = {name: tensors[name] for name in TENSORS}
     values |= {field.name: facts[field.name] for field in fields(Recording) if field.name not in TENSORS}
     values["types"] = {name: UnitType(**statistics) for name, statistics in facts["types"].items()}
     return Recording(**values)
 
 
+def can_be_played_again(recording: Recording) -> bool:
+    """Whether this engine has the version of the map on which the recording was made."""
+    return recording.engine == EMBEDDED and recording.engine_version == _version_here(recording)
+
+
+def _version_here(recording: Recording) -> str:
+    """The version of the recording's map on this engine; `none` where there is no such map."""
+    return version_of(recording.map_name) if recording.map_name in map_names() else "none"
+
+
 def verify(recording: Recording) -> None:
     """UserError unless the battle, fought again here, is the recorded one bit for bit."""
-    if recording.engine_digest != source_digest():
+    if not can_be_played_again(recording):
         raise UserError(
-            f"the replay was recorded on another engine (digest {recording.engine_digest[:16]}, here "
-            f"{source_digest()[:16]}): it can be drawn, but not fought again"
+            f"the replay is of the {recording.engine} engine, version {recording.engine_version} of "
+            f"{recording.map_name} (here: {EMBEDDED}, {_version_here(recording)}): it can be drawn, not played again"
         )
     try:
         again = play_again(recording)
     except ValueError as error:  # an action that was available then is not so now
         raise UserError(f"the recorded battle does not come out here as it was recorded: {error}") from None
-    if encode(again) != encode(recording):
+    if encode(again) != encode(replace(recording, engine_digest=again.engine_digest)):
         raise UserError("the recorded battle does not come out here as it was recorded")

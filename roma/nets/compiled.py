@@ -1,0 +1,202 @@
+"""Agent networks laid out for the compiled kernels of `roma.nets.ops.acting`; shapes as there.
+
+Most weights are copied: lay a network out again after it has learnt.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from roma.nets.latent import LatentAgent
+from roma.nets.ops.acting import decisions
+from roma.nets.ops.acting.choice import Choice
+from roma.nets.ops.acting.layers import Activation, Floats, LatentLayer, Layer, RoleDecoder, RoleEncoder, Trunk
+from roma.nets.recurrent import RecurrentTrunk, UtilityAgent
+from roma.nets.roles import RoleAgent, StepNormalisation
+
+
+class CompiledAgent(ABC):
+    """An agent network in E battles that have just begun, with what its agents remember.
+
+    Args:
+        trunk: its trunk.
+        shape: (E, A).
+        units: K of the role networks.
+        dimensions: D of the roles.
+        widths: outputs of the layers behind the GRU; the last is U.
+    """
+
+    def __init__(
+        self, trunk: Trunk, shape: tuple[int, int], widths: Sequence[int], units: int = 0, dimensions: int = 0
+    ) -> None:
+        in_size, hidden_dim = trunk.of_obs.shape[1], trunk.of_agent.shape[1]
+        self.trunk, self.shape = trunk, shape
+        self.memory = decisions.Memory(
+            hidden=zeros(*shape, hidden_dim),
+            last_actions=np.full(shape, -1),
+            observed=np.ones(shape[0], np.bool_),
+        )
+        self.scratch = decisions.Scratch(
+            terms=np.empty(max(in_size, hidden_dim, units, *widths), np.int64),
+            products=zeros(*shape, hidden_dim + units),
+            units=zeros(*shape, units),
+            role=zeros(2 * dimensions),
+            gates=zeros(2, 3 * hidden_dim),
+            generated=zeros(hidden_dim + 1, widths[-1]),
+            layers=zeros(2, max(widths)),
+        )
+
+    def act(
+        self,
+        choice: Choice,
+        obs: Floats,
+        avail_actions: NDArray[np.bool_],
+        live: NDArray[np.bool_],
+        draws: NDArray[np.float64],
+        noise: Floats,
+    ) -> NDArray[np.int64]:
+        """Decide the next timestep of the live battles.
+
+        Args:
+            choice: how actions follow from the network's outputs.
+            obs: observations, (E, A, O).
+            avail_actions: available actions, (E, A, U).
+            live: battles that go on, (E,).
+            draws: uniform numbers of the choice, (E, A, 2).
+            noise: standard normal numbers of the roles, (E, A, D).
+
+        Returns:
+            Actions (E, A), 0 in the other battles.
+        """
+        actions = np.empty(self.shape, np.int64)
+        seen = (np.ascontiguousarray(obs, np.float32), np.ascontiguousarray(avail_actions), live, draws)
+        self.decide(noise, (choice, *seen, self.memory, self.scratch, actions))
+        return actions
+
+    @abstractmethod
+    def decide(self, noise: Floats, arguments: tuple[Any, ...]) -> None:
+        """Call the kernel of this kind of network with these arguments behind its own."""
+
+
+class CompiledUtilities(CompiledAgent):
+    """A `UtilityAgent`."""
+
+    def __init__(self, agent: UtilityAgent, shape: tuple[int, int]) -> None:
+        further = [module for module in agent.further_layers if not isinstance(module, nn.ReLU)]
+        self.layers = tuple(map(layer_of, (*further, agent.utility_layer)))
+        super().__init__(trunk_of(agent.trunk, shape[1]), shape, [layer.bias.shape[1] for layer in self.layers])
+
+    def decide(self, noise: Floats, arguments: tuple[Any, ...]) -> None:
+        decisions.decide_by_utilities(self.trunk, self.layers, *arguments)
+
+
+class CompiledRoles(CompiledAgent):
+    """A `RoleAgent`."""
+
+    def __init__(self, agent: RoleAgent, shape: tuple[int, int]) -> None:
+        encoder, decoder = agent.role_encoder, agent.role_decoder
+        of_rest = array(encoder.hidden_layer.weight)[:, encoder.behind_obs :].T
+        if not len(of_rest):  # it reads observations alone
+            of_rest = zeros(decoder.n_actions + shape[1], of_rest.shape[1])
+        of_action, of_agent = np.split(of_rest, [decoder.n_actions])
+        self.encoder = RoleEncoder(
+            of_action=np.ascontiguousarray(of_action),
+            of_agent=np.ascontiguousarray(of_agent + array(encoder.hidden_layer.bias)),
+            activation=activation_of(encoder.activation, of_agent.shape[1]),
+            gaussian=layer_of(encoder.output_layer),
+            variance_floor=float(encoder.variance_floor),
+        )
+        self.decoder = RoleDecoder(
+            of_role=layer_of(decoder.hidden_layer),
+            activation=activation_of(decoder.activation, of_agent.shape[1]),
+            generator=layer_of(decoder.output_layer),
+        )
+        trunk = trunk_of(agent.trunk, shape[1], encoder.obs_weight)
+        super().__init__(trunk, shape, [decoder.n_actions], of_agent.shape[1], agent.role_dim)
+
+    def decide(self, noise: Floats, arguments: tuple[Any, ...]) -> None:
+        decisions.decide_by_roles(self.trunk, self.encoder, self.decoder, noise, *arguments)
+
+
+class CompiledLatents(CompiledAgent):
+    """A `LatentAgent`, whose teams draw a latent before their first decision."""
+
+    def __init__(self, agent: LatentAgent, shape: tuple[int, int]) -> None:
+        trunk = trunk_of(agent.trunk, shape[1])
+        of_both = array(agent.generator.weight).T.reshape(-1, agent.n_actions, trunk.of_agent.shape[1])
+        of_latent, of_agent = np.split(of_both, [agent.noise_dim])
+        bias = array(agent.generator.bias).reshape(of_both.shape[1:])
+        self.layer = LatentLayer(
+            *(np.ascontiguousarray(table.swapaxes(1, 2)) for table in (of_latent, of_agent + bias))
+        )
+        self.policy = layer_of(agent.latent_policy.hidden_layer), layer_of(agent.latent_policy.output_layer)
+        super().__init__(trunk, shape, [agent.n_actions])
+
+    def draw_latents(self, state: Floats, draws: NDArray[np.float64], learnt: bool) -> NDArray[np.int64]:
+        """Draw the latents (E,) by uniform numbers (E,), from the policy given initial states (E, S) or uniformly."""
+        first, last = self.policy
+        if not learnt:
+            last = Layer(np.zeros_like(last.weight), np.zeros_like(last.bias))
+        terms = np.empty(max(first.weight.shape[1:]), np.int64)
+        rooms = zeros(first.bias.shape[1]), zeros(last.bias.shape[1]), terms
+        self.latents = np.empty(len(draws), np.int64)
+        decisions.draw_latents(first, last, np.ascontiguousarray(state, np.float32), draws, *rooms, self.latents)
+        return self.latents
+
+    def decide(self, noise: Floats, arguments: tuple[Any, ...]) -> None:
+        decisions.decide_by_latents(self.trunk, self.layer, self.latents, *arguments)
+
+
+def lay_out(agent: nn.Module, n_battles: int, n_agents: int) -> CompiledAgent:
+    """Lay out an agent network for so many new battles."""
+    kinds = {UtilityAgent: CompiledUtilities, RoleAgent: CompiledRoles, LatentAgent: CompiledLatents}
+    network: CompiledAgent = kinds[type(agent)](agent, (n_battles, n_agents))
+    return network
+
+
+def trunk_of(trunk: RecurrentTrunk, n_agents: int, further_obs_weight: Tensor | None = None) -> Trunk:
+    """Lay out a trunk; a further weight (K, O) of the observations shares its product with them."""
+    gru, inputs = trunk.gru, layer_of(trunk.input_layer)
+    of_obs, of_action, of_index = np.split(inputs.weight, [trunk.obs_size, -n_agents], axis=1)
+    if further_obs_weight is not None:
+        of_obs = np.concatenate([of_obs, array(further_obs_weight).T[None]], axis=2)
+    agents = np.arange(n_agents)
+    return Trunk(
+        of_obs=np.ascontiguousarray(of_obs),
+        of_action=np.ascontiguousarray(of_action),
+        of_agent=of_index[0 if trunk.shared else agents, agents] + inputs.bias,
+        of_input=layer(gru.weight_ih, gru.bias_ih),
+        of_hidden=layer(gru.weight_hh, gru.bias_hh),
+    )
+
+
+def layer_of(module: Any) -> Layer:
+    """Lay out a linear module."""
+    return layer(module.weight, module.bias)
+
+
+def layer(weight: Tensor, bias: Tensor) -> Layer:
+    """Lay out weight (O, I) and bias (O,) of all agents, or (A, O, I) and (A, O) of each agent's own."""
+    sets = array(weight).reshape(-1, *weight.shape[-2:])
+    return Layer(np.ascontiguousarray(sets.swapaxes(1, 2)), array(bias).reshape(-1, bias.shape[-1]))
+
+
+def activation_of(activation: nn.Module, units: int) -> Activation:
+    """Lay out what follows a role network's hidden layer."""
+    if isinstance(activation, StepNormalisation):
+        return Activation(True, array(activation.weight), array(activation.bias))
+    return Activation(False, zeros(units), zeros(units))
+
+
+def array(tensor: Tensor) -> Floats:
+    """Return a weight as an array that shares its memory."""
+    values: Floats = tensor.detach().numpy()
+    return values
+
+
+def zeros(*shape: int) -> Floats:
+    return np.zeros(shape, np.float32)

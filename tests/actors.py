@@ -1,0 +1,16 @@
+"""What tests look at in an actor of either kind."""
+
+import torch
+from torch import Tensor
+
+from roma.learners.acting import Actor, CompiledActor, TorchActor
+
+KINDS = ("compiled_actor", "torch_actor")  # the methods of a learner that make them
+
+
+def hidden_of(actor: Actor) -> Tensor:
+    """A copy of the agents' hidden states, (E, A, H)."""
+    if isinstance(actor, CompiledActor):
+        return torch.from_numpy(actor.network.memory.hidden.copy())
+    assert isinstance(actor, TorchActor)
+    return actor.hidden.unflatten(0, (-1, actor.n_agents)).clone()

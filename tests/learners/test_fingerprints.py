@@ -1,0 +1,390 @@
+"""The algorithms' identity: fingerprints of short runs of each, and what does and does not change them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roma.learners import algorithm_names, coma, qmix, roma
+from roma.learners.learner import NetworkLearner
+from roma.learners.versions import ALGORITHM_VERSIONS
+from roma.protocols import PRESETS
+from roma.support.processor import family
+from tests.learners.fingerprints import golden
+from tests.learners.fingerprints.__main__ import main
+from tests.learners.fingerprints.golden import Record, Traces
+from tests.learners.fingerprints.runs import EXCLUDED, LEAST_UPDATES, STEPS, Trace, run_config, run_names, trace_anew
+from tests.support.test_processor import OVERRIDES
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ("coma", "qmix", "roma")
+RUN = "3m smac_v1"
+
+
+@pytest.mark.parametrize("algorithm", algorithm_names())
+def test_runs_are_the_recorded_ones(algorithm: str) -> None:
+    wrong, said = golden.check(algorithm)
+    assert wrong is None, wrong
+    if said:
+        warnings.warn(said, stacklevel=1)
+    for run, found in golden.traces(algorithm).items():
+        assert found.updates >= LEAST_UPDATES, run
+        assert found.target_updates >= 1, run
+        assert not found.digests.keys() & EXCLUDED.keys(), run
+        assert {"metrics.loss", "metrics.test_return_mean", "last_target_update"} <= found.digests.keys(), run
+
+
+def test_every_algorithm_has_a_version_and_is_recorded() -> None:
+    assert list(ALGORITHM_VERSIONS) == algorithm_names()
+    assert list(golden.read()) == algorithm_names()
+
+
+def test_every_algorithm_runs_on_both_maps_under_all_protocols() -> None:
+    plain = [f"{map_name} {protocol}" for map_name in STEPS for protocol in PRESETS]
+    assert run_names("qmix") == plain
+    assert {"3m paper log_density=false", "3m paper pairs=allpairs"} <= set(run_names("roma")) - set(plain)
+
+
+def test_a_switch_of_a_scale_file_reaches_its_run() -> None:
+    assert run_config("roma", "3m paper log_density=false").learner == replace(
+        run_config("roma", "3m paper").learner, log_density=False
+    )
+
+
+def change_coma(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = coma.td_lambda_targets
+    monkeypatch.setattr(coma, "td_lambda_targets", lambda *arguments: 1.01 * targets(*arguments))
+
+
+def change_roma(monkeypatch: pytest.MonkeyPatch) -> None:
+    divergence = roma.kl_divergence
+    monkeypatch.setattr(roma, "kl_divergence", lambda *arguments: 1.01 * divergence(*arguments))
+
+
+def change_exploration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NetworkLearner, "epsilon", lambda self, t_env: 0.1)
+
+
+def write_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers by another expression."""
+    for module in (qmix, roma):
+        monkeypatch.setattr(
+            module, "td_targets", lambda reward, ended, following, gamma: gamma * (1 - ended) * following + reward
+        )
+
+
+CHANGES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = {
+    "COMA's targets": (change_coma, {"coma"}),
+    "a loss on roles": (change_roma, {"roma"}),
+    "exploration": (change_exploration, {"coma", "qmix", "roma"}),
+    "another expression": (write_otherwise, set()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_moves_the_algorithms_that_it_touches(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By digests where they are recorded for this family of processors, and by losses as on any other."""
+    apply, touched = CHANGES[change]
+    apply(monkeypatch)
+    records, found = golden.read(), {name: {RUN: trace_anew(name, RUN)} for name in SAMPLE}
+    for processor in (family(), "another"):
+        assert {name for name in SAMPLE if golden.moved(records[name], processor, found[name])} == touched
+
+
+FIRST = """
+import numpy, scipy.linalg.cython_blas, torch
+torch.ones(2, 2) @ torch.ones(2, 2)
+"""
+PROGRAM = """
+import json, sys
+{first}
+from roma.support.processor import family
+from tests.learners.fingerprints import golden
+from tests.learners.fingerprints.runs import trace
+found = {{name: trace(name, {run!r}) for name in {sample!r}}}
+records = golden.read()
+print(json.dumps({{
+    "family": family(),
+    "digests": {{name: each.digests for name, each in found.items()}},
+    "moved": {{name: golden.moved(records[name], "another", {{{run!r}: each}}) for name, each in found.items()}},
+}}))
+"""
+
+
+def start(
+    folder: Path, environment: dict[str, str], first: str = "", cores: set[int] | None = None
+) -> subprocess.Popen:
+    """Start a process that runs the sample."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(first=first, run=RUN, sample=SAMPLE)],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores or os.sched_getaffinity(0)),
+    )
+
+
+def test_digests_depend_neither_on_cores_nor_on_folder_locale_load_or_environment(tmp_path: Path) -> None:
+    """Both processes run at the same time."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    others = {"LANG": "tr_TR.UTF-8", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    processes = [
+        start(tmp_path, environment | others | OVERRIDES),
+        start(ROOT, environment | {"LC_ALL": "C"}, cores={min(os.sched_getaffinity(0))}),
+    ]
+    answers = [json.loads(process.communicate()[0]) for process in processes]
+    here = {name: golden.trace(name, RUN).digests for name in SAMPLE}
+    assert [answer["digests"] for answer in answers] == [here, here]
+    assert [answer["family"] for answer in answers] == [family(), family()]
+
+
+def test_another_family_of_processors_has_the_same_first_losses(tmp_path: Path) -> None:
+    """Its kernels are chosen by variables that libraries read before the project could remove them."""
+    older = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Nehalem"}
+    if platform.machine() != "x86_64":
+        older = {"OPENBLAS_CORETYPE": "ARMV8"}
+    process = start(tmp_path, {**os.environ, **older}, first=FIRST)
+    answer = json.loads(process.communicate()[0])
+    assert answer["family"] != family()
+    assert answer["digests"] != {name: golden.trace(name, RUN).digests for name in SAMPLE}
+    assert answer["moved"] == {name: [] for name in SAMPLE}
+
+
+def traced(losses: list[float], **digests: str) -> Trace:
+    return Trace(digests, {"loss": losses}, 50, 1)
+
+
+def recorded(**changes: object) -> Record:
+    families = {
+        "this": {"3m paper": {"a": "01", "metrics.loss": "02"}, "2s3z paper": {"a": "03", "metrics.loss": "04"}}
+    }
+    losses = {"3m paper": {"loss": [1.0, 2.0]}, "2s3z paper": {"loss": [3.0, -4.0]}}
+    return replace(Record(1, {"3m": "1", "2s3z": "1"}, ["a", "metrics.loss"], losses, families), **changes)  # type: ignore[arg-type]
+
+
+FOUND: Traces = {
+    "3m paper": traced([1.0, 2.0], a="01", **{"metrics.loss": "02"}),
+    "2s3z paper": traced([3.0, -4.0], a="03", **{"metrics.loss": "04"}),
+}
+MOVED: Traces = FOUND | {"2s3z paper": traced([3.0, -4.002], a="05", **{"metrics.loss": "06"})}
+ADVICE = (
+    "If that is not intended, the last change is wrong. If it is, raise the version of coma in "
+    "roma/learners/versions.py to 2 and run: python -m tests.learners.fingerprints write"
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "version", "processor", "found", "message"),
+    [
+        (recorded(), 1, "this", FOUND, None),
+        (recorded(), 1, "that", FOUND, None),
+        (
+            recorded(),
+            None,
+            "this",
+            FOUND,
+            "coma has no version: give it version 1 in roma/learners/versions.py and",
+        ),
+        (None, 1, "this", FOUND, "no fingerprints of coma are recorded; run: python -m tests.learners.fingerprints"),
+        (recorded(), 2, "this", MOVED, "coma has version 2, fingerprints are recorded of version 1; run: python -m"),
+        (recorded(version=2), 1, "this", FOUND, "coma has version 1, below the recorded 2: a version is only ever"),
+        (
+            recorded(engine={"3m": "0", "2s3z": "1"}),
+            1,
+            "this",
+            MOVED,
+            "fingerprints of coma are recorded on engine version 0 of 3m, which is 1; run, where nothing else was chan",
+        ),
+        (
+            recorded(),
+            1,
+            "this",
+            MOVED,
+            "runs of coma are no longer those of version 1: metrics.loss of 2s3z paper differs, 2 of 4 values do. "
+            + ADVICE,
+        ),
+        (
+            recorded(),
+            1,
+            "that",
+            MOVED,
+            "runs of coma are no longer those of version 1: loss of 2s3z paper, update 2 differs, 1 of 4 losses do. "
+            + ADVICE,
+        ),
+        (recorded(), 1, "this", {"3m paper": FOUND["3m paper"]}, "coma is recorded with other runs than it has now; "),
+        (
+            recorded(),
+            1,
+            "this",
+            FOUND | {"3m paper": traced([1.0, 2.0], a="01", b="07", **{"metrics.loss": "02"})},
+            "coma is recorded with other names than it has now: b; run: python -m tests.learners.fingerprints write",
+        ),
+    ],
+)
+def test_what_to_do_is_said(
+    record: Record | None, version: int | None, processor: str, found: Traces, message: str | None
+) -> None:
+    wrong = golden.problem("coma", record, version, {"3m": "1", "2s3z": "1"}, processor, found)
+    assert wrong == message if message is None else str(wrong).startswith(message)
+
+
+def test_on_an_unknown_family_it_is_said_that_only_losses_were_compared() -> None:
+    assert golden.notice(recorded(), "this") is None
+    said = "no fingerprints are recorded for the processor family 'that' (recorded: 'this'): the first losses were comp"
+    assert str(golden.notice(recorded(), "that")).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "different"),
+    [
+        ([1.0, 2.0], [1.0, 2.0 * (1 + 0.9e-4)], False),
+        ([1.0, 2.0], [1.0, 2.0 * (1 + 1.1e-4)], True),
+        ([1e-9, 2.0], [2e-9, 2.0], False),
+        ([float("nan")], [float("nan")], False),
+        ([float("nan")], [0.0], True),
+        ([0.0], [1e-9], True),
+    ],
+)
+def test_losses_are_compared_relative_to_the_largest(old: list[float], new: list[float], different: bool) -> None:
+    record = recorded(losses={"3m paper": {"loss": old}})
+    assert bool(golden.moved(record, "that", {"3m paper": traced(new)})) == different
+
+
+class Machine:
+    """What `golden` works on, for tests: versions, the family of processors, and what runs leave."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.versions, self.engine, self.processor = {"coma": 1, "qmix": 1}, {"3m": "1"}, "this"
+        self.found = {"coma": dict(FOUND), "qmix": dict(FOUND)}
+        monkeypatch.setattr(golden, "FILE", path)
+        monkeypatch.setattr(golden, "algorithm_names", lambda: list(self.found))
+        monkeypatch.setattr(golden, "ALGORITHM_VERSIONS", self.versions)
+        monkeypatch.setattr(golden, "engine_versions", lambda: dict(self.engine))
+        monkeypatch.setattr(golden, "family", lambda: self.processor)
+        monkeypatch.setattr(golden, "traces", lambda name: self.found[name])
+
+    def update(self) -> list[tuple[str | None, str | None]]:
+        return [golden.update(name) for name in self.found]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Two algorithms that were just recorded."""
+    machine = Machine(monkeypatch, tmp_path / "fingerprints.json")
+    assert machine.update() == [(f"{name}: version 1, 2 values of 2 runs", None) for name in ("coma", "qmix")]
+    assert golden.read()["coma"] == recorded(engine={"3m": "1"})
+    return machine
+
+
+def test_a_changed_algorithm_is_recorded_only_under_a_new_version(machine: Machine) -> None:
+    before = golden.FILE.read_text()
+    machine.found["coma"] = dict(MOVED)
+    (change, refusal), other = machine.update()
+    assert (change, other) == (None, (None, None))
+    assert str(refusal).endswith(ADVICE)
+    assert golden.FILE.read_text() == before
+    machine.versions["coma"] = 2
+    assert machine.update() == [("coma: version 2, 2 values of 2 runs", None), (None, None)]
+    assert golden.read()["coma"].families["this"]["2s3z paper"] == {"a": "05", "metrics.loss": "06"}
+    assert golden.read()["qmix"].version == 1
+    machine.versions["coma"] = 1
+    assert machine.update()[0] == (None, "coma has version 1, below the recorded 2: a version is only ever raised")
+    del machine.versions["coma"]
+    assert str(machine.update()[0][1]).startswith("coma has no version: ")
+
+
+def test_a_raised_engine_is_recorded_under_the_same_version(machine: Machine) -> None:
+    machine.engine["3m"] = "2"
+    machine.found["coma"] = dict(MOVED)
+    assert machine.update()[0] == ("coma: version 1, 2 values of 2 runs", None)
+    assert golden.read()["coma"].engine == {"3m": "2"}
+
+
+def on_another_family(machine: Machine) -> None:
+    """Record the digests of another family of processors, whose losses differ in late digits."""
+    machine.processor = "that"
+    machine.found["coma"] = {
+        run: Trace({name: f"1{digest}" for name, digest in each.digests.items()}, {"loss": losses}, 50, 1)
+        for (run, each), losses in zip(FOUND.items(), ([1.00001, 2.0], [3.0, -4.00001]), strict=True)
+    }
+    assert machine.update()[0] == ("coma: version 1, processor family 'that' is new", None)
+
+
+def test_another_family_is_recorded_beside_the_first(machine: Machine) -> None:
+    on_another_family(machine)
+    record = golden.read()["coma"]
+    assert record.families["that"]["3m paper"] == {"a": "101", "metrics.loss": "102"}
+    assert replace(record, families={"this": record.families["this"]}) == recorded(engine={"3m": "1"})
+    assert machine.update()[0] == (None, None)
+    machine.versions["coma"] = 2
+    machine.update()
+    assert list(golden.read()["coma"].families) == ["that"], "those of the first are of the old version"
+
+
+def test_another_family_is_not_recorded_where_losses_differ(machine: Machine) -> None:
+    before = golden.FILE.read_text()
+    machine.processor, machine.found["coma"] = "that", dict(MOVED)
+    assert str(machine.update()[0][1]).startswith("runs of coma are no longer those of version 1: loss of 2s3z paper")
+    assert "that" not in golden.read()["coma"].families
+    assert golden.read()["coma"] == recorded(engine={"3m": "1"})
+    assert golden.FILE.read_text() != before, "qmix's are recorded"
+
+
+def test_a_rename_edits_the_list_and_no_digest(machine: Machine) -> None:
+    on_another_family(machine)
+    before = golden.FILE.read_text()
+    machine.processor = "this"
+    machine.found["coma"] = {
+        run: replace(each, digests={"z": each.digests["a"], "metrics.loss": each.digests["metrics.loss"]})
+        for run, each in FOUND.items()
+    }
+    assert machine.update()[0] == ("coma: version 1, a is now z", None)
+    assert golden.FILE.read_text() == before.replace('"a"', '"z"', 1)
+    assert golden.read()["coma"].families["that"]["3m paper"] == {"z": "101", "metrics.loss": "102"}
+
+
+def test_new_values_are_added_and_old_ones_removed(machine: Machine) -> None:
+    on_another_family(machine)
+    machine.processor = "this"
+    machine.found["coma"] = {
+        run: replace(each, digests={"b": "99", "metrics.loss": each.digests["metrics.loss"]})
+        for run, each in FOUND.items()
+    } | {"3m smac_v1": traced([5.0], b="98")}
+    assert machine.update()[0] == ("coma: version 1, b is new; a is gone; run '3m smac_v1' is new", None)
+    record = golden.read()["coma"]
+    assert record.names == ["metrics.loss", "b"]
+    assert record.losses["3m smac_v1"] == {"loss": [5.0]}
+    assert record.families["this"]["3m paper"] == {"b": "99", "metrics.loss": "02"}
+    assert record.families["this"]["3m smac_v1"] == {"b": "98"}
+    assert record.families["that"] == {"3m paper": {"metrics.loss": "102"}, "2s3z paper": {"metrics.loss": "104"}}
+    assert machine.update()[0] == (None, None)
+
+
+def test_what_is_no_algorithm_any_more_is_removed(machine: Machine) -> None:
+    del machine.found["coma"]
+    assert machine.update() == [(None, None)]
+    assert list(golden.read()) == ["qmix"]
+
+
+def test_the_command_says_what_failed(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "coma", "qmix"]) == 0
+    machine.versions["coma"] = 2
+    assert main(["check", "coma"]) == 1
+    assert capsys.readouterr().err.startswith("coma has version 2, fingerprints are recorded of version 1; run: ")
+    assert main(["write", "coma"]) == 0
+    assert capsys.readouterr().out == "coma: version 2, 2 values of 2 runs\n"
+    machine.processor = "that"
+    assert main(["check", "coma"]) == 0
+    assert capsys.readouterr().out.startswith("no fingerprints are recorded for the processor family 'that'")
+    assert main(["check", "romma"]) == 2
+    assert capsys.readouterr().err.startswith("error: 'romma' is not a known algorithm (did you mean 'roma'?)")

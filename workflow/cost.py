@@ -1,0 +1,132 @@
+"""What a scale costs in core-hours, from measured speeds.
+
+`cost.csv` beside this file holds the speeds of cells (map, algorithm and protocol) in environment steps per second of
+processor time, with the processor and the number of runs side by side. `python -m tests.benchmarks.cells` measures
+them.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from pathlib import Path
+
+from roma.errors import unknown
+from roma.files import write_bytes
+from workflow.grid import FIGURES, Run, expand, read_scale
+
+CONFIG = FIGURES.parent
+TABLE = Path(__file__).parent / "cost.csv"
+MEASURE = "python -m tests.benchmarks.cells"
+SHOWN = 3  # cells without a speed that the summary names
+
+Cell = tuple[str, str, str]  # map, algorithm, protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The measured speed of one cell."""
+
+    map: str
+    algorithm: str
+    protocol: str
+    steps_per_cpu_second: float  # environment steps of training; the time includes updates and tests
+    side_by_side: int  # runs at the same time, one on each core
+    processor: str
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that was measured."""
+        return self.map, self.algorithm, self.protocol
+
+
+def read_speeds(path: Path = TABLE) -> dict[Cell, Speed]:
+    """Return the measured speeds, by cell."""
+    with path.open(newline="") as file:
+        speeds = [
+            Speed(
+                row["map"],
+                row["algorithm"],
+                row["protocol"],
+                float(row["steps_per_cpu_second"]),
+                int(row["side_by_side"]),
+                row["processor"],
+            )
+            for row in csv.DictReader(file)
+        ]
+    return {speed.cell: speed for speed in speeds}
+
+
+def write_speeds(speeds: Iterable[Speed], path: Path = TABLE) -> None:
+    """Write measured speeds, sorted by protocol, map and algorithm."""
+    content = StringIO()
+    writer = csv.DictWriter(content, [field.name for field in fields(Speed)], lineterminator="\n")
+    writer.writeheader()
+    for speed in sorted(speeds, key=lambda speed: (speed.protocol, speed.map, speed.algorithm)):
+        writer.writerow(asdict(speed) | {"steps_per_cpu_second": f"{speed.steps_per_cpu_second:.1f}"})
+    write_bytes(path, content.getvalue().encode())
+
+
+def scale_names() -> list[str]:
+    """Return the names of all scales."""
+    return sorted(path.stem for path in CONFIG.glob("*.yaml") if path != FIGURES)
+
+
+def scale_runs(scale: str) -> list[Run]:
+    """Return the runs of a scale, by name.
+
+    Raises:
+        UserError: there is no such scale, or its file is wrong.
+    """
+    if scale not in scale_names():
+        raise unknown("scale", scale, scale_names())
+    path = CONFIG / f"{scale}.yaml"
+    return list(expand(read_scale(path), str(path)).runs.values())
+
+
+def cell_of(run: Run) -> Cell:
+    """Return the cell whose speed stands for a run. Settings that an arm or a scale overrides are not looked at."""
+    return run.map, run.config.algorithm, run.config.protocol
+
+
+def core_hours(run: Run, speed: Speed) -> float:
+    """Return the core-hours that a run takes from its first to its last environment step."""
+    return run.horizon / speed.steps_per_cpu_second / 3600
+
+
+def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:
+    """Return the cost of a scale in words and numbers: each arm on each map, the sum, and what was not measured.
+
+    Raises:
+        UserError: there is no such scale, or its file is wrong.
+    """
+    runs = scale_runs(scale)
+    arms: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        arms.setdefault((run.map, run.arm), []).append(run)
+    lines = [f"{'map':<18}{'arm':<26}{'runs':>5}{'steps each':>13}{'steps/CPU s':>13}{'core-hours':>12}"]
+    total = 0.0
+    for (map_name, arm), of_arm in arms.items():
+        speed = speeds.get(cell_of(of_arm[0]))
+        hours = sum(core_hours(run, speed) for run in of_arm) if speed else None
+        total += hours or 0.0
+        shown = (f"{speed.steps_per_cpu_second:,.0f}", f"{hours:,.1f}") if speed else ("not measured", "")
+        steps = max(run.horizon for run in of_arm)
+        lines.append(f"{map_name:<18}{arm:<26}{len(of_arm):>5}{steps:>13,}{shown[0]:>13}{shown[1]:>12}")
+    return "\n".join([*lines, "", *_summary(scale, runs, total, speeds)])
+
+
+def _summary(scale: str, runs: Sequence[Run], total: float, speeds: Mapping[Cell, Speed]) -> list[str]:
+    measured = [run for run in runs if cell_of(run) in speeds]
+    missing = sorted({cell_of(run) for run in runs} - speeds.keys())
+    lines = []
+    if measured:
+        number = f"{len(measured)} of {len(runs)} runs" if missing else f"{len(runs)} runs"
+        lines.append(f"{scale}: {total:,.0f} core-hours of training for {number}")
+        used = {(speeds[cell_of(run)].processor, speeds[cell_of(run)].side_by_side) for run in measured}
+        lines += [f"measured on {processor}, {number} runs side by side" for processor, number in sorted(used)]
+    if missing:
+        first = " ".join("/".join(cell) for cell in missing[:SHOWN])
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        lines.append(f"not measured: {first}{more}; to measure cells: {MEASURE} CELL ... --write")
+    return lines
