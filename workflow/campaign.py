@@ -176,8 +176,10 @@ def stop() -> str:
     folder = Path(_known(state).get("folder", "/"))
     if not pausing.alive(state) and not members(folder):
         raise UserError("no campaign runs on this machine")
-    peaceful = end(folder, state)
-    while pausing.alive(state):  # the supervisor, which is ending or was killed, still has its lock for a moment
+    supervisor = _known(state).get("supervisor", 0)
+    peaceful = end(folder, state, spared=[supervisor])  # which would end the others itself
+    end(folder, state, seconds=1.0)
+    while pausing.alive(state):  # a process that is dying still has its lock for a moment
         time.sleep(0.05)
     (state / pausing.PAUSED).unlink(missing_ok=True)
     if peaceful:

@@ -4,7 +4,8 @@
 
 runs a command while the campaign, if there is one, is paused. Only the standard library is needed, so that any Python
 of the machine serves, and the campaign may be in another clone. The campaign holds a lock for as long as it lives; so
-does everybody who pauses it. A lock ends with its owner, however that one ends.
+does everybody who pauses it. A lock ends with its owner, however that one ends. Whether somebody holds one of them is
+found out by trying to take it, which only one process does at a time (`asking`), so that no two find each other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 ALIVE = "alive.lock"  # held by the campaign's supervisor
 PAUSING = "pausing.lock"  # held, together with others, by everybody who pauses the campaign
+ASKING = "asking.lock"  # held for a moment by whoever finds out about, or takes, one of the others
 PAUSED = "paused"  # is there from `roma campaign pause` to `roma campaign resume`
 RECORD = "campaign.json"
 
@@ -53,30 +55,54 @@ def wanted(state: Path) -> bool:
     return (state / PAUSED).exists() or _held(state / PAUSING, fcntl.LOCK_EX)
 
 
+@contextmanager
+def asking(state: Path) -> Iterator[None]:
+    """Be the only process that tries to take one of the locks, for the length of the block."""
+    try:
+        lock = (state / ASKING).open("a")
+    except OSError:  # no campaign could have made itself known here
+        yield
+        return
+    with lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def let_go_on(state: Path) -> bool:
     """Let the campaign go on unless somebody pauses it; return whether it does.
 
     The lock is held meanwhile, so that nobody's SIGSTOP can come before this SIGCONT.
     """
+    group = _group(state)
     try:
-        with (state / PAUSING).open("a") as lock:
+        with asking(state), (state / PAUSING).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (state / PAUSED).exists():
                 return False
-            signal_group(state, signal.SIGCONT)
+            _send(group, signal.SIGCONT)
     except BlockingIOError:
         return False
-    except OSError:  # no locks here: nobody can pause it but by hand
-        signal_group(state, signal.SIGCONT)
+    except OSError:  # the folder is gone or full: nobody can pause it but by hand
+        _send(group, signal.SIGCONT)
     return True
 
 
 def signal_group(state: Path, number: int) -> None:
     """Send a signal to all processes of the running campaign but its supervisor."""
+    _send(_group(state), number)
+
+
+def _group(state: Path) -> int | None:
+    """Return the process group of the running campaign; None where none runs."""
     known = record(state) if alive(state) else None
-    if known and known.get("group"):
+    return known.get("group") if known else None
+
+
+def _send(group: int | None, number: int) -> None:
+    if group is not None:
         with suppress(OSError):
-            os.killpg(known["group"], number)
+            os.killpg(group, number)
 
 
 @contextmanager
@@ -101,7 +127,7 @@ def paused(state: Path) -> Iterator[None]:
 def _held(lock: Path, kind: int) -> bool:
     """Return whether somebody holds a lock in a way that excludes `kind`."""
     try:
-        with lock.open("a") as file:
+        with asking(lock.parent), lock.open("a") as file:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

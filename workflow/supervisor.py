@@ -30,7 +30,6 @@ LOG = Path(".snakemake/campaign.log")  # in the campaign's folder
 LOOK_SECONDS = 1.0  # between two looks at whether the campaign is to be paused
 STOP_SECONDS = 9.0  # in which runs write their checkpoints; what is left then is killed
 START_SECONDS = 300.0  # before the end in which no run starts: it would be loading its replay still
-ALONE_TRIES = 10
 SHELLS = ("sh", "bash", "dash")
 
 
@@ -45,34 +44,42 @@ def members(folder: Path) -> list[int]:
     return found
 
 
-def end(folder: Path, state: Path, seconds: float = STOP_SECONDS) -> bool:
+def end(folder: Path, state: Path, seconds: float | None = None, spared: Sequence[int] = ()) -> bool:
     """Let all processes of a campaign but this one write their checkpoints and end; kill what is left in the end.
 
-    They get the usual priority for that: at the lowest, a busy machine would not let them.
+    Processes that begin meanwhile, as jobs of a Snakemake that is ending, are asked to end as well. All get the usual
+    priority for that: at the lowest, a busy machine would not let them.
+
+    Args:
+        folder: the campaign's clone.
+        state: see `workflow.pausing.state_folder`.
+        seconds: until the rest is killed; default: STOP_SECONDS.
+        spared: further processes that are left alone.
 
     Returns:
         Whether all ended by themselves.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (STOP_SECONDS if seconds is None else seconds)
     # Interrupted, Snakemake cancels what it has submitted to a cluster; terminated, it would wait for it.
     asking = signal.SIGINT if (pausing.record(state) or {}).get("slurm") else signal.SIGTERM
-    processes = _others(folder)
-    priority.lift(processes)
+    asked: set[tuple[int, str]] = set()
     pausing.signal_group(state, signal.SIGCONT)
-    for process in processes:
-        _send(process, signal.SIGCONT)
-        if _name(process) not in SHELLS:  # a shell that is killed leaves its command behind
-            _send(process, asking)
-    while processes and time.monotonic() < deadline:
+    while processes := [process for process in members(folder) if process not in (os.getpid(), *spared)]:
+        # One that has changed its name has become another program, which knows nothing of the first signal.
+        new = [(process, _name(process)) for process in processes]
+        new = [each for each in new if each not in asked]
+        priority.lift(process for process, _ in new)
+        for process, name in new:
+            _send(process, signal.SIGCONT)
+            if name not in SHELLS:  # a shell that is killed leaves its command behind
+                _send(process, asking)
+        asked.update(new)
+        if time.monotonic() >= deadline:
+            break
         time.sleep(0.1)
-        processes = _others(folder)
     for process in processes:
         _send(process, signal.SIGKILL)
     return not processes
-
-
-def _others(folder: Path) -> list[int]:
-    return [process for process in members(folder) if process != os.getpid()]
 
 
 def _send(process: int, number: int) -> None:
@@ -105,7 +112,7 @@ def supervise(command: Sequence[str], folder: Path, state: Path, facts: dict[str
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: asked.append(number))
-    with _alone(state):
+    with alone(state):
         end(folder, state)  # what a killed supervisor left
         ending = False
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, process_group=0)
@@ -129,22 +136,22 @@ def supervise(command: Sequence[str], folder: Path, state: Path, facts: dict[str
 
 
 @contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def alone(state: Path) -> Iterator[None]:
     """Hold the lock that says that a campaign is alive on this machine.
 
-    It is tried more than once, since whoever asks whether a campaign is alive takes it for a moment.
+    Raises:
+        UserError: another campaign holds it, or the file system knows no locks.
     """
     state.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
-        for tries in range(ALONE_TRIES, 0, -1):
-            try:
-                held.enter_context(locks.exclusive(state / pausing.ALIVE))
-                break
-            except locks.TakenError:
-                if tries == 1:
-                    known = pausing.record(state) or {}
-                    raise UserError(f"a campaign runs on this machine already, in {known.get('folder')}") from None
-                time.sleep(locks.LOOK_AGAIN_SECONDS)
+        try:
+            with pausing.asking(state):
+                locked = held.enter_context(locks.exclusive(state / pausing.ALIVE))
+        except locks.TakenError:
+            known = pausing.record(state) or {}
+            raise UserError(f"a campaign runs on this machine already, in {known.get('folder')}") from None
+        if not locked:
+            raise UserError(f"the file system of {state} knows no locks: set XDG_STATE_HOME to a folder on another one")
         yield
 
 
