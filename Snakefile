@@ -37,6 +37,7 @@ onstart:
     if not ENGINE.installed_apart and any(
         job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()
     ):
+        print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")
 
 

@@ -198,8 +198,8 @@ def status(project: Path, now: datetime | None = None) -> str:
         raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
     runs = open_runs(source, named.open)
     results = folder / results_folder(read_scale(source))
-    alive = pausing.alive(state)
-    standings = [watch.status(run, results, alive) for run in runs]
+    since = datetime.fromisoformat(known["started"]).timestamp() if pausing.alive(state) else float("inf")
+    standings = [watch.status(run, results, since) for run in runs]
     used, rates = used_hours(runs, standings, results), seconds_a_step(runs, standings, results)
     count = Counter(each.state for each in standings)
     left = [each.left * rates[run.key] / 3600 for run, each in zip(runs, standings, strict=True)]
@@ -282,8 +282,9 @@ def _condition(state: Path, known: Mapping[str, Any]) -> str:
     if not pausing.alive(state):
         return "stopped" if known else "never started on this machine"
     paused = "paused" if pausing.wanted(state) else "running"
+    started = datetime.fromisoformat(known["started"]).astimezone()
     limit = "" if known.get("until") is None else f", until {datetime.fromtimestamp(known['until']):%Y-%m-%d %H:%M}"
-    return f"{paused} since {known['started']}{limit}"
+    return f"{paused}, started {started:%Y-%m-%d %H:%M}{limit}"
 
 
 def collect(project: Path) -> str:

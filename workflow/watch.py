@@ -42,11 +42,15 @@ class Status:
         return self.horizon - self.done
 
 
-def status(run: Run, results: Path, alive: bool | None = None) -> Status:
+def status(run: Run, results: Path, since: float | None = None) -> Status:
     """Return how a run below `results`, the folder of its scale, stands.
 
-    A run that said that it was running is judged by its silence, unless it is known whether the processes are `alive`:
-    those that are paused are silent, and after the end of all of them what was running waits.
+    Args:
+        run: the run.
+        results: the folder of its scale.
+        since: seconds since 1970 at which the process that starts the runs began; infinity where it has ended. A run
+            that said before that it was running waits. None where no such process is known: a run that said that it was
+            running is judged by its silence. Paused runs are silent, too.
     """
     directory = results / "runs" / run.directory
     if (directory / outputs.METRICS).exists():
@@ -61,12 +65,13 @@ def status(run: Run, results: Path, alive: bool | None = None) -> Status:
     }
     with suppress(OSError, ValueError):
         said |= json.loads((directory / outputs.PROGRESS).read_text())
-    silent = time.time() - max(heard, said["time"])
+    heard = max(heard, said["time"])
+    silent = time.time() - heard
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
     reason = ""
-    if state == "running" and alive is False:
+    if state == "running" and since is not None and heard < since:
         state = "waiting"
-    if state == "running" and alive is None and silent > SILENT_SECONDS:
+    if state == "running" and since is None and silent > SILENT_SECONDS:
         state, reason = "failed", f"silent for {_duration(silent)}: killed, perhaps"
     if state == "failed":
         said_last = last_lines(log) or last_lines(directory / outputs.LOG)

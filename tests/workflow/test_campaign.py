@@ -233,14 +233,14 @@ def test_a_campaign_from_start_to_end(called, project):
     called.wait_for(lambda: len(called.steps()) == len(called.begun) == 2)  # as many as cores
     said = called("status")
     assert "0 done, 2 running, 0 failed, 2 left" in said
-    assert "running since" in said
+    assert "running, started" in said
     assert "all         0 of    4  ends about" in said
 
     # Paused by hand: nothing moves until it is told to.
     assert called("pause") == "the campaign is paused"
     called.wait_for(lambda: called.states() == {"T"})
     before = called.steps()
-    assert "paused since" in called("status")
+    assert "paused, started" in called("status")
     assert called.steps() == before
     assert called("resume") == "the campaign goes on"
     called.wait_for(lambda: called.steps() != before)

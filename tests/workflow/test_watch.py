@@ -45,12 +45,16 @@ def test_what_a_run_said_last(tmp_path, state, age, expected):
     assert status(RUNS[0], tmp_path).state == expected
 
 
-@pytest.mark.parametrize(("alive", "expected"), [(None, "failed"), (True, "running"), (False, "waiting")])
-def test_silence_says_nothing_where_it_is_known_whether_the_processes_live(tmp_path, alive, expected):
+@pytest.mark.parametrize(
+    ("began", "expected"),
+    [(None, "failed"), (-3 * SILENT_SECONDS, "running"), (-SILENT_SECONDS, "waiting"), (float("inf"), "waiting")],
+)
+def test_silence_says_nothing_where_it_is_known_since_when_the_processes_live(tmp_path, began, expected):
+    since = None if began is None else time.time() + began
     progress(tmp_path, RUNS[0], "running", age=2 * SILENT_SECONDS)
-    assert status(RUNS[0], tmp_path, alive).state == expected
+    assert status(RUNS[0], tmp_path, since).state == expected
     progress(tmp_path, RUNS[1], "failed", age=2 * SILENT_SECONDS)
-    assert status(RUNS[1], tmp_path, alive).state == "failed"
+    assert status(RUNS[1], tmp_path, since).state == "failed"
 
 
 def test_a_run_that_has_said_nothing_is_known_by_its_log(tmp_path):
