@@ -28,7 +28,7 @@ UNTIL = "ROMA_CAMPAIGN_UNTIL"  # in their environment: seconds since 1970 at whi
 CLUSTER = "ROMA_CAMPAIGN_CLUSTER"  # in their environment where the runs are submitted to a cluster
 LOG = Path(".snakemake/campaign.log")  # in the campaign's folder
 LOOK_SECONDS = 1.0  # between two looks at whether the campaign is to be paused
-STOP_SECONDS = 9.0  # in which runs write their checkpoints; what is left then is killed
+STOP_SECONDS = 8.0  # in which runs write their checkpoints; what is left then is killed
 START_SECONDS = 300.0  # before the end in which no run starts: it would be loading its replay still
 SHELLS = ("sh", "bash", "dash")
 

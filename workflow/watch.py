@@ -42,6 +42,15 @@ class Status:
         return self.horizon - self.done
 
 
+def finished_steps(directory: Path) -> int | None:
+    """Return for how many environment steps the run in a directory is complete; None where it is not."""
+    try:
+        steps: int = json.loads((directory / outputs.PROVENANCE).read_text())["steps"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return steps if (directory / outputs.METRICS).exists() else None
+
+
 def status(run: Run, results: Path, since: float | None = None) -> Status:
     """Return how a run below `results`, the folder of its scale, stands.
 
@@ -53,13 +62,14 @@ def status(run: Run, results: Path, since: float | None = None) -> Status:
             running is judged by its silence. Paused runs are silent, too.
     """
     directory = results / "runs" / run.directory
-    if (directory / outputs.METRICS).exists():
+    finished = finished_steps(directory)
+    if finished is not None and finished >= run.horizon:
         return Status(run.directory, "done", run.horizon, run.horizon)
     log = results / "logs" / "train" / f"{run.directory}.log"
     heard = log.stat().st_mtime if log.exists() else 0.0
     said: dict[str, Any] = {
-        "state": "running" if heard else "stopped",
-        "t_env": 0,
+        "state": "finished" if finished else "running" if heard else "stopped",
+        "t_env": finished or 0,
         "steps_per_second": 0.0,
         "time": 0.0,
     }
@@ -68,6 +78,8 @@ def status(run: Run, results: Path, since: float | None = None) -> Status:
     heard = max(heard, said["time"])
     silent = time.time() - heard
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
+    if said["state"] == "finished" and finished:  # with fewer steps than are asked for now
+        state = "waiting"
     reason = ""
     if state == "running" and since is not None and heard < since:
         state = "waiting"

@@ -57,7 +57,7 @@ if action == "train":
             sys.exit(143)
         time.sleep(0.05)
     write_json(out / "config.json", {{}})
-    write_json(out / "provenance.json", {{"cpu_seconds": 1800.0, "environment_steps": steps}})
+    write_json(out / "provenance.json", {{"steps": steps, "cpu_seconds": 1800.0, "environment_steps": steps}})
     write_json(out / "metrics.parquet", {{}})
 elif action == "evaluate":
     write_json(Path(arguments[0]) / "evaluation.json", {{}})

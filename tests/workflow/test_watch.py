@@ -1,5 +1,6 @@
 """How far a grid is, from its files alone."""
 
+import dataclasses
 import json
 import os
 import time
@@ -55,6 +56,23 @@ def test_silence_says_nothing_where_it_is_known_since_when_the_processes_live(tm
     assert status(RUNS[0], tmp_path, since).state == expected
     progress(tmp_path, RUNS[1], "failed", age=2 * SILENT_SECONDS)
     assert status(RUNS[1], tmp_path, since).state == "failed"
+
+
+def test_a_finished_run_of_which_more_steps_are_asked_for_waits(tmp_path):
+    write_run(RUNS[0], tmp_path / "runs" / RUNS[0].directory, 5, 4)
+    job_log(tmp_path, RUNS[0], "", age=2 * SILENT_SECONDS)
+    longer = dataclasses.replace(RUNS[0], horizon=2 * RUNS[0].horizon)
+
+    def found():
+        told = status(longer, tmp_path)
+        return told.state, told.done, told.horizon
+
+    assert status(RUNS[0], tmp_path).state == "done"
+    assert found() == ("waiting", 100_000, 200_000)
+    progress(tmp_path, RUNS[0], "finished", t_env=100_030)
+    assert found() == ("waiting", 100_030, 200_000)
+    progress(tmp_path, RUNS[0], "running", t_env=120_000)
+    assert found() == ("running", 120_000, 200_000)
 
 
 def test_a_run_that_has_said_nothing_is_known_by_its_log(tmp_path):
