@@ -198,7 +198,8 @@ def status(project: Path, now: datetime | None = None) -> str:
         raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
     runs = open_runs(source, named.open)
     results = folder / results_folder(read_scale(source))
-    since = datetime.fromisoformat(known["started"]).timestamp() if pausing.alive(state) else float("inf")
+    alive = pausing.alive(state)
+    since = datetime.fromisoformat(known["started"]).timestamp() if alive else float("inf")
     standings = [watch.status(run, results, since) for run in runs]
     used, rates = used_hours(runs, standings, results), seconds_a_step(runs, standings, results)
     count = Counter(each.state for each in standings)
@@ -217,7 +218,8 @@ def status(project: Path, now: datetime | None = None) -> str:
         ahead += sum(left[place] for place in of_tranche)
         # The last runs of a tranche do not share out over all cores.
         hours = max([ahead / cores, *(left[place] for place in of_tranche)])
-        ends = f"ends about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}" if done < len(of_tranche) else "done"
+        moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
+        ends = moment if done < len(of_tranche) else "done"
         lines.append(f"  {name:<8} {done:>4} of {len(of_tranche):>4}  {ends}")
     for run, each in zip(runs, standings, strict=True):
         if each.state == "failed":
@@ -239,13 +241,13 @@ def tranche_of(run: Run) -> str:
 
 
 def used_hours(runs: Sequence[Run], standings: Sequence[watch.Status], results: Path) -> float:
-    """Return the core-hours that finished runs took, with those of the runs in progress since their last start."""
+    """Return the core-hours that finished runs took, and others so far, at the speed of their last start."""
     seconds = 0.0
     for run, standing in zip(runs, standings, strict=True):
         if standing.state == "done":
             seconds += _provenance(results, run).get("cpu_seconds", 0.0)
-        elif standing.rate:
-            seconds += standing.done / standing.rate
+        elif speed := _speed(results, run):
+            seconds += standing.done / speed
     return seconds / 3600
 
 
@@ -262,8 +264,8 @@ def seconds_a_step(
         facts = _provenance(results, run) if standing.state == "done" else {}
         if facts.get("cpu_seconds"):
             measured[run.key] = facts["cpu_seconds"] / facts["environment_steps"]
-        elif standing.rate:
-            measured[run.key] = 1 / standing.rate
+        elif speed := _speed(results, run):
+            measured[run.key] = 1 / speed
     found = {}
     for run in runs:
         alike = [rate for key, rate in measured.items() if key[:2] == run.key[:2]]
@@ -276,6 +278,15 @@ def seconds_a_step(
 def _provenance(results: Path, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((results / "runs" / run.directory / outputs.PROVENANCE).read_text())
     return facts
+
+
+def _speed(results: Path, run: Run) -> float:
+    """Return the environment steps per second of a run's last start; 0 where it has not said any."""
+    try:
+        said = json.loads((results / "runs" / run.directory / outputs.PROGRESS).read_text())
+    except (OSError, ValueError):
+        return 0.0
+    return float(said.get("steps_per_second", 0.0))
 
 
 def _condition(state: Path, known: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from roma.cli import main
 from roma.errors import UserError
 from tests.synthetic import write_run
 from tests.workflow.conftest import TINY, copy_repository, write_scale
-from workflow import campaign, order, pausing, supervisor
+from workflow import campaign, order, pausing, supervisor, watch
 from workflow.grid import expand
 from workflow.order import Standing, priorities
 
@@ -261,8 +261,10 @@ def test_a_campaign_from_start_to_end(called, project):
     # Stopped: the runs have their checkpoints, and go on from them, but for one that was begun on another family.
     assert called("stop") == "the campaign has stopped; all runs have written their checkpoints"
     assert supervisor.members(called.folder) == []
-    assert ": stopped" in called("status")
-    assert "0 done, 0 running, 0 failed, 4 left" in called("status")
+    said = called("status")
+    assert ": stopped" in said
+    assert "0 done, 0 running, 0 failed, 4 left" in said
+    assert "would end about" in said
     first, second = (line.removesuffix(" False") for line in called.begun)
     moved = called.folder / "data/embedded/tiny/runs/3m" / second.replace(" ", "/") / "progress.json"
     moved.write_text(json.dumps(json.loads(moved.read_text()) | {"cpu_family": "Slide-rule"}))
@@ -394,6 +396,18 @@ def test_a_run_that_was_begun_on_another_family_is_known_by_its_progress(tmp_pat
     assert order.standing(run, tmp_path, "this") == Standing(run.key, 0, 60_000, 600.0, True, False)
     assert order.standing(run, tmp_path, "another").elsewhere
     assert not order.standing(run, tmp_path, None).elsewhere  # on a cluster
+
+
+def test_the_hours_of_a_stopped_run_are_not_forgotten(tmp_path):
+    runs = list(expand(SCALE, "tiny").runs.values())
+    said = {"state": "stopped", "t_env": 36_000, "horizon": 100_000, "steps_per_second": 10.0, "time": 0.0}
+    for run in runs[:2]:
+        progress = tmp_path / "runs" / run.directory / "progress.json"
+        progress.parent.mkdir(parents=True)
+        progress.write_text(json.dumps(said))
+    standings = [watch.status(run, tmp_path, float("inf")) for run in runs]
+    assert campaign.used_hours(runs, standings, tmp_path) == 2.0
+    assert campaign.seconds_a_step(runs, standings, tmp_path) == dict.fromkeys([run.key for run in runs], 0.1)
 
 
 def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
