@@ -12,6 +12,8 @@ SCALES := $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/con
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
+# Pauses a campaign that runs on this machine, for as long as the command takes.
+PAUSING := python workflow/pausing.py
 FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
@@ -45,9 +47,9 @@ verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compar
 	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
 
 test: $(READY) ## run the tests
-	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) ## run the tests that take many minutes: the engine with bounds checked, its branches, 10 000 episodes a map
+test-long: $(READY) ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
@@ -57,13 +59,13 @@ test-system: $(READY) ## run the tests that need Debian packages, which are inst
 	pytest tests/system
 
 bench: $(READY) ## measure speeds, beside those of BASELINE
-	pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
+	$(PAUSING) pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
 
 bench-cells: $(READY) ## measure environment steps per second of processor time of CELLS, by default the paper's under both protocols
-	python -m tests.benchmarks.cells $(CELLS)
+	$(PAUSING) python -m tests.benchmarks.cells $(CELLS)
 
 baseline: $(READY) ## measure speeds and keep them as BASELINE; on a machine that does nothing else
-	pytest tests/benchmarks --benchmark-json=$(BASELINE)
+	$(PAUSING) pytest tests/benchmarks --benchmark-json=$(BASELINE)
 
 lint: $(READY) ## check style and types
 	ruff check .

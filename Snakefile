@@ -7,7 +7,7 @@ min_version("9.0")
 # Snakemake merges --configfile over a configfile statement: the default is read only where no file is given.
 if not workflow.configfiles:
 
-    configfile: "workflow/config/demo.yaml"
+    configfile: f"{workflow.basedir}/workflow/config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -23,6 +23,7 @@ include: "workflow/rules/verify.smk"
 
 localrules:
     figures,
+    runs,
     starcraft2,
     summary,
     verdicts,
@@ -36,6 +37,7 @@ onstart:
     if not ENGINE.installed_apart and any(
         job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()
     ):
+        print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")
 
 
@@ -49,6 +51,11 @@ rule figures:
     input:
         [f"{FIGURES}/{file}" for name in SHOWN for file in figure_files(name, SHOWN[name])],
         rules.report.output,
+
+
+rule runs:
+    input:
+        [file for run in GRID.runs.values() for file in run_files(run)],
 
 
 rule summary:

@@ -11,11 +11,15 @@ import yaml
 from roma.errors import UserError, unknown
 from roma.files import atomic_path, make_writable_directory
 from roma.scenarios import canonical_map
+from roma.support.owner import end_with_owner
+from roma.support.streams import outlive_readers
 
-FIGURES = Path("workflow/config/figures.yaml")
+FIGURES = Path(__file__).parents[1] / "workflow" / "config" / "figures.yaml"  # of this clone, wherever it is called
 
 
 def main(arguments: list[str] | None = None) -> int:
+    outlive_readers()
+    end_with_owner()
     options = parser().parse_args(arguments)
     try:
         options.command(options)
@@ -47,14 +51,14 @@ def parser() -> argparse.ArgumentParser:
     figure.add_argument("name", help="one of the figure list, such as fig04 or table1")
     figure.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
     figure.add_argument("--out", type=Path, required=True, help="folder of the files made")
-    figure.add_argument("--figures", type=Path, default=FIGURES, help=f"the figure list; default: {FIGURES}")
+    figure.add_argument("--figures", type=Path, default=FIGURES, help="the figure list; default: this clone's")
     figure.add_argument("--metrics", nargs="+", default=["test_battle_won_mean"], help="drawn one above the other")
     figure.set_defaults(command=plot)
 
     page = commands.add_parser("report", help="put everything into one HTML page")
     page.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
     page.add_argument("--figures", type=Path, required=True, help="folder of the pictures and printed tables")
-    page.add_argument("--list", type=Path, default=FIGURES, help=f"the figure list; default: {FIGURES}")
+    page.add_argument("--list", type=Path, default=FIGURES, help="the figure list; default: this clone's")
     page.add_argument("--out", type=Path, required=True, help="the page, such as figures/embedded/demo/report.html")
     page.set_defaults(command=report)
 

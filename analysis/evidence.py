@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.summarise import CELL, engine_names, joined
+from analysis.summarise import CELL, engine_names, joined, scale_of, summaries_beside
 from roma.errors import UserError
 
 TABLES = ("runs", "plan", "evaluations", "curves", "roles")
@@ -19,7 +19,7 @@ class Evidence:
     """The tables of one scale; `beside`, summaries of others that add arms trained as long under the same protocol."""
 
     def __init__(self, summary: Path, beside: Iterable[Path] = ()) -> None:
-        self.scale = summary.resolve().parent.name
+        self.scale = scale_of(summary)
         tables = _read(summary)
         for other in map(_read, beside):
             added = _comparable(other["runs"], tables["runs"])
@@ -131,9 +131,7 @@ class Evidence:
 
 def with_scales_beside(summary: Path, specification: Mapping[str, Any]) -> Evidence:
     """A scale's evidence with that of the scales which a figure names in `beside`, where they have a summary."""
-    here = summary.resolve()
-    folders = [here.parent.parent / scale / "summary" for scale in specification.get("beside", [])]
-    return Evidence(summary, [folder for folder in folders if folder.is_dir() and folder != here])
+    return Evidence(summary, list(summaries_beside(summary, specification).values()))
 
 
 def _grouped(table: pd.DataFrame, keys: list[str]) -> dict[Any, pd.DataFrame]:

@@ -15,6 +15,7 @@ Nothing but `cost` depends on clocks.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -93,6 +94,18 @@ def inputs_digest(directory: Path) -> str:
     return digest("".join(f"{file.name} {file_digest(file)}\n" for file in files).encode())[:DIGEST_LENGTH]
 
 
+def scale_of(summary: Path) -> str:
+    """Return the name of the scale that a summary is of: its folder's, which may be a link to another place."""
+    return Path(os.path.abspath(summary)).parent.name
+
+
+def summaries_beside(summary: Path, specification: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the summaries there are of the other scales that a figure names in `beside`, by scale."""
+    here = Path(os.path.abspath(summary))
+    folders = {scale: here.parent.parent / scale / "summary" for scale in specification.get("beside", [])}
+    return {scale: folder for scale, folder in folders.items() if folder.is_dir() and folder != here}
+
+
 def facts_of(summary: Path, runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """What a face says of the runs behind it: a row for each value of `by`, with engine, protocol, scale and inputs.
 
@@ -100,7 +113,7 @@ def facts_of(summary: Path, runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """
     named = runs.assign(engine=engine_names(runs))
     facts = named.groupby(by, sort=False)[["engine", "protocol"]].agg(joined).reset_index()
-    return facts.assign(scale=summary.resolve().parent.name, inputs=inputs_digest(summary))
+    return facts.assign(scale=scale_of(summary), inputs=inputs_digest(summary))
 
 
 def engine_names(runs: pd.DataFrame) -> pd.Series:

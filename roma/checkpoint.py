@@ -8,7 +8,9 @@ episodes themselves are stored, beside the checkpoints (roma.episodes).
 A damaged checkpoint is noticed by its checksum, and the one before is used instead.
 """
 
-import fcntl
+import re
+import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -28,11 +30,12 @@ from roma.errors import UserError
 from roma.files import digest, remove_unfinished, write_bytes
 from roma.replay import Replay
 from roma.runner import Episode, resimulate
-from roma.support import container
+from roma.support import container, locks
 
 KIND = container.Kind("checkpoint", "checkpoint", format=1)
 POLICY = container.Kind("policy", "policy", format=1)
 KEPT = 2  # the newest, and one to fall back on
+ELSEWHERE = "elsewhere"  # folder of the checkpoints that were written on other families of processors
 
 
 @dataclass
@@ -64,6 +67,11 @@ class Checkpoint:
     policies: dict[int, bytes]  # milestone: content of its policy file
     _replay: Mapping[str, NDArray[Any]]
     _replay_facts: Mapping[str, Any]
+
+    @property
+    def family(self) -> str:
+        """The family of processors on which it was written."""
+        return str(self.state.segments[-1]["cpu_family"])
 
     def restore_replay(self, replay: Replay, env: VectorEnv) -> None:
         """Fills `replay` with the battles it held, from their files or fought again on `env`.
@@ -158,22 +166,67 @@ def newest(directory: Path, config: RunConfig, log: Logger) -> Checkpoint | None
     return None
 
 
+def of_family(directory: Path, config: RunConfig, family: str, log: Logger) -> Checkpoint | None:
+    """Return the newest checkpoint as `newest` does, if it was written on this family of processors.
+
+    One of another family is kept: all checkpoints move into a folder named after that family. If such a folder exists
+    for this family, its checkpoints come back.
+    """
+    stored = newest(directory, config, log)
+    if stored is None or stored.family == family:
+        return stored
+    aside = directory / ELSEWHERE / _folder_name(stored.family)
+    log.warning("begun on %s: its checkpoints are kept in %s, here the run begins anew", stored.family, aside)
+    _move(directory, aside)
+    _move(directory / ELSEWHERE / _folder_name(family), directory)
+    return newest(directory, config, log)
+
+
+def forget_other_families(directory: Path) -> None:
+    """Remove the checkpoints that were kept for other families of processors."""
+    shutil.rmtree(directory / ELSEWHERE, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in paths(source):
+        path.replace(target / path.name)
+
+
+def _folder_name(family: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", family)
+
+
 def paths(directory: Path) -> list[Path]:
     """The checkpoints in a directory, oldest first."""
     return sorted(directory.glob("t*.safetensors"))
 
 
 @contextmanager
-def only_writer(directory: Path) -> Iterator[None]:
-    """Keeps any other process from writing the same run; UserError if one already does."""
+def only_writer(directory: Path, wait: bool = False) -> Iterator[bool]:
+    """Keep any other process from writing the same run.
+
+    Args:
+        directory: the checkpoints' folder; created if it is missing.
+        wait: wait until the other process is done.
+
+    Yields:
+        Whether processes on other machines are kept away too (`roma.support.locks.exclusive`).
+
+    Raises:
+        UserError: another process is writing it, and `wait` is false.
+    """
+
+    def waiting() -> None:
+        print(f"waiting for another process that is writing the run in {directory.parent}", file=sys.stderr, flush=True)
+
     directory.mkdir(exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another process is writing the run in {directory.parent}") from None
-        remove_unfinished(directory)
-        yield
+    try:
+        with locks.exclusive(directory / "lock", waiting if wait else None) as everywhere:
+            remove_unfinished(directory)
+            yield everywhere
+    except locks.TakenError:
+        raise UserError(f"another process is writing the run in {directory.parent}") from None
 
 
 def pack_policy(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
@@ -15,6 +15,8 @@ from roma.files import make_writable_directory
 from roma.protocols import PRESETS
 from roma.scenarios import canonical_map
 from roma.seeding import INDEX_BITS
+from roma.support.owner import end_with_owner
+from roma.support.streams import outlive_readers
 
 PLAYERS = ("heuristic", "random")  # that need no training
 
@@ -59,6 +61,14 @@ def build_parser() -> Parser:
     train.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
     train.add_argument(
         "--replace", action="store_true", help="begin anew, where the folder holds a run of other settings"
+    )
+    train.add_argument(
+        "--wait", action="store_true", help="wait where another process is writing the run, instead of failing"
+    )
+    train.add_argument(
+        "--same-family",
+        action="store_true",
+        help="go on only on the family of processors that began the run; on another begin anew and keep its checkpoint",
     )
     train.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
     train.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for nets this small")
@@ -144,6 +154,8 @@ def build_parser() -> Parser:
     )
     compilation.set_defaults(run=_compile)
 
+    _add_campaign(commands)
+
     cost = commands.add_parser(
         "cost",
         help="say what a scale costs in core-hours",
@@ -174,6 +186,52 @@ def build_parser() -> Parser:
     return parser
 
 
+def _add_campaign(commands: Any) -> None:
+    actions = commands.add_parser(
+        "campaign", help="run a long study beside other work, in a clone of its own"
+    ).add_subparsers(dest="action", required=True, parser_class=Parser)
+    begin = actions.add_parser(
+        "start",
+        help="start the campaign, or go on with it",
+        description="Train and evaluate the open tranches that workflow/campaign.yaml names, at its revision, in a "
+        "clone and an environment of its own, at the lowest priority. The command returns once the campaign runs.",
+    )
+    begin.add_argument("--folder", type=Path, help="the campaign's clone; default: beside this one, NAME-campaign")
+    begin.add_argument("--cores", help="runs side by side; default: one a core")
+    begin.add_argument("--until", metavar="HH:MM", help="local time at which all runs write checkpoints and end")
+    begin.add_argument(
+        "--usual-priority", action="store_true", help="do not take the lowest priority: the machine does nothing else"
+    )
+    begin.add_argument("--slurm", action="store_true", help="submit the runs to a cluster by the Slurm profile")
+    begin.add_argument(
+        "--environment", type=Path, metavar="FOLDER", help="virtual environment; default: made from the revision's lock"
+    )
+    for name, text in (
+        ("pause", "stop all runs where they are, until resume"),
+        ("resume", "let paused runs go on"),
+        ("stop", "let all runs write checkpoints and end, in ten seconds at most"),
+        ("status", "print what is done, running and left, and when each tranche ends"),
+        ("collect", "bring finished runs into this clone and track them"),
+    ):
+        actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    planning = actions.add_parser(
+        "plan",
+        help="say what each tranche costs and which claims it can decide",
+        description="Print runs, core-hours and the claims that can be decided, tranche by tranche. Speeds are those of "
+        "workflow/cost.csv, claims those of analysis/claims.yaml.",
+    )
+    planning.add_argument("--scale", default="study", help="a scale with tranches; default: study")
+    joining = actions.add_parser(
+        "merge",
+        help="bring another clone's finished runs into this one and track them",
+        description="Bring another clone's finished runs into this one and track them. Two different results of one "
+        "run are refused; of a shorter and a longer one the longer is kept.",
+    )
+    joining.add_argument("other", type=Path, metavar="FOLDER", help="the other clone, such as another machine's")
+    for action in actions.choices.values():
+        action.set_defaults(run=_campaign)
+
+
 def _train(options: argparse.Namespace) -> int:
     config = resolve(
         options.map,
@@ -198,7 +256,16 @@ def _train(options: argparse.Namespace) -> int:
     from roma.training import train
 
     signal_number = train(
-        config, directory, steps, milestones, options.device, threads, checkpoint_seconds, options.replace
+        config,
+        directory,
+        steps,
+        milestones,
+        options.device,
+        threads,
+        checkpoint_seconds,
+        options.replace,
+        options.wait,
+        options.same_family,
     )
     return 0 if signal_number is None else 128 + signal_number
 
@@ -325,6 +392,44 @@ def _compile(options: argparse.Namespace) -> int:
     return 0
 
 
+def _campaign(options: argparse.Namespace) -> int:
+    clone = next(
+        (place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/campaign.py").exists()), None
+    )
+    if clone is None:
+        raise UserError(
+            f"roma campaign works in a clone of the project: neither {Path.cwd()} nor a folder above is one"
+        )
+    if options.action == "start" and options.cores is not None:
+        _positive("--cores", options.cores)
+    sys.path.insert(0, str(clone))
+
+    from workflow import campaign
+
+    if options.action == "start":
+        said = campaign.start(
+            clone,
+            options.folder,
+            options.cores or "all",
+            options.until,
+            options.environment,
+            options.slurm,
+            options.usual_priority,
+        )
+    elif options.action in ("status", "collect"):
+        said = {"status": campaign.status, "collect": campaign.collect}[options.action](clone)
+    elif options.action == "merge":
+        said = campaign.merge(clone, options.other)
+    elif options.action == "plan":
+        from workflow import cost, plan
+
+        said = plan.report(cost.scale_file(options.scale), cost.read_speeds())
+    else:
+        said = {"pause": campaign.pause, "resume": campaign.resume, "stop": campaign.stop}[options.action]()
+    print(said)
+    return 0
+
+
 def _cost(options: argparse.Namespace) -> int:
     clone = next((place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/cost.py").exists()), None)
     if clone is None:
@@ -374,7 +479,9 @@ def _positive(option: str, text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0, 2 after a user's mistake, 128 + signal after SIGTERM or SIGINT."""
+    """Run the command; return its exit status: 0, 2 after a user's mistake, 128 + signal where one stopped a run."""
+    outlive_readers()
+    end_with_owner()
     try:
         options = build_parser().parse_args(arguments)
         status: int = options.run(options)

@@ -1,5 +1,6 @@
 """Files that are either complete or absent: written beside their place, flushed to disk, then renamed into it."""
 
+import errno
 import hashlib
 import io
 import json
@@ -14,25 +15,45 @@ from roma.errors import UserError
 BESIDE = ".beside-"  # how the names of unfinished files begin
 PARQUET_FORMAT = 1  # of tables of a run; raise it when their columns change their meaning
 DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DiskFullError(UserError):
+    """A file could not be written for want of room; the message names it."""
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; it takes the target's place when the block ends without an error."""
-    beside = _beside(target)
-    try:
+    """Yield a path beside `target` to write to; it takes the target's place when the block ends without an error.
+
+    Raises:
+        DiskFullError: There is no room for it.
+    """
+    with ExitStack() as leftovers, _room_for(target):
+        beside = _beside(target, leftovers)
         yield beside
         _to_disk(beside)
         beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
-def _beside(target: Path) -> Path:
-    """Return a new, empty file in the folder of `target`."""
+@contextmanager
+def _room_for(target: Path) -> Iterator[None]:
+    """Turn the errors of a full disk into DiskFullError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise DiskFullError(f"{target} could not be written: {error.strerror or error}") from None
+
+
+def _beside(target: Path, leftovers: ExitStack) -> Path:
+    """Return a new, empty file in the folder of `target`; `leftovers` removes it if it is still there at the end."""
     handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
     os.close(handle)
-    return Path(name)
+    beside = Path(name)
+    leftovers.callback(beside.unlink, missing_ok=True)
+    return beside
 
 
 def _to_disk(beside: Path) -> None:
@@ -76,14 +97,17 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     """Write several files: all of them beside their places and to disk first, then all into place, in order.
 
     Whoever is killed before the first takes its place has changed nothing; the rest follows within a moment.
+
+    Raises:
+        DiskFullError: There is no room for one of them; nothing has changed.
     """
     with ExitStack() as leftovers:
         written = []
         for target, content in contents.items():
-            beside = _beside(target)
-            leftovers.callback(beside.unlink, missing_ok=True)
-            beside.write_bytes(content)
-            _to_disk(beside)
+            with _room_for(target):
+                beside = _beside(target, leftovers)
+                beside.write_bytes(content)
+                _to_disk(beside)
             written.append((beside, target))
         for beside, target in written:
             beside.replace(target)

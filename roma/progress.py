@@ -14,16 +14,23 @@ from typing import TextIO
 from tqdm import tqdm
 
 from roma.errors import UserError
-from roma.files import write_json
+from roma.files import DiskFullError, write_json
 
 PULSE_SECONDS = 10.0  # between two writings of progress.json
 
 
 class _BesideBar(logging.StreamHandler[TextIO]):
-    """Prints lines without tearing a bar apart."""
+    """Handler that prints lines without tearing a bar apart."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
+
+
+class _File(logging.FileHandler):
+    """Handler for a log file; a line that cannot be written, as on a full disk, is left out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
+        pass
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def run_log(path: Path) -> Iterator[logging.Logger]:
     log = logging.getLogger("roma.run")
     log.setLevel(logging.INFO)
     log.propagate = False
-    file = logging.FileHandler(path)
+    file = _File(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     screen = _BesideBar(sys.stderr)
     log.handlers = [file, screen]
@@ -72,14 +79,16 @@ class Bar:
 
 
 class Pulse:
-    """Keeps progress.json up to date while its block lasts: state, steps done and asked for, steps a second, time.
+    """Keeps progress.json up to date while its block lasts: state, steps done and asked for, steps a second, the
+    family of processors, time.
 
     The state is running, then finished, stopped (by a signal) or failed. A pulse that stands still is of a process that
     was killed. Nothing depends on it: where it cannot be written the run goes on.
     """
 
-    def __init__(self, path: Path, done: int, total_steps: int) -> None:
+    def __init__(self, path: Path, done: int, total_steps: int, family: str) -> None:
         self._path, self._first, self._done, self._total_steps = path, done, done, total_steps
+        self._family = family
         self._start = time.monotonic()
 
     def __enter__(self) -> "Pulse":
@@ -103,6 +112,7 @@ class Pulse:
             "t_env": self._done,
             "total_steps": self._total_steps,
             "steps_per_second": round(rate, 1),
+            "cpu_family": self._family,
         }
-        with suppress(OSError):
+        with suppress(OSError, DiskFullError):
             write_json(self._path, facts | {"time": time.time()})

@@ -6,7 +6,6 @@ counters (roma.seeding).
 """
 
 import dataclasses
-import errno
 import math
 import resource
 import signal
@@ -23,7 +22,15 @@ from roma import checkpoint, envs, learners
 from roma.checkpoint import Checkpoint, RunState
 from roma.config import MILESTONES, UNKNOWN, RunConfig, milestone_steps
 from roma.errors import UserError
-from roma.files import digest, json_content, parquet_content, remove_unfinished, write_bytes, write_together
+from roma.files import (
+    DiskFullError,
+    digest,
+    json_content,
+    parquet_content,
+    remove_unfinished,
+    write_bytes,
+    write_together,
+)
 from roma.learners.allocator import return_unused_memory
 from roma.progress import Bar, Pulse, run_log
 from roma.provenance import describe, now
@@ -37,16 +44,24 @@ TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
 TIMING = ("t_env", "wall_seconds", "env_steps_per_second", "resumes")
 KILOBYTES_PER_MB = 1000  # of the process's largest memory, which Linux gives in kilobytes
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Sent by whoever ends a process: a person, a terminal that is closed, or a batch system at its limits of time.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 REBUILD_BATTLES = 32  # battles side by side when a checkpoint's replay is fought again
 
 
 class StopRequest:
-    """Remembers the first SIGTERM or SIGINT, so that a round can end in peace; a second one acts at once."""
+    """Memory of the first signal that asks the run to end, so that the run can write a checkpoint before it does.
+
+    Terminals, shells, `timeout` and batch systems send their signal more than once, so that only a second SIGINT, which
+    is a person's, acts at once. A signal that was ignored from the start, as by `nohup`, stays ignored.
+    """
 
     def __enter__(self) -> "StopRequest":
         self.signal: int | None = None
-        self._previous = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous: dict[int, Any] = {}
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -54,8 +69,10 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        self.__exit__()
+        if self.signal is None:
+            self.signal = number
+        if number == signal.SIGINT:
+            signal.signal(number, self._previous[number])
 
 
 def train(
@@ -67,6 +84,8 @@ def train(
     threads: int = 1,
     checkpoint_seconds: float = 120.0,
     replace: bool = False,
+    wait: bool = False,
+    same_family: bool = False,
 ) -> int | None:
     """Train a run in its directory, or go on from its last checkpoint if it has one.
 
@@ -82,9 +101,12 @@ def train(
         threads: Threads of torch.
         checkpoint_seconds: Seconds between checkpoints.
         replace: Whether a run of another identity in the directory is lost.
+        wait: Whether to wait where another process is writing the run.
+        same_family: Whether a run that was begun on another family of processors begins anew. The checkpoints written
+            there are kept until it is complete.
 
     Returns:
-        The number of the signal, SIGTERM or SIGINT, that stopped the run after a checkpoint, or None.
+        The number of the signal, one of STOP_SIGNALS, that stopped the run after a checkpoint, or None.
 
     Raises:
         UserError: The directory holds another run, or an unfinished run with more steps than asked for; the run is
@@ -95,26 +117,37 @@ def train(
     if config.engine_version == UNKNOWN:  # it was resolved before the engine was installed
         config = dataclasses.replace(config, engine_version=envs.engine_version(config.engine, config.map))
     files = RunDirectory(directory)
-    with checkpoint.only_writer(files.checkpoint_folder), run_log(files.log_file) as log, StopRequest() as stop:
+    checkpoints = files.checkpoint_folder
+    with (
+        checkpoint.only_writer(checkpoints, wait) as everywhere,
+        run_log(files.log_file) as log,
+        StopRequest() as stop,
+    ):
+        if not everywhere:
+            log.warning("%s knows no locks: do not write this run from another machine meanwhile", directory)
         completed = files.completed_steps(config)
         if completed is not None and completed >= total_steps:
             log.info("nothing to do: %s is complete with %d environment steps", directory, completed)
             return None
         engine_digest = envs.engine_digest(config.engine)
-        stored = checkpoint.newest(files.checkpoint_folder, config, log)
-        if stored is None and completed is not None:
+        if same_family:
+            stored = checkpoint.of_family(checkpoints, config, describe()["cpu_family"], log)
+        else:
+            stored = checkpoint.newest(checkpoints, config, log)
+        anew = completed is not None and (checkpoints / checkpoint.ELSEWHERE).is_dir()
+        if stored is None and completed is not None and not anew:
             raise UserError(
                 f"{directory} holds a complete run of {completed} environment steps but no checkpoint to go on from; "
                 "remove it or choose another output folder"
             )
-        if stored is None:
+        if stored is None and not anew:
             other = files.other_run(config)
             if other and not replace:
                 raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
             if other:
                 log.warning("%s held %s: STARTING AFRESH", directory, other)
             files.clear()
-        elif total_steps <= stored.state.previous_t_env:
+        elif stored is not None and total_steps <= stored.state.previous_t_env:
             raise UserError(
                 f"the run in {directory} already has {stored.state.t_env} environment steps, more than the "
                 f"{total_steps} asked for; ask for more steps or choose another output folder"
@@ -126,12 +159,10 @@ def train(
             if run.at_end:
                 run.finish()
                 return None
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
+        except DiskFullError as error:
             raise UserError(
-                f"the run in {directory} could not be written at {run.state.t_env} environment steps: "
-                f"{error.strerror}; once there is room the same command goes on from the last checkpoint"
+                f"{error}, at {run.state.t_env} environment steps; once there is room the same command goes on from "
+                "the last checkpoint"
             ) from None
         log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
         return stop.signal
@@ -190,7 +221,8 @@ class Run:
         last_checkpoint = time.monotonic()
         unsaved = False
         bar = Bar(self.state.t_env, self.total_steps)
-        with Pulse(self.files.progress_file, self.state.t_env, self.total_steps) as pulse:
+        family = self.state.segments[-1]["cpu_family"]
+        with Pulse(self.files.progress_file, self.state.t_env, self.total_steps, family) as pulse:
             while not self.at_end and stop.signal is None:
                 self._play_round(bar)
                 pulse.beat(self.state.t_env)
@@ -230,13 +262,15 @@ class Run:
         if state.game_sessions:
             facts["game_sessions"] = state.game_sessions
         write_together(
-            {
+            self._changed_policies()
+            | {
                 self.files.config_file: json_content(self.config.to_json()),
                 self.files.timing_file: parquet_content(_columns(state.timing, TIMING), ("t_env", "resumes")),
                 self.files.provenance_file: json_content(facts),
                 self.files.metrics_file: metrics,
             }
         )
+        checkpoint.forget_other_families(self.files.checkpoint_folder)
         self.log.info(
             "finished: %d environment steps, %d updates, %.0f s, %.0f environment steps/s over the whole run",
             state.t_env,
@@ -255,8 +289,8 @@ class Run:
     def _restore(self, stored: Checkpoint) -> None:
         self.policies = stored.policies
         self.learner.load_state_tensors(stored.learner)
-        for step, content in self.policies.items():
-            _write_changed(self.files.policy_file(step), content)
+        for step in self.policies:
+            self._write_policy(step)
         for step in self.milestones:
             if step <= self.state.previous_t_env and step not in self.policies:
                 self.log.warning("no policy was kept at %d steps, which this run passed before it was asked to", step)
@@ -368,7 +402,26 @@ class Run:
                     "t_env": self.state.t_env,
                 }
                 self.policies[step] = checkpoint.pack_policy(self.learner.policy_tensors(), facts)
-                write_bytes(self.files.policy_file(step), self.policies[step])
+                self._write_policy(step)
+
+    def _write_policy(self, step: int) -> None:
+        """Write a policy file, unless there is one: a shorter complete run keeps its own until this run ends."""
+        file = self.files.policy_file(step)
+        if not file.exists():
+            write_bytes(file, self.policies[step])
+
+    def _changed_policies(self) -> dict[Path, bytes]:
+        """Return the policy files that are not this run's, with their content; evaluations of the others are removed.
+
+        They differ where a shorter complete run was trained on another family of processors.
+        """
+        changed = {}
+        for step, content in self.policies.items():
+            file = self.files.policy_file(step)
+            if not file.exists() or file.read_bytes() != content:
+                changed[file] = content
+                self.files.evaluation_file(step).unlink(missing_ok=True)
+        return changed
 
     def _save_checkpoint(self) -> None:
         self._read_clocks()

@@ -18,7 +18,12 @@ from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestones_of
 
-ENGINE_DIGEST = "0123456789abcdef" * 4
+SEGMENT = {
+    "since_step": 0,
+    "engine_digest": "0123456789abcdef" * 4,
+    "git_revision": "0" * 40,
+    "cpu_family": "Abacus",
+}
 
 
 def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True) -> list[Run]:
@@ -76,7 +81,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "wall_seconds": run.total_steps / 100,
         "peak_memory_mb": 900.0,
         "resumes": 0,
-        "segments": [{"since_step": 0, "engine_digest": ENGINE_DIGEST, "git_revision": "0" * 40}],
+        "segments": [SEGMENT],
     }
     files.provenance_file.write_text(json.dumps(provenance))
     evaluation = {

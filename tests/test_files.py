@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from roma.errors import UserError
 from roma.files import (
+    DiskFullError,
     atomic_path,
     make_writable_directory,
     parquet_content,
@@ -32,6 +34,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_half_way()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_file_for_which_there_is_no_room_is_named(tmp_path, monkeypatch, number):
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(DiskFullError, match=f"^{tmp_path / 'file'} could not be written: {os.strerror(number)}$"):
+        write_json(tmp_path / "file", {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_written_files_are_readable_by_others(tmp_path):
@@ -63,7 +76,7 @@ def test_several_files_take_their_places_together_or_not_at_all(tmp_path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", write_bytes)
-        with pytest.raises(OSError, match="no room"):
+        with pytest.raises(DiskFullError, match=f"{second} could not be written: no room"):
             write_together(full)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"first": b"1", "second": b"2"}
     write_together(full)

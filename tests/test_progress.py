@@ -47,20 +47,20 @@ def test_whoever_watches_reads_how_far_a_run_is(tmp_path, monkeypatch):
         return facts["state"], facts["t_env"]
 
     monkeypatch.setattr(progress, "PULSE_SECONDS", 0)
-    with progress.Pulse(path, done=500, total_steps=1000) as pulse:
+    with progress.Pulse(path, done=500, total_steps=1000, family="this") as pulse:
         assert said() == ("running", 500)
         pulse.beat(750)
         assert said() == ("running", 750)
         assert json.loads(path.read_text())["steps_per_second"] > 0
     assert said() == ("stopped", 750)
-    with pytest.raises(ValueError, match="mistake"), progress.Pulse(path, done=750, total_steps=1000):
+    with pytest.raises(ValueError, match="mistake"), progress.Pulse(path, done=750, total_steps=1000, family="this"):
         raise ValueError("mistake")
     assert said() == ("failed", 750)
-    with progress.Pulse(path, done=750, total_steps=1000) as pulse:
+    with progress.Pulse(path, done=750, total_steps=1000, family="this") as pulse:
         pulse.beat(1000)
     assert said() == ("finished", 1000)
 
 
 def test_a_pulse_that_cannot_be_written_does_not_stop_the_run(tmp_path):
-    with progress.Pulse(tmp_path / "nowhere" / "progress.json", done=0, total_steps=1) as pulse:
+    with progress.Pulse(tmp_path / "nowhere" / "progress.json", done=0, total_steps=1, family="this") as pulse:
         pulse.beat(1)

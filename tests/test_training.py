@@ -1,13 +1,18 @@
 """A run's numbers do not depend on how often it was stopped, killed, damaged or extended."""
 
 import dataclasses
+import errno
+import fcntl
 import json
 import math
+import os
+import pty
 import random
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pandas as pd
@@ -66,13 +71,14 @@ def command(directory, total_steps):
     return [sys.executable, "-m", "roma", "train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
 
 
-def stop_in_round(monkeypatch, number, signal_number=signal.SIGTERM):
-    """Raises a signal in the given round of the next run."""
+def stop_in_round(monkeypatch, number, *signal_numbers):
+    """Raises signals, by default SIGTERM, in the given round of the next run."""
     original, rounds = Run._play_round, iter(range(1, number + 1))
 
     def play_round(self, bar):
         if next(rounds, None) == number:
-            signal.raise_signal(signal_number)
+            for signal_number in signal_numbers or (signal.SIGTERM,):
+                signal.raise_signal(signal_number)
         original(self, bar)
 
     monkeypatch.setattr(Run, "_play_round", play_round)
@@ -161,6 +167,56 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
     assert results(tmp_path) == results(undisturbed)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
+def test_a_signal_that_comes_twice_does_not_cost_the_checkpoint(tmp_path, monkeypatch, number):
+    """A closed terminal sends SIGHUP from the kernel and from the shell, `timeout` sends SIGTERM to child and group."""
+    stop_in_round(monkeypatch, 2, number, number)
+    assert run(tmp_path) == number
+    assert len(checkpoint.paths(tmp_path / "checkpoints")) == 1
+
+
+def test_a_second_interruption_by_hand_acts_at_once(tmp_path, monkeypatch):
+    stop_in_round(monkeypatch, 2, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(undisturbed, tmp_path, monkeypatch):
+    """As `nohup` asks for."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop_in_round(monkeypatch, 2, signal.SIGHUP)
+        assert run(tmp_path) is None
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_a_run_whose_terminal_is_closed_writes_a_checkpoint(tmp_path):
+    """The run gets SIGHUP, and an error wherever it draws its bar from then on."""
+    terminal, device = pty.openpty()
+
+    def own_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        command(tmp_path, 100_000),
+        stdin=device,
+        stdout=device,
+        stderr=device,
+        start_new_session=True,
+        preexec_fn=own_terminal,
+    )
+    os.close(device)
+    while not checkpoint.paths(tmp_path / "checkpoints"):
+        assert process.poll() is None, os.read(terminal, 10_000)
+        time.sleep(0.01)
+    os.close(terminal)
+    assert process.wait() == 128 + signal.SIGHUP
+    assert json.loads((tmp_path / "progress.json").read_text())["state"] == "stopped"
+    assert (tmp_path / "train.log").read_text().splitlines()[-1].endswith("the same command goes on from here")
+
+
 def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, monkeypatch):
     """A run that is moved to another machine half way: what each made, in the order of its steps."""
     here = json.loads((undisturbed / "provenance.json").read_text())
@@ -182,6 +238,30 @@ def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, m
     assert 0 < after["since_step"] < TOTAL_STEPS
     assert moved["resumes"] == 2
     assert results(tmp_path) == results(undisturbed)
+
+
+def test_on_request_a_run_goes_on_only_on_the_family_of_processors_that_began_it(undisturbed, tmp_path, monkeypatch):
+    def play_on(family, rounds):
+        monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": family})
+        stop_in_round(monkeypatch, rounds)
+        assert run(tmp_path, same_family=True) == signal.SIGTERM
+        (newest, *_) = reversed(checkpoint.paths(tmp_path / "checkpoints"))
+        return newest.name
+
+    first = play_on("Abacus 9 (old)", 4)
+    second = play_on("Slide-rule", 2)
+    assert second < first  # begun anew
+    aside = tmp_path / "checkpoints" / "elsewhere"
+    assert [path.name for path in (aside / "Abacus-9-old-").iterdir()] == [first]
+    assert json.loads((tmp_path / "progress.json").read_text())["cpu_family"] == "Slide-rule"
+    third = play_on("Abacus 9 (old)", 1)
+    assert third > first  # taken up again where it was
+    assert [path.name for path in (aside / "Slide-rule").iterdir()] == [second]
+    assert run(tmp_path, same_family=True) is None
+    assert not aside.exists()
+    assert results(tmp_path) == results(undisturbed)
+    segments = json.loads((tmp_path / "provenance.json").read_text())["segments"]
+    assert {segment["cpu_family"] for segment in segments} == {"Abacus 9 (old)"}
 
 
 @pytest.mark.parametrize("config", [COMA, MAVEN], ids=["coma", "maven"])
@@ -397,6 +477,42 @@ def test_a_run_has_one_writer(undisturbed):
     assert second.returncode == 2
     assert second.stderr == f"error: another process is writing the run in {undisturbed}\n"
     assert results(undisturbed) == before
+
+
+def test_a_full_disk_elsewhere_is_not_blamed_on_the_run(tmp_path, monkeypatch):
+    def update(self, *arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/another/place")
+
+    monkeypatch.setattr(Learner, "update", update)
+    with pytest.raises(OSError, match="No space left on device: '/another/place'"):
+        run(tmp_path, config=QMIX)
+
+
+def test_where_there_are_no_locks_the_run_goes_on_and_says_so(tmp_path, monkeypatch):
+    original = fcntl.flock
+
+    def flock(file, operation):
+        if file.name.startswith(str(tmp_path)):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        original(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert run(tmp_path, 200, QMIX) is None
+    assert "knows no locks" in (tmp_path / "train.log").read_text()
+    second = RunDirectory(tmp_path).checkpoint_folder
+    with checkpoint.only_writer(second), pytest.raises(UserError, match="another process is writing"):
+        run(tmp_path, 400, QMIX)
+
+
+def test_a_run_waits_for_another_writer_on_request(undisturbed, tmp_path):
+    directory = shutil.copytree(undisturbed, tmp_path / "run")
+    with checkpoint.only_writer(RunDirectory(directory).checkpoint_folder):
+        second = subprocess.Popen([*command(directory, TOTAL_STEPS), "--wait"], stderr=subprocess.PIPE, text=True)
+        assert second.stderr.readline() == f"waiting for another process that is writing the run in {directory}\n"
+    assert second.communicate()[1].endswith(
+        f"nothing to do: {directory} is complete with {TOTAL_STEPS} environment steps\n"
+    )
+    assert second.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -72,15 +72,20 @@ def scale_names() -> list[str]:
     return sorted(path.stem for path in CONFIG.glob("*.yaml") if path != FIGURES)
 
 
+def scale_file(scale: str) -> Path:
+    """Return the file of a scale, by name; UserError if there is no such scale."""
+    if scale not in scale_names():
+        raise unknown("scale", scale, scale_names())
+    return CONFIG / f"{scale}.yaml"
+
+
 def scale_runs(scale: str) -> list[Run]:
     """Return the runs of a scale, by name.
 
     Raises:
         UserError: there is no such scale, or its file is wrong.
     """
-    if scale not in scale_names():
-        raise unknown("scale", scale, scale_names())
-    path = CONFIG / f"{scale}.yaml"
+    path = scale_file(scale)
     return list(expand(read_scale(path), str(path)).runs.values())
 
 

@@ -4,6 +4,7 @@ Everything is checked here, before the DAG exists: names and types of keys by th
 `roma.config`. What is wrong is a UserError of one line.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from roma.learners import algorithm_names
 from roma.scenarios import canonical_map, load_map, map_names
 from roma.schema import check_schema
 
+ROOT = Path(__file__).resolve().parents[1]  # of this clone
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 FIGURES = Path(__file__).parent / "config" / "figures.yaml"
 
@@ -199,6 +201,11 @@ def milestone_option(config: Mapping[str, Any]) -> str:
     return ",".join(map(str, milestones_of(config)))
 
 
+def checkpoint_option(config: Mapping[str, Any]) -> str:
+    """Return what `roma train` is told of its checkpoints; nothing where the scale says nothing."""
+    return f"--checkpoint-seconds {config['checkpoint_seconds']}" if "checkpoint_seconds" in config else ""
+
+
 def rollout_options(config: Mapping[str, Any]) -> str:
     """How many episodes of each policy `roma rollout` is told to record; its defaults where the scale says nothing."""
     options = {"last": "--episodes", "earlier": "--earlier-episodes"}
@@ -226,9 +233,30 @@ def summaries_beside(figure: Mapping[str, Any], config: Mapping[str, Any]) -> li
     return sorted(str(file) for scale in scales for file in Path(f"data/{config['engine']}/{scale}/summary").glob("*"))
 
 
+def files_read(figure: Mapping[str, Any]) -> list[str]:
+    """Return the files besides summaries that a figure is made from, as its entry names them in `reads`."""
+    inside = Path.cwd() == ROOT  # then relative, so that a clone may be moved
+    return [name if inside else str(ROOT / name) for name in figure.get("reads", [])]
+
+
+def shown_moments() -> str:
+    """Return the part of figures.yaml that decides which moments of episodes a summary keeps, as text."""
+    return json.dumps([figure["moments"] for figure in _figure_list().values() if "moments" in figure])
+
+
+def figure_titles() -> str:
+    """Return the part of figures.yaml that the report shows, as text: what there is, in which order, with titles."""
+    return json.dumps([[name, "table" in figure, figure["title"]] for name, figure in _figure_list().items()])
+
+
+def _figure_list() -> dict[str, dict[str, Any]]:
+    listed: dict[str, dict[str, Any]] = yaml.safe_load(FIGURES.read_text())
+    return listed
+
+
 def figure_specifications(names: list[str]) -> dict[str, dict[str, Any]]:
     """What figures.yaml says of the figures of these names."""
-    known = yaml.safe_load(FIGURES.read_text())
+    known = _figure_list()
     for name in names:
         if name not in known:
             raise unknown("figure", name, known)

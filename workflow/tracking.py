@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import pandas as pd
 import yaml
 
 from roma.errors import UserError
-from roma.files import write_json
+from roma.files import write_bytes, write_json
 from roma.runs.directory import RunDirectory
 from workflow.grid import figure_specifications, read_scale, results_folder
+from workflow.merging import RECORD as MERGES
 
 UNTRACKED = ("smoke", "demo", "manual")
 BUNDLE = "data/bundle"
@@ -40,19 +41,30 @@ KINDS = {
 
 
 def track(scale: Path) -> None:
-    """Commits the finished results of a scale to DVC and to git, and pushes them as far as remotes are known."""
+    """Commit the finished results of a scale to DVC and to git, and push them as far as remotes are known."""
     config = read_scale(scale)
     folder = results_folder(config)
     if config["scale"] in UNTRACKED:
         raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
     if not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there is no summary in {folder}: run snakemake --configfile {scale} first")
+    _track(scale, config, folder, list(KINDS))
 
+
+def track_runs(scale: Path) -> None:
+    """Commit the finished runs of a scale to DVC and to git, without a summary of them."""
+    config = read_scale(scale)
+    if config["scale"] in UNTRACKED:
+        raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
+    _track(scale, config, results_folder(config), [kind for kind in KINDS if kind != "summary"])
+
+
+def _track(scale: Path, config: Mapping[str, Any], folder: Path, kinds: Sequence[str]) -> None:
     stages = _read_stages(folder)
     complete = []
-    for kind in KINDS:
+    for kind in kinds:
         tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
-        absent = [name for name in tracked if not Path(name).exists()]
+        absent = [name for name in tracked if not Path(name).exists() and not _is_outgrown(Path(name))]
         if not set(found) - set(tracked) and absent:
             print(f"{kind}: not all here, left as tracked before")
         elif absent:
@@ -68,25 +80,30 @@ def track(scale: Path) -> None:
 
     targets = [f"{file}:{kind}" for kind in complete]
     _dvc("commit", "--force", "--quiet", *targets)
-    _dvc("push", "--quiet", "--remote", "bundle", f"{file}:summary")
+    if "summary" in complete:
+        _dvc("push", "--quiet", "--remote", "bundle", f"{file}:summary")
     large = [target for target in targets if not target.endswith(":summary")]
     if _has_default_remote():
         _dvc("push", "--quiet", *large)
     elif large:
         print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
         print("  dvc remote add --default --local store URL && dvc push")
-    paths = [str(file), str(folder / "dvc.lock"), str(folder / METRICS), BUNDLE]
+    written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, Path(BUNDLE))
+    paths = [str(path) for path in written if path.exists()]
     _run("git", "add", "--", *paths)
     if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
         _run("git", "commit", "--quiet", "-m", f"Track results of scale {config['scale']}", "--", *paths)
 
 
 def redraw(scale: Path) -> None:
-    """Pulls the summary of a scale, if DVC holds one; draws its figures, writes its report. No other rule can run."""
+    """Restore the summary of a scale, if it is tracked; draw its figures and write its report. No other rule can run.
+
+    Neither DVC nor git is asked, so that an archive of the repository serves as well as a clone.
+    """
     config = read_scale(scale)
     folder = results_folder(config)
     if (folder / "dvc.yaml").exists():
-        _pull_summary(folder)
+        _restore_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
     rules = [*figure_specifications(config["figures"]), "report"]
@@ -96,16 +113,27 @@ def redraw(scale: Path) -> None:
     )
 
 
-def _pull_summary(folder: Path) -> None:
-    """UserError that names the files whose objects in the bundle are missing or damaged."""
-    target = f"{folder}/dvc.yaml:summary"
-    if not subprocess.run(
-        [*DVC, "pull", "--quiet", "--remote", "bundle", target], stderr=subprocess.DEVNULL
-    ).returncode:
-        return
+def _restore_summary(folder: Path) -> None:
+    """Copy the tracked summary of a scale from the bundle.
+
+    Raises:
+        UserError: an object in the bundle is missing or damaged, or a file here is another one than the tracked.
+    """
     outs = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["summary"]["outs"]
-    broken = [f"{out['path']} (md5 {out['md5']})" for out in outs if _md5(Path(out["path"])) != out["md5"]]
-    raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken) or target}")
+    wanted = [out for out in outs if _md5(Path(out["path"])) != out["md5"]]
+    for out in wanted:
+        if Path(out["path"]).exists():
+            raise UserError(
+                f"{out['path']} is not the file that is tracked: `make track` keeps it, without it the tracked one is "
+                "drawn"
+            )
+    objects = {out["path"]: Path(BUNDLE, "files", "md5", out["md5"][:2], out["md5"][2:]) for out in wanted}
+    broken = [f"{out['path']} (md5 {out['md5']})" for out in wanted if _md5(objects[out["path"]]) != out["md5"]]
+    if broken:
+        raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken)}")
+    for name, stored in objects.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(name), stored.read_bytes())
 
 
 def _md5(path: Path) -> str | None:
@@ -136,6 +164,15 @@ def _found(folder: Path, kind: str) -> list[str]:
         depth = len(folder.parts) + len(RUN.path.parts)
         found = [path for path in found if RunDirectory(Path(*path.parts[:depth])).metrics_file.exists()]
     return [path.as_posix() for path in found]
+
+
+def _is_outgrown(evaluation: Path) -> bool:
+    """Whether a file is the evaluation of a policy that the run here has not kept, as a longer one took its place."""
+    run = RunDirectory(evaluation.parents[1])
+    if evaluation.parent != run.evaluation_folder or not run.held_steps():
+        return False
+    kept = {*run.provenance["milestones"], run.held_steps()}
+    return evaluation not in map(run.evaluation_file, kept)
 
 
 def _stage(kind: str, outputs: Sequence[str], scale: Path) -> dict[str, Any]:

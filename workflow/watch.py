@@ -42,25 +42,39 @@ class Status:
         return self.total_steps - self.done
 
 
-def status(run: Run, results: Path) -> Status:
-    """How a run below `results`, the folder of its scale, stands."""
+def status(run: Run, results: Path, since: float | None = None) -> Status:
+    """Return how a run below `results`, the folder of its scale, stands.
+
+    Args:
+        run: the run.
+        results: the folder of its scale.
+        since: seconds since 1970 at which the process that starts the runs began; infinity where it has ended. A run
+            that said before that it was running waits. None where no such process is known: a run that said that it was
+            running is judged by its silence. Paused runs are silent, too.
+    """
     directory = RunDirectory(results / "runs" / run.directory)
-    if directory.held_steps() >= run.total_steps:
+    finished = directory.held_steps()
+    if finished >= run.total_steps:
         return Status(run.directory, "done", run.total_steps, run.total_steps)
     log = results / "logs" / "train" / f"{run.directory}.log"
     heard = log.stat().st_mtime if log.exists() else 0.0
     said: dict[str, Any] = {
-        "state": "running" if heard else "stopped",
-        "t_env": 0,
+        "state": "finished" if finished else "running" if heard else "stopped",
+        "t_env": finished or 0,
         "steps_per_second": 0.0,
         "time": 0.0,
     }
     with suppress(OSError, ValueError):
         said |= json.loads(directory.progress_file.read_text())
-    silent = time.time() - max(heard, said["time"])
+    heard = max(heard, said["time"])
+    silent = time.time() - heard
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
+    if said["state"] == "finished" and finished:  # with fewer steps than are asked for now
+        state = "waiting"
     reason = ""
-    if state == "running" and silent > SILENT_SECONDS:
+    if state == "running" and since is not None and heard < since:
+        state = "waiting"
+    if state == "running" and since is None and silent > SILENT_SECONDS:
         state, reason = "failed", f"silent for {_duration(silent)}: killed, perhaps"
     if state == "failed":
         said_last = last_lines(log) or last_lines(directory.log_file)

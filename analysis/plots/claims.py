@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import claims
 from analysis.evidence import Evidence
-from analysis.summarise import withheld
+from analysis.summarise import summaries_beside, withheld
 from analysis.tables import Table
 
 SHOWN = ["question", "claim", "statement", "place", "variant", "verdict", "evidence", "why", "seeds needed"]
@@ -21,8 +21,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     """
     listed = claims.load()
     alone = {claim.scale for claim in listed if claim.scale}
-    beside = {scale: summary.resolve().parent.parent / scale / "summary" for scale in specification.get("beside", [])}
-    present = {scale: folder for scale, folder in beside.items() if folder.is_dir() and folder != summary.resolve()}
+    present = summaries_beside(summary, specification)
     evidence = Evidence(summary, [folder for scale, folder in present.items() if scale not in alone])
     others = {scale: Evidence(folder) for scale, folder in present.items() if scale in alone}
     notes = [f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}"]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
+from analysis.summarise import scale_of, summaries_beside
 from analysis.tables import Table
 
 RUN = ["map", "arm", "seed", "step"]
@@ -33,9 +34,8 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
 
     `specification` names in `beside` the scales of the same engine whose arms are added, where they have a summary.
     """
-    here = summary.resolve()
-    folders = [here, *(here.parent.parent / scale / "summary" for scale in specification.get("beside", []))]
-    rows = [row for folder in dict.fromkeys(folders) if folder.is_dir() for row in _of_scale(folder, specification)]
+    folders = [summary, *summaries_beside(summary, specification).values()]
+    rows = [row for folder in folders for row in _of_scale(folder, specification)]
     found = {(row["map"], row["arm"]) for row in rows}
     expected = [(name, style.label(arm)) for name in specification["maps"] for arm in specification["arms"]]
     absent = [f"{arm} on {name}" for name, arm in expected if (name, arm) not in found]
@@ -64,7 +64,7 @@ def _of_scale(summary: Path, specification: dict[str, Any]) -> list[dict[str, An
             (step, by) for step in sorted(cell["step"].unique())[::-1] for by in ("step", "data set")
         ):
             chosen = cell[(cell["step"] == step) & (cell["scaling"] == scaling)]
-            named = {"map": map_name, "arm": style.label(arm), "scale": summary.parent.name, "steps": step}
+            named = {"map": map_name, "arm": style.label(arm), "scale": scale_of(summary), "steps": step}
             of_step = of_cell[(of_cell["step"] == step) & (scaling == "step")]
             rows += [{**named, "scaling": f"by {scaling}", **row} for row in _rows(chosen, of_step, step > 0)]
     return rows

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import style
+from analysis.summarise import scale_of
 from analysis.tables import Table
 from roma.config import RunConfig, resolve
 from roma.learners import algorithm
@@ -49,7 +50,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
             }
         )
     notes = [
-        f"Scale {summary.resolve().parent.name}, protocol {', '.join(sorted(runs['protocol'].unique()))}",
+        f"Scale {scale_of(summary)}, protocol {', '.join(sorted(runs['protocol'].unique()))}",
         "Trials spent on tuning: runs that this project made to choose an arm's settings; a source's own search is not"
         " counted",
         "A setting of what an arm switches off has no effect there",

@@ -10,7 +10,7 @@ import yaml
 
 from analysis import style
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest, withheld
+from analysis.summarise import inputs_digest, scale_of, withheld
 from roma.errors import UserError
 
 NEEDED = ("runs", "curves", "intervals", "finals")
@@ -78,7 +78,7 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     claims = found.pop(CLAIMS, None)
     verdicts = claims.file("csv") if claims else None
     return Contents(
-        scale=summary.resolve().parent.name,
+        scale=scale_of(summary),
         digest=inputs_digest(summary),
         tables=tables,
         figures=[picture for picture in found.values() if not picture.is_table],

@@ -9,6 +9,7 @@ Training, workflow and analysis take the names from here. Importing this module 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,7 +88,7 @@ class RunDirectory:
     @property
     def rollout_file(self) -> Path:
         """Recorded episodes: beside the folder `runs` that the run lies in, or else in the run's own folder."""
-        folders = self.path.resolve().parts
+        folders = Path(os.path.abspath(self.path)).parts  # a link below data/ keeps its name
         if folders[-4:-3] == ("runs",):
             return Path(*folders[:-4], "rollouts", *folders[-3:-1], f"{folders[-1]}.safetensors")
         return self.path / "rollout.safetensors"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 KEPT = (
@@ -154,7 +156,22 @@ def _last_use(folder: Path) -> int:
 
 
 class _CacheImplementation(CompileResultCacheImpl):
+    """Numba's conversion of a compiled function from and to what is stored, with a digest.
+
+    A file that kept its length but lost a part, as after a power failure, would be loaded and executed otherwise.
+    """
+
     _locator_classes = [UserProvidedCacheLocator]  # noqa: RUF012  (Numba's other folders ignore the digest)
+
+    def reduce(self, cres: Any) -> tuple[bytes, bytes]:
+        content = serialize.dumps(super().reduce(cres))
+        return hashlib.sha256(content).digest(), content
+
+    def rebuild(self, target_context: Any, payload: tuple[bytes, bytes]) -> Any:
+        digest, content = payload
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("damaged")
+        return super().rebuild(target_context, pickle.loads(content))
 
 
 class _Cache(FunctionCache):
@@ -177,5 +194,5 @@ class _Cache(FunctionCache):
         """Save the machine code for a signature; where that fails, as on a full disk, only this process has it."""
         try:
             super().save_overload(sig, data)
-        except OSError:
+        except Exception:  # an index that another process has just damaged raises anything
             self.disable()

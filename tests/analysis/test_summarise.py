@@ -9,7 +9,17 @@ import pytest
 from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
-from analysis.summarise import curves, facts_of, inputs_digest, joined, summarise, withheld, write
+from analysis.summarise import (
+    curves,
+    facts_of,
+    inputs_digest,
+    joined,
+    scale_of,
+    summaries_beside,
+    summarise,
+    withheld,
+    write,
+)
 from roma.config import resolve
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
@@ -57,6 +67,24 @@ def test_intervals_are_those_of_the_seeds(results):
     np.testing.assert_array_equal(rows["mean"], expected.mean)
     np.testing.assert_array_equal(rows["low"], expected.low)
     np.testing.assert_array_equal(rows["n"], expected.n)
+
+
+def test_a_link_below_data_changes_no_name(results, tmp_path):
+    """The results, or the runs alone, may lie on another disk."""
+    (tmp_path / "scales").mkdir()
+    linked = tmp_path / "scales" / "other"
+    linked.symlink_to(results, target_is_directory=True)
+    assert scale_of(linked / "summary") == "other" != scale_of(results / "summary")
+    assert summaries_beside(linked / "summary", {"beside": ["other", "extra"]}) == {}
+    (tmp_path / "scales" / "extra" / "summary").mkdir(parents=True)
+    beside = summaries_beside(linked / "summary", {"beside": ["other", "extra"]})
+    assert beside == {"extra": tmp_path / "scales" / "extra" / "summary"}
+    moved = tmp_path / "paper"
+    (moved / "runs" / "3m" / "roma").mkdir(parents=True)
+    (tmp_path / "another_disk").mkdir()
+    (moved / "runs" / "3m" / "roma" / "seed0").symlink_to(tmp_path / "another_disk", target_is_directory=True)
+    rollout = moved / "rollouts" / "3m" / "roma" / "seed0.safetensors"
+    assert RunDirectory(moved / "runs" / "3m" / "roma" / "seed0").rollout_file == rollout
 
 
 def test_runs_on_several_versions_of_the_engine_name_them_all(results):

@@ -130,6 +130,21 @@ def test_a_file_that_was_cut_is_replaced(package: Path) -> None:
     assert run(package) == (7, 1, folder)
 
 
+def test_a_file_that_lost_a_part_but_kept_its_length_is_replaced(package: Path) -> None:
+    """As after a power failure: the pages that were not written yet are zero, here those in the middle."""
+    folder = run(package)[2]
+    assert folder is not None
+    files = list(folder.rglob("*.nbc"))
+    assert len(files) == 2
+    for file in files:
+        content = bytearray(file.read_bytes())
+        middle, length = len(content) // 2, min(64, len(content) // 8)
+        content[middle : middle + length] = bytes(length)
+        file.write_bytes(content)
+    assert run(package) == (7, 0, folder)
+    assert run(package) == (7, 1, folder)
+
+
 def test_a_file_that_cannot_be_saved_stays_in_memory(package: Path) -> None:
     """The folder vanishes after the functions were defined, and a file takes its place."""
     program = [

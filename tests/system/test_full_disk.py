@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -28,9 +29,9 @@ def disk(tmp_path):
     subprocess.run([*AS_ROOT, "umount", str(folder)], check=True)
 
 
-def train(directory):
+def train(directory, **environment):
     command = [sys.executable, "-m", "roma", *train_command("qmix", directory)]
-    return subprocess.run(command, text=True, capture_output=True)
+    return subprocess.run(command, text=True, capture_output=True, env=os.environ | environment)
 
 
 def test_a_run_goes_on_once_there_is_room(tmp_path, disk):
@@ -49,3 +50,20 @@ def test_a_run_goes_on_once_there_is_room(tmp_path, disk):
     assert train(directory).returncode == 0
     assert json.loads((directory / "provenance.json").read_text())["resumes"] == 1
     assert contents(directory) == contents(tmp_path / "undisturbed")
+
+
+def test_a_full_disk_below_the_machine_code_or_the_output_stops_no_run(tmp_path, disk):
+    """The code is compiled into memory; what the log of a job cannot take is left out."""
+    assert train(tmp_path / "undisturbed").returncode == 0
+    full = disk(64 * 1024)
+    (full / "cache").mkdir()
+    with suppress(OSError), (full / "filler").open("wb") as filler:
+        filler.write(bytes(1024 * 1024))
+    directory = tmp_path / "run"
+    done = train(directory, NUMBA_CACHE_DIR=str(full / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert contents(directory) == contents(tmp_path / "undisturbed")
+    command = [sys.executable, "-m", "roma", *train_command("qmix", tmp_path / "second")]
+    with (full / "filler").open("ab") as log:
+        assert subprocess.run(command, stdout=log, stderr=log).returncode == 0
+    assert contents(tmp_path / "second") == contents(directory)

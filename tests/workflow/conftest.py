@@ -76,9 +76,7 @@ def snakemake(repository) -> Callable[..., subprocess.CompletedProcess]:
     def call(*arguments: str, scale: str | None = "tiny", status: int = 0) -> str:
         chosen = ["--configfile", f"workflow/config/{scale}.yaml"] if scale else []
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *chosen, *arguments]
-        done = subprocess.run(
-            command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240
-        )
+        done = subprocess.run(command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == status, done.stdout
         return done.stdout
 

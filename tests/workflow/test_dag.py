@@ -187,8 +187,12 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     assert planned(snakemake("--dry-run", "--", "summary")) == {"train": 1, "evaluate": 1, "summarise": 1, "summary": 1}
 
 
-def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake):
-    """Everything is killed at once, as when a machine goes down: Snakemake, and the run that it was training."""
+@pytest.mark.parametrize("alone", [False, True], ids=["with its jobs", "alone"])
+def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake, alone):
+    """Everything is killed at once, as when a machine goes down, or Snakemake alone, as by the kernel for its memory.
+
+    In the latter case the run that it was training ends by itself, after a checkpoint.
+    """
     scale = write_scale(repository, SHORT | {"total_steps": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
@@ -197,13 +201,84 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
     while not (run / "progress.json").exists():
         assert process.poll() is None, (repository / "output").read_text()
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (run / "metrics.parquet").exists()
-    snakemake("--unlock")
-    snakemake("--", "summary")
+    output = snakemake("--", "summary")
+    assert "Error" not in output
+    log = (run / "train.log").read_text()
+    assert ("stopped by a signal" in log) == ("resumed from" in log) == alone
     assert (run / "evaluations" / "t8000.json").exists()
     assert planned(snakemake("--dry-run", "--", "summary")) == {}
+
+
+def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
+    program = "from workflow.takeover import take_over; take_over(); print('here', flush=True); input()"
+    lock = repository / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as living:
+        assert living.stdout.readline() == "here\n"
+        lock.write_text("data/embedded/tiny/runs/3m/qmix/seed0/metrics.parquet\n")
+        assert "Directory cannot be locked" in snakemake("--", "summary", status=1)
+        assert lock.exists()
+        living.kill()
+    snakemake("--dry-run", "--", "summary")
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("how", ["--directory", "another folder"])
+def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how):
+    """Everything is made there; what belongs to the code is found beside the Snakefile."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    scale = write_scale(repository, SHORT)
+    write_runs(SHORT, elsewhere)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(repository / "Snakefile")]
+    command += ["--directory", str(elsewhere)] if how == "--directory" else []
+
+    def call(*arguments):
+        folder = repository if how == "--directory" else elsewhere
+        done = subprocess.run(
+            [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    call("--configfile", str(scale), "--touch", "--forceall", "--until", "evaluate", "--", "figures")
+    made = ("summarise", "validation", "report", "figures")
+    call("--configfile", str(scale), "--allowed-rules", *made, "--", "figures")
+    assert (elsewhere / "figures" / "embedded" / "tiny" / "report.html").exists()
+    assert not (repository / "data").exists()
+    assert planned(call("--dry-run", "--", "summary"))["train"] >= 29  # without a scale, the demo's
+
+
+def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakemake):
+    scale = SHORT | {"figures": ["validation", "claims", "published"]}
+    write_scale(repository, scale)
+    write_runs(scale, repository)
+    snakemake("--touch", "--forceall", "--until", "evaluate", "--", "figures")
+    snakemake("--allowed-rules", "summarise", *scale["figures"], "report", "figures", "--", "figures")
+    assert planned(snakemake("--dry-run", "--", "figures")) == {}
+
+    def edited(name, old, new):
+        """What is planned after the edit, which is taken back."""
+        file = repository / name
+        before = file.read_text()
+        assert old in before
+        file.write_text(before.replace(old, new, 1))
+        output = snakemake("--dry-run", "--", "figures")
+        file.write_text(before)
+        assert planned(snakemake("--dry-run", "--", "figures")) == {}
+        return planned(output)
+
+    shown = {"report": 1, "figures": 1}
+    assert edited("analysis/claims.yaml", "id:", "id:  ") == {"claims": 1, **shown}
+    assert edited("analysis/published.csv", "\n", "\n# More.\n") == {"published": 1, **shown}
+    figures = "workflow/config/figures.yaml"
+    assert edited(figures, "title: Learning on a small map", "title: Learning") == {"validation": 1, **shown}
+    assert edited(figures, "title: ROMA and baselines", "title: Baselines") == shown
+    every = {"summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
+    assert edited(figures, "10m_vs_11m: [27]", "10m_vs_11m: [28]") == every
 
 
 def test_a_longer_run_goes_on_from_the_checkpoint(repository, snakemake):

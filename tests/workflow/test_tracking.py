@@ -26,7 +26,7 @@ def call(folder, *command, status=0):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == status, done.stdout
     return done.stdout
@@ -86,6 +86,21 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     assert "2 of 3 steps" in output
     assert "Training" not in output
     assert (clone / "figures/embedded/tiny/validation.pdf").read_bytes() == before
+
+
+def test_redraw_needs_neither_git_nor_dvc(tracked, tmp_path_factory):
+    """As in an archive of the repository."""
+    archive = tmp_path_factory.mktemp("archive") / "roma"
+    nothing_made = shutil.ignore_patterns(".git", ".dvc", "runs", "rollouts", "summary", ".snakemake")
+    shutil.copytree(tracked, archive, ignore=nothing_made, symlinks=True)
+    make(archive, "redraw")
+    assert (archive / "figures/embedded/tiny/report.html").exists()
+
+    # A summary that was made here is not overwritten.
+    curves = archive / FOLDER / "summary/curves.parquet"
+    curves.write_bytes(b"newer")
+    assert f"error: {FOLDER}/summary/curves.parquet is not the file that is tracked" in make(archive, "redraw", 2)
+    assert curves.read_bytes() == b"newer"
 
 
 def test_kinds_are_pulled_apart_from_a_remote_of_ones_own(tracked, tmp_path_factory):

@@ -1,5 +1,6 @@
 """How far a grid is, from its files alone."""
 
+import dataclasses
 import json
 import os
 import time
@@ -43,6 +44,35 @@ def job_log(results, run, text, age=0.0):
 def test_what_a_run_said_last(tmp_path, state, age, expected):
     progress(tmp_path, RUNS[0], state, age=age)
     assert status(RUNS[0], tmp_path).state == expected
+
+
+@pytest.mark.parametrize(
+    ("began", "expected"),
+    [(None, "failed"), (-3 * SILENT_SECONDS, "running"), (-SILENT_SECONDS, "waiting"), (float("inf"), "waiting")],
+)
+def test_silence_says_nothing_where_it_is_known_since_when_the_processes_live(tmp_path, began, expected):
+    since = None if began is None else time.time() + began
+    progress(tmp_path, RUNS[0], "running", age=2 * SILENT_SECONDS)
+    assert status(RUNS[0], tmp_path, since).state == expected
+    progress(tmp_path, RUNS[1], "failed", age=2 * SILENT_SECONDS)
+    assert status(RUNS[1], tmp_path, since).state == "failed"
+
+
+def test_a_finished_run_of_which_more_steps_are_asked_for_waits(tmp_path):
+    write_run(RUNS[0], tmp_path / "runs" / RUNS[0].directory, 5, 4)
+    job_log(tmp_path, RUNS[0], "", age=2 * SILENT_SECONDS)
+    longer = dataclasses.replace(RUNS[0], total_steps=2 * RUNS[0].total_steps)
+
+    def found():
+        told = status(longer, tmp_path)
+        return told.state, told.done, told.total_steps
+
+    assert status(RUNS[0], tmp_path).state == "done"
+    assert found() == ("waiting", 100_000, 200_000)
+    progress(tmp_path, RUNS[0], "finished", t_env=100_030)
+    assert found() == ("waiting", 100_030, 200_000)
+    progress(tmp_path, RUNS[0], "running", t_env=120_000)
+    assert found() == ("running", 120_000, 200_000)
 
 
 def test_a_run_that_has_said_nothing_is_known_by_its_log(tmp_path):

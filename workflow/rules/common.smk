@@ -1,9 +1,10 @@
 """The grid of the chosen scale, and the folders of its results."""
 
 import os
-import shlex
 import sys
+import time
 from pathlib import Path
+from shlex import quote
 from textwrap import indent
 
 from roma.envs import ENGINES
@@ -11,20 +12,29 @@ from roma.errors import UserError
 from roma.files import file_digest
 from roma.provenance import git_revision
 from roma.runs.directory import RunDirectory
+from roma.support import owner
+from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
     check,
+    checkpoint_option,
     expand,
     fetch_options,
     figure_files,
     figure_specifications,
+    figure_titles,
+    files_read,
     milestone_option,
     milestones_of,
     results_folder,
     rollout_options,
+    shown_moments,
     skipped_notice,
     summaries_beside,
 )
 from workflow.identity import conflict, tracked
+from workflow.order import EVALUATION, family, priorities, standing
+from workflow.supervisor import CLUSTER, MARK, UNTIL
+from workflow.takeover import take_over
 from workflow.verify import drawn, recorded
 from workflow.watch import last_lines
 
@@ -56,9 +66,23 @@ if workflow.is_main_process:
     Path(EXTENSION).parent.mkdir(exist_ok=True)
     Path(EXTENSION).touch()
 
-# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The strict
-# mode is Snakemake's own, whose place a prefix takes.
-shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
+# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The commands
+# end with this process, also when it is killed. The strict mode is Snakemake's own, whose place a prefix takes.
+shell.prefix(
+    f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH" {owner.VARIABLE}="{owner.mark()}"; '
+)
+
+if workflow.is_main_process:
+    owner.end_with_owner()
+    take_over()
+
+
+# In a campaign, the order of its runs is decided here, once.
+PRIORITIES = {}
+if workflow.is_main_process and MARK in os.environ:
+    here = None if CLUSTER in os.environ else family()
+    left = float(os.environ.get(UNTIL, "inf")) - time.time()
+    PRIORITIES = priorities([standing(run, Path(DATA), here, GRID.tranches) for run in GRID.runs.values()], left)
 
 
 wildcard_constraints:
@@ -100,6 +124,12 @@ def refuse_conflict(wildcards):
     if problem:
         sys.exit(f"error: {problem}")
     return []
+
+
+def priority_of(wildcards):
+    """A campaign's order, or else that of the tranches."""
+    run = run_of(wildcards)
+    return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
 
 
 def recorded_run(wildcards):

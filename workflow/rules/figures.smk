@@ -8,6 +8,7 @@ for name, figure in SHOWN.items():
         input:
             rules.summarise.output,
             summaries_beside(figure, config),
+            files_read(figure),
         output:
             [f"{FIGURES}/{file}" for file in figure_files(name, figure)],
         log:
@@ -31,4 +32,5 @@ for name, figure in SHOWN.items():
             f"Drawing {name}"
         shell:
             "python -m analysis plot {params.figure} --summary {params.summary} --out {params.directory} --metrics {params.curves}"
+            f" --figures {quote(str(FIGURE_LIST))}"
             " > {log} 2>&1"

@@ -21,7 +21,10 @@ rule report:
     params:
         summary=lambda wildcards, input: folder_of(input.tables),
         figures=lambda wildcards, output: folder_of(output),
+        titles=figure_titles(),
     message:
         "Writing {output}"
     shell:
-        "python -m analysis report --summary {params.summary} --figures {params.figures} --out {output} > {log} 2>&1"
+        "python -m analysis report --summary {params.summary} --figures {params.figures} --out {output}"
+        f" --list {quote(str(FIGURE_LIST))}"
+        " > {log} 2>&1"

@@ -35,9 +35,12 @@ rule summarise:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
         runs=" ".join(run.directory for run in GRID.runs.values()),
         planned=" ".join(f"{name}/{arm}={seeds}" for (name, arm), seeds in GRID.planned.items()),
-        withheld=shlex.quote(config.get("withheld", "")),
+        withheld=quote(config.get("withheld", "")),
+        moments=shown_moments(),
     message:
         "Summarising {DATA}/runs"
     shell:
         "python -m analysis summarise {params.directory} --runs {params.runs}"
-        " --planned {params.planned} --withheld {params.withheld} > {log} 2>&1"
+        " --planned {params.planned} --withheld {params.withheld}"
+        f" --figures {quote(str(FIGURE_LIST))}"
+        " > {log} 2>&1"

@@ -18,7 +18,7 @@ rule train:
         f"{LOGS}/train/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{map}}/{{arm}}/seed{{seed}}.tsv"
-    priority: lambda wildcards: GRID.priority(run_of(wildcards), held_steps(run_of(wildcards)))
+    priority: priority_of
     retries: 2
     conda:
         "../../environment.yml"
@@ -33,8 +33,8 @@ rule train:
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma train {params.options} --steps {params.steps} --out {params.directory}"
-        f" --milestones {MILESTONES}"
+        "roma train {params.options} --steps {params.steps} --out {params.directory} --wait --same-family"
+        f" --milestones {MILESTONES} {checkpoint_option(config)}"
         " > {log} 2>&1"
 
 
@@ -47,10 +47,10 @@ rule evaluate:
         f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.tsv"
+    priority: EVALUATION
     retries: 2
     conda:
         "../../environment.yml"
-    priority: len(GRID.tranches) + 1
     threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,

@@ -60,6 +60,6 @@ rule verdict:
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}, again"
     shell:
-        "(roma train {params.options} --steps {params.steps} --milestones none --out {params.again} --replace"
+        "(roma train {params.options} --steps {params.steps} --milestones none --out {params.again} --replace --wait"
         " && python -m analysis.verification compare {params.recorded} {params.again} --out {output}"
         " && rm -r {params.again}) > {log} 2>&1"

@@ -1,0 +1,531 @@
+"""The campaign: one command over Snakemake, in a clone of its own. Runs are trained by a stand-in for `roma`."""
+
+import errno
+import fcntl
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from roma.cli import main
+from roma.errors import UserError
+from tests.synthetic import write_run
+from tests.workflow.conftest import TINY, copy_repository, write_scale
+from workflow import campaign, order, pausing, supervisor, watch
+from workflow.grid import expand
+from workflow.order import Standing, priorities
+
+SCALE = TINY | {"seeds": [0, 1], "maps": ["3m"], "cells": [{"maps": ["3m"], "arms": ["qmix", "iql"]}]}
+IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+# A run counts its steps; it finishes once the file `finish` is there, and has begun again where it was stopped.
+STAND_IN = """#!{python}
+import json, os, signal, sys, time
+from pathlib import Path
+from roma.cli import build_parser
+from roma.config import parse_assignments, resolve
+from roma.files import write_json
+from roma.runs.directory import RunDirectory
+from roma.support.owner import end_with_owner
+
+action, arguments = sys.argv[1], sys.argv[2:]
+signs = Path(os.environ["XDG_STATE_HOME"])
+stopped = []
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: stopped.append(number))
+end_with_owner()
+if action == "train":
+    asked = build_parser().parse_args(sys.argv[1:])
+    out, steps = Path(asked.out), int(asked.steps)
+    overrides = parse_assignments(asked.set)
+    config = resolve(asked.map, asked.algorithm, int(asked.seed), asked.protocol, asked.engine, overrides).to_json()
+    checkpoint = out / "checkpoints" / "done.json"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
+    with (signs / "begun").open("a") as file:
+        file.write(f"{{out.parent.name}} {{out.name}} {{done > 0}}\\n")
+    while not (signs / "finish").exists():
+        done += 1
+        facts = {{"t_env": done, "total_steps": steps, "steps_per_second": 100.0, "cpu_family": os.environ["FAMILY"]}}
+        facts |= {{"state": "stopped" if stopped else "running", "time": time.time()}}
+        write_json(out / "progress.json", facts)
+        if stopped:
+            write_json(checkpoint, done)
+            sys.exit(143)
+        time.sleep(0.05)
+    write_json(out / "config.json", config)
+    facts = {{"format": 1, "config": config, "total_steps": steps, "cpu_seconds": 1800.0, "environment_steps": steps}}
+    write_json(out / "provenance.json", facts)
+    write_json(out / "metrics.parquet", {{}})
+elif action == "evaluate":
+    evaluation = RunDirectory(Path(arguments[0])).evaluation_file(arguments[arguments.index("--step") + 1])
+    evaluation.parent.mkdir(exist_ok=True)
+    write_json(evaluation, {{}})
+"""
+
+
+family = functools.cache(order.family)  # of this machine; libraries are loaded to find out
+
+
+def git(folder, *arguments):
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=os.environ | IDENTITY, text=True, capture_output=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def commit(folder, message):
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def name_revision(project, at="HEAD", **changes):
+    """Commit workflow/campaign.yaml with a revision of the project."""
+    said = {
+        "revision": git(project, "rev-parse", at),
+        "tree": git(project, "rev-parse", f"{at}^{{tree}}"),
+        "scale": "tiny",
+        "open": [],
+    }
+    (project / campaign.NAMED).write_text(yaml.safe_dump(said | changes))
+    return commit(project, "Name the revision")
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A repository of a few files, for what Snakemake has no part in."""
+    project = tmp_path / "project"
+    (project / "workflow").mkdir(parents=True)
+    (project / "tests" / "golden").mkdir(parents=True)
+    (project / campaign.GUARDS[0]).write_text("digests")
+    (project / "code").write_text("1")
+    git(project, "init", "--quiet")
+    commit(project, "Code")
+    name_revision(project)
+    return project
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """The folder in which a campaign makes itself known, for this test alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return pausing.state_folder()
+
+
+@pytest.fixture
+def project(root, tmp_path, state, monkeypatch):
+    """A repository with a scale of four runs and the name of a revision; whatever runs in the end is killed."""
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 600.0)  # where the machine is busy, what ends in time may need more
+    folder = tmp_path / "project"
+    copy_repository(root, folder)
+    write_scale(folder, SCALE)
+    git(folder, "init", "--quiet")
+    commit(folder, "Code")
+    name_revision(folder)
+    yield folder
+    kill_all(tmp_path / "project-campaign")
+
+
+def kill_all(campaign):
+    """Kill all processes of a campaign, the supervisor last, and stopped before, so that it cannot do anything."""
+    supervisors = [process for process in supervisor.members(campaign) if is_supervisor(process)]
+    for process in supervisors:
+        send(process, signal.SIGSTOP)
+    while processes := supervisor.members(campaign):
+        for process in processes:
+            if process not in supervisors or len(processes) == len(supervisors):
+                send(process, signal.SIGKILL)
+        time.sleep(0.01)
+    while pausing.alive(pausing.state_folder()):  # a process that is dying still has its lock for a moment
+        time.sleep(0.01)
+
+
+def is_supervisor(process):
+    try:
+        return b"workflow.supervisor" in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def send(process, number):
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """This environment with the stand-in in the place of `roma`."""
+    folder, mine = tmp_path / "environment", Path(sys.prefix)
+    (folder / "bin").mkdir(parents=True)
+    (folder / "lib").symlink_to(mine / "lib")
+    (folder / "pyvenv.cfg").write_text((mine / "pyvenv.cfg").read_text())
+    (folder / "bin" / "python").symlink_to((mine / "bin" / "python").resolve())
+    stand_in = folder / "bin" / "roma"
+    stand_in.write_text(STAND_IN.format(python=folder / "bin" / "python"))
+    stand_in.chmod(0o755)
+    return folder
+
+
+class Campaign:
+    """A campaign in progress, as its user sees it."""
+
+    def __init__(self, project, environment, capsys, monkeypatch):
+        self.folder = project.parent / "project-campaign"
+        self.signs = Path(os.environ["XDG_STATE_HOME"])
+        self._environment, self._capsys = environment, capsys
+        monkeypatch.chdir(project)
+        monkeypatch.setenv("FAMILY", family())
+
+    def __call__(self, *arguments, status=0):
+        assert main(["campaign", *arguments]) == status
+        said = self._capsys.readouterr()
+        return (said.out if status == 0 else said.err).strip()
+
+    def start(self, *options):
+        return self("start", "--environment", str(self._environment), "--usual-priority", "--cores", "2", *options)
+
+    def wait_for(self, condition):
+        while not condition():
+            assert pausing.alive(pausing.state_folder()), (self.folder / supervisor.LOG).read_text()
+            time.sleep(0.05)
+
+    def wait_until_ended(self):
+        while supervisor.members(self.folder):
+            time.sleep(0.05)
+
+    @property
+    def begun(self):
+        """One line a start of a run: arm, seed, and whether it went on from a checkpoint."""
+        file = self.signs / "begun"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def steps(self):
+        """Steps of each run that was begun."""
+        files = self.folder.glob("data/embedded/tiny/runs/3m/*/*/progress.json")
+        return {file.parent: json.loads(file.read_text())["t_env"] for file in files}
+
+    def checkpoints(self):
+        return list(self.folder.glob("data/embedded/tiny/runs/3m/*/*/checkpoints/done.json"))
+
+    def states(self):
+        """The states of the processes of the group that is paused."""
+        group = pausing.record(pausing.state_folder())["group"]
+        found = set()
+        for process in supervisor.members(self.folder):
+            with suppress(OSError):  # it may have ended since
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == group:
+                    found.add(fields[0])
+        return found
+
+
+@pytest.fixture
+def called(project, environment, capsys, monkeypatch):
+    return Campaign(project, environment, capsys, monkeypatch)
+
+
+def test_a_campaign_from_start_to_end(called, project):
+    assert called("status", status=2).startswith("error: there is no campaign in")
+    assert called("stop", status=2) == called("pause", status=2) == "error: no campaign runs on this machine"
+    assert called.start().startswith(f"the campaign runs in {called.folder}")
+    assert called("start", status=2) == f"error: a campaign runs on this machine already, in {called.folder}"
+    called.wait_for(lambda: len(called.steps()) == len(called.begun) == 2)  # as many as cores
+    said = called("status")
+    assert "0 done, 2 running, 0 failed, 2 left" in said
+    assert "running, started" in said
+    assert "all         0 of    4  ends about" in said
+
+    # Paused by hand: nothing moves until it is told to.
+    assert called("pause") == "the campaign is paused"
+    called.wait_for(lambda: called.states() == {"T"})
+    before = called.steps()
+    assert "paused, started" in called("status")
+    assert called.steps() == before
+    assert called("resume") == "the campaign goes on"
+    called.wait_for(lambda: called.steps() != before)
+
+    # Paused while a command runs, and no longer than it lives, however it ends.
+    for end in ("close", "kill"):
+        command = [sys.executable, project / "workflow" / "pausing.py", "sh", "-c", "echo paused; cat"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout.readline() == "paused\n"
+            called.wait_for(lambda: called.states() == {"T"})
+            assert called("resume") == "the campaign goes on as soon as the command that pauses it has ended"
+            if end == "kill":
+                other.kill()
+                called.wait_for(lambda: "T" not in called.states())
+            other.stdin.close()
+        called.wait_for(lambda: "T" not in called.states())
+
+    # Stopped: the runs have their checkpoints, and go on from them, but for one that was begun on another family.
+    assert called("stop") == "the campaign has stopped; all runs have written their checkpoints"
+    assert supervisor.members(called.folder) == []
+    said = called("status")
+    assert ": stopped" in said
+    assert "0 done, 0 running, 0 failed, 4 left" in said
+    assert "would end about" in said
+    first, second = (line.removesuffix(" False") for line in called.begun)
+    moved = called.folder / "data/embedded/tiny/runs/3m" / second.replace(" ", "/") / "progress.json"
+    moved.write_text(json.dumps(json.loads(moved.read_text()) | {"cpu_family": "Slide-rule"}))
+    called.start()
+    called.wait_for(lambda: len(called.begun) == 4)
+    assert f"{first} True" in called.begun
+    assert f"{second} True" not in called.begun
+    (called.signs / "finish").touch()
+    called.wait_until_ended()
+    said = called("status")
+    assert "4 done, 0 running, 0 failed, 0 left" in said
+    assert "2.0 core-hours used, 0.0 left" in said
+    assert said.endswith("all         4 of    4  done")
+    results = called.folder / "data" / "embedded" / "tiny"
+    assert len(list(results.glob("runs/3m/*/*/evaluations/t*.json"))) == 4
+    assert not (results / "summary").exists()
+    assert not (called.folder / "figures").exists()
+    assert not (project / "data").exists()
+
+
+def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
+    called.start()
+    called.wait_for(lambda: len(called.begun) == 2)
+    # A group that is stopped and loses the leader of its session is sent SIGHUP and SIGCONT by the kernel.
+    called("pause")
+    os.kill(pausing.record(pausing.state_folder())["supervisor"], signal.SIGKILL)
+    while len(called.checkpoints()) < 2:  # the runs end after a checkpoint
+        time.sleep(0.05)
+    called.start()  # what is left of the first one may be ending still
+    called.wait_for(lambda: len(called.begun) == 4)
+    assert [line.rpartition(" ")[2] for line in called.begun] == ["False", "False", "True", "True"]
+    kill_all(called.folder)
+    called.start()
+    (called.signs / "finish").touch()
+    called.wait_until_ended()
+    assert "4 done" in called("status")
+
+
+PROGRAM = """
+import functools, sys, time
+from pathlib import Path
+from workflow import pausing, supervisor
+
+folder, state = Path(sys.argv[1]), pausing.state_folder()
+
+class Clock:
+    monotonic, sleep = time.monotonic, time.sleep
+
+    def time():
+        # Ten minutes before the end, two minutes, and the end.
+        return 0.0 if not (folder / "ready").exists() else 480.0 if not (folder / "asked").exists() else 600.0
+
+supervisor.time = Clock
+supervisor.end = functools.partial(supervisor.end, seconds=0.2)
+sys.exit(supervisor.supervise(sys.argv[2:], folder, state, {}, 600.0))
+"""
+STUBBORN = """
+import signal, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: (folder / "asked").touch())
+(folder / "ready").touch()
+while True:
+    signal.pause()
+"""
+
+
+def test_at_its_time_the_campaign_ends(tmp_path, state, root):
+    """Snakemake is asked first, by SIGTERM, so that it starts no run in the last minutes; here it goes on for ever."""
+    environment = os.environ | {supervisor.MARK: str(tmp_path), "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", PROGRAM, tmp_path, sys.executable, "-c", STUBBORN, tmp_path]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGKILL, done.stderr
+    assert done.stdout == "no run starts from here on\nall runs were asked to write their checkpoints\n"
+    assert supervisor.members(tmp_path) == []
+
+
+def test_a_state_folder_without_locks_is_refused(state, monkeypatch):
+    original = fcntl.flock
+
+    def flock(file, operation):
+        if file.name.startswith(str(state)):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        original(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    message = f"the file system of {state} knows no locks: set XDG_STATE_HOME"
+    with pytest.raises(UserError, match=message), supervisor.alone(state):
+        pass
+
+
+def test_the_next_moment_of_a_clock():
+    now = datetime(2026, 2, 28, 23, 30)
+    assert campaign.next_time("23:31", now) == datetime(2026, 2, 28, 23, 31)
+    assert campaign.next_time("06:05", now) == datetime(2026, 3, 1, 6, 5)
+    assert campaign.next_time("23:30", now) == datetime(2026, 3, 1, 23, 30)
+    with pytest.raises(UserError, match="'25:00' is not a time of the form HH:MM"):
+        campaign.next_time("25:00", now)
+
+
+def test_the_order_of_runs():
+    def run(name, tranche=0, left=100, seconds=100.0, begun=False, elsewhere=False):
+        return Standing((name, "qmix", 0), tranche, left, seconds, begun, elsewhere)
+
+    runs = [
+        run("later", tranche=1, begun=True),
+        run("elsewhere", begun=True, elsewhere=True, left=1, seconds=1.0),
+        run("new"),
+        run("begun", begun=True, seconds=70.0),
+        run("nearly done", begun=True, left=10, seconds=50.0),
+        run("can be finished", left=20, seconds=60.0),
+    ]
+    expected = ["nearly done", "can be finished", "begun", "new", "later", "elsewhere"]
+    found = priorities(runs, seconds_left=65.0)
+    assert [key[0] for key in sorted(found, key=found.get, reverse=True)] == expected
+    assert max(found.values()) < order.EVALUATION
+    assert found["elsewhere", "qmix", 0] == 0
+    endless = priorities(runs, seconds_left=float("inf"))
+    assert max(endless, key=endless.get)[0] == "nearly done"
+
+
+def test_a_run_that_was_begun_on_another_family_is_known_by_its_progress(tmp_path):
+    (run, *_) = expand(SCALE, "tiny").runs.values()
+    assert not order.standing(run, tmp_path, "this", ()).begun
+    write_run(run, tmp_path / "runs" / run.directory, 5, 4)
+    said = {"t_env": 40_000, "steps_per_second": 100.0, "cpu_family": "this"}
+    (tmp_path / "runs" / run.directory / "progress.json").write_text(json.dumps(said))
+    assert order.standing(run, tmp_path, "this", ()) == Standing(run.key, 0, 60_000, 600.0, True, False)
+    assert order.standing(run, tmp_path, "another", ()).elsewhere
+    assert not order.standing(run, tmp_path, None, ()).elsewhere  # on a cluster
+
+
+def test_the_hours_of_a_stopped_run_are_not_forgotten(tmp_path):
+    runs = list(expand(SCALE, "tiny").runs.values())
+    said = {"state": "stopped", "t_env": 36_000, "total_steps": 100_000, "steps_per_second": 10.0, "time": 0.0}
+    for run in runs[:2]:
+        progress = tmp_path / "runs" / run.directory / "progress.json"
+        progress.parent.mkdir(parents=True)
+        progress.write_text(json.dumps(said))
+    standings = [watch.status(run, tmp_path, float("inf")) for run in runs]
+    assert campaign.used_hours(runs, standings, tmp_path) == 2.0
+    assert campaign.seconds_a_step(runs, standings, tmp_path) == dict.fromkeys([run.key for run in runs], 0.1)
+
+
+def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
+    clone = tmp_path / "clone"
+    first = git(small, "rev-parse", "HEAD~1")
+    campaign.check_out(small, clone, first)
+    assert git(clone, "rev-parse", "HEAD") == first
+    (small / "code").write_text("2")
+    second = commit(small, "More code")
+    campaign.check_out(small, clone, second)
+    assert (clone / "code").read_text() == "2"
+    with pytest.raises(UserError, match="only moves forward"):
+        campaign.check_out(small, clone, first)
+    (small / campaign.GUARDS[0]).write_text("other digests")
+    third = commit(small, "Another engine")
+    with pytest.raises(UserError, match=f"runs cannot go on from {second} to {third}: {campaign.GUARDS[0]} differs"):
+        campaign.check_out(small, clone, third)
+    assert git(clone, "rev-parse", "HEAD") == second
+    (clone / "code").write_text("3")
+    with pytest.raises(UserError, match="were changed: a campaign runs what is committed"):
+        campaign.check_out(small, clone, second)
+
+
+def test_a_folder_that_is_none_of_the_campaign_is_refused(small, tmp_path):
+    for folder in (small / "clone", tmp_path):
+        with pytest.raises(UserError, match="must not contain each other"):
+            campaign.check_out(small, folder, "HEAD")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(UserError, match="is there and is no clone"):
+        campaign.check_out(small, tmp_path / "full", "HEAD")
+
+
+def test_a_commit_that_is_lost_is_found_by_its_tree(small):
+    named = campaign.read_named(small)
+    assert campaign.find_commit(small, named) == git(small, "rev-parse", "HEAD~1")
+    name_revision(small, "HEAD~1", revision="0" * 40)
+    assert campaign.find_commit(small, campaign.read_named(small)) == git(small, "rev-parse", "HEAD~2")
+    name_revision(small, tree="0" * 40)
+    with pytest.raises(UserError, match=f"the tree of .* is .*, not {'0' * 40}"):
+        campaign.find_commit(small, campaign.read_named(small))
+    name_revision(small, revision="0" * 40, tree="1" * 40)
+    with pytest.raises(UserError, match="neither the commit"):
+        campaign.find_commit(small, campaign.read_named(small))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"revision": "HEAD"}, "revision = 'HEAD' does not match"),
+        ({"open": "pilot"}, "open = 'pilot' is not a list"),
+        ({"opened": []}, "must have the keys revision, tree, scale, open and no others"),
+    ],
+)
+def test_a_mistake_in_the_named_revision_is_one_line(small, changes, message):
+    name_revision(small, **changes)
+    with pytest.raises(UserError, match=message):
+        campaign.read_named(small)
+
+
+def test_what_is_named_is_committed(small):
+    (small / campaign.NAMED).write_text("revision: 1\n")
+    with pytest.raises(UserError, match="is not committed as it stands"):
+        campaign.read_named(small)
+    (small / campaign.NAMED).unlink()
+    with pytest.raises(UserError, match=r"there is no workflow/campaign\.yaml"):
+        campaign.read_named(small)
+
+
+def test_commands_that_pause_need_no_campaign(state, tmp_path, root):
+    script = [sys.executable, root / "workflow" / "pausing.py"]
+    done = subprocess.run([*script, "sh", "-c", "echo done; exit 7"], text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "done\n")
+    assert subprocess.run([*script, "nothing-of-this-name"], stderr=subprocess.DEVNULL, check=False).returncode == 127
+    (tmp_path / "state").rename(tmp_path / "away")
+    (tmp_path / "state").touch()  # where the state cannot be written
+    assert subprocess.run([*script, "true"], check=False).returncode == 0
+    with subprocess.Popen([*script, "sh", "-c", "echo begun; exec sleep 1000"], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"begun\n"
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+
+
+def test_what_measures_pauses_a_campaign(root):
+    planned = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "test", "bench", "bench-cells", "baseline", "VENV="],
+        cwd=root,
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert planned.count("workflow/pausing.py pytest") == 3
+    assert planned.count("workflow/pausing.py python -m tests.benchmarks.cells") == 1
+    assert 'python3 "$repository/workflow/pausing.py" "$repository/.ci/run"' in (root / ".ci" / "run").read_text()
+
+
+def test_mistakes_are_one_line(small, monkeypatch, capsys, state):
+    monkeypatch.chdir(small.parent)
+    assert main(["campaign", "status"]) == 2
+    assert "roma campaign works in a clone of the project" in capsys.readouterr().err
+    monkeypatch.chdir(Path(campaign.__file__).parent)
+    for arguments, message in (
+        (["start", "--cores", "0"], "must be at least 1"),
+        (["start", "--until", "noon"], "is not a time of the form HH:MM"),
+        (["begin"], "invalid choice: 'begin'"),
+        ([], "arguments are required: action"),
+    ):
+        assert main(["campaign", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert message in error
+        assert error.count("\n") == 1

@@ -1,0 +1,112 @@
+"""Finished runs from another place into the results here: from the campaign's clone, or from another machine's.
+
+What is here already stays if it is the same, or longer. Nothing is changed until all runs have been looked at.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roma.config import differences
+from roma.errors import UserError
+from roma.files import BESIDE, file_digest, write_json
+from roma.runs.directory import RunDirectory
+
+RECORD = "merges.json"  # beside the runs of a scale: which results of one identity were given up for longer ones
+LEFT_OUT = (f"{BESIDE}*", "lock", "elsewhere", RunDirectory(Path()).progress_file.name)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run is compared by."""
+
+    run: RunDirectory
+    config: dict[str, Any]  # described
+    total_steps: int  # environment steps
+    digest: str  # SHA-256 of its metrics
+    family: str  # of the processors on which it was finished
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"total_steps": self.total_steps, "metrics_sha256": self.digest, "cpu_family": self.family}
+
+
+def read_result(directory: Path) -> Result | None:
+    """Return a finished run; None if it is not finished, or its last policy not evaluated."""
+    run = RunDirectory(directory)
+    steps = run.held_steps()
+    if not steps or not run.config_file.exists() or not run.evaluation_file(steps).exists():
+        return None
+    family = run.provenance["segments"][-1]["cpu_family"]
+    return Result(run, run.provenance["config"], steps, file_digest(run.metrics_file), family)
+
+
+def finished_runs(results: Path) -> list[str]:
+    """Return the folders <map>/<arm>/seed<k> of all finished runs below `results`, sorted."""
+    found = [file.parent for file in results.glob(f"runs/*/*/seed*/{RunDirectory(Path()).metrics_file.name}")]
+    return sorted("/".join(place.parts[-3:]) for place in found if read_result(place))
+
+
+def bring(source: Path, target: Path) -> list[str]:
+    """Bring the finished runs below `source` to `target`, both the folder of a scale's results; return their folders.
+
+    Of two results of one identity the longer one is kept. It contains the shorter one, if one machine extended what the
+    other began; if it was trained anew elsewhere instead, both digests are recorded in `merges.json`.
+
+    Raises:
+        UserError: two results of one identity differ and are equally long, or two runs with other settings have one
+            place. Nothing is changed then.
+    """
+    wanted, given_up, conflicts = [], [], []
+    for name in finished_runs(source):
+        theirs, mine = read_result(source / "runs" / name), read_result(target / "runs" / name)
+        assert theirs is not None
+        if mine is None:
+            wanted.append(name)
+        elif found := differences(theirs.config, mine.config):
+            conflicts.append(f"{name} in {source} has {', '.join(found)} in {target}")
+        elif theirs.digest == mine.digest:
+            continue
+        elif theirs.total_steps == mine.total_steps:
+            steps = mine.total_steps
+            conflicts.append(f"{name} has two different results of {steps} steps, in {source} and in {target}")
+        else:
+            shorter, longer = sorted((theirs, mine), key=lambda result: result.total_steps)
+            if not _contains(longer, shorter):
+                given_up.append({"run": name, "kept": longer.facts, "given_up": shorter.facts})
+            if longer is theirs:
+                wanted.append(name)
+    if conflicts:
+        raise UserError("; ".join(conflicts))
+    for name in wanted:
+        _copy(source / "runs" / name, target / "runs" / name)
+    _record(target / RECORD, given_up)
+    return wanted
+
+
+def _contains(longer: Result, shorter: Result) -> bool:
+    """Return whether the longer run's metrics begin with all rows of the shorter one's."""
+    whole, part = (result.run.read_metrics() for result in (longer, shorter))
+    return bool(whole.iloc[: len(part)].equals(part))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a run's folder in one step: until it is complete, what was there before stays."""
+    beside, before = target.with_name(f"{BESIDE}new-{target.name}"), target.with_name(f"{BESIDE}old-{target.name}")
+    for leftover in (beside, before):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(source, beside, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    if target.exists():
+        target.rename(before)
+    beside.rename(target)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _record(file: Path, given_up: Sequence[dict[str, Any]]) -> None:
+    held = json.loads(file.read_text()) if file.exists() else []
+    new = [entry for entry in given_up if entry not in held]
+    if new:
+        write_json(file, held + new)
