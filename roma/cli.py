@@ -217,8 +217,8 @@ def _add_campaign(commands: Any) -> None:
     planning = actions.add_parser(
         "plan",
         help="say what each tranche costs and which claims it can decide",
-        description="Print runs, core-hours and the claims that can be decided, tranche by tranche. Speeds are those of "
-        "workflow/cost.csv, claims those of analysis/claims.yaml.",
+        description="Print runs, core-hours and the claims that can be decided, tranche by tranche. Speeds are those "
+        "of workflow/cost.csv, claims those of analysis/claims.yaml.",
     )
     planning.add_argument("--scale", default="study", help="a scale with tranches; default: study")
     joining = actions.add_parser(

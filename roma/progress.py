@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from roma.errors import UserError
 from roma.files import DiskFullError, write_json
+from roma.runs.directory import FORMAT
 
 PULSE_SECONDS = 10.0  # between two writings of progress.json
 
@@ -108,6 +109,7 @@ class Pulse:
         self._last = time.monotonic()
         rate = (self._done - self._first) / max(self._last - self._start, 1e-9)
         facts = {
+            "format": FORMAT,
             "state": state,
             "t_env": self._done,
             "total_steps": self._total_steps,

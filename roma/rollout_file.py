@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs import recorded_engine_version
 from roma.files import write_bytes
 from roma.scenarios.rows import HEALTH
 from roma.support import container
@@ -132,4 +131,4 @@ def load(path: Path) -> Rollout:
     for step in facts["steps"]:
         arrays: dict[str, Any] = {name: tensors.get(f"{step}/{name}") for name in ARRAYS}
         milestones.append(Milestone(step, **arrays))
-    return Rollout(facts["config"], recorded_engine_version(facts), facts["type_names"], milestones)
+    return Rollout(facts["config"], facts["engine_version"], facts["type_names"], milestones)

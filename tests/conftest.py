@@ -4,12 +4,17 @@ import faulthandler
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.standin_smac import StandIn, install
 
 # Before torch is imported: one thread, as runs have it, so that tests neither crowd each other nor differ in last bits.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Examples have no deadline: on a busy machine the time that they take says nothing.
+hypothesis.settings.register_profile("without_deadline", deadline=None)
+hypothesis.settings.load_profile("without_deadline")
 
 ROOT = Path(__file__).parent.parent
 

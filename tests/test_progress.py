@@ -44,6 +44,7 @@ def test_whoever_watches_reads_how_far_a_run_is(tmp_path, monkeypatch):
 
     def said():
         facts = json.loads(path.read_text())
+        assert facts["format"] == 1
         return facts["state"], facts["t_env"]
 
     monkeypatch.setattr(progress, "PULSE_SECONDS", 0)

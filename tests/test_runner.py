@@ -53,7 +53,7 @@ def test_a_round_is_a_function_of_run_seed_stream_and_index(learner):
 
 def played_side_by_side(name, kind, epsilon):
     """Episodes 4 to 11 of an algorithm's actor, one after another, and three and eight at a time."""
-    learner = make_learner(name, resolve("2s3z", name, 0).learner, envs.make("embedded", "2s3z", 1).info, 0)
+    learner = make_learner(name, resolve("2s3z", name, 0).hyperparameters, envs.make("embedded", "2s3z", 1).info, 0)
     alone, *others = (
         Runner(envs.make("embedded", "2s3z", battles), getattr(learner, kind)(), 0).play(Stream.TEST, 4, 8, epsilon)
         for battles in (1, 3, 8)

@@ -66,7 +66,7 @@ def test_act(benchmark, in_turns, name, map_name, battles):
     env.reset(np.arange(battles))
     for _ in range(STEP):
         env.step(policy(env.avail_actions))
-    learner = make_learner(name, resolve(map_name, name, 0).learner, env.info, 0)
+    learner = make_learner(name, resolve(map_name, name, 0).hyperparameters, env.info, 0)
     live, decisions = np.ones(battles, np.bool_), 20
 
     def decide(actor):
@@ -84,7 +84,7 @@ def test_act(benchmark, in_turns, name, map_name, battles):
 @pytest.mark.parametrize(("name", "map_name"), CASES)
 def test_rollout(benchmark, in_turns, name, map_name, battles):
     env = envs.make("embedded", map_name, battles)
-    learner = make_learner(name, resolve(map_name, name, 0).learner, env.info, 0)
+    learner = make_learner(name, resolve(map_name, name, 0).hyperparameters, env.info, 0)
     first, second = (Runner(env, actor, 0) for actor in (learner.compiled_actor(), learner.torch_actor()))
     episodes = first.play(Stream.TRAIN, 0, battles, EPSILON)
     benchmark.group = f"rollout {map_name} {battles}"

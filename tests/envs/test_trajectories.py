@@ -227,7 +227,7 @@ def test_the_command_says_what_failed(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert main(["check"]) == 1
     assert capsys.readouterr().err.startswith("8m has version 2, trajectories are recorded of version 1; run: ")
     assert main(["record", "nowhere"]) == 2
-    assert capsys.readouterr().err == "error: nowhere is neither a run folder nor a policy file of one\n"
+    assert capsys.readouterr().err == "error: cannot read the policy nowhere: No such file or directory\n"
 
 
 @pytest.fixture(scope="module")

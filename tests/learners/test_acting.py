@@ -26,7 +26,7 @@ APART = [name for name in algorithm_names() if not name.startswith("roma_release
 
 def trained(name, info, **overrides):
     """A learner whose weights are larger than those it begins with: decisions differ between agents and steps."""
-    learner = make_learner(name, resolve("3m", name, 0, overrides=overrides).learner, info, 0)
+    learner = make_learner(name, resolve("3m", name, 0, overrides=overrides).hyperparameters, info, 0)
     with torch.no_grad():
         for parameter in learner.online.agent.parameters():
             parameter.mul_(2)

@@ -29,7 +29,7 @@ assert sum(map(bool, before.values())) >= 14, before  # what only other kernels 
 env = envs.make("embedded", "2s3z", 2)
 batch = random_batch(env.info, [3, 2], seed=0)
 for name in algorithm_names():
-    learner = make_learner(name, resolve("2s3z", name, 0).learner, env.info, 0)
+    learner = make_learner(name, resolve("2s3z", name, 0).hyperparameters, env.info, 0)
     learner.update(batch, 0, 0, 0.1)
     runner = Runner(env, learner.actor(), 0)
     for epsilon in (0.5, None):
