@@ -167,6 +167,17 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
     assert results(tmp_path) == results(undisturbed)
 
 
+@pytest.fixture
+def usual_signals():
+    """Signals act as in a terminal, also where the tests run under `nohup` or in the background, which ignore some."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    previous = {number: signal.signal(number, action) for number, action in usual.items()}
+    yield
+    for number, action in previous.items():
+        signal.signal(number, action)
+
+
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
 def test_a_signal_that_comes_twice_does_not_cost_the_checkpoint(tmp_path, monkeypatch, number):
     """A closed terminal sends SIGHUP from the kernel and from the shell, `timeout` sends SIGTERM to child and group."""
@@ -175,6 +186,7 @@ def test_a_signal_that_comes_twice_does_not_cost_the_checkpoint(tmp_path, monkey
     assert len(checkpoint.paths(tmp_path / "checkpoints")) == 1
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_a_second_interruption_by_hand_acts_at_once(tmp_path, monkeypatch):
     stop_in_round(monkeypatch, 2, signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -192,6 +204,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored(undisturbed, tmp_
     assert results(tmp_path) == results(undisturbed)
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_a_run_whose_terminal_is_closed_writes_a_checkpoint(tmp_path):
     """The run gets SIGHUP, and an error wherever it draws its bar from then on."""
     terminal, device = pty.openpty()

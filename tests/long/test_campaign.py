@@ -72,7 +72,7 @@ def test_twenty_kills_cost_no_finished_run_and_no_number(project, tmp_path, requ
     results = campaign / "data" / "embedded" / "tiny" / "runs"
     runs = list(expand(SCALE, "tiny").runs.values())
     folders = [results / run.directory for run in runs]
-    command = ["campaign", "start", "--environment", sys.prefix, "--usual-priority", "--cores", "2"]
+    command = ["campaign", "start", "--environment", sys.prefix, "--usual-priority", "--cores", "4"]
     rng = random.Random(0)
 
     def finished():
