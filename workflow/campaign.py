@@ -33,7 +33,8 @@ from workflow.watch import last_lines
 
 NAMED = Path("workflow/campaign.yaml")
 KEYS = {"revision": "[0-9a-f]{40}", "tree": "[0-9a-f]{40}", "scale": "[A-Za-z0-9_]+"}
-# What must be equal in two revisions for runs to go on from one to the other: recorded play and short trainings.
+# What must be equal in two revisions for runs to go on from one to the other: recorded play and short trainings. There
+# may be new maps and algorithms.
 GUARDS = ("tests/golden/trajectories.json", "tests/golden/fingerprints.json")
 OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the caller's environment
 
@@ -393,8 +394,9 @@ def check_out(project: Path, folder: Path, commit: str) -> None:
         if base.returncode:
             raise UserError(f"the campaign is at {held}, from which {commit} does not descend: it only moves forward")
         for guard in GUARDS:
-            if _object(folder, f"{held}:{guard}") != _object(folder, f"{commit}:{guard}"):
-                raise UserError(f"runs cannot go on from {held} to {commit}: {guard} differs")
+            before, after = (json.loads(_git(folder, "show", f"{name}:{guard}")) for name in (held, commit))
+            if changed := [key for key, recorded in before.items() if after.get(key) != recorded]:
+                raise UserError(f"runs cannot go on from {held} to {commit}: {changed[0]} in {guard} differs")
     _git(folder, "checkout", "--quiet", "--detach", commit)
 
 

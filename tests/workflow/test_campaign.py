@@ -107,7 +107,8 @@ def small(tmp_path):
     project = tmp_path / "project"
     (project / "workflow").mkdir(parents=True)
     (project / "tests" / "golden").mkdir(parents=True)
-    (project / campaign.GUARDS[0]).write_text("digests")
+    for guard in campaign.GUARDS:
+        (project / guard).write_text(json.dumps({"3m": "digests"}))
     (project / "code").write_text("1")
     git(project, "init", "--quiet")
     commit(project, "Code")
@@ -425,14 +426,15 @@ def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
     campaign.check_out(small, clone, first)
     assert git(clone, "rev-parse", "HEAD") == first
     (small / "code").write_text("2")
-    second = commit(small, "More code")
+    (small / campaign.GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "digests"}))
+    second = commit(small, "More code and another map")
     campaign.check_out(small, clone, second)
     assert (clone / "code").read_text() == "2"
     with pytest.raises(UserError, match="only moves forward"):
         campaign.check_out(small, clone, first)
-    (small / campaign.GUARDS[0]).write_text("other digests")
+    (small / campaign.GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "other digests"}))
     third = commit(small, "Another engine")
-    with pytest.raises(UserError, match=f"runs cannot go on from {second} to {third}: {campaign.GUARDS[0]} differs"):
+    with pytest.raises(UserError, match=f"runs cannot go on from {second} to {third}: 8m in {campaign.GUARDS[0]} differs"):
         campaign.check_out(small, clone, third)
     assert git(clone, "rev-parse", "HEAD") == second
     (clone / "code").write_text("3")
