@@ -83,6 +83,13 @@ def steps_of(run):
     return max(run.total_steps, held_steps(run))
 
 
+def run_files(run):
+    """What the summary reads of a run, rollouts apart."""
+    directory = RunDirectory(Path(DATA, "runs", run.directory))
+    files = [directory.config_file, directory.metrics_file, directory.provenance_file]
+    return map(str, [*files, directory.evaluation_file(steps_of(run))])
+
+
 def extension(wildcards):
     """A file that is newer than all outputs, and is heeded where the run that is here is too short.
 

@@ -10,10 +10,10 @@ rule rollout:
         f"{LOGS}/rollout/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/rollout/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    priority: len(GRID.tranches) + 1
     retries: 2
     conda:
         "../../environment.yml"
-    priority: len(GRID.tranches) + 1
     threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,

@@ -4,12 +4,6 @@ TABLES = ["runs", "curves", "intervals", "finals", "settings", "cost"]
 TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
 
 
-def run_files(run):
-    directory = RunDirectory(Path(DATA, "runs", run.directory))
-    files = [directory.config_file, directory.metrics_file, directory.provenance_file]
-    return map(str, [*files, directory.evaluation_file(steps_of(run))])
-
-
 rule summarise:
     input:
         [file for run in GRID.runs.values() for file in run_files(run)],

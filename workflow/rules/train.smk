@@ -47,10 +47,10 @@ rule evaluate:
         f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.tsv"
+    priority: len(GRID.tranches) + 1
     retries: 2
     conda:
         "../../environment.yml"
-    priority: len(GRID.tranches) + 1
     threads: ENGINE.side_by_side if ENGINE.battle_memory_mb else 1
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + ENGINE.side_by_side * ENGINE.battle_memory_mb) * attempt,
