@@ -109,6 +109,17 @@ def steps_of(run):
     return max(run.total_steps, held_steps(run))
 
 
+STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
+
+
+def run_files(run):
+    """What the summary reads of a run, rollouts apart."""
+    directory = RunDirectory(Path(DATA, "runs", run.directory))
+    files = [directory.config_file, directory.metrics_file, directory.provenance_file]
+    evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
+    return map(str, [*files, *map(directory.evaluation_file, evaluated)])
+
+
 def extension(wildcards):
     """A file that is newer than all outputs, and is heeded where the run that is here is too short.
 

@@ -4,16 +4,6 @@ TABLES = ["runs", "plan", "curves", "intervals", "evaluations", "finals", "setti
 TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
 
 
-STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
-
-
-def run_files(run):
-    directory = RunDirectory(Path(DATA, "runs", run.directory))
-    files = [directory.config_file, directory.metrics_file, directory.provenance_file]
-    evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
-    return map(str, [*files, *map(directory.evaluation_file, evaluated)])
-
-
 rule summarise:
     input:
         [file for run in GRID.runs.values() for file in run_files(run)],
