@@ -434,7 +434,8 @@ def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
         campaign.check_out(small, clone, first)
     (small / campaign.GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "other digests"}))
     third = commit(small, "Another engine")
-    with pytest.raises(UserError, match=f"runs cannot go on from {second} to {third}: 8m in {campaign.GUARDS[0]} differs"):
+    message = f"runs cannot go on from {second} to {third}: 8m in {campaign.GUARDS[0]} differs"
+    with pytest.raises(UserError, match=message):
         campaign.check_out(small, clone, third)
     assert git(clone, "rev-parse", "HEAD") == second
     (clone / "code").write_text("3")
