@@ -219,14 +219,15 @@ class Campaign:
         return list(self.folder.glob("data/embedded/tiny/runs/3m/*/*/checkpoints/done.json"))
 
     def states(self):
-        """The states of the processes of the group that is paused."""
+        """The states of all threads of the group that is paused."""
         group = pausing.record(pausing.state_folder())["group"]
         found = set()
         for process in supervisor.members(self.folder):
-            with suppress(OSError):  # it may have ended since
-                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == group:
-                    found.add(fields[0])
+            for thread in Path(f"/proc/{process}/task").glob("*/stat"):
+                with suppress(OSError):  # it may have ended since
+                    fields = thread.read_text().rpartition(")")[2].split()
+                    if int(fields[2]) == group:
+                        found.add(fields[0])
         return found
 
 
@@ -300,6 +301,7 @@ def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
     called.wait_for(lambda: len(called.begun) == 2)
     # A group that is stopped and loses the leader of its session is sent SIGHUP and SIGCONT by the kernel.
     called("pause")
+    called.wait_for(lambda: called.states() == {"T"})
     os.kill(pausing.record(pausing.state_folder())["supervisor"], signal.SIGKILL)
     while len(called.checkpoints()) < 2:  # the runs end after a checkpoint
         time.sleep(0.05)
