@@ -143,8 +143,8 @@ def _require_summary(summary: Path) -> None:
 def _write_table(summary: Path, specification: dict[str, Any], target: Path) -> None:
     from analysis import summarise, tables, withheld
 
-    kind, reason = specification["table"], summarise.withheld(summary)
-    if reason and kind in withheld.ROLE_TABLES:
+    kind = specification["table"]
+    if kind in withheld.ROLE_TABLES and (reason := summarise.withheld(summary)):
         table = withheld.table(reason)
     else:
         table = import_module(f"analysis.plots.{kind}").table(summary, specification)
@@ -155,8 +155,8 @@ def _write_table(summary: Path, specification: dict[str, Any], target: Path) -> 
 def _draw_figure(summary: Path, specification: dict[str, Any], metrics: list[str], target: Path) -> None:
     from analysis import style, summarise, withheld
 
-    kind, reason = specification["plot"], summarise.withheld(summary)
-    if reason and kind in withheld.ROLE_PANELS:
+    kind = specification["plot"]
+    if kind in withheld.ROLE_PANELS and (reason := summarise.withheld(summary)):
         frame = withheld.table(reason).frame
         figure = withheld.figure(specification["title"], reason)
         pictures = dict.fromkeys(specification["maps"], figure)

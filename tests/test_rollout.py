@@ -11,6 +11,7 @@ from roma.envs.vector import observe
 from roma.errors import UserError
 from roma.evaluate import load_policy, play_policy
 from roma.learners.roma import specialisation_loss
+from roma.learners.roma_config import HEADLINE_REDUCTION
 from roma.replay import BatchBuilder
 from roma.rollout_file import KIND, encode, load, save
 from roma.runs.directory import RunDirectory
@@ -88,7 +89,7 @@ def test_recorded_roles_are_those_of_the_losses(finished, recorded):
     of_pairs = (
         torch.from_numpy(each[moments].astype(np.float32)) for each in (milestone.information, milestone.dissimilarity)
     )
-    loss = specialisation_loss(*of_pairs, torch.ones(episode.length)).loss
+    loss = specialisation_loss(*of_pairs, torch.ones(episode.length), reduction=HEADLINE_REDUCTION).loss
     # 16-bit numbers of the file: thousandths of each pair
     assert float(loss) == pytest.approx(float(statistics["loss_specialisation"]), rel=5e-3)
 

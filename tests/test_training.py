@@ -386,8 +386,15 @@ def test_the_shorter_run_stays_complete_until_the_longer_one_takes_its_place(und
             run(tmp_path)
     check()
     with monkeypatch.context() as full:
-        full.setattr("roma.training.parquet_content", lambda *arguments: (_ for _ in ()).throw(OSError(28, "full")))
-        with pytest.raises(UserError, match="could not be written"):
+        write_bytes = Path.write_bytes
+
+        def until_the_end(path, content):
+            if content.startswith(b"PAR1"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return write_bytes(path, content)
+
+        full.setattr(Path, "write_bytes", until_the_end)
+        with pytest.raises(UserError, match=r"timing\.parquet could not be written: No space left on device"):
             run(tmp_path)
     check()
     assert run(tmp_path, TOTAL_STEPS // 2) is None  # and is no reason to do anything

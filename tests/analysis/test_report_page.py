@@ -28,7 +28,7 @@ def folders(results, tmp_path):
     """A summary without costs and measures of roles; a folder with a figure, a table, claims and words of malice."""
     summary, figures = tmp_path / "lab" / "summary", tmp_path / "figures"
     summary.mkdir(parents=True)
-    for name in ("runs", "curves", "intervals", "finals", "episodes"):
+    for name in ("runs", "plan", "curves", "intervals", "evaluations", "finals", "episodes"):
         (summary / f"{name}.parquet").write_bytes((results / "summary" / f"{name}.parquet").read_bytes())
     pd.read_parquet(results / "summary" / "roles.parquet").iloc[:0].to_parquet(summary / "roles.parquet")
     figures.mkdir()
