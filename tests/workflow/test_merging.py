@@ -50,8 +50,9 @@ def last(directory, steps):
     """Make a finished run one of so many steps, whose policy is evaluated there."""
     run = RunDirectory(directory)
     facts = json.loads(run.provenance_file.read_text())
-    run.evaluation_file(facts["total_steps"]).rename(run.evaluation_file(steps))
-    run.provenance_file.write_text(json.dumps(facts | {"total_steps": steps}))
+    for file in (run.evaluation_file, run.policy_file):
+        file(facts["total_steps"]).rename(file(steps))
+    run.provenance_file.write_text(json.dumps(facts | {"total_steps": steps, "milestones": [steps]}))
 
 
 @pytest.fixture
