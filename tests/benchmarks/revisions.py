@@ -1,0 +1,116 @@
+"""Whole runs of several revisions in turns: how many times as fast the last one is.
+
+    git worktree add ../before REVISION
+    python -m tests.benchmarks.revisions ../before .
+    python -m tests.benchmarks.revisions ../before . --cells 2s3z/qmix 27m_vs_30m/roma --steps 200000
+
+Each folder is a clone or worktree of this project. A run is `roma train` in a process of its own, from the start of
+Python to its end, under the protocol `paper` with seed 0; what counts is its processor time. The folders take turns,
+each once before anything is measured so that their machine code is on disk, all with this environment's Python.
+Revisions that play different engines do different work: then the ratio says nothing. On a machine that does nothing
+else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from roma.config import resolve
+from roma.errors import UserError
+from roma.support.processor import facts
+
+MAPS = ("2s3z", "MMM2", "10m_vs_11m", "27m_vs_30m")
+CELLS = tuple(f"{map_name}/{algorithm}" for algorithm in ("qmix", "roma") for map_name in MAPS)
+STEPS = 200_000
+WARM_STEPS = 100  # of the run that leaves machine code on disk
+
+
+def train(folder: Path, map_name: str, algorithm: str, steps: int) -> float:
+    """Train a run with the code in `folder` and return the seconds of processor time that it took.
+
+    Raises:
+        UserError: the run failed.
+    """
+    with tempfile.TemporaryDirectory() as out:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "roma", "train", "--map", map_name, "--algorithm", algorithm, "--seed", "0"]
+        done = subprocess.run(
+            [*command, "--protocol", "paper", "--steps", str(steps), "--out", out],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+            text=True,
+            capture_output=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise UserError(f"the run in {folder} failed: {done.stderr.strip().splitlines()[-1]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def compare(
+    folders: Sequence[Path], cells: Sequence[str], steps: int, rounds: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Yield each cell with the median seconds of processor time in each folder.
+
+    Raises:
+        UserError: a folder or a cell is none, or a run failed.
+    """
+    for folder in folders:
+        if not (folder / "roma" / "__main__.py").exists():
+            raise UserError(f"{folder} is no clone of this project")
+    parsed = []
+    for cell in cells:
+        map_name, found, algorithm = cell.partition("/")
+        if not found:
+            raise UserError(f"{cell!r} is not of the form map/algorithm, as in {CELLS[0]}")
+        config = resolve(map_name, algorithm, 0)
+        parsed.append((config.map, config.algorithm))
+    for map_name, algorithm in parsed:
+        for folder in folders:
+            train(folder, map_name, algorithm, WARM_STEPS)
+        taken = [[train(folder, map_name, algorithm, steps) for folder in folders] for _ in range(rounds)]
+        yield f"{map_name}/{algorithm}", [median(seconds) for seconds in zip(*taken, strict=True)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0, or 2 on wrong input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.revisions",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="the revision that is judged comes last"
+    )
+    parser.add_argument(
+        "--cells", nargs="+", default=CELLS, metavar="MAP/ALGORITHM", help=f"default: {' '.join(CELLS)}"
+    )
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"environment steps of each run; default: {STEPS}")
+    parser.add_argument("--rounds", type=int, default=1, help="turns, of which the median counts; default: 1")
+    asked = parser.parse_args(arguments)
+    *earlier, _ = folders = [folder.resolve() for folder in asked.folders]
+    heads = "".join(f"{f'{folder.name}, s':>16}" for folder in folders) + "".join(
+        f"{f'over {folder.name}':>16}" for folder in earlier
+    )
+    try:
+        print(f"{facts().get('model name', 'unknown')}, {asked.steps:,} environment steps")
+        print(f"{'cell':<24}{heads}", flush=True)
+        for cell, seconds in compare(folders, asked.cells, asked.steps, asked.rounds):
+            ratios = "".join(f"{each / seconds[-1]:>16.2f}" for each in seconds[:-1])
+            print(f"{cell:<24}{''.join(f'{each:>16.1f}' for each in seconds)}{ratios}", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
