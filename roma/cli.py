@@ -393,16 +393,9 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _campaign(options: argparse.Namespace) -> int:
-    clone = next(
-        (place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/campaign.py").exists()), None
-    )
-    if clone is None:
-        raise UserError(
-            f"roma campaign works in a clone of the project: neither {Path.cwd()} nor a folder above is one"
-        )
+    clone = _clone("roma campaign")
     if options.action == "start" and options.cores is not None:
         _positive("--cores", options.cores)
-    sys.path.insert(0, str(clone))
 
     from workflow import campaign
 
@@ -430,11 +423,21 @@ def _campaign(options: argparse.Namespace) -> int:
     return 0
 
 
+def _clone(command: str) -> Path:
+    """Return the clone of the project that the working folder is in, and let its packages be imported.
+
+    Raises:
+        UserError: It is in none.
+    """
+    for place in (Path.cwd(), *Path.cwd().parents):
+        if (place / "workflow" / "campaign.py").exists():
+            sys.path.insert(0, str(place))
+            return place
+    raise UserError(f"{command} works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+
+
 def _cost(options: argparse.Namespace) -> int:
-    clone = next((place for place in (Path.cwd(), *Path.cwd().parents) if (place / "workflow/cost.py").exists()), None)
-    if clone is None:
-        raise UserError(f"roma cost works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
-    sys.path.insert(0, str(clone))
+    _clone("roma cost")
 
     from workflow import cost
 

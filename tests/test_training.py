@@ -500,6 +500,23 @@ def test_a_run_has_one_writer(undisturbed):
     assert results(undisturbed) == before
 
 
+def test_a_complete_run_stays_whole_while_a_longer_one_begins_anew_elsewhere(undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": "Abacus"})
+    run(tmp_path, TOTAL_STEPS // 2)
+    shorter = everything(tmp_path)
+    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": "Slide-rule"})
+    with monkeypatch.context() as stopped:
+        stop_in_round(stopped, 2)
+        assert run(tmp_path, same_family=True) == signal.SIGTERM
+    assert RunDirectory(tmp_path).completed_steps(CONFIG) == TOTAL_STEPS // 2
+    assert {path: content for path, content in everything(tmp_path).items() if path in shorter} == shorter
+    assert run(tmp_path, same_family=True) is None
+    segments = RunDirectory(tmp_path).provenance["segments"]
+    assert {(segment["since_step"], segment["cpu_family"]) for segment in segments} == {(0, "Slide-rule")}
+    longer = results(undisturbed)
+    assert {name: content for name, content in results(tmp_path).items() if name in longer} == longer
+
+
 def test_a_full_disk_elsewhere_is_not_blamed_on_the_run(tmp_path, monkeypatch):
     def update(self, *arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/another/place")

@@ -1,8 +1,17 @@
 """What a saved measurement says of the machine: what speeds depend on, and nothing that names it."""
 
 import pytest
+import torch
 
 KEPT = ("machine", "python_version", "system")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

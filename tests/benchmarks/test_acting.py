@@ -12,7 +12,6 @@ from statistics import median
 
 import numpy as np
 import pytest
-import torch
 
 from roma import envs
 from roma.config import resolve
@@ -28,14 +27,6 @@ EPSILON = 0.05
 CASES = [(name, map_name) for name in ("qmix", "roma") for map_name in MAPS]
 CASES += [(name, "MMM2") for name in algorithm_names() if name not in ("qmix", "roma") and "roma_" not in name]
 CASES += [("roma_release", "MMM2")]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

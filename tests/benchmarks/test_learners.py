@@ -11,7 +11,6 @@ import time
 from statistics import median
 
 import pytest
-import torch
 
 from roma.learners import algorithm, algorithm_names, make_learner
 from tests.benchmarks import plain_learner
@@ -34,14 +33,6 @@ PLAYED = {
 # fmt: on
 UPDATES = [(name, map_name) for name in ("qmix", "roma") for map_name in SHAPES]
 UPDATES += [(name, "MMM2") for name in algorithm_names() if name not in ("qmix", "roma")]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
