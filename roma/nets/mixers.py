@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roma.nets.ops.mixing import monotonic_mixing
 from roma.nets.ops.selection import state_linear
 
 
@@ -43,7 +45,7 @@ class MonotonicMixer(nn.Module):
     ) -> None:
         super().__init__()
         self.n_actions = n_actions
-        self.activation = nn.ELU() if activation == "elu" else nn.ReLU()
+        self.elu = activation == "elu"
         first, final = n_agents * embed_dim, embed_dim
         self.widths = [hypernet_hidden or first, hypernet_hidden or final, embed_dim, embed_dim]
         self.state_layer = nn.Linear(state_size, sum(self.widths))
@@ -58,17 +60,15 @@ class MonotonicMixer(nn.Module):
         """
         weight, bias = self.state_layer.weight, self.state_layer.bias
         if self.n_actions is None or last_actions is None:
-            of_state = functional.linear(state.flatten(0, -2), weight, bias).unflatten(
-                0, state.shape[:-1]
-            )  # one product
+            of_state = functional.linear(state.flatten(0, -2), weight, bias)  # one product
         else:
             of_state = state_linear(state, last_actions, self.n_actions, weight, bias)
-        first, final, bias, value = of_state.split(self.widths, dim=-1)
         if self.first_weight is not None and self.final_weight is not None:
-            first, final = self.first_weight(first.relu()), self.final_weight(final.relu())
-        weights = first.abs().unflatten(-1, (utilities.shape[-1], -1))
-        hidden = self.activation((utilities.unsqueeze(-1) * weights).sum(-2) + bias)
-        return (hidden * final.abs()).sum(-1) + self.value(value.relu()).squeeze(-1)
+            first, final, *others = of_state.split(self.widths, dim=-1)
+            of_state = torch.cat([self.first_weight(first.relu()), self.final_weight(final.relu()), *others], dim=-1)
+        weight, bias = self.value.weight.squeeze(0), self.value.bias
+        q_tot = monotonic_mixing(utilities.flatten(0, -2), of_state, weight, bias, self.elu)
+        return q_tot.unflatten(0, utilities.shape[:-1])
 
 
 def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> nn.Module:

@@ -48,6 +48,11 @@ ONE, TWO, HALF = np.float32(1), np.float32(2), np.float32(0.5)
 EXPONENT_BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
+def exp(x: Any) -> Any:
+    """e to the power of a number, inside kernels."""
+    return math.exp(x)
+
+
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)) of a number, inside kernels."""
     return 1 / (1 + math.exp(-x))
@@ -58,25 +63,28 @@ def tanh(x: Any) -> Any:
     return math.tanh(x)
 
 
-def _sigmoid_of_float32(x):
-    """Exp as 2**k times a polynomial on [-ln 2 / 2, ln 2 / 2]: without calls and branches it runs in vectors."""
-    z = -x
-    z = LIMIT if z > LIMIT else z
-    z = -LIMIT if z < -LIMIT else z
-    k = np.floor(z * LOG2_E + HALF)
-    f = z - k * LN_2[0] - k * LN_2[1]
+def _exp_of_float32(x):
+    """2**k times a polynomial on [-ln 2 / 2, ln 2 / 2]: without calls and branches it runs in vectors."""
+    x = LIMIT if x > LIMIT else x
+    x = -LIMIT if x < -LIMIT else x
+    k = np.floor(x * LOG2_E + HALF)
+    f = x - k * LN_2[0] - k * LN_2[1]
     p = ((((((EXP[0] * f + EXP[1]) * f + EXP[2]) * f + EXP[3]) * f + EXP[4]) * f + EXP[5]) * f + EXP[6]) * f + EXP[7]
-    power = np.int32((np.int32(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
-    return ONE / (ONE + p * power)
+    return p * np.int32((np.int32(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
 
 
 _inlined: Any = {"fastmath": _RELAXED, "forceinline": True}  # sums in the order written: LN_2 comes in parts
 
 
+@overload(exp, jit_options=_inlined)
+def _overloaded_exp(x):
+    return _exp_of_float32 if x == types.float32 else lambda x: math.exp(x)
+
+
 @overload(sigmoid, jit_options=_inlined)
 def _overloaded_sigmoid(x):
     if x == types.float32:
-        return _sigmoid_of_float32
+        return lambda x: ONE / (ONE + exp(-x))
     return lambda x: 1 / (1 + math.exp(-x))
 
 

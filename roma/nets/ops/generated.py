@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from roma.nets.ops.compilation import BLOCK, arrays, compiled, summing
 
+ROWS = 256  # whose terms of all actions stay in the processor's cache
+
 
 def reference(units: Tensor, states: Tensor, generators: Tensor) -> Tensor:
     """What `generated_utilities` computes, with every row's own layer formed."""
@@ -34,10 +36,10 @@ def generated_utilities(units: Tensor, states: Tensor, generators: Tensor) -> Te
     """
     if states.device.type != "cpu":
         return utilities_by_torch(units, states, generators)
-    _, n_actions, n_units = generators.shape
-    utilities, terms = states.new_empty(len(states), n_actions), states.new_empty(BLOCK, n_units * n_actions)
-    layers = generators.permute(0, 2, 1)  # (H + 1, K + 1, U)
-    add_up(*arrays(units, states, layers[:-1].flatten(1), layers[-1], utilities, terms))
+    n_actions = generators.shape[1]
+    utilities = states.new_empty(len(states), n_actions)
+    layers = generators.permute(2, 1, 0)  # (K + 1, U, H + 1)
+    add_up(*arrays(units, states, layers[..., :-1].flatten(0, 1), layers[..., -1], utilities))
     return utilities
 
 
@@ -86,21 +88,30 @@ class ChosenUtilities(torch.autograd.Function):
 
 
 @compiled
-def add_up(units, states, weight, bias, utilities, terms):
-    """Write utilities (N, U): weight (H, (K + 1) * U), bias (K + 1, U); terms are a block's products."""
+def add_up(units, states, weight, bias, utilities):
+    """Write utilities (N, U): weight ((K + 1) * U, H), bias (K + 1, U). Rows run through vectors, ROWS at a time."""
     n_units, n_actions = units.shape[1], utilities.shape[1]
-    for start in range(0, len(states), BLOCK):
-        rows = min(BLOCK, len(states) - start)
-        np.dot(states[start : start + rows], weight, terms[:rows])
-        for i in range(rows):
-            row, term = utilities[start + i], terms[i]
+    dtype = states.dtype
+    room = np.empty(len(weight) * ROWS, dtype)
+    sums, unit = np.empty((n_actions, ROWS), dtype), np.empty(ROWS, dtype)
+    for start in range(0, len(states), ROWS):
+        rows = min(ROWS, len(states) - start)
+        terms = room[: len(weight) * rows].reshape(len(weight), rows)
+        np.dot(weight, states[start : start + rows].T, terms)
+        for u in range(n_actions):
+            total, term, shift = sums[u], terms[n_units * n_actions + u], bias[n_units, u]
+            for i in range(rows):
+                total[i] = term[i] + shift
+        for k in range(n_units):
+            for i in range(rows):
+                unit[i] = units[start + i, k]
             for u in range(n_actions):
-                row[u] = term[n_units * n_actions + u] + bias[n_units, u]
-            for k in range(n_units):
-                unit = units[start + i, k]
-                if unit != 0:
-                    for u in range(n_actions):
-                        row[u] += unit * (term[k * n_actions + u] + bias[k, u])
+                total, term, shift = sums[u], terms[k * n_actions + u], bias[k, u]
+                for i in range(rows):
+                    total[i] += unit[i] * (term[i] + shift)
+        for i in range(rows):
+            for u in range(n_actions):
+                utilities[start + i, u] = sums[u, i]
 
 
 @summing

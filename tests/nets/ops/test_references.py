@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.nets.ops import generated, pairs, recurrence, selection, specialisation, trunk
+from roma.nets.ops import generated, mixing, pairs, recurrence, selection, specialisation, trunk
 
 OBS, U, H, K, D = 5, 4, 6, 7, 3  # observation, actions, hidden state, units, role dimensions
 SHAPES = {  # rows of each time, agents
@@ -86,6 +86,16 @@ def selection_case(counts, agents, dtype):
     return partial(of, selection.state_linear), partial(of, selection.reference), leaves
 
 
+def mixing_case(elu, counts, agents, dtype):
+    rows = sum(counts)
+    leaves = [leaf(dtype, rows, agents), leaf(dtype, rows, (agents + 3) * K), leaf(dtype, K), leaf(dtype, 1)]
+
+    def of(function, *leaves):
+        return function(*leaves, elu)
+
+    return partial(of, mixing.monotonic_mixing), partial(of, mixing.reference), leaves
+
+
 def chosen_case(function, counts, agents, dtype):
     rows = sum(counts) * agents
     actions = torch.randint(U - 1, (rows,))  # the last is never taken
@@ -143,6 +153,8 @@ CASES = {
     "recurrence": recurrence_case,
     "recurrences_of_their_own": own_recurrence_case,
     "selection": selection_case,
+    "mixing": partial(mixing_case, True),
+    "mixing_by_relu": partial(mixing_case, False),
     "chosen": partial(chosen_case, generated.generated_utilities_of),
     "chosen_by_sorting": partial(chosen_case, generated.SortedUtilities.apply),
     "pairwise_units": units_case,
