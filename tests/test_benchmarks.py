@@ -28,10 +28,11 @@ def test_saved_speeds_are_small_and_name_no_machine(root, tmp_path):
 
 
 def test_a_revision_is_compared_with_itself(root, capsys):
-    assert compare([str(root), str(root), "--cells", "3m/qmix", "--steps", "100"]) == 0
+    assert compare([str(root), str(root), "--cells", "3m/qmix", "--steps", "1000"]) == 0
     *_, row = capsys.readouterr().out.splitlines()
-    cell, first, second, ratio = row.split()
+    cell, first, updates, second, its_updates, ratio = row.split()
     assert cell == "3m/qmix"
+    assert int(updates) == int(its_updates) > 0
     assert float(ratio) == pytest.approx(float(first) / float(second), abs=0.1)
 
 

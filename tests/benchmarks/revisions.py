@@ -5,23 +5,25 @@
     python -m tests.benchmarks.revisions ../before . --cells 2s3z/qmix 27m_vs_30m/roma --steps 200000
 
 Each folder is a clone or worktree of this project. A run is `roma train` in a process of its own, from the start of
-Python to its end, under the protocol `paper` with seed 0; what counts is its processor time. The folders take turns,
-each once before anything is measured so that their machine code is on disk, all with this environment's Python.
-Revisions that play different engines do different work: then the ratio says nothing. On a machine that does nothing
-else.
+Python to its end, under the protocol `paper`; what counts is its processor time. The folders take turns, each once
+before anything is measured so that their machine code is on disk, all with this environment's Python. Every round has a
+seed of its own, 0 first: where revisions draw different noise, episodes differ in length, and so does the number of
+updates, which is printed. Revisions that play different engines do different work: then the ratio says nothing. On a
+machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean
 
 from roma.config import resolve
 from roma.errors import UserError
@@ -33,17 +35,17 @@ STEPS = 200_000
 WARM_STEPS = 100  # of the run that leaves machine code on disk
 
 
-def train(folder: Path, map_name: str, algorithm: str, steps: int) -> float:
-    """Train a run with the code in `folder` and return the seconds of processor time that it took.
+def train(folder: Path, map_name: str, algorithm: str, steps: int, seed: int) -> tuple[float, int]:
+    """Train a run with the code in `folder`; return the seconds of processor time that it took, and its updates.
 
     Raises:
         UserError: the run failed.
     """
     with tempfile.TemporaryDirectory() as out:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "roma", "train", "--map", map_name, "--algorithm", algorithm, "--seed", "0"]
+        command = [sys.executable, "-m", "roma", "train", "--map", map_name, "--algorithm", algorithm]
         done = subprocess.run(
-            [*command, "--protocol", "paper", "--steps", str(steps), "--out", out],
+            [*command, "--seed", str(seed), "--protocol", "paper", "--steps", str(steps), "--out", out],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
             text=True,
@@ -52,13 +54,14 @@ def train(folder: Path, map_name: str, algorithm: str, steps: int) -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise UserError(f"the run in {folder} failed: {done.stderr.strip().splitlines()[-1]}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    updates = int(re.findall(r"steps, (\d+) updates", done.stderr)[-1])
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, updates
 
 
 def compare(
     folders: Sequence[Path], cells: Sequence[str], steps: int, rounds: int
-) -> Iterator[tuple[str, list[float]]]:
-    """Yield each cell with the median seconds of processor time in each folder.
+) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Yield each cell with the mean seconds of processor time and the mean number of updates in each folder.
 
     Raises:
         UserError: a folder or a cell is none, or a run failed.
@@ -75,9 +78,10 @@ def compare(
         parsed.append((config.map, config.algorithm))
     for map_name, algorithm in parsed:
         for folder in folders:
-            train(folder, map_name, algorithm, WARM_STEPS)
-        taken = [[train(folder, map_name, algorithm, steps) for folder in folders] for _ in range(rounds)]
-        yield f"{map_name}/{algorithm}", [median(seconds) for seconds in zip(*taken, strict=True)]
+            train(folder, map_name, algorithm, WARM_STEPS, 0)
+        turns = [[train(folder, map_name, algorithm, steps, seed) for folder in folders] for seed in range(rounds)]
+        of_folders = [tuple(map(mean, zip(*taken, strict=True))) for taken in zip(*turns, strict=True)]
+        yield f"{map_name}/{algorithm}", [(seconds, updates) for seconds, updates in of_folders]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,18 +98,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--cells", nargs="+", default=CELLS, metavar="MAP/ALGORITHM", help=f"default: {' '.join(CELLS)}"
     )
     parser.add_argument("--steps", type=int, default=STEPS, help=f"environment steps of each run; default: {STEPS}")
-    parser.add_argument("--rounds", type=int, default=1, help="turns, of which the median counts; default: 1")
+    parser.add_argument("--rounds", type=int, default=1, help="turns, of which the mean counts; default: 1")
     asked = parser.parse_args(arguments)
     *earlier, _ = folders = [folder.resolve() for folder in asked.folders]
-    heads = "".join(f"{f'{folder.name}, s':>16}" for folder in folders) + "".join(
-        f"{f'over {folder.name}':>16}" for folder in earlier
-    )
+    heads = "".join(f"{f'{folder.name}, s':>16}{'updates':>9}" for folder in folders)
+    heads += "".join(f"{f'over {folder.name}':>16}" for folder in earlier)
     try:
         print(f"{facts().get('model name', 'unknown')}, {asked.steps:,} environment steps")
         print(f"{'cell':<24}{heads}", flush=True)
-        for cell, seconds in compare(folders, asked.cells, asked.steps, asked.rounds):
-            ratios = "".join(f"{each / seconds[-1]:>16.2f}" for each in seconds[:-1])
-            print(f"{cell:<24}{''.join(f'{each:>16.1f}' for each in seconds)}{ratios}", flush=True)
+        for cell, taken in compare(folders, asked.cells, asked.steps, asked.rounds):
+            columns = "".join(f"{seconds:>16.1f}{updates:>9.0f}" for seconds, updates in taken)
+            ratios = "".join(f"{seconds / taken[-1][0]:>16.2f}" for seconds, _ in taken[:-1])
+            print(f"{cell:<24}{columns}{ratios}", flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
