@@ -251,6 +251,7 @@ class Run:
             "updates": state.updates,
             "milestones": sorted(self.policies),
             "metrics_sha256": digest(metrics),
+            "policies_sha256": {str(step): digest(self.policies[step]) for step in sorted(self.policies)},
             "started": state.started,
             "finished": now(),
             "resumes": state.resumes,

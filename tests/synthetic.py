@@ -78,6 +78,7 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "updates": int(t_env[-1] // 40),
         "milestones": [run.total_steps],
         "metrics_sha256": file_digest(files.metrics_file),
+        "policies_sha256": {str(run.total_steps): file_digest(files.policy_file(run.total_steps))},
         "wall_seconds": run.total_steps / 100,
         "peak_memory_mb": 900.0,
         "resumes": 0,

@@ -239,6 +239,9 @@ def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, m
     assert here.keys() >= {"started", "finished", "resumes", "wall_seconds", "cpu_seconds"}
     assert segment["since_step"] == 0
     assert here["metrics_sha256"] == file_digest(undisturbed / "metrics.parquet")
+    policies = RunDirectory(undisturbed).policy_file
+    assert here["policies_sha256"] == {str(step): file_digest(policies(step)) for step in here["milestones"]}
+    assert len(here["milestones"]) > 1
     stop_in_round(monkeypatch, 4)
     run(tmp_path)
     stop_in_round(monkeypatch, 2)
