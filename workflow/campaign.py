@@ -203,7 +203,8 @@ def status(project: Path, now: datetime | None = None) -> str:
     alive = pausing.alive(state)
     since = datetime.fromisoformat(known["started"]).timestamp() if alive else float("inf")
     standings = [watch.status(run, results, since) for run in runs]
-    used, rates = used_hours(runs, standings, results), seconds_a_step(runs, standings, results)
+    rates = seconds_a_step(runs, standings, results)
+    used, slower = used_hours(runs, standings, results, rates), slowdown(runs, standings, rates)
     count = Counter(each.state for each in standings)
     left = [each.left * rates[run.key] / 3600 for run, each in zip(runs, standings, strict=True)]
     cores = int(known["cores"]) if str(known.get("cores", "")).isdecimal() else os.cpu_count() or 1
@@ -219,7 +220,7 @@ def status(project: Path, now: datetime | None = None) -> str:
         done = sum(standings[place].state == "done" for place in of_tranche)
         ahead += sum(left[place] for place in of_tranche)
         # The last runs of a tranche do not share out over all cores.
-        hours = max([ahead / cores, *(left[place] for place in of_tranche)])
+        hours = max([ahead / cores, *(left[place] for place in of_tranche)]) * slower
         moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
         ends = moment if done < len(of_tranche) else "done"
         lines.append(f"  {name:<8} {done:>4} of {len(of_tranche):>4}  {ends}")
@@ -242,32 +243,30 @@ def tranche_of(run: Run) -> str:
     return next(iter(run.tranches), "all")
 
 
-def used_hours(runs: Sequence[Run], standings: Sequence[watch.Status], results: Path) -> float:
-    """Return the core-hours that finished runs took, and others so far, at the speed of their last start."""
+def used_hours(
+    runs: Sequence[Run], standings: Sequence[watch.Status], results: Path, rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return the core-hours that finished runs took, and others so far at their seconds a step."""
     seconds = 0.0
     for run, standing in zip(runs, standings, strict=True):
-        if standing.state == "done":
-            seconds += _provenance(results, run).get("cpu_seconds", 0.0)
-        elif speed := _speed(results, run):
-            seconds += standing.done / speed
+        done = standing.state == "done"
+        seconds += _provenance(results, run)["cpu_seconds"] if done else standing.done * rates[run.key]
     return seconds / 3600
 
 
 def seconds_a_step(
     runs: Sequence[Run], standings: Sequence[watch.Status], results: Path
 ) -> dict[tuple[str, str, int], float]:
-    """Return the seconds of a core that an environment step of each run takes.
+    """Return the seconds of processor time that an environment step of each run takes.
 
-    They are those of the same run, or the mean of the runs of the same map and arm, as far as measured; else what is
+    They are those of the same run, or the mean of the runs of the same map and arm, as far as finished; else what is
     expected.
     """
     measured, speeds = {}, read_speeds()
     for run, standing in zip(runs, standings, strict=True):
-        facts = _provenance(results, run) if standing.state == "done" else {}
-        if facts.get("cpu_seconds"):
+        if standing.state == "done":
+            facts = _provenance(results, run)
             measured[run.key] = facts["cpu_seconds"] / facts["environment_steps"]
-        elif speed := _speed(results, run):
-            measured[run.key] = 1 / speed
     found = {}
     for run in runs:
         alike = [rate for key, rate in measured.items() if key[:2] == run.key[:2]]
@@ -275,18 +274,17 @@ def seconds_a_step(
     return found
 
 
+def slowdown(
+    runs: Sequence[Run], standings: Sequence[watch.Status], rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return how many times as long as their processor time the running runs take, beside the machine's other work."""
+    times = [1 / (rates[run.key] * each.rate) for run, each in zip(runs, standings, strict=True) if each.rate]
+    return max(1.0, mean(times or [1.0]))
+
+
 def _provenance(results: Path, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(RunDirectory(results / "runs" / run.directory).provenance_file.read_text())
     return facts
-
-
-def _speed(results: Path, run: Run) -> float:
-    """Return the environment steps per second of a run's last start; 0 where it has not said any."""
-    try:
-        said = json.loads(RunDirectory(results / "runs" / run.directory).progress_file.read_text())
-    except (OSError, ValueError):
-        return 0.0
-    return float(said.get("steps_per_second", 0.0))
 
 
 def _condition(state: Path, known: Mapping[str, Any]) -> str:
