@@ -383,12 +383,17 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from roma.envs.skirmish.compilation import compile_engine
     from roma.learners.compilation import compile_actors, compile_learners
 
-    compile_engine()
-    compile_actors()
-    compile_learners()
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # both take as long, on two cores half the time
+        engine = pool.submit(compile_engine)
+        compile_actors()
+        compile_learners()
+        engine.result()
     return 0
 
 
