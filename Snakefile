@@ -13,7 +13,7 @@ if not workflow.configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/starcraft2.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/rollout.smk"
+include: "workflow/rules/measure.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"

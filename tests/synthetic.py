@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis import measurements
 from roma.config import milestone_steps
 from roma.files import file_digest
 from roma.learners.role_columns import ROLE_COLUMNS
-from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from roma.rollout_file import NOBODY, Milestone, Rollout
 from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestones_of
@@ -26,15 +27,16 @@ SEGMENT = {
 }
 
 
-def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True) -> list[Run]:
-    """Writes every run of the scale below `<root>/data/<engine>/<scale>/runs`, rollouts beside; returns the runs."""
+def write_runs(config: dict, root: Path, points: int = 20, measured: bool = True) -> list[Run]:
+    """Writes every run of the scale below `<root>/data/<engine>/<scale>`, with measurements; returns the runs."""
     check(config, "synthetic")
     runs = list(expand(config, "synthetic").runs.values())
     folder = root / "data" / config["engine"] / config["scale"]
     for run in runs:
         write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"])
-        if run.config.has_roles and rollouts:
-            write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestones_of(config))
+        if run.config.has_roles and measured:
+            recorded = invented_rollout(run, milestones_of(config))
+            measurements.write(RunDirectory(folder / "runs" / run.directory), recorded, SEGMENT["cpu_family"])
     return runs
 
 
@@ -108,7 +110,7 @@ def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -
     return columns
 
 
-def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> None:
+def invented_rollout(run: Run, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> Rollout:
     """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
     names = load_map(run.map).unit_types
     type_names = sorted(set(names))
@@ -117,8 +119,7 @@ def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, 
     milestones = [
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones))
+    return Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones)
 
 
 def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:

@@ -36,7 +36,7 @@ KINDS = {
     "configs": tuple(map(str, (RUN.config_file, RUN.provenance_file))),
     "policies": (str(RUN.policy_folder),),
     "checkpoints": (str(RUN.checkpoint_folder),),
-    "rollouts": ("rollouts/*/*",),
+    "measurements": ("measurements/*/*/*/*.parquet",),
 }
 
 

@@ -93,7 +93,7 @@ def test_redraw_needs_neither_git_nor_dvc(tracked, tmp_path_factory):
     archive = tmp_path_factory.mktemp("archive") / "roma"
     nothing_made = shutil.ignore_patterns(".git", ".dvc", ".snakemake")
     shutil.copytree(tracked, archive, ignore=nothing_made, symlinks=True)
-    for made in ("runs", "rollouts", "summary"):
+    for made in ("runs", "measurements", "summary"):
         shutil.rmtree(archive / FOLDER / made)
     make(archive, "redraw")
     assert (archive / "figures/embedded/tiny/report.html").exists()

@@ -11,7 +11,7 @@ from roma.envs import ENGINES
 from roma.errors import UserError
 from roma.files import file_digest
 from roma.provenance import git_revision
-from roma.runs.directory import RunDirectory
+from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
 from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
@@ -113,11 +113,12 @@ STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
 
 
 def run_files(run):
-    """What the summary reads of a run, rollouts apart."""
+    """What the summary reads of a run."""
     directory = RunDirectory(Path(DATA, "runs", run.directory))
     files = [directory.config_file, directory.metrics_file, directory.provenance_file]
     evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
-    return map(str, [*files, *map(directory.evaluation_file, evaluated)])
+    measured = map(directory.measurement_file, MEASUREMENTS if run.config.has_roles else [])
+    return map(str, [*files, *map(directory.evaluation_file, evaluated), *measured])
 
 
 def extension(wildcards):

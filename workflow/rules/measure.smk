@@ -1,15 +1,15 @@
-"""Recorded episodes of every run whose agents have roles."""
+"""Measurements of the roles of every run that has them, from its weights."""
 
 
-rule rollout:
+rule measure:
     input:
         str(RUN.metrics_file),
     output:
-        f"{DATA}/rollouts/{{map}}/{{arm}}/seed{{seed}}.safetensors",
+        [str(RUN.measurement_file(name)) for name in MEASUREMENTS],
     log:
-        f"{LOGS}/rollout/{{map}}/{{arm}}/seed{{seed}}.log",
+        f"{LOGS}/measure/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
-        f"{BENCHMARKS}/rollout/{{map}}/{{arm}}/seed{{seed}}.tsv"
+        f"{BENCHMARKS}/measure/{{map}}/{{arm}}/seed{{seed}}.tsv"
     priority: EVALUATION
     retries: 2
     conda:
@@ -20,8 +20,9 @@ rule rollout:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         options=rollout_options(config),
+        moments=lambda wildcards: shown_moments(wildcards.map),
         directory=lambda wildcards, input: folder_of(input),
     message:
-        "Recording episodes of {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
+        "Measuring the roles of {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma rollout {params.directory} {params.options} --out {output} > {log} 2>&1"
+        "roma measure {params.directory} {params.options} > {log} 2>&1"
