@@ -1,8 +1,11 @@
 # Needs Python 3.11 and make; everything else is installed into .venv.
-#   make figures             train and draw the demo, a quarter of an hour on two cores
-#   make figures SCALE=lab   the same for another scale of workflow/config
+#   make figures             draw the runs of the study that ship, minutes; before any does, the same as make demo
+#   make demo                train and draw the demo, a quarter of an hour on two cores
+#   make figures SCALE=lab   train and draw what is missing of a scale of workflow/config
 # In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
 
+# Without a scale, Snakefile chooses what is drawn.
+CHOSEN := $(if $(SCALE),--configfile workflow/config/$(SCALE).yaml)
 SCALE ?= demo
 CORES ?= all
 VENV ?= .venv
@@ -18,7 +21,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures demo test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -37,8 +40,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-figures: $(READY) $(CONFIG) ## train what is missing of SCALE, draw its figures and write its report
-	snakemake --keep-going --cores $(CORES) --configfile $(CONFIG) -- figures
+figures: $(READY) $(CONFIG) ## draw figures and report: of SCALE, trained as far as it is missing, or else of what ships
+	snakemake --keep-going --cores $(CORES) $(CHOSEN) -- figures
+
+demo: ## train the demo and draw its figures
+	@$(MAKE) --no-print-directory figures SCALE=demo
 
 watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
 	python -m workflow.watch $(CONFIG)

@@ -1,19 +1,32 @@
 """From configuration to figures: train every (map, arm, seed), evaluate, summarise, draw."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version
+
+from workflow.shipping import STUDY, shipped_runs
 
 min_version("9.0")
 
+# Without a file, what ships of the study is drawn and nothing is trained; before any of it ships, the demo is trained.
 # Snakemake merges --configfile over a configfile statement: the default is read only where no file is given.
+SHIPPED_ONLY = not workflow.configfiles and bool(shipped_runs(Path(), STUDY))
 if not workflow.configfiles:
 
-    configfile: f"{workflow.basedir}/workflow/config/demo.yaml"
+    configfile: f"{workflow.basedir}/workflow/config/{STUDY if SHIPPED_ONLY else 'demo'}.yaml"
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/starcraft2.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/measure.smk"
+include: "workflow/rules/restore.smk"
+
+
+if not SHIPPED_ONLY:
+
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/measure.smk"
+
+
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
@@ -23,6 +36,7 @@ include: "workflow/rules/verify.smk"
 
 localrules:
     figures,
+    restore,
     runs,
     starcraft2,
     summary,

@@ -5,6 +5,7 @@ Runs are synthetic; the training of real ones through the same DAG is the smoke 
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,12 +47,16 @@ def test_a_given_file_is_not_mixed_with_the_default(repository, snakemake):
     assert "--milestones 0 " in output
 
 
-def test_the_paper_is_planned_fast(repository, snakemake):
+@pytest.mark.parametrize(
+    ("scale", "more", "runs"), [("paper", [], 345), ("paper", ["--config", "ablation_maps=all"], 495), ("lab", [], 345)]
+)
+def test_the_paper_is_planned_fast(repository, snakemake, scale, more, runs):
     before = processor_seconds()
-    output = snakemake("--dry-run", "--config", "ablation_maps=all", "--", "figures", scale="paper")
+    output = snakemake("--dry-run", *more, "--", "figures", scale=scale)
     assert processor_seconds() - before < 10  # about 3
     jobs = planned(output)
-    assert jobs["train"] == jobs["evaluate"] >= 225
+    assert jobs["train"] == jobs["evaluate"] == runs
+    assert re.search(rf"{runs} runs of scale '{scale}' are missing, about [0-9,]+ core-hours", output)
 
 
 def test_one_line_plans_the_paper_on_the_real_game(repository, snakemake):

@@ -10,6 +10,8 @@ rule measure:
         f"{LOGS}/measure/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/measure/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        map=f"(?!{SHIPPED_NAMES})[A-Za-z0-9_]+",
     priority: EVALUATION
     retries: 2
     conda:

@@ -22,6 +22,7 @@ rule summarise:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
+        shipped=" ".join(shipped.digest for shipped in RESTORED.values()),
         runs=" ".join(run.directory for run in GRID.runs.values()),
         planned=" ".join(f"{name}/{arm}={seeds}" for (name, arm), seeds in GRID.planned.items()),
         withheld=quote(config.get("withheld", "")),
