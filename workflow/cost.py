@@ -100,6 +100,12 @@ def core_hours(run: Run, speed: Speed) -> float:
     return run.total_steps / speed.steps_per_cpu_second / 3600
 
 
+def expected_speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
+    """Return the environment steps per second of a run on a core of its own: its cell's, or those of its time limit."""
+    speed = speeds.get(cell_of(run))
+    return speed.steps_per_cpu_second if speed else run.total_steps / (60 * run.runtime_minutes(1))
+
+
 def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int], int], shipped: int | None) -> str:
     """Return what is to be said before anything is done: which runs are missing, what they cost, and how to train them.
 
@@ -114,7 +120,7 @@ def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int],
     """
     speeds = read_speeds()
     missing = [run for run in runs if steps[run.key] < run.total_steps]
-    hours = sum((run.total_steps - steps[run.key]) / _speed(run, speeds) / 3600 for run in missing)
+    hours = sum((run.total_steps - steps[run.key]) / expected_speed(run, speeds) / 3600 for run in missing)
     if shipped is not None:
         return (
             f"{shipped} of {len(runs)} runs of scale {scale!r} ship and are drawn; nothing is trained. "
@@ -123,12 +129,6 @@ def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int],
     if hours <= COSTLY:
         return ""
     return f"{len(missing)} runs of scale {scale!r} are missing, about {hours:,.0f} core-hours (roma cost {scale})"
-
-
-def _speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
-    """Return the environment steps per second of processor time of a run: measured, or else cautiously guessed."""
-    measured = speeds.get(cell_of(run))
-    return measured.steps_per_cpu_second if measured else run.steps_per_second
 
 
 def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:

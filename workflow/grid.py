@@ -91,13 +91,8 @@ class Run:
         return int((3000 + battles + steps * self.n_units * per_unit / 1e6) * attempt)
 
     def runtime_minutes(self, attempt: int) -> int:
-        """Generous; local runs ignore it."""
-        return int((10 + self.total_steps / self.steps_per_second / 60) * attempt)
-
-    @property
-    def steps_per_second(self) -> float:
-        """Cautiously: the engine's environment steps a second for a dozen units, fewer for more."""
-        return self.engine.steps_per_second * 12 / max(self.n_units, 12)
+        """Generous: the engine's steps a second for a dozen units, fewer for more; local runs ignore it."""
+        return int((10 + self.total_steps * max(self.n_units, 12) / 12 / self.engine.steps_per_second / 60) * attempt)
 
 
 @dataclass(frozen=True)

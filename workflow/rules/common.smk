@@ -97,7 +97,9 @@ PRIORITIES = {}
 if workflow.is_main_process and MARK in os.environ:
     here = None if CLUSTER in os.environ else family()
     left = float(os.environ.get(UNTIL, "inf")) - time.time()
-    PRIORITIES = priorities([standing(run, Path(DATA), here, GRID.tranches) for run in GRID.runs.values()], left)
+    speeds = cost.read_speeds()
+    standings = [standing(run, Path(DATA), here, GRID.tranches, speeds) for run in GRID.runs.values()]
+    PRIORITIES = priorities(standings, left)
 
 
 wildcard_constraints:
