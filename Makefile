@@ -43,8 +43,8 @@ figures: $(READY) $(CONFIG) ## train what is missing of SCALE, draw its figures 
 watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
 	python -m workflow.watch $(CONFIG)
 
-verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compare them with what was recorded
-	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
+verify: $(READY) $(CONFIG) ## compare the runs of SCALE with their checksums, train and play a sample again; draw by SEED and RUNS
+	python -m workflow.verify $(CONFIG) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal

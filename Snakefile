@@ -18,7 +18,6 @@ include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/videos.smk"
-include: "workflow/rules/verify.smk"
 
 
 localrules:
@@ -26,17 +25,13 @@ localrules:
     runs,
     starcraft2,
     summary,
-    verdicts,
-    verify,
     videos,
 
 
 # Engine and actor are compiled once, rather than by all runs that start side by side. Not a rule, so that finished
 # outputs never depend on it.
 onstart:
-    if not ENGINE.installed_apart and any(
-        job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()
-    ):
+    if not ENGINE.installed_apart and any(job.rule.name == "train" for job in workflow.dag.needrun_jobs()):
         print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")
 
