@@ -19,6 +19,7 @@ import math
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,8 +112,9 @@ def train_again(run: RunDirectory, steps: int, seeds: Sequence[RunDirectory]) ->
 
     with tempfile.TemporaryDirectory() as folder:
         check_versions(run.config, run.path)
-        if train(run.config, Path(folder), steps, (), checkpoint_seconds=math.inf) is not None:
-            raise KeyboardInterrupt
+        stopped = train(run.config, Path(folder), steps, (), checkpoint_seconds=math.inf)
+        if stopped is not None:
+            signal.raise_signal(stopped)  # it was sent to end this process, not only the run
         again = RunDirectory(Path(folder))
         metrics, (here,) = again.read_metrics(), again.provenance["segments"]
     rows = run.read_metrics()
@@ -218,7 +220,7 @@ def repeat(
         played: Those to play again.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, owner.end_with_owner) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _begin, (owner.mark(),)) as pool:
         try:
             pool.submit(roma, ["compile"]).result()  # once, rather than in all processes side by side
             training = []
@@ -233,6 +235,12 @@ def repeat(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin(mark: str) -> None:
+    """Make this process of a pool end with those that `mark` names."""
+    os.environ[owner.VARIABLE] = mark
+    owner.end_with_owner()
 
 
 def _print_outcome(run: RunDirectory, future: Future[Outcome]) -> Outcome:

@@ -1,7 +1,11 @@
 """`make verify`, on real runs of some hundred steps: which changes it finds, and by what."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +61,7 @@ def track(run, monkeypatch) -> Callable[[], None]:
     """Tracks the runs of the repository as they are."""
     for name, value in (IDENTITY | {"DVC_SITE_CACHE_DIR": str(run.path.absolute().parents[5] / "site")}).items():
         monkeypatch.setenv(name, value)
-    verification.subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "init", "--quiet"], check=True)
     return lambda: track_runs(SCALE)
 
 
@@ -178,6 +182,23 @@ def test_a_run_of_another_version_is_not_repeated(run, capfd):
         rewrite(file, lambda content: content.get("config", content).update(engine_version="99"))
     assert main([str(SCALE), *DRAWN]) == 1
     assert "was made with version 99 of the engine embedded on 3m; this is version" in capfd.readouterr().out
+
+
+def test_processes_end_with_the_command_also_when_it_is_killed(run, root, tmp_path):
+    endless = 10**9
+    rewrite(run.provenance_file, lambda facts: facts.update(total_steps=endless, cpu_seconds=1e-9))
+    shutil.copy(run.policy_file(STEPS), run.policy_file(endless))
+    (scratch := tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-P", "-m", "workflow.verify", str(SCALE), *DRAWN]  # -P: not with the code of the copy
+    environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(scratch)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    try:
+        while not list(scratch.glob("*/progress.json")):
+            assert process.poll() is None
+            time.sleep(0.1)
+    finally:
+        process.kill()
+    process.communicate()  # returns when all that could print have ended
 
 
 @pytest.mark.parametrize(
