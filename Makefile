@@ -1,11 +1,12 @@
 # Needs Python 3.11 and make; everything else is installed into .venv.
 #   make figures             draw the runs of the study that ship, minutes; before any does, the same as make demo
+#   make verify              compare them with their checksums, train and play a sample again, five minutes at most
 #   make demo                train and draw the demo, a quarter of an hour on two cores
 #   make figures SCALE=lab   train and draw what is missing of a scale of workflow/config
 # In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
 
-# Without a scale, Snakefile chooses what is drawn.
-CHOSEN := $(if $(SCALE),--configfile workflow/config/$(SCALE).yaml)
+# Without a scale, `figures` and `verify` take what ships.
+GIVEN := $(if $(SCALE),workflow/config/$(SCALE).yaml)
 SCALE ?= demo
 CORES ?= all
 VENV ?= .venv
@@ -41,7 +42,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 figures: $(READY) $(CONFIG) ## draw figures and report: of SCALE, trained as far as it is missing, or else of what ships
-	snakemake --keep-going --cores $(CORES) $(CHOSEN) -- figures
+	snakemake --keep-going --cores $(CORES) $(addprefix --configfile ,$(GIVEN)) -- figures
 
 demo: ## train the demo and draw its figures
 	@$(MAKE) --no-print-directory figures SCALE=demo
@@ -49,8 +50,8 @@ demo: ## train the demo and draw its figures
 watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
 	python -m workflow.watch $(CONFIG)
 
-verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compare them with what was recorded
-	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
+verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train and play a sample again, drawn by SEED and RUNS: of SCALE, or else of the study
+	python -m workflow.verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal

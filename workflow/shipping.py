@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,6 @@ class ShippedFile:
     def stored(self, place: Path) -> Path:
         """Return the file with this content in a remote or cache of DVC."""
         return place / "files" / "md5" / self.md5[:2] / self.md5[2:]
-
-    def is_in(self, root: Path) -> bool:
-        """Return whether the file is in place with the recorded content."""
-        return md5_of(root / self.path) == self.md5
 
 
 @dataclass(frozen=True)
@@ -87,22 +84,12 @@ def read_shipped(root: Path, scale: str) -> dict[str, ShippedRun]:
     }
 
 
-def shipped_runs(root: Path, scale: str) -> list[Path]:
-    """Return the run directories of the runs of a scale that ship, as recorded: below the repository's folder."""
-    return [run.path for run in read_shipped(root, scale).values()]
+def damaged(root: Path, run: ShippedRun) -> list[str]:
+    """Return a line for each file of a run whose content, in the bundle or in place, is not what its record says.
 
-
-def damaged(root: Path, scale: str) -> list[str]:
-    """Return a line for each shipped file whose content, in the bundle or in place, is not what its record says."""
-    lines = []
-    for run in read_shipped(root, scale).values():
-        lines += broken(root, run)
-        lines += [
-            f"{file.path} is not the file that ships (md5 {file.md5})"
-            for file in run.files
-            if (root / file.path).exists() and not file.is_in(root)
-        ]
-    return lines
+    What was tracked before is no damage, nor is a longer run.
+    """
+    return [*broken(root, run), *_kept_nowhere(root, _not_in_place(root, run))]
 
 
 def broken(root: Path, run: ShippedRun) -> list[str]:
@@ -118,19 +105,27 @@ def to_restore(root: Path, run: ShippedRun) -> list[ShippedFile]:
     """Return the files of a run that are not in place, or there with what was tracked before; none if a longer run is.
 
     Raises:
-        ValueError: A file in place is neither what ships nor in DVC's cache, so that it would be lost.
+        ValueError: A file in place would be lost.
     """
-    wanted: list[ShippedFile] = []
-    if _held_steps(root / run.path) > run.total_steps:
-        return wanted
-    for file in run.files:
-        md5 = md5_of(root / file.path)
-        if md5 == file.md5:
-            continue
-        if md5 is not None and not ShippedFile(file.path, md5, 0).stored(root / CACHE).exists():
-            raise ValueError(f"{file.path} is not the file that ships, and kept nowhere else: move or remove it first")
-        wanted.append(file)
+    wanted = _not_in_place(root, run)
+    if lines := _kept_nowhere(root, wanted):
+        raise ValueError(f"{'; '.join(lines)}: move or remove it first")
     return wanted
+
+
+def _not_in_place(root: Path, run: ShippedRun) -> list[ShippedFile]:
+    if _held_steps(root / run.path) > run.total_steps:
+        return []
+    return [file for file in run.files if md5_of(root / file.path) != file.md5]
+
+
+def _kept_nowhere(root: Path, wanted: Iterable[ShippedFile]) -> list[str]:
+    """Return a line for each file in whose place is something that neither ships nor is in DVC's cache."""
+    return [
+        f"{file.path} is not the file that ships (md5 {file.md5}), and kept nowhere else"
+        for file in wanted
+        if (md5 := md5_of(root / file.path)) and not ShippedFile(file.path, md5, 0).stored(root / CACHE).exists()
+    ]
 
 
 def config(root: Path, run: ShippedRun) -> dict[str, Any]:

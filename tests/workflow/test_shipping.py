@@ -70,6 +70,10 @@ def clone(origin, tmp_path):
     return tmp_path / "roma"
 
 
+def damaged(folder):
+    return [line for run in shipping.read_shipped(folder, "study").values() for line in shipping.damaged(folder, run)]
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -130,7 +134,7 @@ def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
     )
     call(clone, "git", "pull", "--quiet", str(grown), "HEAD")
     assert planned(snakemake(clone, "--", "figures")) == {"restore": 1, **DRAWN}
-    assert shipping.damaged(clone, "study") == []
+    assert damaged(clone) == []
 
 
 def test_a_named_scale_trains_what_is_missing(clone):
@@ -152,7 +156,7 @@ def test_an_object_that_is_missing_or_damaged_is_named(clone, harm, word):
     (lost,) = (file for file in run.files if file.path.endswith("metrics.parquet"))
     harm(lost.stored(clone / shipping.BUNDLE))
     message = f"{lost.path} (md5 {lost.md5}) is {word} in data/bundle"
-    assert shipping.damaged(clone, "study") == [message]
+    assert damaged(clone) == [message]
     output = snakemake(clone, "--keep-going", "--", "figures", status=1)
     assert f"error: {message}\n" in output
     assert "Training" not in output
@@ -171,7 +175,7 @@ def test_what_is_kept_nowhere_else_is_not_overwritten(clone):
     assert message in call(clone, *command, status=2)
     assert message in snakemake(clone, "--", "figures", status=1)
     assert metrics.read_bytes() == b"mine"
-    (line,) = shipping.damaged(clone, "study")
+    (line,) = damaged(clone)
     assert line.startswith(message)
     assert (
         call(clone, *command[:2], "3m/qmix/seed7", status=2) == "error: 3m/qmix/seed7 of scale 'study' does not ship\n"

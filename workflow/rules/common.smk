@@ -8,11 +8,9 @@ from pathlib import Path
 from shlex import quote
 from textwrap import indent
 
-from roma.envs import ENGINES
 from roma.config import differences
+from roma.envs import ENGINES
 from roma.errors import UserError
-from roma.files import file_digest
-from roma.provenance import git_revision
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
 from workflow import cost, shipping
@@ -38,7 +36,6 @@ from workflow.identity import conflict, tracked
 from workflow.order import EVALUATION, family, priorities, standing
 from workflow.supervisor import CLUSTER, MARK, UNTIL
 from workflow.takeover import take_over
-from workflow.verify import drawn, recorded
 from workflow.watch import last_lines
 
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
@@ -60,7 +57,6 @@ LOGS = f"{DATA}/logs"
 BENCHMARKS = f"{DATA}/benchmarks"
 SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
-VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
 TRACKED = tracked(Path(DATA))
 EXTENSION = ".snakemake/extension"
@@ -192,17 +188,6 @@ def priority_of(wildcards):
     """A campaign's order, or else that of the tranches."""
     run = run_of(wildcards)
     return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
-
-
-def recorded_run(wildcards):
-    return recorded(results_folder(config), wildcards.map, wildcards.arm, int(wildcards.seed))
-
-
-def verdicts_of(wildcards):
-    try:
-        return [f"{VERIFICATION}/verdicts/{run}.json" for run in drawn(config)]
-    except UserError as error:
-        sys.exit(f"error: {error}")
 
 
 def failure_report(jobs):
