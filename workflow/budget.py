@@ -97,19 +97,27 @@ def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mappin
 def reserved(results: Path, always: Mapping[RunDirectory, Sequence[Path]], grid: Grid) -> tuple[int, int]:
     """Return the bytes kept free for the runs still to come, and for what is to be drawn of tranches.
 
-    A run is expected to need as much as the finished ones of its cell do, or else of its algorithm, or of all.
+    A run is expected to need as much as the finished ones of its cell do, or else of its algorithm, or of all; of
+    tables, as much a step.
     """
-    sizes = {run: sum(map(_size, files)) for run, files in always.items()}
-    finished = {f"{run.map}/{run.arm}/seed{run.seed}": run.last_step() for run in sizes}
+    finished = {f"{run.map}/{run.arm}/seed{run.seed}": run.last_step() for run in always}
     coming = [run for run in grid.runs.values() if finished.get(run.directory, 0) < run.total_steps]
     landed = history([results / LANDED])
-    return sum(_expected(run, sizes) for run in coming), max(OF_TRANCHE * len(grid.tranches) - landed, 0)
+    return sum(_expected(run, always) for run in coming), max(OF_TRANCHE * len(grid.tranches) - landed, 0)
 
 
-def _expected(run: Run, sizes: Mapping[RunDirectory, int]) -> int:
-    of_cell = [size for other, size in sizes.items() if (other.map, other.arm) == (run.map, run.arm)]
-    of_algorithm = [size for other, size in sizes.items() if other.config.algorithm == run.config.algorithm]
-    return round(mean(of_cell or of_algorithm or list(sizes.values()) or [UNKNOWN_RUN]))
+def _expected(run: Run, always: Mapping[RunDirectory, Sequence[Path]]) -> int:
+    of_cell = [other for other in always if (other.map, other.arm) == (run.map, run.arm)]
+    of_algorithm = [other for other in always if other.config.algorithm == run.config.algorithm]
+    alike = of_cell or of_algorithm or list(always)
+    if not alike:
+        return UNKNOWN_RUN
+    return round(mean(sum(_size(file) * _longer(run, other, file) for file in always[other]) for other in alike))
+
+
+def _longer(run: Run, other: RunDirectory, file: Path) -> float:
+    """Return how many times as large a file of another run is to be expected in this one."""
+    return run.total_steps / other.last_step() if file.suffix == ".parquet" else 1.0
 
 
 def history(paths: Iterable[Path]) -> int:

@@ -28,6 +28,7 @@ from roma.runs.directory import RunDirectory
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, read_scale, results_folder
+from workflow.landing import land
 from workflow.merging import bring, finished_runs
 from workflow.order import family
 from workflow.shipping import read_shipped, restore
@@ -346,7 +347,7 @@ def _bring(project: Path, source: Path, scale: str) -> str:
     said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
     if here:
         with chdir(project):  # where DVC and git look for what they track
-            said.append(ship(file))
+            said += [ship(file), *land(file)]
     return "\n".join(said)
 
 

@@ -75,8 +75,8 @@ def track(scale: Path) -> None:
 def ship(scale: Path) -> str:
     """Commit the finished runs of a scale to DVC and git, and what ships of them to the bundle; return what was said.
 
-    What ships must be in place. Of runs that the plan may extend the checkpoints go to the default remote, if there is
-    one.
+    What ships must be in place. Of a run that the plan may extend, the newest checkpoint goes to the default remote, if
+    there is one.
 
     Raises:
         UserError: There is no room for the runs, see `workflow.budget.choose`.
@@ -95,7 +95,8 @@ def ship(scale: Path) -> str:
     if _has_default_remote():
         planned = {run.directory: run.total_steps for run in grid.runs.values()}
         extended = [run for run in runs if run.last_step() < planned.get("/".join(run.path.parts[-3:]), 0)]
-        kept = [run.checkpoint_folder.as_posix() for run in extended if run.checkpoint_folder.exists()]
+        newest = [max(run.checkpoint_folder.glob("t*.safetensors"), default=None) for run in extended]
+        kept = [file.as_posix() for file in newest if file]
         found |= {"checkpoints": kept} if kept else {}
     here = {path: md5_of(Path(path)) for kind in ships for path in found[kind]}
     if here != held or found.keys() != _read_stages(folder).keys():
@@ -124,9 +125,9 @@ def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Seque
         _dvc("push", "--quiet", *large)
     written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, BUNDLE)
     paths = [str(path) for path in written if path.exists()]
-    _run("git", "add", "--", *paths)
+    run_command("git", "add", "--", *paths)
     if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
-        _run("git", "commit", "--quiet", "-m", f"Track results of scale {scale}", "--", *paths)
+        run_command("git", "commit", "--quiet", "-m", f"Track results of scale {scale}", "--", *paths)
 
 
 def redraw(scale: Path) -> None:
@@ -143,7 +144,7 @@ def redraw(scale: Path) -> None:
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
     rules = [*figure_specifications(config["figures"]), "report"]
-    _run(
+    run_command(
         *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
         *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),
     )
@@ -225,10 +226,11 @@ DVC = (sys.executable, "-m", "dvc")
 
 
 def _dvc(*arguments: str) -> None:
-    _run(*DVC, *arguments)
+    run_command(*DVC, *arguments)
 
 
-def _run(*command: str) -> None:
+def run_command(*command: str) -> None:
+    """Run a command in the working folder; UserError if it fails."""
     if subprocess.run(command).returncode:
         raise UserError(f"failed: {' '.join(command[:6])}{' ...' if len(command) > 6 else ''}")
 

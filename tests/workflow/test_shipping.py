@@ -14,7 +14,7 @@ from roma.runs.directory import RunDirectory
 from tests.synthetic import SEGMENT, write_runs
 from tests.workflow.conftest import TINY, copy_repository, planned, write_scale
 from tests.workflow.test_tracking import call, damage
-from workflow import budget, campaign, shipping
+from workflow import budget, campaign, landing, shipping
 from workflow.grid import expand
 
 STUDY = TINY | {
@@ -81,7 +81,7 @@ def contents(folder):
 def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     output = snakemake(clone, "--", "figures")
     assert planned(output) == {"restore": 4, **DRAWN}
-    notice = "4 of 8 runs of scale 'study' ship and are drawn; nothing is trained. 4 are missing, about 0 core-hours: "
+    notice = "4 of 8 runs of scale 'study' ship and are drawn; nothing is trained. 4 are missing, about 1 core-hours: "
     assert f"{notice}make figures SCALE=study trains them" in output
     assert (clone / "figures/embedded/study/report.html").exists()
     for name in ("runs", "measurements"):
@@ -187,9 +187,10 @@ def test_the_checkpoint_of_a_run_that_is_to_grow_goes_to_the_default_remote(clon
     for run in shipped.values():
         shipping.restore(clone, run)
     write_scale(clone, STUDY | {"total_steps": {"default": 100_000, "3m": 200_000}})
-    checkpoint = clone / FOLDER / "runs/3m/qmix/seed0/checkpoints/t000100000.safetensors"
-    checkpoint.parent.mkdir()
-    checkpoint.write_bytes(b"state of the learner")
+    checkpoints = RunDirectory(clone / FOLDER / "runs/3m/qmix/seed0").checkpoint_folder
+    checkpoints.mkdir()
+    (checkpoints / "t000100000.safetensors").write_bytes(b"state of the learner")
+    (checkpoints / "t000090000.safetensors").write_bytes(b"earlier state")
     records = clone / FOLDER / "dvc.yaml"
     before = records.read_text()
     ship(clone)
@@ -199,6 +200,7 @@ def test_the_checkpoint_of_a_run_that_is_to_grow_goes_to_the_default_remote(clon
     assert "up to date" in call(clone, "dvc", "status")
     held = {path.read_bytes() for path in (tmp_path / "store" / "files" / "md5").glob("*/*")}
     assert b"state of the learner" in held
+    assert b"earlier state" not in held
     assert not held & {path.read_bytes() for path in (clone / shipping.BUNDLE).glob("files/md5/*/*")}
     assert shipping.read_shipped(clone, "study").keys() == {
         f"3m/{arm}/seed{k}" for arm in ("roma", "qmix") for k in (0, 1)
@@ -267,13 +269,17 @@ def test_earlier_weights_are_left_out_where_there_is_no_room(results, monkeypatc
 
 
 def test_a_run_to_come_needs_what_its_cell_or_its_algorithm_does(results):
-    sizes = {RunDirectory(results / "runs" / name): size for name, size in (("3m/roma/seed0", 7), ("3m/qmix/seed0", 5))}
-    grid = expand(STUDY | {"total_steps": 600_000}, "study")
-    always = {run: [results / str(size)] for run, size in sizes.items()}
-    for size in sizes.values():
-        (results / str(size)).write_bytes(bytes(size))
-    assert budget.reserved(results, always, grid) == (3 * 7 + 3 * 5, 2 * budget.OF_TRANCHE)
-    assert budget.reserved(results, {}, grid)[0] == 8 * budget.UNKNOWN_RUN
+    always = {}
+    for name, sizes in (("3m/roma/seed0", (7, 3)), ("3m/qmix/seed0", (5, 2))):
+        files = [results / f"{name.replace('/', '_')}.{kind}" for kind in ("safetensors", "parquet")]
+        for file, size in zip(files, sizes, strict=True):
+            file.write_bytes(bytes(size))
+        always[RunDirectory(results / "runs" / name)] = files
+    alike = expand(STUDY | {"total_steps": 600_000}, "study")
+    assert budget.reserved(results, always, alike) == (3 * (7 + 3) + 3 * (5 + 2), 2 * budget.OF_TRANCHE)
+    longer = expand(STUDY | {"total_steps": 1_200_000}, "study")  # tables grow with the steps
+    assert budget.reserved(results, always, longer)[0] == 4 * (7 + 2 * 3) + 4 * (5 + 2 * 2)
+    assert budget.reserved(results, {}, alike)[0] == 8 * budget.UNKNOWN_RUN
 
 
 def test_history_is_what_git_keeps(results):
@@ -286,6 +292,38 @@ def test_history_is_what_git_keeps(results):
     assert budget.history([shipping.BUNDLE]) == 0
     tranches = budget.reserved(results, {}, expand(STUDY, "study"))[1]
     assert 5000 < 2 * budget.OF_TRANCHE - tranches < 6000
+
+
+def test_a_complete_tranche_is_drawn_into_git_once(clone):
+    for run in shipping.read_shipped(clone, "study").values():
+        shipping.restore(clone, run)
+    program = f"from pathlib import Path; from workflow.landing import land; print(land(Path({SCALE!r})))"
+    said = call(clone, sys.executable, "-c", program)
+    assert re.search(r"\['first: \d+ files drawn, \d\.\d MB, in data/embedded/study/tranches'\]\n$", said)
+    landed = call(clone, "git", "ls-files", str(FOLDER / budget.LANDED)).split()
+    for file in ("figures/report.html", "figures/validation.pdf", "summary/finals.parquet"):
+        assert f"{FOLDER}/tranches/first/{file}" in landed
+    assert {Path(file).parts[4] for file in landed} == {"first"}
+    assert call(clone, "git", "status", "--porcelain") == ""
+    assert "up to date" in call(clone, "dvc", "status")
+    assert call(clone, sys.executable, "-c", program) == "[]\n"
+
+
+def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):
+    grid = expand(STUDY | {"total_steps": 600_000}, "study")
+    assert landing.complete_tranches(results, grid) == []
+    write_runs(FIRST | {"milestones": [0, 500_000], "total_steps": 600_000}, Path())  # with measurements
+    assert landing.complete_tranches(results, grid) == ["first"]
+    assert landing.complete_tranches(results, expand(STUDY | {"total_steps": 700_000}, "study")) == []
+
+
+def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
+    sizes = {"report.html": 50, "b.png": 30, "a.png": 40, "a.pdf": 10, "finals.csv": 10}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    taken, left_out = landing.fitting(tmp_path.iterdir(), 100)
+    assert [file.name for file in taken] == ["report.html", "finals.csv", "b.png", "a.pdf"]
+    assert [file.name for file in left_out] == ["a.png"]
 
 
 def test_restoring_takes_the_standard_library_only(root):
