@@ -5,6 +5,7 @@ Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as th
 
 import shutil
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from workflow.grid import Grid, expand, read_scale, results_folder
 from workflow.shipping import STUDY
 from workflow.tracking import run_command
 
-KINDS = (".html", ".parquet", ".csv", ".md", ".tex", ".png", ".pdf")  # those that fit are taken in this order
+KINDS = (".html", ".md", ".tex", ".png", ".pdf", ".parquet", ".csv")  # those that fit are taken in this order
 
 
 def land(scale: Path) -> list[str]:
@@ -62,13 +63,14 @@ def _is_complete(run: RunDirectory, steps: int) -> bool:
 
 
 def fitting(files: Iterable[Path], room: int) -> tuple[list[Path], list[Path]]:
-    """Return the files that fit into so many bytes, in the order of KINDS and the smallest first, and the others."""
+    """Return the files that fit into so many bytes of git's store, by KINDS and size, and the rest."""
     taken: list[Path] = []
     left_out: list[Path] = []
-    for file in sorted(files, key=lambda file: (KINDS.index(file.suffix), _size(file), file)):
-        fits = _size(file) <= room
+    sizes = {file: _size(file) for file in files}
+    for file in sorted(sizes, key=lambda file: (KINDS.index(file.suffix), sizes[file], file)):
+        fits = sizes[file] <= room
         (taken if fits else left_out).append(file)
-        room -= _size(file) if fits else 0
+        room -= sizes[file] if fits else 0
     return taken, left_out
 
 
@@ -77,4 +79,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _size(file: Path) -> int:
-    return file.stat().st_size
+    """Return the bytes that a file takes in git's store."""
+    return len(zlib.compress(file.read_bytes()))

@@ -1,6 +1,7 @@
 """Runs that ship with the repository: recorded by DVC in git, their files in data/bundle.
 
     python workflow/shipping.py MAP/ARM/seedK --scale study      copies a shipped run into place and into DVC's cache
+    python workflow/shipping.py MAP/ARM/seedK --make-way         removes it there, if a longer one has to begin anew
 
 A clone has them without DVC, account or network: only the standard library is used, which starts in a moment. The
 records are the lines of a scale's dvc.yaml and dvc.lock, as `workflow.tracking` and DVC write them.
@@ -156,6 +157,19 @@ def restore(root: Path, run: ShippedRun) -> None:
         _write(root / file.path, contents[file], 0o644)
 
 
+def make_way(root: Path, run: ShippedRun) -> None:
+    """Remove a run from its place where there is no checkpoint, so that a longer run of its identity can begin anew.
+
+    Raises:
+        ValueError: A file in place would be lost. Nothing is changed then.
+    """
+    if any((root / run.path / "checkpoints").glob("t*.safetensors")) or _held_steps(root / run.path) > run.total_steps:
+        return
+    to_restore(root, run)
+    for file in run.files:
+        (root / file.path).unlink(missing_ok=True)
+
+
 def md5_of(path: Path) -> str | None:
     """Return the MD5 of a file; None if there is none."""
     try:
@@ -186,13 +200,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", metavar="MAP/ARM/seedK")
     parser.add_argument("--scale", default=STUDY)
+    parser.add_argument("--make-way", action="store_true", help="remove it, if it ships and has no checkpoint")
     options = parser.parse_args()
-    shipped = read_shipped(Path(), options.scale)
+    run = read_shipped(Path(), options.scale).get(options.run)
     try:
-        restore(Path(), shipped[options.run])
-    except KeyError:
-        print(f"error: {options.run} of scale {options.scale!r} does not ship", file=sys.stderr)
-        return 2
+        if run is None and not options.make_way:
+            raise ValueError(f"{options.run} of scale {options.scale!r} does not ship")
+        if run is not None:
+            (make_way if options.make_way else restore)(Path(), run)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

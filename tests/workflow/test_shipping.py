@@ -12,7 +12,7 @@ import pytest
 from roma.errors import UserError
 from roma.runs.directory import RunDirectory
 from tests.synthetic import SEGMENT, write_runs
-from tests.workflow.conftest import TINY, copy_repository, planned, write_scale
+from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 from tests.workflow.test_tracking import call, damage
 from workflow import budget, campaign, landing, shipping
 from workflow.grid import expand
@@ -143,7 +143,6 @@ def test_a_named_scale_trains_what_is_missing(clone):
     longer = write_scale(clone, STUDY | {"total_steps": {"default": 100_000, "3m": 40_000_000}})
     output = snakemake(clone, "--dry-run", "-p", "--configfile", str(longer), "--", "figures")
     assert planned(output) == {"train": 8, "evaluate": 8, "measure": 4, **DRAWN}
-    assert output.count("shipping.py 3m/") == 4  # the shorter runs come first into place
     assert re.search(r"8 runs of scale 'study' are missing, about [0-9,]+ core-hours \(roma cost study\)", output)
     write_scale(clone, STUDY | {"overrides": {"learning_rate": 0.001}})
     output = snakemake(clone, "--configfile", SCALE, "--", "figures", status=1)
@@ -205,6 +204,30 @@ def test_the_checkpoint_of_a_run_that_is_to_grow_goes_to_the_default_remote(clon
     assert shipping.read_shipped(clone, "study").keys() == {
         f"3m/{arm}/seed{k}" for arm in ("roma", "qmix") for k in (0, 1)
     }
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_longer_run_begins_anew_without_a_checkpoint(root, tmp_path, keeps):
+    folder = tmp_path / "roma"
+    copy_repository(root, folder)
+    call(folder, "git", "init", "--quiet")
+    (run,) = write_runs(SHORT | {"scale": "study"}, folder)
+    write_scale(folder, SHORT | {"scale": "study"})
+    directory = RunDirectory(folder / FOLDER / "runs" / run.directory)
+    if not keeps:
+        shutil.rmtree(directory.checkpoint_folder)
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "Code")
+    ship(folder)
+    write_scale(folder, SHORT | {"scale": "study", "total_steps": 500})
+    shipped = directory.metrics_file.read_bytes()
+    output = snakemake(folder, "--configfile", SCALE, "--until", "train", "--", "runs", status=int(keeps))
+    if keeps:  # an invented one: training looks at it, and refuses
+        assert directory.metrics_file.read_bytes() == shipped
+        assert "checkpoint" in output
+    else:
+        assert directory.held_steps() == 500
+        assert directory.provenance["segments"][0] != SEGMENT
 
 
 def test_roles_are_measured_on_the_processors_that_trained_the_run(results, monkeypatch):
@@ -318,12 +341,14 @@ def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):
 
 
 def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
-    sizes = {"report.html": 50, "b.png": 30, "a.png": 40, "a.pdf": 10, "finals.csv": 10}
+    sizes = {"report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 800}
     for name, size in sizes.items():
-        (tmp_path / name).write_bytes(bytes(size))
-    taken, left_out = landing.fitting(tmp_path.iterdir(), 100)
-    assert [file.name for file in taken] == ["report.html", "finals.csv", "b.png", "a.pdf"]
+        (tmp_path / name).write_bytes(random.Random(0).randbytes(size))
+    taken, left_out = landing.fitting(tmp_path.iterdir(), 10_000)
+    assert [file.name for file in taken] == ["report.html", "b.png", "a.pdf", "finals.csv"]
     assert [file.name for file in left_out] == ["a.png"]
+    (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # a file counts as git keeps it
+    assert tmp_path / "table1.md" in landing.fitting(tmp_path.iterdir(), 10_000)[0]
 
 
 def test_restoring_takes_the_standard_library_only(root):

@@ -77,6 +77,9 @@ RESTORED = {
 }
 SHIPPED_NAMES = f"(?:{'|'.join(sorted(shipped.name for shipped in RESTORED.values()))})/"
 
+# A script that copies a shipped run into place. No parameter of a rule: what is finished must not depend on its place.
+SHIPPING = f"python {quote(shipping.__file__)} {{wildcards.map}}/{{wildcards.arm}}/seed{{wildcards.seed}} --scale {config['scale']}"
+
 # Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The commands
 # end with this process, also when it is killed. The strict mode is Snakemake's own, whose place a prefix takes.
 shell.prefix(
@@ -167,13 +170,6 @@ def stale(wildcards):
     if not SHIPPED_ONLY and (found := differences(shipping.config(Path(), shipped), run.config.to_json())):
         sys.exit(f"error: {shipped.path} ships with {', '.join(found)}: give the scale another name")
     return EXTENSION if wanted else ancient(EXTENSION)
-
-
-def restore_first(wildcards):
-    """A command that brings the shipped run which a longer one goes on from, or takes the place of."""
-    name = run_of(wildcards).directory
-    script = f"python {quote(shipping.__file__)} {name} --scale {config['scale']}"
-    return f"{script} && " if name in SHIPPED else ""
 
 
 def refuse_conflict(wildcards):

@@ -18,9 +18,8 @@ rule restore:
         "../../environment.yml"
     threads: 1
     params:
-        run="{map}/{arm}/seed{seed}",
         record=lambda wildcards: RESTORED[run_of(wildcards).key].digest,
     message:
         "Restoring {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        f"python {quote(shipping.__file__)} {{params.run}} --scale {config['scale']} > {{log}} 2>&1"
+        f"{SHIPPING} > {{log}} 2>&1"

@@ -32,13 +32,12 @@ rule train:
         steps=lambda wildcards: steps_of(run_of(wildcards)),
         options=lambda wildcards: run_of(wildcards).options,
         directory=lambda wildcards, output: folder_of(output),
-        restore=restore_first,
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "({params.restore}roma train {params.options} --steps {params.steps} --out {params.directory} --wait --same-family"
-        f" --milestones {MILESTONES} {checkpoint_option(config)}"
-        ") > {log} 2>&1"
+        f"({SHIPPING} --make-way"
+        " && roma train {params.options} --steps {params.steps} --out {params.directory} --wait --same-family"
+        f" --milestones {MILESTONES} {checkpoint_option(config)}) > {{log}} 2>&1"
 
 
 rule evaluate:
