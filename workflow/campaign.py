@@ -5,7 +5,6 @@ scale. The campaign's clone beside it has that revision checked out, trains the 
 (workflow/supervisor.py), and holds their results until `collect` brings them into the project's clone.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,14 +22,18 @@ from typing import Any
 
 import yaml
 
+from analysis.measurements import lacking, measure
 from roma.errors import UserError
 from roma.runs.directory import RunDirectory
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, read_scale, results_folder
+from workflow.landing import land
 from workflow.merging import bring, finished_runs
+from workflow.order import family
+from workflow.shipping import read_shipped, restore
 from workflow.supervisor import LOG, MARK, START_SECONDS, end, members
-from workflow.tracking import track_runs
+from workflow.tracking import ship
 from workflow.watch import last_lines
 
 NAMED = Path("workflow/campaign.yaml")
@@ -328,27 +332,38 @@ def merge(project: Path, other: Path) -> str:
 
 def _bring(project: Path, source: Path, scale: str) -> str:
     file = Path("workflow", "config", f"{scale}.yaml")
-    results = results_folder(read_scale(project / file))
+    config = read_scale(project / file)
+    results = results_folder(config)
+    for run in read_shipped(project, scale).values():
+        try:
+            restore(project, run)
+        except ValueError as error:
+            raise UserError(str(error)) from None
     brought = bring(source / results, project / results)
     here = finished_runs(project / results)
-    if here and set(here) != {run for run in here if _is_tracked(project / results, run)}:
-        before = Path.cwd()
-        os.chdir(project)  # where DVC and git look for what they track
-        try:
-            track_runs(file)
-        finally:
-            os.chdir(before)
-    return f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"
+    said = [f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"]
+    said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
+    if here:
+        with chdir(project):  # where DVC and git look for what they track
+            said += [ship(file), *land(file)]
+    return "\n".join(said)
 
 
-def _is_tracked(results: Path, run: str) -> bool:
-    """Return whether DVC tracks the metrics of a run as they are here."""
-    lock = results / "dvc.lock"
-    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-    held = {out["path"]: out["md5"] for out in stages.get("metrics", {}).get("outs", [])}
-    metrics = RunDirectory(results / "runs" / run).metrics_file
-    digest = hashlib.md5(metrics.read_bytes(), usedforsecurity=False).hexdigest()
-    return any(Path(path).parts[-5:] == metrics.parts[-5:] and md5 == digest for path, md5 in held.items())
+def measure_runs(runs: Sequence[RunDirectory], config: Mapping[str, Any]) -> list[str]:
+    """Measure the roles of finished runs that have not been measured and were trained on this family of processors.
+
+    Return what to tell the user of those that were trained elsewhere.
+    """
+    wanted = [run for run in runs if run.config.has_roles and lacking(run)]
+    here = family() if wanted else ""
+    played = config.get("rollout_episodes", {})
+    elsewhere = 0
+    for run in wanted:
+        if run.provenance["segments"][-1]["cpu_family"] == here:
+            measure(run, played.get("last", 32), played.get("earlier", 8))
+        else:
+            elsewhere += 1
+    return [f"{elsewhere} runs wait to be measured by a collect on the processors that trained them"] * (elsewhere > 0)
 
 
 def next_time(text: str, now: datetime) -> datetime:
