@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
+from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.pettingzoo import SkirmishParallelEnv, parallel_env
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import next_seed, seed_stream
 from roma.errors import UserError
 from roma.scenarios import map_names
 
@@ -35,12 +35,12 @@ def test_pettingzoos_own_tests_pass(map_name: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"obs_timestep_number": True, "obs_last_action": True, "move_amount": 3}])
 def test_a_battle_is_that_of_the_vector_engine(map_name: str, options: dict[str, Any]) -> None:
     env, engine = parallel_env(map_name, **options), Skirmish(map_name, 1, EnvOptions(**options))
-    seeds = seed_stream(11)[1]
+    seeds = EpisodeSeeds(11)
     for slot, agent in enumerate(env.possible_agents):
         env.action_space(agent).seed(slot)
     for episode in range(2):
         observations, infos = env.reset(seed=11 if episode == 0 else None)
-        engine.reset(np.array([next_seed(seeds)]))
+        engine.reset(np.array([seeds.next()]))
         agents, seen_dead = list(env.agents), 0
         assert agents == env.possible_agents
         while env.agents:
@@ -49,7 +49,7 @@ def test_a_battle_is_that_of_the_vector_engine(map_name: str, options: dict[str,
                 assert env.observation_space(agent).contains(observations[agent])
                 np.testing.assert_array_equal(observations[agent]["observation"], engine.obs[0, slot])
                 np.testing.assert_array_equal(observations[agent]["action_mask"], engine.avail_actions[0, slot])
-                np.testing.assert_array_equal(infos[agent]["action_mask"], engine.avail_actions[0, slot])
+                assert set(infos[agent]) == {"alive", "battle_won", "unavailable_action"}
                 if not infos[agent]["alive"]:
                     seen_dead += 1
                     assert observations[agent]["action_mask"].tolist() == [1] + [0] * (engine.info.n_actions - 1)
@@ -57,7 +57,9 @@ def test_a_battle_is_that_of_the_vector_engine(map_name: str, options: dict[str,
             assert env.state_space.contains(env.state())
             actions = sample(env, observations)
             observations, rewards, terminations, truncations, infos = env.step(actions)
-            outcome = engine.step(np.array([[actions[agent] for agent in agents]]))
+            taken = np.array([[actions[agent] for agent in agents]], np.int64)
+            seeds.note(taken)
+            outcome = engine.step(taken)
             assert rewards == dict.fromkeys(agents, float(outcome.reward[0]))
             timed_out = engine._end[0] == kernel.TIME_OUT
             assert terminations == dict.fromkeys(agents, bool(outcome.terminated[0]) and not timed_out)
@@ -98,8 +100,12 @@ def test_misuse_is_an_error() -> None:
         env.step({"marine_0": 9, "marine_1": 1, "marine_2": 1})
     with pytest.raises(UserError, match="did you mean 'obs_last_action'"):
         parallel_env("3m", obs_last_actions=True)
-    with pytest.raises(UserError, match="human"):
-        parallel_env("3m", render_mode="human")
+    with pytest.raises(UserError, match="window"):
+        parallel_env("3m", render_mode="window")
+    with pytest.raises(UserError, match="did you mean 'observation'"):
+        parallel_env("3m", mask="observations")
+    with pytest.raises(UserError, match="at least 1, or None, not 0"):
+        parallel_env("3m", max_cycles=0)
     with pytest.raises(UserError, match="did you mean '3m'"):
         parallel_env("3n")
 
