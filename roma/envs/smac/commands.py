@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from roma.envs.smac.observations import Observations
 from roma.envs.smac.units import Unit
@@ -15,12 +18,14 @@ MOVE_ABILITY, ATTACK_ABILITY, STOP_ABILITY, HEAL_ABILITY = 16, 23, 4, 386  # the
 WAYS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # north, south, east, west
 
 
-def action_numbers(actions: Iterable[Any]) -> list[int]:
+def action_numbers(actions: Iterable[Any]) -> Sequence[int] | NDArray[np.integer]:
     """Return actions as integers: of integers, whole floats, NumPy and torch scalars, arrays or lists of one each.
 
     Raises:
         ValueError: an action is something else; the message names the agent.
     """
+    if isinstance(actions, np.ndarray) and actions.ndim == 1 and actions.dtype.kind in "iu":
+        return actions
     return [action if type(action) is int else _number(agent, action) for agent, action in enumerate(actions)]
 
 

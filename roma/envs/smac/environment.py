@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import fields
 from itertools import count
 from logging import getLogger
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +272,19 @@ class StarCraft2Env(Commands):
         return "heuristic_ai" if self.heuristic_ai else "StarCraft2Env"
 
 
+class Option:
+    """The value of an option, which an environment keeps as it was made."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, env: StarCraft2Env | None, owner: type) -> Any:
+        return self if env is None else getattr(env._battle.options, self._name)
+
+    def __set__(self, env: StarCraft2Env, value: Any) -> None:
+        raise AttributeError(f"{self._name} cannot be changed to {value!r}: make an environment with it")
+
+
 for _option in fields(EnvOptions):
     if _option.name not in ("move_amount", "obs_own_health"):  # SMAC hides the first and derives the second
-        setattr(StarCraft2Env, _option.name, property(attrgetter(f"_battle.options.{_option.name}")))
+        setattr(StarCraft2Env, _option.name, Option(_option.name))

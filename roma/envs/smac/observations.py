@@ -21,7 +21,10 @@ class Observations(Battlefield):
 
     def get_obs(self) -> list[NDArray[np.float32]]:
         """Observations of all agents, each (get_obs_size(),)."""
-        return [self.get_obs_agent(agent_id) for agent_id in range(self.n_agents)]
+        if replaced(self, Observations.get_obs_agent):
+            return [self.get_obs_agent(agent_id) for agent_id in range(self.n_agents)]
+        self._battle.require_begun()
+        return list(self._battle.obs[0].copy())
 
     def get_obs_agent(self, agent_id: int) -> NDArray[np.float32]:
         """An agent's observation (get_obs_size(),); zeros, but for the timestep, of a dead one."""
@@ -109,7 +112,11 @@ class Observations(Battlefield):
 
     def get_avail_actions(self) -> list[list[int]]:
         """1 for each available action, 0 for the others, by agent."""
-        return [self.get_avail_agent_actions(agent_id) for agent_id in range(self.n_agents)]
+        if replaced(self, Observations.get_avail_agent_actions):
+            return [self.get_avail_agent_actions(agent_id) for agent_id in range(self.n_agents)]
+        self._battle.require_begun()
+        available: list[list[int]] = self._battle.avail_actions[0].view(np.int8).tolist()
+        return available
 
     def get_avail_agent_actions(self, agent_id: int) -> list[int]:
         """1 for each action that is available to an agent, 0 for the others."""

@@ -127,9 +127,8 @@ class Battle(Skirmish):
     @property
     def deaths(self) -> tuple[int, int]:
         """How many agents and how many enemies are dead."""
-        dead = self.snapshots[0, :, HEALTH] <= 0
-        n_agents = self.info.n_agents
-        return int(np.count_nonzero(dead[:n_agents])), int(np.count_nonzero(dead[n_agents:]))
+        dead = (self.snapshots[0, :, HEALTH] <= 0).tolist()
+        return sum(dead[: self.info.n_agents]), sum(dead[self.info.n_agents :])
 
     @property
     def unit_types(self) -> list[str]:
