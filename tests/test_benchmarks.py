@@ -30,9 +30,10 @@ def test_saved_speeds_are_small_and_name_no_machine(root, tmp_path):
 def test_a_revision_is_compared_with_itself(root, capsys):
     assert compare([str(root), str(root), "--cells", "3m/qmix", "--steps", "1000"]) == 0
     *_, row = capsys.readouterr().out.splitlines()
-    cell, first, updates, second, its_updates, ratio = row.split()
+    cell, first, updates, _, second, its_updates, memory, ratio = row.split()
     assert cell == "3m/qmix"
     assert int(updates) == int(its_updates) > 0
+    assert int(memory) > 100
     assert float(ratio) == pytest.approx(float(first) / float(second), abs=0.1)
 
 

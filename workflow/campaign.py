@@ -25,6 +25,7 @@ import yaml
 from roma.errors import UserError
 from roma.runs.directory import RunDirectory
 from workflow import pausing, watch
+from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, read_scale, results_folder
 from workflow.merging import bring, finished_runs
 from workflow.supervisor import LOG, MARK, START_SECONDS, end, members
@@ -257,10 +258,10 @@ def seconds_a_step(
 ) -> dict[tuple[str, str, int], float]:
     """Return the seconds of a core that an environment step of each run takes.
 
-    They are those of the same run, or the mean of the runs of the same map and arm, or of the same map, as far as
-    measured; else a guess.
+    They are those of the same run, or the mean of the runs of the same map and arm, as far as measured; else what is
+    expected.
     """
-    measured = {}
+    measured, speeds = {}, read_speeds()
     for run, standing in zip(runs, standings, strict=True):
         facts = _provenance(results, run) if standing.state == "done" else {}
         if facts.get("cpu_seconds"):
@@ -270,9 +271,7 @@ def seconds_a_step(
     found = {}
     for run in runs:
         alike = [rate for key, rate in measured.items() if key[:2] == run.key[:2]]
-        same_map = [rate for key, rate in measured.items() if key[0] == run.map]
-        guess = 60 * run.runtime_minutes(1) / run.total_steps
-        found[run.key] = measured.get(run.key) or mean(alike or same_map or [guess])
+        found[run.key] = measured.get(run.key) or mean(alike or [1 / expected_speed(run, speeds)])
     return found
 
 

@@ -99,6 +99,12 @@ def core_hours(run: Run, speed: Speed) -> float:
     return run.total_steps / speed.steps_per_cpu_second / 3600
 
 
+def expected_speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
+    """Return the environment steps per second of a run on a core of its own: its cell's, or those of its time limit."""
+    speed = speeds.get(cell_of(run))
+    return speed.steps_per_cpu_second if speed else run.total_steps / (60 * run.runtime_minutes(1))
+
+
 def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:
     """Return the cost of a scale in words and numbers: each arm on each map, the sum, and what was not measured.
 

@@ -8,13 +8,14 @@ processors cannot go on here and comes last of all. An evaluation comes before e
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from roma.runs.directory import RunDirectory
+from workflow.cost import Cell, Speed, expected_speed
 from workflow.grid import Run
 
 EVALUATION = 1_000_000_000
@@ -40,7 +41,9 @@ def family() -> str:
     return subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=True).stdout.strip()
 
 
-def standing(run: Run, results: Path, family: str | None, tranches: Sequence[str]) -> Standing:
+def standing(
+    run: Run, results: Path, family: str | None, tranches: Sequence[str], speeds: Mapping[Cell, Speed]
+) -> Standing:
     """Return how a run stands.
 
     Args:
@@ -48,12 +51,13 @@ def standing(run: Run, results: Path, family: str | None, tranches: Sequence[str
         results: the folder of its scale.
         family: of the processors here; None where runs may come to any, as on a cluster.
         tranches: the names of the scale's tranches, in their order.
+        speeds: measured ones, by cell, for runs that have not said theirs.
     """
     said: dict[str, Any] = {"t_env": 0, "steps_per_second": 0.0, "cpu_family": family}
     with suppress(OSError, ValueError):
         said |= json.loads(RunDirectory(results / "runs" / run.directory).progress_file.read_text())
     left = max(run.total_steps - said["t_env"], 0)
-    rate = said["steps_per_second"] or run.total_steps / (60 * run.runtime_minutes(1))
+    rate = said["steps_per_second"] or expected_speed(run, speeds)
     elsewhere = said["t_env"] > 0 and family is not None and said["cpu_family"] != family
     # A run of several tranches has the place of the first that asks for more steps than it has.
     asked = [tranches.index(name) for name, steps in run.tranches.items() if steps > said["t_env"]]

@@ -48,12 +48,17 @@ def _rows(networks: nn.Module) -> Iterator[tuple[str, str, int | None, int | Non
         if name:
             inputs = getattr(module, "in_features", getattr(module, "input_size", None))
             outputs = getattr(module, "out_features", getattr(module, "hidden_size", None))
-            note = str(module.variance_floor) if isinstance(module, GaussianHead) else ""
-            yield name, type(module).__name__, inputs, outputs, _count(module), note
+            yield name, type(module).__name__, inputs, outputs, _count(module), _note(module)
         if isinstance(module, MonotonicMixer):
             for part, width in zip(MIXED, module.widths, strict=True):
                 inputs = module.state_layer.in_features
                 yield f"{name}.state_layer[{part}]", "rows", inputs, width, (inputs + 1) * width, ""
+
+
+def _note(module: nn.Module) -> str:
+    if isinstance(module, MonotonicMixer):
+        return "ELU" if module.elu else "ReLU"
+    return str(module.variance_floor) if isinstance(module, GaussianHead) else ""
 
 
 def _count(module: nn.Module) -> int:
@@ -194,7 +199,7 @@ def _mixer(sheet: Sheet, bottom: float) -> None:
     facts, embed, x, right = sheet.facts, sheet.size("mixer.state_layer[b1]"), 65.0, 87.5
     first, second, state = bottom + 10, sheet.top - 10.5, facts["state_size"]
     sheet.region(52.5, bottom, 99, sheet.top, "mixing network")
-    activation = sheet.modules["kind"].to_dict()["mixer.activation"]
+    activation = sheet.modules["note"].to_dict()["mixer"]
     sheet.text((x - 9, first - 5.2), r"$q$: a value of each agent", 6.5, ha="left", color="0.25")
     sheet.box((x, first), 18, rf"$|W_1|\,q + b_1$, {activation}", f"{facts['agents']} → {embed}", MIXER)
     sheet.arrow((x, first + 3.5), (x, second - 3.5))

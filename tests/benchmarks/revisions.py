@@ -5,18 +5,18 @@
     python -m tests.benchmarks.revisions ../before . --cells 2s3z/qmix 27m_vs_30m/roma --steps 200000
 
 Each folder is a clone or worktree of this project. A run is `roma train` in a process of its own, from the start of
-Python to its end, under the protocol `paper`; what counts is its processor time. The folders take turns, each once
-before anything is measured so that their machine code is on disk, all with this environment's Python. Every round has a
-seed of its own, 0 first: where revisions draw different noise, episodes differ in length, and so does the number of
-updates, which is printed. Revisions that play different engines do different work: then the ratio says nothing. On a
-machine that does nothing else.
+Python to its end, under the protocol `paper`; what counts is its processor time, and the most memory that it took. The
+folders take turns, each once before anything is measured so that their machine code is on disk, all with this
+environment's Python. Every round has a seed of its own, 0 first: where revisions draw different noise, episodes differ
+in length, and so does the number of updates, which is printed. Revisions that play different engines do different work:
+then the ratio says nothing. On a machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -24,10 +24,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
 from roma.config import resolve
 from roma.errors import UserError
-from roma.support.processor import facts
+from roma.support import processor
 
 MAPS = ("2s3z", "MMM2", "10m_vs_11m", "27m_vs_30m")
 CELLS = tuple(f"{map_name}/{algorithm}" for algorithm in ("qmix", "roma") for map_name in MAPS)
@@ -35,8 +36,16 @@ STEPS = 200_000
 WARM_STEPS = 100  # of the run that leaves machine code on disk
 
 
-def train(folder: Path, map_name: str, algorithm: str, steps: int, seed: int) -> tuple[float, int]:
-    """Train a run with the code in `folder`; return the seconds of processor time that it took, and its updates.
+class Taken(NamedTuple):
+    """What a run took."""
+
+    seconds: float  # of processor time
+    updates: float
+    megabytes: float  # of memory, at most
+
+
+def train(folder: Path, map_name: str, algorithm: str, steps: int, seed: int) -> Taken:
+    """Train a run with the code in `folder`.
 
     Raises:
         UserError: the run failed.
@@ -52,16 +61,17 @@ def train(folder: Path, map_name: str, algorithm: str, steps: int, seed: int) ->
             capture_output=True,
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise UserError(f"the run in {folder} failed: {done.stderr.strip().splitlines()[-1]}")
-    updates = int(re.findall(r"steps, (\d+) updates", done.stderr)[-1])
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, updates
+        if done.returncode:
+            raise UserError(f"the run in {folder} failed: {done.stderr.strip().splitlines()[-1]}")
+        facts = json.loads((Path(out) / "provenance.json").read_text(encoding="utf-8"))
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(seconds, facts["updates"], facts["peak_memory_mb"])
 
 
 def compare(
     folders: Sequence[Path], cells: Sequence[str], steps: int, rounds: int
-) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """Yield each cell with the mean seconds of processor time and the mean number of updates in each folder.
+) -> Iterator[tuple[str, list[Taken]]]:
+    """Yield each cell with the mean of what its runs took in each folder.
 
     Raises:
         UserError: a folder or a cell is none, or a run failed.
@@ -80,8 +90,8 @@ def compare(
         for folder in folders:
             train(folder, map_name, algorithm, WARM_STEPS, 0)
         turns = [[train(folder, map_name, algorithm, steps, seed) for folder in folders] for seed in range(rounds)]
-        of_folders = [tuple(map(mean, zip(*taken, strict=True))) for taken in zip(*turns, strict=True)]
-        yield f"{map_name}/{algorithm}", [(seconds, updates) for seconds, updates in of_folders]
+        of_folders = [Taken(*map(mean, zip(*taken, strict=True))) for taken in zip(*turns, strict=True)]
+        yield f"{map_name}/{algorithm}", of_folders
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,14 +111,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=1, help="turns, of which the mean counts; default: 1")
     asked = parser.parse_args(arguments)
     *earlier, _ = folders = [folder.resolve() for folder in asked.folders]
-    heads = "".join(f"{f'{folder.name}, s':>16}{'updates':>9}" for folder in folders)
+    heads = "".join(f"{f'{folder.name}, s':>16}{'updates':>9}{'MB':>7}" for folder in folders)
     heads += "".join(f"{f'over {folder.name}':>16}" for folder in earlier)
     try:
-        print(f"{facts().get('model name', 'unknown')}, {asked.steps:,} environment steps")
+        print(f"{processor.facts().get('model name', 'unknown')}, {asked.steps:,} environment steps")
         print(f"{'cell':<24}{heads}", flush=True)
         for cell, taken in compare(folders, asked.cells, asked.steps, asked.rounds):
-            columns = "".join(f"{seconds:>16.1f}{updates:>9.0f}" for seconds, updates in taken)
-            ratios = "".join(f"{seconds / taken[-1][0]:>16.2f}" for seconds, _ in taken[:-1])
+            columns = "".join(f"{each.seconds:>16.1f}{each.updates:>9.0f}{each.megabytes:>7.0f}" for each in taken)
+            ratios = "".join(f"{each.seconds / taken[-1].seconds:>16.2f}" for each in taken[:-1])
             print(f"{cell:<24}{columns}{ratios}", flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

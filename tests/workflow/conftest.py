@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow import pausing
+
 PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
 FOLDERS = ("workflow", "analysis", "tests", "roma")
 
@@ -89,3 +91,10 @@ def planned(output: str) -> dict[str, int]:
         return {}
     rows = output.split("Job stats:")[1].split("\n\n")[0].strip().splitlines()[2:]
     return {name: int(count) for name, count in (row.split() for row in rows) if name != "total"}
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """The folder in which a campaign makes itself known, for this test alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return pausing.state_folder()

@@ -1,7 +1,5 @@
 """The campaign: one command over Snakemake, in a clone of its own. Runs are trained by a stand-in for `roma`."""
 
-import errno
-import fcntl
 import functools
 import json
 import os
@@ -18,11 +16,9 @@ import yaml
 
 from roma.cli import main
 from roma.errors import UserError
-from tests.synthetic import write_run
 from tests.workflow.conftest import TINY, copy_repository, write_scale
-from workflow import campaign, order, pausing, supervisor, watch
+from workflow import campaign, cost, order, pausing, supervisor, watch
 from workflow.grid import expand
-from workflow.order import Standing, priorities
 
 SCALE = TINY | {"seeds": [0, 1], "maps": ["3m"], "cells": [{"maps": ["3m"], "arms": ["qmix", "iql"]}]}
 IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -114,13 +110,6 @@ def small(tmp_path):
     commit(project, "Code")
     name_revision(project)
     return project
-
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    """The folder in which a campaign makes itself known, for this test alone."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return pausing.state_folder()
 
 
 @pytest.fixture
@@ -315,60 +304,6 @@ def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
     assert "4 done" in called("status")
 
 
-PROGRAM = """
-import functools, sys, time
-from pathlib import Path
-from workflow import pausing, supervisor
-
-folder, state = Path(sys.argv[1]), pausing.state_folder()
-
-class Clock:
-    monotonic, sleep = time.monotonic, time.sleep
-
-    def time():
-        # Ten minutes before the end, two minutes, and the end.
-        return 0.0 if not (folder / "ready").exists() else 480.0 if not (folder / "asked").exists() else 600.0
-
-supervisor.time = Clock
-supervisor.end = functools.partial(supervisor.end, seconds=0.2)
-sys.exit(supervisor.supervise(sys.argv[2:], folder, state, {}, 600.0))
-"""
-STUBBORN = """
-import signal, sys
-from pathlib import Path
-
-folder = Path(sys.argv[1])
-signal.signal(signal.SIGTERM, lambda *_: (folder / "asked").touch())
-(folder / "ready").touch()
-while True:
-    signal.pause()
-"""
-
-
-def test_at_its_time_the_campaign_ends(tmp_path, state, root):
-    """Snakemake is asked first, by SIGTERM, so that it starts no run in the last minutes; here it goes on for ever."""
-    environment = os.environ | {supervisor.MARK: str(tmp_path), "PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", PROGRAM, tmp_path, sys.executable, "-c", STUBBORN, tmp_path]
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
-    assert done.returncode == 128 + signal.SIGKILL, done.stderr
-    assert done.stdout == "no run starts from here on\nall runs were asked to write their checkpoints\n"
-    assert supervisor.members(tmp_path) == []
-
-
-def test_a_state_folder_without_locks_is_refused(state, monkeypatch):
-    original = fcntl.flock
-
-    def flock(file, operation):
-        if file.name.startswith(str(state)):
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-        original(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    message = f"the file system of {state} knows no locks: set XDG_STATE_HOME"
-    with pytest.raises(UserError, match=message), supervisor.alone(state):
-        pass
-
-
 def test_the_next_moment_of_a_clock():
     now = datetime(2026, 2, 28, 23, 30)
     assert campaign.next_time("23:31", now) == datetime(2026, 2, 28, 23, 31)
@@ -376,38 +311,6 @@ def test_the_next_moment_of_a_clock():
     assert campaign.next_time("23:30", now) == datetime(2026, 3, 1, 23, 30)
     with pytest.raises(UserError, match="'25:00' is not a time of the form HH:MM"):
         campaign.next_time("25:00", now)
-
-
-def test_the_order_of_runs():
-    def run(name, tranche=0, left=100, seconds=100.0, begun=False, elsewhere=False):
-        return Standing((name, "qmix", 0), tranche, left, seconds, begun, elsewhere)
-
-    runs = [
-        run("later", tranche=1, begun=True),
-        run("elsewhere", begun=True, elsewhere=True, left=1, seconds=1.0),
-        run("new"),
-        run("begun", begun=True, seconds=70.0),
-        run("nearly done", begun=True, left=10, seconds=50.0),
-        run("can be finished", left=20, seconds=60.0),
-    ]
-    expected = ["nearly done", "can be finished", "begun", "new", "later", "elsewhere"]
-    found = priorities(runs, seconds_left=65.0)
-    assert [key[0] for key in sorted(found, key=found.get, reverse=True)] == expected
-    assert max(found.values()) < order.EVALUATION
-    assert found["elsewhere", "qmix", 0] == 0
-    endless = priorities(runs, seconds_left=float("inf"))
-    assert max(endless, key=endless.get)[0] == "nearly done"
-
-
-def test_a_run_that_was_begun_on_another_family_is_known_by_its_progress(tmp_path):
-    (run, *_) = expand(SCALE, "tiny").runs.values()
-    assert not order.standing(run, tmp_path, "this", ()).begun
-    write_run(run, tmp_path / "runs" / run.directory, 5, 4)
-    said = {"t_env": 40_000, "steps_per_second": 100.0, "cpu_family": "this"}
-    (tmp_path / "runs" / run.directory / "progress.json").write_text(json.dumps(said))
-    assert order.standing(run, tmp_path, "this", ()) == Standing(run.key, 0, 60_000, 600.0, True, False)
-    assert order.standing(run, tmp_path, "another", ()).elsewhere
-    assert not order.standing(run, tmp_path, None, ()).elsewhere  # on a cluster
 
 
 def test_the_hours_of_a_stopped_run_are_not_forgotten(tmp_path):
@@ -419,7 +322,11 @@ def test_the_hours_of_a_stopped_run_are_not_forgotten(tmp_path):
         progress.write_text(json.dumps(said))
     standings = [watch.status(run, tmp_path, float("inf")) for run in runs]
     assert campaign.used_hours(runs, standings, tmp_path) == 2.0
-    assert campaign.seconds_a_step(runs, standings, tmp_path) == dict.fromkeys([run.key for run in runs], 0.1)
+    found = campaign.seconds_a_step(runs, standings, tmp_path)
+    begun = {(run.map, run.arm) for run in runs[:2]}
+    speeds = cost.read_speeds()
+    for run in runs:
+        assert found[run.key] == (0.1 if (run.map, run.arm) in begun else 1 / cost.expected_speed(run, speeds))
 
 
 def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
@@ -489,33 +396,6 @@ def test_what_is_named_is_committed(small):
     (small / campaign.NAMED).unlink()
     with pytest.raises(UserError, match=r"there is no workflow/campaign\.yaml"):
         campaign.read_named(small)
-
-
-def test_commands_that_pause_need_no_campaign(state, tmp_path, root):
-    script = [sys.executable, root / "workflow" / "pausing.py"]
-    done = subprocess.run([*script, "sh", "-c", "echo done; exit 7"], text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (7, "done\n")
-    assert subprocess.run([*script, "nothing-of-this-name"], stderr=subprocess.DEVNULL, check=False).returncode == 127
-    (tmp_path / "state").rename(tmp_path / "away")
-    (tmp_path / "state").touch()  # where the state cannot be written
-    assert subprocess.run([*script, "true"], check=False).returncode == 0
-    with subprocess.Popen([*script, "sh", "-c", "echo begun; exec sleep 1000"], stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"begun\n"
-        process.terminate()
-        assert process.wait() == 128 + signal.SIGTERM
-
-
-def test_what_measures_pauses_a_campaign(root):
-    planned = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", "test", "bench", "bench-cells", "baseline", "VENV="],
-        cwd=root,
-        text=True,
-        capture_output=True,
-        check=True,
-    ).stdout
-    assert planned.count("workflow/pausing.py pytest") == 3
-    assert planned.count("workflow/pausing.py python -m tests.benchmarks.cells") == 1
-    assert 'python3 "$repository/workflow/pausing.py" "$repository/.ci/run"' in (root / ".ci" / "run").read_text()
 
 
 def test_mistakes_are_one_line(small, monkeypatch, capsys, state):

@@ -34,6 +34,12 @@ def test_the_cost_is_the_sum_over_runs() -> None:
     assert lines[1].split() == ["2s3z", "roma", "5", "2,000,000", "1,000", "2.8"]
 
 
+def test_where_no_speed_was_measured_a_run_is_expected_to_use_its_time_limit() -> None:
+    (run, *_) = scale_runs("lab")
+    assert cost.expected_speed(run, speeds("lab", 1000.0)) == 1000.0
+    assert cost.expected_speed(run, {}) == run.total_steps / (60 * run.runtime_minutes(1))
+
+
 def test_each_run_has_the_speed_of_its_map_algorithm_and_protocol() -> None:
     measured = speeds("lab", 1000.0)
     cell = ("MMM2", "qmix", "smac_v1")

@@ -13,6 +13,7 @@ from roma.files import file_digest
 from roma.provenance import git_revision
 from roma.runs.directory import RunDirectory
 from roma.support import owner
+from workflow.cost import read_speeds
 from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
     check,
@@ -82,7 +83,9 @@ PRIORITIES = {}
 if workflow.is_main_process and MARK in os.environ:
     here = None if CLUSTER in os.environ else family()
     left = float(os.environ.get(UNTIL, "inf")) - time.time()
-    PRIORITIES = priorities([standing(run, Path(DATA), here, GRID.tranches) for run in GRID.runs.values()], left)
+    speeds = read_speeds()
+    standings = [standing(run, Path(DATA), here, GRID.tranches, speeds) for run in GRID.runs.values()]
+    PRIORITIES = priorities(standings, left)
 
 
 wildcard_constraints:

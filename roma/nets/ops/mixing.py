@@ -20,7 +20,7 @@ def reference(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor,
 
 
 def monotonic_mixing(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor, elu: bool) -> Tensor:
-    """Return |w2| . f(|W1| q + b1) + weight . relu(v) + bias of each row.
+    """Return |w2| . f(|W1| q + b1) + weight . relu(v) + bias of each row, with E units in the hidden layers.
 
     Args:
         utilities: q, (R, A).

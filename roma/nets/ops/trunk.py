@@ -2,6 +2,9 @@
 
 A block holds consecutive times of at most BLOCK rows, or one time. Its inputs take one product; only the recurrent
 product and the gates walk through time, in memory that stays in the processor's cache.
+
+An agent that is dead sees zeros, as two fifths of all rows do on large maps. Then the input layer only selects from a
+table, so that the GRU's product of its input is looked up as well: no product is made of such rows.
 """
 
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from roma.nets.ops.compilation import BLOCK, arrays, compiled, sigmoid, tanh
-from roma.nets.ops.recurrence import gated_recurrence
+from roma.nets.ops.recurrence import blocks_of, gated_recurrence
 
 
 def reference(
@@ -85,17 +88,20 @@ class RecurrentTrunk(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         agents, _, width = table.shape
         sizes = np.array(counts) * agents
+        bounds = np.cumsum([0, *map(len, blocks_of(sizes.tolist()))])
         kept = len(obs) if any(ctx.needs_input_grad) else max(BLOCK, int(sizes[0]))
         embedded, gates, candidates = (obs.new_empty(kept, size) for size in (width, 3 * width, width))
-        states, products = obs.new_empty(len(obs), width), obs.new_empty(len(obs), len(weight) - width)
+        states, products = obs.new_empty(len(obs), width), obs.new_zeros(len(obs), len(weight) - width)
         bias = torch.cat([(bias_ih + bias_hh)[: 2 * width], bias_ih[2 * width :], bias_hh[2 * width :]])
+        of_none = table.relu() @ weight_ih.T
         unroll(
             *arrays(obs, weight.T, table, last_actions),
             sizes,
-            *arrays(weight_ih.T, weight_hh.T, bias, embedded, gates, candidates, states, products),
+            bounds,
+            *arrays(of_none, weight_ih.T, weight_hh.T, bias, embedded, gates, candidates, states, products),
         )
         ctx.save_for_backward(obs, table, last_actions, weight_ih, weight_hh, embedded, gates, candidates, states)
-        ctx.sizes = sizes
+        ctx.sizes, ctx.bounds = sizes, bounds
         return states, products
 
     @staticmethod
@@ -107,52 +113,95 @@ class RecurrentTrunk(torch.autograd.Function):
         grad_table, grad_weight_ih, grad_weight_hh = (
             torch.zeros_like(each, memory_format=torch.contiguous_format) for each in (table, weight_ih, weight_hh)
         )
-        grad_bias = obs.new_zeros(4 * width)
+        grad_of_none, grad_bias = obs.new_zeros(*table.shape[:2], 3 * width), obs.new_zeros(4 * width)
         unroll_backward(
             *arrays(obs, last_actions),
             ctx.sizes,
+            ctx.bounds,
             *arrays(weight_ih, weight_hh, *kept, grad_states, grad_products),
-            *arrays(grad_weight, grad_table, grad_weight_ih, grad_weight_hh, grad_bias),
+            *arrays(grad_weight, grad_table, grad_of_none, grad_weight_ih, grad_weight_hh, grad_bias),
         )
+        grad_table += (grad_of_none @ weight_ih).masked_fill_(table <= 0, 0)
+        grad_weight_ih += grad_of_none.flatten(0, 1).T @ table.relu().flatten(0, 1)
         gates, of_input, of_state = grad_bias.split([2 * width, width, width])
         grad_biases = torch.cat([gates, of_input]), torch.cat([gates, of_state])
         return None, grad_weight, grad_table, None, None, grad_weight_ih, grad_weight_hh, *grad_biases
 
 
 @compiled
+def gather_seen(obs, start, rows, places, seen):
+    """Copy the rows from `start` that are not zero to the front of `seen`; return how many.
+
+    places (rows,) become those of all rows in an order in which they stand first.
+    """
+    count, last = 0, rows
+    for i in range(rows):
+        row, k = obs[start + i], 0
+        while k < len(row) and row[k] == 0:
+            k += 1
+        if k < len(row):
+            copy, places[i] = seen[count], count
+            for k in range(len(row)):
+                copy[k] = row[k]
+            count += 1
+        else:
+            last -= 1
+            places[i] = last
+    return count
+
+
+@compiled
 def unroll(
-    obs, weight, table, last_actions, sizes, weight_ih, weight_hh, bias, embedded, gates, candidates, states, products
+    obs,
+    weight,
+    table,
+    last_actions,
+    sizes,
+    bounds,
+    of_none,
+    weight_ih,
+    weight_hh,
+    bias,
+    embedded,
+    gates,
+    candidates,
+    states,
+    products,
 ):
     """Write states and products, and what the backward pass reads.
 
-    Weights are transposed, (I, O). bias is that of the gates r and u, (2H,), and that of the candidate's parts of input
-    and state. embedded, candidates (N, H) and gates (N, 3H), which are r, u and y, keep all rows or one block's.
+    sizes are the rows of each time; bounds the times at which blocks begin, and last the number of times. Weights are
+    transposed, (I, O). of_none is the product of the GRU's input where nothing is seen, (A, U + 1, 3H); bias that of
+    the gates r and u, (2H,), and that of the candidate's parts of input and state. candidates (N, H) and gates (N, 3H),
+    which are r, u and y, keep all rows or one block's, embedded (N, H) those that saw something at each block's front.
+    products hold zeros.
     """
     agents, _, width = table.shape
     both, zero = 2 * width, obs.dtype.type(0)
     bias_gates, bias_input, bias_state = bias[:both], bias[both : both + width], bias[both + width :]
     most = max(BLOCK, sizes[0])
+    seen, places = np.empty((most, obs.shape[1]), obs.dtype), np.empty(most, np.int64)
     of_obs, of_input = np.empty((most, weight.shape[1]), obs.dtype), np.empty((most, 3 * width), obs.dtype)
     nothing = np.zeros((sizes[0], width), obs.dtype)
     keeps = len(embedded) == len(obs)
-    time = start = previous = 0
-    while time < len(sizes):
-        end, rows = time + 1, sizes[time]
-        while end < len(sizes) and rows + sizes[end] <= BLOCK:
-            rows += sizes[end]
-            end += 1
+    start = previous = 0
+    for block in range(len(bounds) - 1):
+        time, end = bounds[block], bounds[block + 1]
+        rows = sizes[time:end].sum()
         place = start if keeps else 0
 
-        np.dot(obs[start : start + rows], weight, of_obs[:rows])
+        count = gather_seen(obs, start, rows, places, seen)
+        np.dot(seen[:count], weight, of_obs[:count])
         for i in range(rows):
-            row, product, further = embedded[place + i], of_obs[i], products[start + i]
-            selected = table[(start + i) % agents, last_actions[start + i] + 1]
-            for k in range(width):
-                value = product[k] + selected[k]
-                row[k] = zero if value < zero else value
-            for k in range(len(further)):
-                further[k] = product[width + k]
-        np.dot(embedded[place : place + rows], weight_ih, of_input[:rows])
+            if places[i] < count:
+                row, product, further = embedded[place + places[i]], of_obs[places[i]], products[start + i]
+                selected = table[(start + i) % agents, last_actions[start + i] + 1]
+                for k in range(width):
+                    value = product[k] + selected[k]
+                    row[k] = zero if value < zero else value
+                for k in range(len(further)):
+                    further[k] = product[width + k]
+        np.dot(embedded[place : place + count], weight_ih, of_input[:count])
 
         at = 0
         for step in range(time, end):
@@ -161,7 +210,10 @@ def unroll(
             previous = start + at
             np.dot(before, weight_hh, gates[place + at : place + at + size])
             for i in range(size):
-                gate, of_row, candidate = gates[place + at + i], of_input[at + i], candidates[place + at + i]
+                gate, candidate = gates[place + at + i], candidates[place + at + i]
+                of_row = of_input[places[at + i]]
+                if places[at + i] >= count:
+                    of_row = of_none[(start + at + i) % agents, last_actions[start + at + i] + 1]
                 old, new = before[i], states[previous + i]
                 reset_update, update, recurrent, row = gate[:both], gate[width:both], gate[both:], of_row[both:]
                 for k in range(both):
@@ -174,7 +226,6 @@ def unroll(
                     new[k] = candidate[k] + update[k] * (old[k] - candidate[k])
             at += size
         start += rows
-        time = end
 
 
 @compiled
@@ -182,6 +233,7 @@ def unroll_backward(
     obs,
     last_actions,
     sizes,
+    bounds,
     weight_ih,
     weight_hh,
     embedded,
@@ -192,6 +244,7 @@ def unroll_backward(
     grad_products,
     grad_weight,
     grad_table,
+    grad_of_none,
     grad_weight_ih,
     grad_weight_hh,
     grad_bias,
@@ -201,19 +254,19 @@ def unroll_backward(
     both, zero = 2 * width, obs.dtype.type(0)
     most = max(BLOCK, sizes[0])
     # of a block: gradients of r, u and candidate before their activations, with respect to the input's and the state's
-    # part, of which only the candidate's differ
+    # part, of which only the candidate's differ; those of the input with the rows that saw something first
     of_input, of_state = np.empty((most, 3 * width), obs.dtype), np.empty((most, 3 * width), obs.dtype)
     befores, of_embedded = np.empty((most, width), obs.dtype), np.empty((most, width), obs.dtype)
+    seen, places = np.empty((most, obs.shape[1]), obs.dtype), np.empty(most, np.int64)
     of_obs, of_weight = np.empty((most, len(grad_weight)), obs.dtype), np.empty(grad_weight.shape, obs.dtype)
     of_weight_ih, of_weight_hh = np.empty(weight_ih.shape, obs.dtype), np.empty(weight_hh.shape, obs.dtype)
     carried, back = np.zeros((sizes[0], width), obs.dtype), np.empty((sizes[0], width), obs.dtype)
-    time, end = len(sizes), len(obs)
-    while time > 0:
-        first, rows = time - 1, sizes[time - 1]
-        while first > 0 and rows + sizes[first - 1] <= BLOCK:
-            first -= 1
-            rows += sizes[first]
+    end = len(obs)
+    for block in range(len(bounds) - 2, -1, -1):
+        first, time = bounds[block], bounds[block + 1]
+        rows = sizes[first:time].sum()
         start = end - rows
+        count = gather_seen(obs, start, rows, places, seen)
 
         row = end
         for step in range(time - 1, first - 1, -1):
@@ -222,7 +275,7 @@ def unroll_backward(
             at = row - start
             for i in range(size):
                 carry, grad, candidate, gate = carried[i], grad_states[row + i], candidates[row + i], gates[row + i]
-                before, part, other = befores[at + i], of_input[at + i], of_state[at + i]
+                before, part, other = befores[at + i], of_input[places[at + i]], of_state[at + i]
                 reset, update, recurrent = gate[:width], gate[width:both], gate[both:]
                 of_reset, of_update, of_candidate = part[:width], part[width:both], part[both:]
                 of_recurrent = other[both:]
@@ -254,25 +307,32 @@ def unroll_backward(
                 for k in range(width):
                     carry[k] += add[k]
 
-        np.dot(of_input[:rows], weight_ih, of_embedded[:rows])
-        np.dot(of_input[:rows].T, embedded[start:end], of_weight_ih)
+        np.dot(of_input[:count], weight_ih, of_embedded[:count])
+        np.dot(of_input[:count].T, embedded[start : start + count], of_weight_ih)
         np.dot(of_state[:rows].T, befores[:rows], of_weight_hh)
         grad_weight_ih += of_weight_ih
         grad_weight_hh += of_weight_hh
         for i in range(rows):
-            part, recurrent, of_bias = of_input[i], of_state[i, both:], grad_bias[3 * width :]
+            place = places[i]
+            part, recurrent, of_bias = of_input[place], of_state[i, both:], grad_bias[3 * width :]
             for k in range(3 * width):
                 grad_bias[k] += part[k]
             for k in range(width):
                 of_bias[k] += recurrent[k]
-            grad, value, of_row, further = of_embedded[i], embedded[start + i], of_obs[i], grad_products[start + i]
-            selected = grad_table[(start + i) % agents, last_actions[start + i] + 1]
+            agent, choice = (start + i) % agents, last_actions[start + i] + 1
+            if place >= count:
+                of_product = grad_of_none[agent, choice]
+                for k in range(3 * width):
+                    of_product[k] += part[k]
+                continue
+            grad, value, of_row = of_embedded[place], embedded[start + place], of_obs[place]
+            selected, further = grad_table[agent, choice], grad_products[start + i]
             for k in range(width):
                 of_row[k] = grad[k] if value[k] > zero else zero
             for k in range(width):
                 selected[k] += of_row[k]
             for k in range(len(further)):
                 of_row[width + k] = further[k]
-        np.dot(of_obs[:rows].T, obs[start:end], of_weight)
+        np.dot(of_obs[:count].T, seen[:count], of_weight)
         grad_weight += of_weight
-        time, end = first, start
+        end = start
