@@ -1,4 +1,4 @@
-"""What SMAC and the game call maps and units: types of maps, races, numbers of unit types."""
+"""Names that SMAC and the game give to maps and units: types of maps, races, numbers of unit types."""
 
 from __future__ import annotations
 

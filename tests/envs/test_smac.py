@@ -226,7 +226,7 @@ def test_arguments_are_smacs_and_all_of_the_engines_act() -> None:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(StarCraft2Env.__init__).parameters.items()
-        if name not in ("self", "choices")  # the engine's own settings, which SMAC has not
+        if name not in ("self", "choices")  # the engine's own settings
     }
     engine_options = {field.name: field.default for field in fields(EnvOptions)}
     assert {name: defaults[name] for name in engine_options} == engine_options
@@ -241,6 +241,7 @@ def test_arguments_are_smacs_and_all_of_the_engines_act() -> None:
     [
         ("step_mul", 4),
         ("difficulty", "A"),
+        ("is_replay", True),
         ("seed", -1),
         ("map_name", "3n"),
     ],

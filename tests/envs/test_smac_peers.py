@@ -212,6 +212,50 @@ def test_game_version_is_accepted_with_one_line_and_heuristic_rest_where_smac_ig
         StarCraft2Env("3m", heuristic_ai=True, heuristic_rest=True)
 
 
+# Arguments that PyMARL's configuration passes, from which the others were copied.
+PYMARL_ARGUMENTS: dict[str, Any] = {
+    "continuing_episode": False,
+    "difficulty": "7",
+    "game_version": None,
+    "map_name": "3m",
+    "move_amount": 2,
+    "obs_all_health": True,
+    "obs_instead_of_state": False,
+    "obs_last_action": False,
+    "obs_own_health": True,
+    "obs_pathing_grid": False,
+    "obs_terrain_height": False,
+    "obs_timestep_number": False,
+    "reward_death_value": 10,
+    "reward_defeat": 0,
+    "reward_negative_scale": 0.5,
+    "reward_only_positive": True,
+    "reward_scale": True,
+    "reward_scale_rate": 20,
+    "reward_sparse": False,
+    "reward_win": 200,
+    "replay_dir": "",
+    "replay_prefix": "",
+    "state_last_action": True,
+    "state_timestep_number": False,
+    "step_mul": 8,
+    "seed": 1,
+    "heuristic_ai": False,
+    "debug": False,
+}
+
+
+@pytest.mark.parametrize(
+    "further",
+    [{}, {"heuristic_rest": False}, {"is_replay": False}, {"game_version": "latest"}],
+    ids=["PyMARL", "pymarl2", "ROMA's authors", "MARL-Algorithms"],
+)
+def test_the_arguments_of_their_configurations_are_taken(further: dict[str, Any]) -> None:
+    env, plain = StarCraft2Env(**PYMARL_ARGUMENTS | further), StarCraft2Env("3m", seed=1)
+    assert episode(env, np.random.default_rng(0)) == episode(plain, np.random.default_rng(0))
+    assert env.get_env_info() == plain.get_env_info()
+
+
 def test_replays_are_numbered_and_are_where_the_log_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

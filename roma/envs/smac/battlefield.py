@@ -1,4 +1,4 @@
-"""What SMAC's class tells of units and terrain."""
+"""Units, their types and the terrain, as SMAC's class has them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class StarCraft2Env(Commands):
     under `obs_instead_of_state`, `get_state`; `get_avail_agent_actions` in `get_avail_actions`; `get_state_dict` in
     `get_state`; `reward_battle` and `update_units` in `step`; sizes of parts in `get_obs_size`.
 
-    `choices`, the one argument that SMAC does not have, are the engine's own settings.
+    Two arguments are not SMAC's: `choices` are the engine's own settings, `is_replay` is of the ROMA authors' fork.
     """
 
     last_stats = renderer = None  # SMAC has them and leaves them so
@@ -72,6 +72,7 @@ class StarCraft2Env(Commands):
         heuristic_rest: bool = False,
         debug: bool = False,
         *,
+        is_replay: bool = False,
         choices: Choices | None = None,
     ) -> None:
         given = locals()
@@ -79,6 +80,7 @@ class StarCraft2Env(Commands):
             ("step_mul", step_mul, 8, "a timestep has 8 game loops"),
             ("difficulty", str(difficulty), "7", "enemies have one behaviour"),
             ("heuristic_rest", heuristic_ai and heuristic_rest, False, "the scripted policy has no such variant"),
+            ("is_replay", is_replay, False, "`save_replay` records units"),
         )
         for name, value, only, reason in fixed:
             if value != only:

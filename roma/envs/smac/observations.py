@@ -1,4 +1,4 @@
-"""What SMAC's class tells of observations, state and available actions: wholes, parts and sizes."""
+"""Observations, state and available actions, as SMAC's class has them: wholes, parts and sizes."""
 
 from __future__ import annotations
 
