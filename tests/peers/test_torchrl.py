@@ -44,7 +44,8 @@ def test_random_rollouts_keep_to_the_mask_and_repeat(mask: str) -> None:
 
 
 def test_processes_play_different_battles() -> None:
-    env = ParallelEnv(2, functools.partial(wrapped, "3m", group_map=TEAM))
+    make = functools.partial(wrapped, "3m", group_map=TEAM)
+    env = ParallelEnv(2, make, mp_start_method="fork")  # no two new interpreters, which take long to start
     try:
         env.set_seed(0)
         rollout = env.rollout(5, break_when_any_done=False)
