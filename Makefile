@@ -11,6 +11,7 @@ SCALE ?= demo
 CORES ?= all
 VENV ?= .venv
 BASELINE ?= tests/benchmarks/baseline.json
+PEERS ?= tests/peers
 
 SCALES := $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml))))
 CONFIG := workflow/config/$(SCALE).yaml
@@ -22,7 +23,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures demo test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures demo test test-long test-peers test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -56,10 +57,19 @@ verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train a
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map
+test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map, PEERS
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
+
+# A folder beside the environment, so that nobody else imports the peers and no torch but the project's can come.
+.peers/.ready: tests/peers/requirements.txt | $(READY)
+	rm -rf .peers
+	python -m pip install --quiet --disable-pip-version-check --no-deps --target .peers -r $<
+	@touch $@
+
+test-peers: .peers/.ready ## run the tests of PEERS, by default all in which other people's libraries use ours: TorchRL, BenchMARL, SuperSuit
+	PYTHONPATH=.peers$(PYTHONPATH:%=:%) pytest $(PEERS)
 
 test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing
 	sh tests/system/packages.sh
@@ -103,5 +113,5 @@ clean-figures: ## remove the figures of SCALE
 clean-results: clean-figures ## remove all results of SCALE, trained runs included
 	rm -rf data/*/$(SCALE)
 
-clean-venv: ## remove .venv
-	rm -rf .venv
+clean-venv: ## remove .venv and the peers' packages
+	rm -rf .venv .peers
