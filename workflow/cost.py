@@ -124,7 +124,8 @@ def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int],
     if shipped is not None:
         return (
             f"{shipped} of {len(runs)} runs of scale {scale!r} ship and are drawn; nothing is trained. "
-            f"{len(missing)} are missing, about {hours:,.0f} core-hours: make figures SCALE={scale} trains them"
+            f"{len(missing)} are missing or shorter than planned, about {hours:,.0f} core-hours: "
+            f"make figures SCALE={scale} trains them"
         )
     if hours <= COSTLY:
         return ""

@@ -81,8 +81,8 @@ def contents(folder):
 def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     output = snakemake(clone, "--", "figures")
     assert planned(output) == {"restore": 4, **DRAWN}
-    notice = "4 of 8 runs of scale 'study' ship and are drawn; nothing is trained. 4 are missing, about 1 core-hours: "
-    assert f"{notice}make figures SCALE=study trains them" in output
+    assert "4 of 8 runs of scale 'study' ship and are drawn; nothing is trained. 4 are missing or shorter " in output
+    assert "about 1 core-hours: make figures SCALE=study trains them" in output
     assert (clone / "figures/embedded/study/report.html").exists()
     for name in ("runs", "measurements"):
         made = contents(clone / FOLDER / name)
