@@ -1,7 +1,10 @@
 """What all tests share."""
 
+import errno
 import faulthandler
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -55,3 +58,19 @@ def root() -> Path:
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The stand-in for SMAC and the game, in the place of the real ones."""
     return install(tmp_path / "standin", monkeypatch)
+
+
+@pytest.fixture
+def refuse_locks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function that makes flock fail below a folder, as on a file system that does not know it."""
+    original = fcntl.flock
+
+    def refuse(folder: Path, number: int = errno.ENOLCK) -> None:
+        def flock(file, operation):
+            if Path(file.name).is_relative_to(folder):
+                raise OSError(number, os.strerror(number))
+            original(file, operation)
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+
+    return refuse

@@ -15,7 +15,7 @@ from roma.errors import UserError
 from roma.evaluate import evaluate
 from roma.replay import BatchBuilder, Replay
 from roma.training import Run, train
-from tests.test_training import stop_in_round
+from tests.training.short_runs import stop_in_round
 
 LOG = logging.getLogger("test")
 SETTINGS = {"batch_size": 8, "buffer_size": 12, "test_interval": 150, "test_episodes": 3, "hidden_dim": 8}

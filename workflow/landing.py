@@ -4,6 +4,7 @@ Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as th
 """
 
 import shutil
+import subprocess
 import sys
 import zlib
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ def land(scale: Path) -> list[str]:
     config = read_scale(scale)
     results = results_folder(config)
     complete = complete_tranches(results, expand(config, str(scale)))
-    new = [tranche for tranche in complete if not (results / LANDED / tranche).exists()]
+    new = [tranche for tranche in complete if not _is_committed(results / LANDED / tranche)]
     if config["scale"] != STUDY or not new:
         return []
     run_command(sys.executable, "-m", "snakemake", "--cores", "all", "--", "figures")
@@ -72,6 +73,12 @@ def fitting(files: Iterable[Path], room: int) -> tuple[list[Path], list[Path]]:
         (taken if fits else left_out).append(file)
         room -= sizes[file] if fits else 0
     return taken, left_out
+
+
+def _is_committed(folder: Path) -> bool:
+    """Return whether git has the folder; one that is only here was left by an interrupted command."""
+    listed = subprocess.run(["git", "ls-tree", "HEAD", "--", str(folder)], capture_output=True, text=True, check=True)
+    return bool(listed.stdout)
 
 
 def _files(folder: Path) -> list[Path]:

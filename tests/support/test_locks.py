@@ -1,8 +1,6 @@
 """Locks, also on file systems that have none."""
 
 import errno
-import fcntl
-import os
 import subprocess
 import sys
 
@@ -21,23 +19,12 @@ with exclusive(Path(sys.argv[1])):
 
 
 @pytest.fixture
-def without_locks(tmp_path, monkeypatch):
-    """A function that lets flock fail below a folder, with the error of a file system that does not know it."""
+def share(tmp_path, monkeypatch):
+    """A folder beside the machine's own for temporary files."""
+    for name in ("machine", "share"):
+        (tmp_path / name).mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))
-    (tmp_path / "machine").mkdir()
-    (tmp_path / "share").mkdir()
-    original = fcntl.flock
-
-    def refuse(number):
-        def flock(file, operation):
-            if file.name.startswith(str(tmp_path / "share")):
-                raise OSError(number, os.strerror(number))
-            original(file, operation)
-
-        monkeypatch.setattr(fcntl, "flock", flock)
-        return tmp_path / "share" / "lock"
-
-    return refuse
+    return tmp_path / "share"
 
 
 def test_a_lock_has_one_holder(tmp_path):
@@ -50,8 +37,9 @@ def test_a_lock_has_one_holder(tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
-def test_where_the_file_system_has_no_locks_those_of_the_machine_serve(without_locks, number):
-    lock = without_locks(number)
+def test_where_the_file_system_has_no_locks_those_of_the_machine_serve(share, refuse_locks, number):
+    refuse_locks(share, number)
+    lock = share / "lock"
     with exclusive(lock) as everywhere:
         assert not everywhere
         with pytest.raises(TakenError), exclusive(lock):
@@ -60,9 +48,9 @@ def test_where_the_file_system_has_no_locks_those_of_the_machine_serve(without_l
         pass
 
 
-def test_another_error_is_not_taken_for_a_holder(without_locks):
-    lock = without_locks(errno.EIO)
-    with pytest.raises(OSError, match="Input/output error"), exclusive(lock):
+def test_another_error_is_not_taken_for_a_holder(share, refuse_locks):
+    refuse_locks(share, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"), exclusive(share / "lock"):
         pass
 
 

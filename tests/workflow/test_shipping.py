@@ -320,6 +320,7 @@ def test_history_is_what_git_keeps(results):
 def test_a_complete_tranche_is_drawn_into_git_once(clone):
     for run in shipping.read_shipped(clone, "study").values():
         shipping.restore(clone, run)
+    (clone / FOLDER / budget.LANDED / "first").mkdir(parents=True)  # left by an interrupted command
     program = f"from pathlib import Path; from workflow.landing import land; print(land(Path({SCALE!r})))"
     said = call(clone, sys.executable, "-c", program)
     assert re.search(r"\['first: \d+ files drawn, \d\.\d MB, in data/embedded/study/tranches'\]\n$", said)

@@ -1,7 +1,5 @@
 """The process that keeps a campaign: its end at a given time, and its lock."""
 
-import errno
-import fcntl
 import os
 import signal
 import subprocess
@@ -52,15 +50,8 @@ def test_at_its_time_the_campaign_ends(tmp_path, state, root):
     assert supervisor.members(tmp_path) == []
 
 
-def test_a_state_folder_without_locks_is_refused(state, monkeypatch):
-    original = fcntl.flock
-
-    def flock(file, operation):
-        if file.name.startswith(str(state)):
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-        original(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", flock)
+def test_a_state_folder_without_locks_is_refused(state, refuse_locks):
+    refuse_locks(state)
     message = f"the file system of {state} knows no locks: set XDG_STATE_HOME"
     with pytest.raises(UserError, match=message), supervisor.alone(state):
         pass
