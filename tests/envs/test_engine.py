@@ -56,7 +56,7 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
     """Bounds, terrain, collisions, the dead, and that the reward pays for each point that an enemy lost or regained."""
     env = Skirmish(map_name, 1)
     policy, unit = RandomPolicy(seed), env.rules.unit
-    on_foot, enemies = ~unit["flies"], slice(env.info.n_agents, None)
+    on_foot, enemies = unit["motion"] != kernel.FLIES, slice(env.info.n_agents, None)
     height, width = env.rules.walkable.shape
     most = env.rules.enemy_points + 10 * env.info.n_enemies + 200
     env.reset(np.array([seed]))
