@@ -52,7 +52,7 @@ def walk(r, u, i, places, around):
     """
     x, y = u[i].x, u[i].y
     to_x, to_y, gap = u[i].way_x, u[i].way_y, u[i].gap
-    if r.waypoint.shape[0] > 1 and r.unit[i].motion == WALKS:
+    if r.unit[i].motion == WALKS and r.waypoint.shape[0] > 1:
         width = r.walkable.shape[1]
         if is_walkable(r.walkable, to_x, to_y):
             end = int(to_y) * width + int(to_x)
