@@ -1,12 +1,17 @@
 # Needs Python 3.11 and make; everything else is installed into .venv.
-#   make figures             train and draw the demo, a quarter of an hour on two cores
-#   make figures SCALE=lab   the same for another scale of workflow/config
+#   make figures             draw the runs of the study that ship, minutes; before any does, the same as make demo
+#   make verify              compare them with their checksums, train and play a sample again, five minutes at most
+#   make demo                train and draw the demo, a quarter of an hour on two cores
+#   make figures SCALE=lab   train and draw what is missing of a scale of workflow/config
 # In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
 
+# Without a scale, `figures` and `verify` take what ships.
+GIVEN := $(if $(SCALE),workflow/config/$(SCALE).yaml)
 SCALE ?= demo
 CORES ?= all
 VENV ?= .venv
 BASELINE ?= tests/benchmarks/baseline.json
+PEERS ?= tests/peers
 
 SCALES := $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml))))
 CONFIG := workflow/config/$(SCALE).yaml
@@ -18,7 +23,7 @@ FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures test test-long test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures demo test test-long test-peers test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -37,22 +42,34 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-figures: $(READY) $(CONFIG) ## train what is missing of SCALE, draw its figures and write its report
-	snakemake --keep-going --cores $(CORES) --configfile $(CONFIG) -- figures
+figures: $(READY) $(CONFIG) ## draw figures and report: of SCALE, trained as far as it is missing, or else of what ships
+	snakemake --keep-going --cores $(CORES) $(addprefix --configfile ,$(GIVEN)) -- figures
+
+demo: ## train the demo and draw its figures
+	@$(MAKE) --no-print-directory figures SCALE=demo
 
 watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
 	python -m workflow.watch $(CONFIG)
 
-verify: $(READY) $(CONFIG) ## train some finished runs of SCALE again and compare them with what was recorded
-	snakemake --cores $(CORES) --configfile $(CONFIG) -- verify
+verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train and play a sample again, drawn by SEED and RUNS: of SCALE, or else of the study
+	python -m workflow.verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map
+test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map, PEERS
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
+
+# A folder beside the environment, so that nobody else imports the peers and no torch but the project's can come.
+.peers/.ready: tests/peers/requirements.txt | $(READY)
+	rm -rf .peers
+	python -m pip install --quiet --disable-pip-version-check --no-deps --target .peers -r $<
+	@touch $@
+
+test-peers: .peers/.ready ## run the tests of PEERS, by default all in which other people's libraries use ours: TorchRL, BenchMARL, SuperSuit
+	PYTHONPATH=.peers$(PYTHONPATH:%=:%) pytest $(PEERS)
 
 test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing
 	sh tests/system/packages.sh
@@ -96,5 +113,5 @@ clean-figures: ## remove the figures of SCALE
 clean-results: clean-figures ## remove all results of SCALE, trained runs included
 	rm -rf data/*/$(SCALE)
 
-clean-venv: ## remove .venv
-	rm -rf .venv
+clean-venv: ## remove .venv and the peers' packages
+	rm -rf .venv .peers

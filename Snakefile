@@ -1,42 +1,51 @@
 """From configuration to figures: train every (map, arm, seed), evaluate, summarise, draw."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version
+
+from workflow.shipping import STUDY, read_shipped
 
 min_version("9.0")
 
+# Without a file, what ships of the study is drawn and nothing is trained; before any of it ships, the demo is trained.
 # Snakemake merges --configfile over a configfile statement: the default is read only where no file is given.
+SHIPPED_ONLY = not workflow.configfiles and bool(read_shipped(Path(), STUDY))
 if not workflow.configfiles:
 
-    configfile: f"{workflow.basedir}/workflow/config/demo.yaml"
+    configfile: f"{workflow.basedir}/workflow/config/{STUDY if SHIPPED_ONLY else 'demo'}.yaml"
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/starcraft2.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/rollout.smk"
+include: "workflow/rules/restore.smk"
+
+
+if not SHIPPED_ONLY:
+
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/measure.smk"
+
+
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/videos.smk"
-include: "workflow/rules/verify.smk"
 
 
 localrules:
     figures,
+    restore,
     runs,
     starcraft2,
     summary,
-    verdicts,
-    verify,
     videos,
 
 
 # Engine and actor are compiled once, rather than by all runs that start side by side. Not a rule, so that finished
 # outputs never depend on it.
 onstart:
-    if not ENGINE.installed_apart and any(
-        job.rule.name in ("train", "verdict") for job in workflow.dag.needrun_jobs()
-    ):
+    if not ENGINE.installed_apart and any(job.rule.name == "train" for job in workflow.dag.needrun_jobs()):
         print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")
 

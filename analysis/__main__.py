@@ -8,13 +8,12 @@ from typing import Any
 
 import yaml
 
+from analysis import FIGURES
 from roma.errors import UserError, unknown
 from roma.files import atomic_path, make_writable_directory
 from roma.scenarios import canonical_map
 from roma.support.owner import end_with_owner
 from roma.support.streams import outlive_readers
-
-FIGURES = Path(__file__).parents[1] / "workflow" / "config" / "figures.yaml"  # of this clone, wherever it is called
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +43,6 @@ def parser() -> argparse.ArgumentParser:
         help="all cells of the scale with their numbers of seeds; default: those of the runs",
     )
     tables.add_argument("--withheld", default="", metavar="WHY", help="show no verdicts and roles, and say why")
-    tables.add_argument("--figures", type=Path, default=FIGURES, help="the figure list: which moments it shows")
     tables.set_defaults(command=summarise)
 
     figure = commands.add_parser("plot", help="draw a figure, or write a table")
@@ -93,10 +91,7 @@ def summarise(options: argparse.Namespace) -> None:
     from analysis import runs, summarise
 
     chosen = runs.expected_runs(options.root, options.runs) if options.runs else runs.found_runs(options.root)
-    figures = yaml.safe_load(options.figures.read_text()).values()
-    tables = summarise.summarise(
-        chosen, figures, bool(options.runs), planned=dict(options.planned or ()), withheld=options.withheld
-    )
+    tables = summarise.summarise(chosen, dict(options.planned or ()), options.withheld)
     summarise.write(tables, options.root / "summary")
 
 

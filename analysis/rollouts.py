@@ -1,8 +1,8 @@
-"""Recorded rollouts into tidy tables.
+"""The rollout of a run into tidy tables.
 
-roles          one row a measure of a milestone: map, arm, seed, step, measure, reference, value
-episodes       one row a unit and moment of the episodes that figures show
+roles          one row a measure of a milestone, or of one of its episodes: step, episode, measure, reference, value
 dissimilarity  one row a pair of unit types of an episode: learnt dissimilarity on maps of several types
+episodes       one row a unit and moment of the episode that figures show
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,68 +17,63 @@ from analysis import measures, moments, roles
 from roma import envs
 from roma.config import from_json
 from roma.envs.vector import observe
-from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, load
-from roma.runs.directory import RunDirectory
+from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
 from roma.scenarios import load_units
 from roma.scenarios.actions import FIRST_TARGET
 
-ROLES = ["map", "arm", "seed", "step", "measure", "reference", "value"]
-SHOWN_ARMS = ("roma", "roma_release")
+ALL = -1  # in the place of an episode's number: the whole milestone
+ROLES = ["step", "episode", "measure", "reference", "value"]
 ROLE_COLUMNS = ["role_0", "role_1", "role_2"]
 EPISODES = [
-    *("map", "arm", "seed", "step", "episode", "shown", "rule", "won", "t", "unit", "is_agent", "type", "x", "y"),
+    *("step", "episode", "rule", "won", "t", "unit", "is_agent", "type", "x", "y"),
     *("health", "shield", "energy", "max_health", "max_shield", "target", "action", *ROLE_COLUMNS),
 ]
-DISSIMILARITY = [
-    *("map", "arm", "seed", "step", "episode", "scaling", "type_a", "type_b", "relation", "d_mean", "d_std", "pairs"),
-]
-
-Identity = Mapping[str, str | int]
+DISSIMILARITY = ["step", "episode", "scaling", "type_a", "type_b", "relation", "d_mean", "d_std", "pairs"]
 
 
-def tables(runs: Sequence[RunDirectory], finals: pd.DataFrame, figures: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The three tables of the rollouts of these runs; `figures` say which moments are to be shown."""
-    figures = list(figures)
-    shown = shown_seeds(finals)
-    parts: dict[str, list[pd.DataFrame]] = {"roles": [], "episodes": [], "dissimilarity": []}
-    for run in runs:
-        rollout, identity = load(run.rollout_file), run.cell
-        parts["roles"].append(role_table(rollout, identity))
-        parts["dissimilarity"].append(dissimilarity_table(rollout, identity))
-        if run.arm in SHOWN_ARMS:
-            wanted = moments.required(figures, run.map)
-            frame = episode_table(rollout, identity, wanted)
-            parts["episodes"].append(frame.assign(shown=shown[run.map, run.arm] == run.seed))
-    columns = {"roles": ROLES, "episodes": EPISODES, "dissimilarity": DISSIMILARITY}
-    return {name: _joined(parts[name], columns[name]) for name in columns}
+def tables(rollout: Rollout, figures: Iterable[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """Return the tables of a run's rollout by name; `figures` say which moments are to be shown."""
+    wanted = moments.required(figures, rollout.config["map"])
+    return {
+        "roles": role_table(rollout),
+        "dissimilarity": dissimilarity_table(rollout),
+        "episodes": episode_table(rollout, wanted),
+    }
 
 
-def shown_seeds(finals: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Of each (map, arm) the seed of median final win rate: of an even number the lower, of equals the first."""
-    ordered = finals.sort_values(["battle_won_mean", "seed"])
-    cells = ordered.groupby(["map", "arm"], sort=False)["seed"]
-    return {(str(map_name), str(arm)): int(seeds.iloc[(len(seeds) - 1) // 2]) for (map_name, arm), seeds in cells}
+def role_table(rollout: Rollout) -> pd.DataFrame:
+    """All measures of all milestones, and of each episode alone; what could not be measured is left out.
 
-
-def role_table(rollout: Rollout, identity: Identity) -> pd.DataFrame:
-    """All measures of all milestones; what could not be measured is left out."""
+    The probes, which hold out every second episode, are of whole milestones.
+    """
     rows = []
-    map_name = str(identity["map"])
+    map_name = rollout.config["map"]
     for milestone in rollout.milestones:
         names = agent_types(rollout, milestone)
-        probed = milestone.first(PROBED_EPISODES)
+        probed = milestone.part(0, PROBED_EPISODES)
         obs = _observations(rollout, probed)
         of_roles, of_observations = measures.of_probes(probed, obs)
-        of_roles |= measures.of_features(milestone, names, map_name, milestone.role_mean)
-        of_roles |= measures.of_losses(milestone, names) | measures.of_behaviour(milestone, names, map_name)
-        of_observations |= measures.of_features(probed, names, map_name, obs)
+        found = {(ALL, "roles"): of_roles | _of_roles(milestone, names, map_name)}
+        found[ALL, "observations"] = of_observations | measures.of_features(probed, names, map_name, obs)
+        for number in range(len(milestone.seeds)):
+            episode = milestone.part(number, number + 1)
+            found[number, "roles"] = _of_roles(episode, names, map_name)
+        for number in range(len(probed.seeds)):
+            seen = obs[probed.episode == number]
+            episode = probed.part(number, number + 1)
+            found[number, "observations"] = measures.of_features(episode, names, map_name, seen)
         rows += [
-            [*identity.values(), milestone.step, measure, reference, value]
-            for reference, values in (("roles", of_roles), ("observations", of_observations))
+            [milestone.step, episode, measure, reference, value]
+            for (episode, reference), values in found.items()
             for measure, value in values.items()
             if not np.isnan(value)
         ]
     return pd.DataFrame(rows, columns=ROLES)
+
+
+def _of_roles(milestone: Milestone, names: list[str], map_name: str) -> measures.Measures:
+    of_features = measures.of_features(milestone, names, map_name, milestone.role_mean)
+    return of_features | measures.of_losses(milestone, names) | measures.of_behaviour(milestone, names, map_name)
 
 
 def agent_types(rollout: Rollout, milestone: Milestone) -> list[str]:
@@ -99,7 +94,7 @@ def _environment(engine: str, map_name: str, settings: Any) -> envs.VectorEnv:
     return envs.make(engine, map_name, 1, settings)
 
 
-def dissimilarity_table(rollout: Rollout, identity: Identity) -> pd.DataFrame:
+def dissimilarity_table(rollout: Rollout) -> pd.DataFrame:
     """Learnt dissimilarity of the living pairs of unit types, untrained and at the end, from the second decision on.
 
     It is scaled to [0, 1] over the pairs of each moment (scaling `step`) or of the whole milestone (`data set`).
@@ -132,7 +127,6 @@ def dissimilarity_table(rollout: Rollout, identity: Identity) -> pd.DataFrame:
             squares = np.bincount(code, (values - mean[code]) ** 2, size)
             deviation = np.sqrt(roles.divide(squares, n - 1))
             values_of = {
-                **identity,
                 "step": milestone.step,
                 "episode": episode,
                 "scaling": scaling,
@@ -144,10 +138,10 @@ def dissimilarity_table(rollout: Rollout, identity: Identity) -> pd.DataFrame:
                 "pairs": n[present],
             }
             parts.append(pd.DataFrame(values_of))
-    return _joined(parts, DISSIMILARITY)
+    return in_one(parts, DISSIMILARITY)
 
 
-def episode_table(rollout: Rollout, identity: Identity, wanted: Sequence[moments.Moment]) -> pd.DataFrame:
+def episode_table(rollout: Rollout, wanted: Sequence[moments.Moment]) -> pd.DataFrame:
     """The chosen episode of the last milestone as a whole, and of each earlier one the beginning of a battle.
 
     It is the same battle where an earlier milestone has recorded so many.
@@ -160,7 +154,7 @@ def episode_table(rollout: Rollout, identity: Identity, wanted: Sequence[moments
         start, length = int(milestone.starts[of_milestone]), int(milestone.lengths[of_milestone])
         end = start + length + 1 if milestone is last else start + 1
         parts.append(_unit_rows(rollout, milestone, of_milestone, slice(start, end)))
-    return _joined(parts, []).assign(**identity, rule=rule)
+    return pd.concat(parts, ignore_index=True).assign(rule=rule)[EPISODES]
 
 
 def chosen_episode(milestone: Milestone, names: Sequence[str], wanted: Sequence[moments.Moment]) -> tuple[int, str]:
@@ -182,7 +176,7 @@ def chosen_episode(milestone: Milestone, names: Sequence[str], wanted: Sequence[
 
 
 def _unit_rows(rollout: Rollout, milestone: Milestone, number: int, part: slice) -> pd.DataFrame:
-    """One row a moment and unit of a part of an episode, but for what names the run."""
+    """One row a moment and unit of a part of an episode."""
     units, agents = milestone.units[part].astype(float), milestone.n_agents
     count, n_units = units.shape[:2]
     types = np.array(rollout.type_names)[milestone.types[number]]
@@ -222,7 +216,7 @@ def _padded(of_agents: NDArray[Any], n_units: int, value: float) -> NDArray[Any]
     return np.pad(of_agents, ((0, 0), (0, n_units - of_agents.shape[1])), constant_values=value)
 
 
-def _joined(parts: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+def in_one(parts: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return these columns of all parts, one below the other."""
     filled = [part for part in parts if len(part)]
-    joined = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
-    return joined[columns] if columns else joined
+    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)

@@ -7,7 +7,7 @@ plan       one row a cell that the scale trains, now or later, with its number o
 evaluations  one row an evaluated policy of a run: its greedy battles on seeds of their own
 finals     the same of each run's last policy
 role_health  one row a test of a run with roles: what shows the health of its role losses
-roles, episodes, dissimilarity: see analysis.rollouts
+roles, episodes, dissimilarity: of the runs with roles that have been measured, see analysis.measurements
 settings   one row a setting of each map and arm
 cost       one row a run: time, speed and memory, steps and updates
 
@@ -16,6 +16,7 @@ Nothing but `cost` depends on clocks.
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import rollouts
+from analysis import measurements
 from analysis.statistics import quartiles, student_interval
 from roma.config import settings_of
 from roma.errors import UserError
@@ -48,8 +49,6 @@ METRICS = {
 
 def summarise(
     runs: Sequence[RunDirectory],
-    figures: Iterable[Mapping[str, Any]] = (),
-    rollouts_required: bool = True,
     planned: Mapping[tuple[str, str], int] | None = None,
     withheld: str = "",
 ) -> dict[str, pd.DataFrame]:
@@ -57,15 +56,17 @@ def summarise(
 
     Args:
         runs: Finished runs.
-        figures: What says which moments of battles are to be shown.
-        rollouts_required: Whether a run with roles must have a rollout.
         planned: Number of seeds of every (map, arm) that the scale trains, now or later; default: that of `runs`.
         withheld: Why verdicts and roles are not to be shown; empty if they are.
     """
     if not runs:
         raise UserError("there are no runs to summarise")
     curve_table, final_table = curves(runs), finals(runs)
-    recorded = [run for run in runs if run.config.has_roles and (rollouts_required or run.rollout_file.exists())]
+    lacking = {run: measurements.lacking(run) for run in runs if run.config.has_roles}
+    for run, what in lacking.items():
+        if what:
+            print(f"left out of all tables of roles: {what}; roma measure {run.path} makes it", file=sys.stderr)
+    measured = [run for run, what in lacking.items() if not what]
     return {
         "runs": described(runs),
         "plan": plan(runs, planned, withheld),
@@ -76,7 +77,7 @@ def summarise(
         "settings": settings(runs),
         "cost": cost(runs),
         "role_health": role_health(runs),
-        **rollouts.tables(recorded, final_table, figures),
+        **measurements.joined(measured, final_table),
     }
 
 

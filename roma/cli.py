@@ -1,10 +1,12 @@
 """The command `roma`. Whatever a user may get wrong is checked here, before anything heavy is imported."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from roma import __version__
 from roma.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
@@ -17,6 +19,9 @@ from roma.scenarios import canonical_map
 from roma.seeding import INDEX_BITS
 from roma.support.owner import end_with_owner
 from roma.support.streams import outlive_readers
+
+if TYPE_CHECKING:
+    from roma.rollout_file import Rollout
 
 PLAYERS = ("heuristic", "random")  # that need no training
 
@@ -103,6 +108,18 @@ def build_parser() -> Parser:
     rollout.add_argument("--out", type=Path, help="file; default: beside the folder runs, rollouts/MAP/ARM/seedK")
     rollout.add_argument("--threads", default="1", help="threads of torch; default: 1")
     rollout.set_defaults(run=_rollout)
+
+    measure = commands.add_parser(
+        "measure",
+        help="measure the roles of a finished run",
+        description="Play the episodes that roma rollout records, and write what summaries need of them: small tables "
+        "in measurements/MAP/ARM/seedK beside the folder runs, or else in the run's own folder.",
+    )
+    measure.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    measure.add_argument("--episodes", default="32", help="of the last policy; default: 32")
+    measure.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    measure.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    measure.set_defaults(run=_measure)
 
     play = commands.add_parser(
         "play",
@@ -290,23 +307,51 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _rollout(options: argparse.Namespace) -> int:
-    episodes = _positive("--episodes", options.episodes)
-    earlier_episodes = _positive("--earlier-episodes", options.earlier_episodes)
-    threads = _positive("--threads", options.threads)
-    if not options.run_directory.is_dir():
-        raise UserError(f"there is no folder {options.run_directory}")
+    numbers = _played(options)
 
-    from roma.rollout import rollout
+    from roma.rollout import record
+    from roma.rollout_file import save
     from roma.runs.directory import RunDirectory
 
     out = options.out or RunDirectory(options.run_directory).rollout_file
-    recorded = rollout(options.run_directory, out, episodes, earlier_episodes, threads)
+    make_writable_directory(out.parent)
+    recorded = record(options.run_directory, *numbers)
+    save(out, recorded)
+    _say_won(recorded)
+    print(f"written to {out}")
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    numbers = _played(options)
+
+    from analysis.measurements import measure
+    from roma.runs.directory import MEASUREMENTS, RunDirectory
+
+    run = RunDirectory(options.run_directory)
+    folder = run.measurement_file(MEASUREMENTS[0]).parent
+    make_writable_directory(folder)
+    _say_won(measure(run, *numbers))
+    print(f"written to {folder}")
+    return 0
+
+
+def _played(options: argparse.Namespace) -> tuple[int, int, int]:
+    """Return how many episodes are to be played, of the last policy and of each earlier one, and the threads."""
+    if not options.run_directory.is_dir():
+        raise UserError(f"there is no folder {options.run_directory}")
+    return (
+        _positive("--episodes", options.episodes),
+        _positive("--earlier-episodes", options.earlier_episodes),
+        _positive("--threads", options.threads),
+    )
+
+
+def _say_won(recorded: Rollout) -> None:
     config = recorded.config
     print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
     for milestone in recorded.milestones:
         print(f"{milestone.step:>10} steps: {milestone.won.sum()} of {len(milestone.won)}")
-    print(f"written to {out}")
-    return 0
 
 
 def _play(options: argparse.Namespace) -> int:
@@ -383,12 +428,17 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from roma.envs.skirmish.compilation import compile_engine
     from roma.learners.compilation import compile_actors, compile_learners
 
-    compile_engine()
-    compile_actors()
-    compile_learners()
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # both take as long, on two cores half the time
+        engine = pool.submit(compile_engine)
+        compile_actors()
+        compile_learners()
+        engine.result()
     return 0
 
 

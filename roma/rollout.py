@@ -1,4 +1,4 @@
-"""`roma rollout`: greedy episodes of every policy that a run with roles has kept, with the roles in them."""
+"""Greedy episodes of every policy that a run with roles has kept, for `roma rollout` and `roma measure`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from roma.envs import VectorEnv
 from roma.envs.vector import observe
 from roma.errors import UserError
 from roma.evaluate import load_policy
-from roma.files import make_writable_directory
 from roma.learners.learner import RoleRecord
-from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout, save
+from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
 from roma.runner import Episode, Runner, unit_types
 from roma.runs.directory import RunDirectory
 from roma.scenarios.rows import HEALTH
@@ -27,24 +26,25 @@ PROBED_ROWS = 1024
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
-    """Plays so many episodes of a finished run's last policy, and of each earlier one, and writes them to `out`.
+def record(directory: Path, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
+    """Play so many episodes of a finished run's last policy, and of each earlier one that is here, and return them.
 
-    They are the first battles of the run's stream ROLLOUT, the same for each policy. UserError if the run is not
-    finished or its agents have no roles.
+    They are the first battles of the run's stream ROLLOUT, the same for each policy.
+
+    Raises:
+        UserError: The run is not finished, or its agents have no roles.
     """
     torch.set_num_threads(threads)
     run = RunDirectory(directory)
-    steps = run.milestones()
+    steps = [step for step in run.milestones() if run.policy_file(step).exists()]  # not all of a shipped run are
     config = run.config
     if not config.has_roles:
         raise UserError(f"the agents of {config.algorithm} have no roles to record: {directory}")
-    make_writable_directory(out.parent)
     milestones = [
         _milestone(run.policy_file(step), episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
     type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
-    recorded = Rollout(
+    return Rollout(
         config=config.to_json(),
         engine_version=envs.engine_version(config.engine, config.map),
         type_names=type_names,
@@ -53,8 +53,6 @@ def rollout(directory: Path, out: Path, episodes: int = 32, earlier_episodes: in
             for values, names in milestones
         ],
     )
-    save(out, recorded)
-    return recorded
 
 
 def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence[str]]]:

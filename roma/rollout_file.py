@@ -75,14 +75,16 @@ class Milestone:
         """Living units (M, N)."""
         return self.units[..., HEALTH] > 0
 
-    def first(self, episodes: int) -> Milestone:
-        """The first so many episodes alone; rows of others are left out."""
-        moments = int((self.lengths[:episodes] + 1).sum())
-        mine = self.rows[:, 0] < moments
-        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_EPISODES, slice(episodes))
+    def part(self, first: int, end: int) -> Milestone:
+        """Return the episodes from `first` up to `end`, which is not among them; rows of others are left out."""
+        start = int((self.lengths[:first] + 1).sum())
+        moments = slice(start, start + int((self.lengths[first:end] + 1).sum()))
+        mine = (self.rows[:, 0] >= moments.start) & (self.rows[:, 0] < moments.stop)
+        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_EPISODES, slice(first, end))
         arrays: dict[str, Any] = {
-            name: array[cuts.get(name, slice(moments))] for name in ARRAYS if (array := getattr(self, name)) is not None
+            name: array[cuts.get(name, moments)] for name in ARRAYS if (array := getattr(self, name)) is not None
         }
+        arrays["rows"] = arrays["rows"] - np.array([start, 0], np.int32)
         return replace(self, **arrays)
 
     @cached_property

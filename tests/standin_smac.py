@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from roma.envs import game_files, starcraft2
+from roma.envs import game_files
+from roma.envs.game_names import AUTHORS_MAP_TYPES, unit_number
 from roma.scenarios import load_map
 
 STANDIN = Path(__file__).parent / "standin"
-MAPS = ("3m", "2s3z", "MMM2", *starcraft2.MAP_TYPES)
-GAME_IDS = {"Marine": 48, "Marauder": 51, "Medivac": 54, **{name: unit[1] for name, unit in starcraft2.UNITS.items()}}
+MAPS = ("3m", "2s3z", "MMM2", *AUTHORS_MAP_TYPES)
 GAME = "#!/bin/sh\necho the game speaks\nexec sleep 1000\n"
 
 
@@ -50,9 +50,9 @@ def write_map(game: Path, name: str) -> str:
     scenario = load_map(name)
     slots = sorted(scenario.allies, key=lambda group: scenario.ally_types.index(group.unit))
     content = {
-        "allies": [GAME_IDS[group.unit] for group in slots for _ in range(group.count)],
-        "ally_types": [GAME_IDS[unit] for unit in scenario.ally_types],
-        "enemies": [GAME_IDS[group.unit] for group in scenario.enemies for _ in range(group.count)],
+        "allies": [unit_number(group.unit) for group in slots for _ in range(group.count)],
+        "ally_types": [unit_number(unit) for unit in scenario.ally_types],
+        "enemies": [unit_number(group.unit) for group in scenario.enemies for _ in range(group.count)],
     }
     path = game_files.map_path(game, name)
     path.write_text(json.dumps(content))

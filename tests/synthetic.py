@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis import measurements
 from roma.config import milestone_steps
 from roma.files import file_digest
 from roma.learners.role_columns import ROLE_COLUMNS
-from roma.rollout_file import NOBODY, Milestone, Rollout, save
+from roma.rollout_file import NOBODY, Milestone, Rollout
 from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
 from workflow.grid import Run, check, expand, milestones_of
@@ -26,21 +27,26 @@ SEGMENT = {
 }
 
 
-def write_runs(config: dict, root: Path, points: int = 20, rollouts: bool = True) -> list[Run]:
-    """Writes every run of the scale below `<root>/data/<engine>/<scale>/runs`, rollouts beside; returns the runs."""
+def write_runs(config: dict, root: Path, points: int = 20, measured: bool = True) -> list[Run]:
+    """Writes every run of the scale below `<root>/data/<engine>/<scale>`, with measurements; returns the runs."""
     check(config, "synthetic")
     runs = list(expand(config, "synthetic").runs.values())
     folder = root / "data" / config["engine"] / config["scale"]
     for run in runs:
-        write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"])
-        if run.config.has_roles and rollouts:
-            write_rollout(run, folder / "rollouts" / f"{run.directory}.safetensors", milestones_of(config))
+        write_run(run, folder / "runs" / run.directory, points, config["evaluation_episodes"], milestones_of(config))
+        if run.config.has_roles and measured:
+            recorded = invented_rollout(run, milestones_of(config))
+            measurements.write(RunDirectory(folder / "runs" / run.directory), recorded, SEGMENT["cpu_family"])
     return runs
 
 
-def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) -> None:
+def write_run(
+    run: Run, directory: Path, points: int, evaluation_episodes: int, kept: Sequence[int] = (), policy_bytes: int = 100
+) -> None:
+    """Write the run's directory, with policies of the milestones `kept` and of its end."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([run.seed, *map(ord, run.map + run.arm)])
+    of_health, weights = rng.spawn(2)  # the draws of each stay what they are, whatever the others need
     interval = run.config.protocol_settings.test_interval
     tests = np.unique(np.linspace(0, run.total_steps // interval, points).astype(int))
     t_env = tests * interval + rng.integers(1, max(interval // 10, 2), len(tests))
@@ -58,12 +64,13 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "loss_td": [math.nan, *rng.uniform(0, 1, len(tests) - 1)],
     }
     if run.config.has_roles:
-        columns |= role_health(run.map, t_env / run.total_steps, rng.spawn(1)[0])  # the other draws stay
+        columns |= role_health(run.map, t_env / run.total_steps, of_health)
     files = RunDirectory(directory)
     files.config_file.write_text(json.dumps(run.config.to_json()))
+    steps = milestone_steps(run.total_steps, kept)
     for file, content in (
-        (files.policy_file(run.total_steps), rng.bytes(100)),
-        (files.checkpoint_folder / f"t{t_env[-1]:09d}.safetensors", rng.bytes(100)),
+        *((files.policy_file(step), weights.bytes(policy_bytes)) for step in steps),
+        (files.checkpoint_folder / f"t{t_env[-1]:09d}.safetensors", weights.bytes(100)),
     ):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
@@ -76,9 +83,9 @@ def write_run(run: Run, directory: Path, points: int, evaluation_episodes: int) 
         "total_steps": run.total_steps,
         "environment_steps": int(t_env[-1]),
         "updates": int(t_env[-1] // 40),
-        "milestones": [run.total_steps],
+        "milestones": steps,
         "metrics_sha256": file_digest(files.metrics_file),
-        "policies_sha256": {str(run.total_steps): file_digest(files.policy_file(run.total_steps))},
+        "policies_sha256": {str(step): file_digest(files.policy_file(step)) for step in steps},
         "wall_seconds": run.total_steps / 100,
         "peak_memory_mb": 900.0,
         "resumes": 0,
@@ -108,7 +115,7 @@ def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -
     return columns
 
 
-def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> None:
+def invented_rollout(run: Run, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> Rollout:
     """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
     names = load_map(run.map).unit_types
     type_names = sorted(set(names))
@@ -117,8 +124,7 @@ def write_rollout(run: Run, path: Path, kept: Sequence[int], episodes: int = 4, 
     milestones = [
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones))
+    return Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones)
 
 
 def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:

@@ -1,9 +1,11 @@
 """`roma rollout`: what is recorded of a run with roles, and that its file betrays any damage."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from analysis import measurements, rollouts
 from roma import envs
 from roma.cli import main
 from roma.config import resolve
@@ -14,7 +16,7 @@ from roma.learners.roma import specialisation_loss
 from roma.learners.roma_config import HEADLINE_REDUCTION
 from roma.replay import BatchBuilder
 from roma.rollout_file import KIND, encode, load, save
-from roma.runs.directory import RunDirectory
+from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.seeding import Stream
 from roma.training import train
 from tests.test_evaluate import SETTINGS
@@ -65,12 +67,16 @@ def test_observations_come_again_from_what_is_recorded(finished, recorded):
         np.testing.assert_allclose(mine, seen[episode, : len(mine)], atol=1e-6)
 
 
-def test_the_first_episodes_are_a_milestone_too(recorded):
+def test_some_episodes_are_a_milestone_too(recorded):
     milestone = recorded.milestones[-1]
-    two = milestone.first(2)
+    two = milestone.part(0, 2)
     assert two.lengths.tolist() == milestone.lengths[:2].tolist()
     assert len(two.units) == len(two.t) == sum(two.lengths) + 2
     assert len(two.rows) == len(two.trajectory) == (milestone.episode[milestone.rows[:, 0]] < 2).sum()
+    last = milestone.part(2, 3)
+    np.testing.assert_array_equal(np.concatenate([two.units, last.units]), milestone.units)
+    np.testing.assert_array_equal(last.rows + np.array([len(two.units), 0]), milestone.rows[len(two.rows) :])
+    np.testing.assert_array_equal(np.concatenate([two.trajectory, last.trajectory]), milestone.trajectory)
 
 
 def test_recorded_roles_are_those_of_the_losses(finished, recorded):
@@ -154,3 +160,26 @@ def test_what_cannot_be_recorded_is_one_line(tmp_path, capsys):
         assert error.startswith("error: ")
         assert error.count("\n") == 1
         assert message in error
+
+
+def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys):
+    assert main(["measure", str(finished), "--episodes", "3", "--earlier-episodes", "2"]) == 0
+    said = capsys.readouterr().out
+    run = RunDirectory(finished)
+    folder = finished.parents[3] / "measurements" / "2s3z" / "roma" / "seed1"
+    assert f"written to {folder}" in said
+    assert {file.stem for file in folder.iterdir()} == set(MEASUREMENTS)
+    assert measurements.lacking(run, MEASUREMENTS) == ""
+    table = pd.read_parquet(folder / "roles.parquet")
+    assert table.attrs == {"format": 1, "total_steps": 300, "cpu_family": run.provenance["segments"][-1]["cpu_family"]}
+    pd.testing.assert_frame_equal(table, rollouts.role_table(recorded))
+
+
+def test_a_run_elsewhere_is_measured_in_its_own_folder(tmp_path):
+    directory = tmp_path / "my_run"
+    directory.mkdir()
+    train(resolve("3m", "roma_no_dissimilarity", 0, overrides=SETTINGS), directory, 100, [0, 50])
+    (directory / "policies" / "t50.safetensors").unlink()  # as of a shipped run
+    assert main(["measure", str(directory), "--episodes", "2", "--earlier-episodes", "2"]) == 0
+    table = pd.read_parquet(directory / "measurements" / "roles.parquet")
+    assert table["step"].unique().tolist() == [0, 100]

@@ -5,7 +5,6 @@ scale. The campaign's clone beside it has that revision checked out, trains the 
 (workflow/supervisor.py), and holds their results until `collect` brings them into the project's clone.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,14 +22,18 @@ from typing import Any
 
 import yaml
 
+from analysis.measurements import lacking, measure
 from roma.errors import UserError
 from roma.runs.directory import RunDirectory
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, read_scale, results_folder
+from workflow.landing import land
 from workflow.merging import bring, finished_runs
+from workflow.order import family
+from workflow.shipping import read_shipped, restore
 from workflow.supervisor import LOG, MARK, START_SECONDS, end, members
-from workflow.tracking import track_runs
+from workflow.tracking import ship
 from workflow.watch import last_lines
 
 NAMED = Path("workflow/campaign.yaml")
@@ -203,7 +207,8 @@ def status(project: Path, now: datetime | None = None) -> str:
     alive = pausing.alive(state)
     since = datetime.fromisoformat(known["started"]).timestamp() if alive else float("inf")
     standings = [watch.status(run, results, since) for run in runs]
-    used, rates = used_hours(runs, standings, results), seconds_a_step(runs, standings, results)
+    rates = seconds_a_step(runs, standings, results)
+    used, slower = used_hours(runs, standings, results, rates), slowdown(runs, standings, rates)
     count = Counter(each.state for each in standings)
     left = [each.left * rates[run.key] / 3600 for run, each in zip(runs, standings, strict=True)]
     cores = int(known["cores"]) if str(known.get("cores", "")).isdecimal() else os.cpu_count() or 1
@@ -219,7 +224,7 @@ def status(project: Path, now: datetime | None = None) -> str:
         done = sum(standings[place].state == "done" for place in of_tranche)
         ahead += sum(left[place] for place in of_tranche)
         # The last runs of a tranche do not share out over all cores.
-        hours = max([ahead / cores, *(left[place] for place in of_tranche)])
+        hours = max([ahead / cores, *(left[place] for place in of_tranche)]) * slower
         moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
         ends = moment if done < len(of_tranche) else "done"
         lines.append(f"  {name:<8} {done:>4} of {len(of_tranche):>4}  {ends}")
@@ -242,32 +247,30 @@ def tranche_of(run: Run) -> str:
     return next(iter(run.tranches), "all")
 
 
-def used_hours(runs: Sequence[Run], standings: Sequence[watch.Status], results: Path) -> float:
-    """Return the core-hours that finished runs took, and others so far, at the speed of their last start."""
+def used_hours(
+    runs: Sequence[Run], standings: Sequence[watch.Status], results: Path, rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return the core-hours that finished runs took, and others so far at their seconds a step."""
     seconds = 0.0
     for run, standing in zip(runs, standings, strict=True):
-        if standing.state == "done":
-            seconds += _provenance(results, run).get("cpu_seconds", 0.0)
-        elif speed := _speed(results, run):
-            seconds += standing.done / speed
+        done = standing.state == "done"
+        seconds += _provenance(results, run)["cpu_seconds"] if done else standing.done * rates[run.key]
     return seconds / 3600
 
 
 def seconds_a_step(
     runs: Sequence[Run], standings: Sequence[watch.Status], results: Path
 ) -> dict[tuple[str, str, int], float]:
-    """Return the seconds of a core that an environment step of each run takes.
+    """Return the seconds of processor time that an environment step of each run takes.
 
-    They are those of the same run, or the mean of the runs of the same map and arm, as far as measured; else what is
+    They are those of the same run, or the mean of the runs of the same map and arm, as far as finished; else what is
     expected.
     """
     measured, speeds = {}, read_speeds()
     for run, standing in zip(runs, standings, strict=True):
-        facts = _provenance(results, run) if standing.state == "done" else {}
-        if facts.get("cpu_seconds"):
+        if standing.state == "done":
+            facts = _provenance(results, run)
             measured[run.key] = facts["cpu_seconds"] / facts["environment_steps"]
-        elif speed := _speed(results, run):
-            measured[run.key] = 1 / speed
     found = {}
     for run in runs:
         alike = [rate for key, rate in measured.items() if key[:2] == run.key[:2]]
@@ -275,18 +278,17 @@ def seconds_a_step(
     return found
 
 
+def slowdown(
+    runs: Sequence[Run], standings: Sequence[watch.Status], rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return how many times as long as their processor time the running runs take, beside the machine's other work."""
+    times = [1 / (rates[run.key] * each.rate) for run, each in zip(runs, standings, strict=True) if each.rate]
+    return max(1.0, mean(times or [1.0]))
+
+
 def _provenance(results: Path, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(RunDirectory(results / "runs" / run.directory).provenance_file.read_text())
     return facts
-
-
-def _speed(results: Path, run: Run) -> float:
-    """Return the environment steps per second of a run's last start; 0 where it has not said any."""
-    try:
-        said = json.loads(RunDirectory(results / "runs" / run.directory).progress_file.read_text())
-    except (OSError, ValueError):
-        return 0.0
-    return float(said.get("steps_per_second", 0.0))
 
 
 def _condition(state: Path, known: Mapping[str, Any]) -> str:
@@ -330,27 +332,38 @@ def merge(project: Path, other: Path) -> str:
 
 def _bring(project: Path, source: Path, scale: str) -> str:
     file = Path("workflow", "config", f"{scale}.yaml")
-    results = results_folder(read_scale(project / file))
+    config = read_scale(project / file)
+    results = results_folder(config)
+    for run in read_shipped(project, scale).values():
+        try:
+            restore(project, run)
+        except ValueError as error:
+            raise UserError(str(error)) from None
     brought = bring(source / results, project / results)
     here = finished_runs(project / results)
-    if here and set(here) != {run for run in here if _is_tracked(project / results, run)}:
-        before = Path.cwd()
-        os.chdir(project)  # where DVC and git look for what they track
-        try:
-            track_runs(file)
-        finally:
-            os.chdir(before)
-    return f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"
+    said = [f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"]
+    said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
+    if here:
+        with chdir(project):  # where DVC and git look for what they track
+            said += [ship(file), *land(file)]
+    return "\n".join(said)
 
 
-def _is_tracked(results: Path, run: str) -> bool:
-    """Return whether DVC tracks the metrics of a run as they are here."""
-    lock = results / "dvc.lock"
-    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-    held = {out["path"]: out["md5"] for out in stages.get("metrics", {}).get("outs", [])}
-    metrics = RunDirectory(results / "runs" / run).metrics_file
-    digest = hashlib.md5(metrics.read_bytes(), usedforsecurity=False).hexdigest()
-    return any(Path(path).parts[-5:] == metrics.parts[-5:] and md5 == digest for path, md5 in held.items())
+def measure_runs(runs: Sequence[RunDirectory], config: Mapping[str, Any]) -> list[str]:
+    """Measure the roles of finished runs that have not been measured and were trained on this family of processors.
+
+    Return what to tell the user of those that were trained elsewhere.
+    """
+    wanted = [run for run in runs if run.config.has_roles and lacking(run)]
+    here = family() if wanted else ""
+    played = config.get("rollout_episodes", {})
+    elsewhere = 0
+    for run in wanted:
+        if run.provenance["segments"][-1]["cpu_family"] == here:
+            measure(run, played.get("last", 32), played.get("earlier", 8))
+        else:
+            elsewhere += 1
+    return [f"{elsewhere} runs wait to be measured by a collect on the processors that trained them"] * (elsewhere > 0)
 
 
 def next_time(text: str, now: datetime) -> datetime:

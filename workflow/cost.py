@@ -18,6 +18,7 @@ from workflow.grid import FIGURES, Run, expand, read_scale
 CONFIG = FIGURES.parent
 TABLE = Path(__file__).parent / "cost.csv"
 MEASURE = "python -m tests.benchmarks.cells"
+COSTLY = 10  # core-hours of training that are announced
 SHOWN = 3  # cells without a speed that the summary names
 
 Cell = tuple[str, str, str]  # map, algorithm, protocol
@@ -103,6 +104,32 @@ def expected_speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
     """Return the environment steps per second of a run on a core of its own: its cell's, or those of its time limit."""
     speed = speeds.get(cell_of(run))
     return speed.steps_per_cpu_second if speed else run.total_steps / (60 * run.runtime_minutes(1))
+
+
+def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int], int], shipped: int | None) -> str:
+    """Return what is to be said before anything is done: which runs are missing, what they cost, and how to train them.
+
+    Args:
+        scale: The name of the scale.
+        runs: All its runs.
+        steps: The environment steps that are there of each, by key.
+        shipped: The number of runs that ship, if nothing but them is drawn; None if what is missing is trained.
+
+    Returns:
+        Empty where the runs are to be trained in COSTLY core-hours or less.
+    """
+    speeds = read_speeds()
+    missing = [run for run in runs if steps[run.key] < run.total_steps]
+    hours = sum((run.total_steps - steps[run.key]) / expected_speed(run, speeds) / 3600 for run in missing)
+    if shipped is not None:
+        return (
+            f"{shipped} of {len(runs)} runs of scale {scale!r} ship and are drawn; nothing is trained. "
+            f"{len(missing)} are missing or shorter than planned, about {hours:,.0f} core-hours: "
+            f"make figures SCALE={scale} trains them"
+        )
+    if hours <= COSTLY:
+        return ""
+    return f"{len(missing)} runs of scale {scale!r} are missing, about {hours:,.0f} core-hours (roma cost {scale})"
 
 
 def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:

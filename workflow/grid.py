@@ -207,7 +207,7 @@ def checkpoint_option(config: Mapping[str, Any]) -> str:
 
 
 def rollout_options(config: Mapping[str, Any]) -> str:
-    """How many episodes of each policy `roma rollout` is told to record; its defaults where the scale says nothing."""
+    """How many episodes of each policy `roma measure` is told to play; its defaults where the scale says nothing."""
     options = {"last": "--episodes", "earlier": "--earlier-episodes"}
     return " ".join(f"{options[policy]} {number}" for policy, number in config.get("rollout_episodes", {}).items())
 
@@ -239,9 +239,10 @@ def files_read(figure: Mapping[str, Any]) -> list[str]:
     return [name if inside else str(ROOT / name) for name in figure.get("reads", [])]
 
 
-def shown_moments() -> str:
-    """Return the part of figures.yaml that decides which moments of episodes a summary keeps, as text."""
-    return json.dumps([figure["moments"] for figure in _figure_list().values() if "moments" in figure])
+def shown_moments(map_name: str) -> str:
+    """Return the part of figures.yaml that decides which episode of a map is kept, as text."""
+    figures = _figure_list().values()
+    return json.dumps([figure["moments"][map_name] for figure in figures if map_name in figure.get("moments", {})])
 
 
 def figure_titles() -> str:

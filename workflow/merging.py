@@ -94,11 +94,12 @@ def _contains(longer: Result, shorter: Result) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a run's folder in one step: until it is complete, what was there before stays."""
+    """Copy a run's folder, with its newest checkpoint, in one step: until then, what was there before stays."""
     beside, before = target.with_name(f"{BESIDE}new-{target.name}"), target.with_name(f"{BESIDE}old-{target.name}")
     for leftover in (beside, before):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(source, beside, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    earlier = sorted(RunDirectory(source).checkpoint_folder.glob("t*.safetensors"))[:-1]
+    shutil.copytree(source, beside, ignore=shutil.ignore_patterns(*LEFT_OUT, *(file.name for file in earlier)))
     if target.exists():
         target.rename(before)
     beside.rename(target)

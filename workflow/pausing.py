@@ -141,15 +141,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not command:
         print("error: which command? python3 workflow/pausing.py COMMAND...", file=sys.stderr)
         return 2
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []  # signals that came before the command was there
+
+    def pass_on(number: int, frame: object) -> None:
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
     with paused(state_folder()):
+        signal.signal(signal.SIGINT, lambda number, frame: None)  # the terminal sends it to the command, too
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, pass_on)
         try:
             process = subprocess.Popen(command)
         except OSError as error:
             print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
             return 127
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command, too
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, frame: process.send_signal(number))
+        for missed in early:
+            process.send_signal(missed)
         status = process.wait()
     return status if status >= 0 else 128 - status
 

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roma.envs import game_files
+from roma.envs.game_names import AUTHORS_MAP_TYPES, UNITS, map_params
 from roma.envs.vector import EnvInfo, Outcome
 from roma.errors import UserError
 from roma.scenarios import Map, load_map
@@ -42,11 +43,6 @@ from roma.scenarios import Map, load_map
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 AFTER_RESUME = "replay and learner are restored exactly, battles begin anew"
 LOG_BYTES = 8192  # of a game's log, attached when a run gives up
-
-# What SMAC does not know of the authors' maps: the type of each map in their fork, and of each unit of these maps its
-# race and the number by which the game knows it.
-MAP_TYPES = {"6z4b": "bane", "10z5b_vs_2s3z": "bane_vs_sz", "6s4z_vs_10b30z": "stalkers_and_zealots_vs_zb"}
-UNITS = {"Baneling": ("Z", 9), "Zergling": ("Z", 105), "Zealot": ("P", 73), "Stalker": ("P", 74)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,18 +452,10 @@ def battle_class(scenario: Map) -> Any:
 
     if not flags.FLAGS.is_parsed():  # pysc2 asks for its flags, of which there are none here
         flags.FLAGS(["roma"])
-    if scenario.name not in MAP_TYPES:
+    if scenario.name not in AUTHORS_MAP_TYPES:
         return StarCraft2Env
     if scenario.name not in smac_maps.get_smac_map_registry():
-        smac_maps.get_smac_map_registry()[scenario.name] = {
-            "n_agents": sum(group.count for group in scenario.allies),
-            "n_enemies": sum(group.count for group in scenario.enemies),
-            "limit": scenario.episode_limit,
-            "a_race": UNITS[scenario.ally_types[0]][0],
-            "b_race": UNITS[scenario.enemy_types[0]][0],
-            "unit_type_bits": len(scenario.ally_types),
-            "map_type": MAP_TYPES[scenario.name],
-        }
+        smac_maps.get_smac_map_registry()[scenario.name] = map_params(scenario)
         # The game's package finds maps among the subclasses that are alive: the module keeps it, as it keeps its own.
         known = type(scenario.name, (smac_maps.SMACMap,), {"filename": scenario.name})
         setattr(smac_maps, scenario.name, known)

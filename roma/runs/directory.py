@@ -23,6 +23,7 @@ from roma.files import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
+MEASUREMENTS = ("roles", "dissimilarity", "episodes")  # tables of a run with roles, see analysis.measurements
 FORMAT = 1  # of the JSON files of a run; raise it when their keys change
 
 
@@ -88,10 +89,19 @@ class RunDirectory:
     @property
     def rollout_file(self) -> Path:
         """Recorded episodes: beside the folder `runs` that the run lies in, or else in the run's own folder."""
-        folders = Path(os.path.abspath(self.path)).parts  # a link below data/ keeps its name
-        if folders[-4:-3] == ("runs",):
-            return Path(*folders[:-4], "rollouts", *folders[-3:-1], f"{folders[-1]}.safetensors")
-        return self.path / "rollout.safetensors"
+        beside = self._beside("rollouts")
+        return beside.with_name(f"{beside.name}.safetensors") if beside else self.path / "rollout.safetensors"
+
+    def measurement_file(self, name: str) -> Path:
+        """Return the file of one of MEASUREMENTS, likewise placed."""
+        return (self._beside("measurements") or self.path / "measurements") / f"{name}.parquet"
+
+    def _beside(self, folder: str) -> Path | None:
+        """Return the run's place in a folder beside `runs`; None if the run lies in no folder of that name."""
+        for path in (self.path, Path(os.path.abspath(self.path))):  # a link below data/ keeps its name
+            if path.parts[-4:-3] == ("runs",):
+                return Path(*path.parts[:-4], folder, *path.parts[-3:])
+        return None
 
     @property
     def map(self) -> str:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib.util import find_spec
+from logging import NOTSET, WARNING, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ KEPT = (
 DIGEST_LENGTH = 16  # hexadecimal digits of the digest in a folder's name
 
 _config: Any = numba.config  # its members are set at run time, from the environment
+if getLogger("numba").level == NOTSET:  # else a root logger at DEBUG gets some 94 000 lines of every compilation
+    getLogger("numba").setLevel(WARNING)
 
 
 class Compiler:

@@ -159,7 +159,7 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     return {
         (run.arm, run.map): root / "data" / "embedded" / "studied" / "runs" / run.directory
-        for run in write_runs(SCALE, root, points=101, rollouts=False)
+        for run in write_runs(SCALE, root, points=101, measured=False)
     }
 
 
@@ -193,7 +193,7 @@ def test_runs_are_recorded_by_what_they_are(runs, tmp_path):
 )
 def test_other_runs_are_refused(map_name, changes, tmp_path):
     scale = SCALE | {"cells": [{"maps": [map_name], "arms": ["roma"]}], "arms": {}} | changes
-    (run,) = write_runs(scale, tmp_path, points=3, rollouts=False)
+    (run,) = write_runs(scale, tmp_path, points=3, measured=False)
     directory = tmp_path / "data" / "embedded" / "studied" / "runs" / run.directory
     with pytest.raises(UserError, match=f"{directory} is no run of the study. With seed 0, protocol paper and engine"):
         readings.record([directory], tmp_path / "record")
@@ -206,7 +206,7 @@ def test_the_named_arms_are_known_as_what_they_are():
 
 def test_a_shorter_run_is_refused(tmp_path):
     scale = SCALE | {"total_steps": 1_900_000, "cells": [{"maps": ["MMM2"], "arms": ["roma"]}], "arms": {}}
-    (run,) = write_runs(scale, tmp_path, points=96, rollouts=False)
+    (run,) = write_runs(scale, tmp_path, points=96, measured=False)
     directory = tmp_path / "data" / "embedded" / "studied" / "runs" / run.directory
     with pytest.raises(UserError, match=r"1,90\d,\d+ environment steps, not 2,000,000"):
         readings.record([directory], tmp_path / "record")

@@ -28,7 +28,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("health")
-    write_runs(SCALE | {"cells": CELLS}, root, rollouts=False)
+    write_runs(SCALE | {"cells": CELLS}, root, measured=False)
     folder = root / "data" / "embedded" / "lab"
     assert main(["summarise", str(folder)]) == 0
     return folder

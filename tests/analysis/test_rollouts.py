@@ -1,14 +1,19 @@
-"""From recorded rollouts to the tables of roles, episodes and dissimilarity."""
+"""From a run's rollout to its measurements, and from those to the tables of roles, episodes and dissimilarity."""
+
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import rollouts
+from analysis import measurements, roles, rollouts
 from analysis.__main__ import main
 from analysis.runs import expected_runs
-from roma.rollout_file import load
+from roma.runs.directory import RunDirectory
+from tests.analysis.conftest import SCALE
 from tests.analysis.test_measures import milestone
+from tests.synthetic import invented_rollout
+from workflow.grid import expand
 
 
 def read(results, table):
@@ -16,17 +21,19 @@ def read(results, table):
 
 
 @pytest.fixture(scope="module")
-def rollout(results):
-    return load(results / "rollouts" / "MMM2" / "roma" / "seed0.safetensors")
+def rollout():
+    return invented_rollout(expand(SCALE, "lab").runs["MMM2", "roma", 0], SCALE["milestones"])
 
 
 def test_measures_stand_for_every_milestone_and_both_references(results):
     table = read(results, "roles")
-    assert list(table) == rollouts.ROLES
+    columns = [*measurements.CELL, *rollouts.ROLES]
+    columns.remove("episode")
+    assert list(table) == columns
     assert set(table["arm"]) == {"roma"}
     assert set(table["step"]) == {0, 200_000}
     assert table["value"].notna().all()
-    assert not table.duplicated(rollouts.ROLES[:-1]).any()
+    assert not table.duplicated(columns[:-1]).any()
     measures = set(table.query("map == 'MMM2' and reference == 'roles'")["measure"])
     assert {"silhouette_type", "probe_role", "L_I", "dissimilarity_auc", "medivac_separation"} <= measures
     assert "healthiest_outlier" not in measures
@@ -42,7 +49,7 @@ def test_synthetic_roles_follow_types_once_trained(results):
 
 def test_the_shown_episode_is_whole_at_the_end_and_a_beginning_before(results, rollout):
     table = read(results, "episodes")
-    assert list(table) == rollouts.EPISODES
+    assert list(table) == [*measurements.CELL, "shown", *rollouts.EPISODES]
     mine = table.query("map == 'MMM2' and seed == 0 and step == 200000")
     last = rollout.milestones[-1]
     number = int(mine["episode"].iloc[0])
@@ -69,7 +76,7 @@ def test_targets_are_whom_actions_choose():
 @pytest.mark.parametrize(("rates", "seed"), [([0.1, 0.5, 0.3], 2), ([0.4, 0.4, 0.4], 1), ([0.9, 0.1], 1), ([0.7], 0)])
 def test_the_seed_of_median_win_rate_is_shown(rates, seed):
     finals = pd.DataFrame({"map": "a", "arm": "b", "seed": range(len(rates)), "battle_won_mean": rates})
-    assert rollouts.shown_seeds(finals) == {("a", "b"): seed}
+    assert measurements.shown_seeds(finals) == {("a", "b"): seed}
 
 
 def test_one_seed_of_each_cell_is_shown(results):
@@ -115,17 +122,58 @@ def test_table_of_dissimilarity_against_plain_loops(results, rollout):
     assert table["d_mean"].between(0, 1).all()
 
 
-def test_a_damaged_or_missing_rollout_is_named(results, tmp_path, capsys):
+def test_each_episode_is_measured_alone_beside_its_milestone(rollout):
+    table = rollouts.role_table(rollout).query("reference == 'roles' and measure == 'silhouette_type'")
+    last = rollout.milestones[-1]
+    mine = table.query("step == 200000").set_index("episode")["value"]
+    assert mine.index.tolist() == [rollouts.ALL, *range(len(last.seeds))]
+    # The whole is the mean of its parts, each as long as it lasts.
+    weights = [
+        np.isfinite(roles.silhouette(roles.distances(part.role_mean), _types(rollout, part))).sum()
+        for part in (last.part(number, number + 1) for number in range(len(last.seeds)))
+    ]
+    assert mine[rollouts.ALL] == pytest.approx(np.average(mine.iloc[1:], weights=weights))
+
+
+def _types(rollout, milestone):
+    names = rollouts.agent_types(rollout, milestone)
+    types = np.array([sorted(set(names)).index(name) for name in names])
+    return np.where(milestone.alive[:, : len(names)] & milestone.decides[:, None], types, -1)
+
+
+def test_what_was_not_measured_is_said_and_left_out(results, tmp_path, capsys):
     (run,) = expected_runs(results, ["10z5b_vs_2s3z/roma/seed1"])
-    content = run.rollout_file.read_bytes()
-    arguments = ["summarise", str(results), "--runs", "10z5b_vs_2s3z/roma/seed1"]
-    try:
-        run.rollout_file.write_bytes(content[:-7])
-        assert main(arguments) == 2
-        assert "10z5b_vs_2s3z/roma/seed1.safetensors" in (damaged := capsys.readouterr().err)
-        assert "damaged" in damaged
-        run.rollout_file.unlink()
-        assert main(arguments) == 2
-        assert "cannot read the rollout" in capsys.readouterr().err
-    finally:
-        run.rollout_file.write_bytes(content)
+    moved = tmp_path / "runs" / "10z5b_vs_2s3z" / "roma" / "seed1"
+    shutil.copytree(run.path, moved)
+    file = RunDirectory(moved).measurement_file("roles")
+    assert file == tmp_path / "measurements" / "10z5b_vs_2s3z" / "roma" / "seed1" / "roles.parquet"
+    arguments = ["summarise", str(tmp_path), "--runs", "10z5b_vs_2s3z/roma/seed1"]
+    assert main(arguments) == 0
+    assert (
+        f"left out of all tables of roles: {file} is missing; roma measure {moved} makes it" in capsys.readouterr().err
+    )
+    assert len(read(tmp_path, "roles")) == len(read(tmp_path, "episodes")) == 0
+    shutil.copytree(run.measurement_file("roles").parent, file.parent)
+    assert main(arguments) == 0
+    assert capsys.readouterr().err == ""
+    assert len(read(tmp_path, "roles")) > 0
+    content = file.read_bytes()
+    file.write_bytes(content[:-7])
+    assert main(arguments) == 2
+    assert f"error: {file} is damaged" in capsys.readouterr().err
+    for attribute, message in (
+        ("format", "has format 0, this version"),
+        ("total_steps", "was made at 0 steps, the run"),
+    ):
+        file.write_bytes(content)
+        table = pd.read_parquet(file)
+        table.attrs[attribute] = 0
+        table.to_parquet(file)
+        assert main(arguments) == 0
+        assert f"{file} {message}" in capsys.readouterr().err
+    # Without its episode a run has all but the pictures.
+    file.write_bytes(content)
+    file.with_name("episodes.parquet").unlink()
+    assert main(arguments) == 0
+    assert len(read(tmp_path, "roles")) > 0
+    assert len(read(tmp_path, "episodes")) == 0

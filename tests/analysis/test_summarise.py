@@ -150,7 +150,7 @@ def test_a_missing_run_is_named(results, capsys, name):
 
 
 def test_the_plan_has_cells_that_are_still_to_come(results):
-    table = summarise(found_runs(results), planned={("MMM2", "roma"): 5, ("8m", "iql"): 3}, withheld="as yet")["plan"]
+    table = summarise(found_runs(results), {("MMM2", "roma"): 5, ("8m", "iql"): 3}, "as yet")["plan"]
     assert table.set_index(["map", "arm"])["seeds"].to_dict() == {
         **{(name, arm): 3 for name in ("MMM2", "10z5b_vs_2s3z") for arm in ("roma", "qmix")},
         ("MMM2", "roma"): 5,

@@ -1,112 +1,120 @@
-"""The verdict on a run that was trained again: which test it has to stand, and whether it does."""
+"""Comparisons of a recorded run with its digests, and with what came out when it was made again."""
 
 import json
-import shutil
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.verification import COLUMNS, compare, main, within_tolerance
+from analysis.verification import (
+    different_machines,
+    first_difference,
+    inconsistencies,
+    judge_returns,
+    unequal_episodes,
+)
 from roma.config import resolve
 from roma.files import file_digest
 from roma.runs.directory import FORMAT, RunDirectory
 
-MACHINE = {"cpu_family": "Maker 1 2", "packages": {"torch": "2.0", "numpy": "2.0", "numba": "1", "llvmlite": "1"}}
-SEEDS = 5
-
-
-def write(path, seed, machine=MACHINE, win_rate=0.5, engine="1", noise=None):
-    """A run with a little noise, by default of its seed."""
-    path.mkdir(parents=True)
-    won = np.clip(win_rate + np.random.default_rng(seed if noise is None else noise).normal(0, 0.05, 20), 0, 1)
-    pd.DataFrame({"t_env": range(20), "test_battle_won_mean": won, "loss": [np.nan, *won[1:]]}).to_parquet(
-        path / "metrics.parquet"
-    )
-    config = resolve("3m", "qmix", seed).to_json() | {"engine_version": engine}
-    facts = {"format": FORMAT, "config": config, "metrics_sha256": file_digest(path / "metrics.parquet")}
-    (path / "provenance.json").write_text(json.dumps(facts | {"segments": [machine]}))
-    return RunDirectory(path)
+VERSIONS = {"torch": "2.0", "numpy": "2.0", "scipy": "1", "numba": "1", "llvmlite": "1"}
+HERE = {"cpu_family": "Maker 1 2", "packages": VERSIONS, "device": "cpu", "threads": 1}
+METRICS = pd.DataFrame({"t_env": range(20), "loss": [np.nan, *np.linspace(1, 2, 19)]})
 
 
 @pytest.fixture
-def recorded(tmp_path):
-    runs = [write(tmp_path / "lab" / "runs" / "3m" / "qmix" / f"seed{seed}", seed) for seed in range(SEEDS)]
-    return runs[0]
+def run(tmp_path):
+    """A run directory with what a run's digests speak of."""
+    run = RunDirectory(tmp_path)
+    for folder in (run.policy_folder, run.evaluation_folder):
+        folder.mkdir()
+    METRICS.to_parquet(run.metrics_file)
+    run.policy_file(100).write_bytes(b"weights")
+    config = resolve("3m", "qmix", 0).to_json()
+    facts = {"format": FORMAT, "config": config, "metrics_sha256": file_digest(run.metrics_file)}
+    digest = file_digest(run.policy_file(100))
+    evaluation = {"format": FORMAT, "step": 100, "policy_sha256": digest, "episodes": 2}
+    evaluation |= {"battle_won": [True, False], "return": [2.0, 3.0], "ep_length": [5, 6]}
+    evaluation |= {"battle_won_mean": 0.5, "return_mean": 2.5, "ep_length_mean": 5.5}
+    write(run.config_file, config)
+    write(run.provenance_file, facts | {"policies_sha256": {"0": "of a policy that is not here", "100": digest}})
+    write(run.evaluation_file(100), evaluation)
+    return run
 
 
-@pytest.fixture
-def again(tmp_path):
-    return tmp_path / "lab" / "verification" / "runs" / "3m" / "qmix" / "seed0"
+def write(file, content):
+    file.write_text(json.dumps(content))
 
 
-def test_equal_numbers_are_equal_anywhere(recorded, again):
-    verdict = compare(recorded, write(again, 0))
-    assert verdict == {
-        "format": 1,
-        "map": "3m",
-        "arm": "qmix",
-        "seed": 0,
-        "criterion": "bit for bit",
-        "why": "same processor family and versions",
-        "verdict": "equal",
-        "detail": "60 numbers",
-    }
-    shutil.rmtree(again)
-    elsewhere = compare(recorded, write(again, 0, {**MACHINE, "cpu_family": "Other 1 1"}))
-    assert (elsewhere["verdict"], elsewhere["criterion"]) == ("equal", "tolerance")
-    assert elsewhere["why"] == "processor Maker 1 2, here Other 1 1"
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("metrics.parquet", None, "metrics.parquet has the digest "),
+        ("policies/t100.safetensors", None, "policies/t100.safetensors has the digest "),
+        ("config.json", {"seed": 1}, "config.json differs from the configuration in provenance.json"),
+        ("evaluations/t100.json", {"policy_sha256": "0"}, "t100.json evaluates another policy than the one that "),
+        ("evaluations/t100.json", {"return_mean": 2.6}, "t100.json: return_mean is not the mean of its episodes"),
+        ("evaluations/t100.json", {"ep_length": [5, 7]}, "t100.json: ep_length_mean is not the mean of its episodes"),
+    ],
+)
+def test_files_that_contradict_the_provenance_are_named(run, name, change, message):
+    assert inconsistencies(run) == []
+    file = run.path / name
+    if change is None:
+        file.write_bytes(file.read_bytes() + b" ")
+    else:
+        write(file, json.loads(file.read_text()) | change)
+    (line,) = inconsistencies(run)
+    assert line.startswith(f"{run.path}{os.sep}")
+    assert message in line
 
 
-def test_a_run_that_moved_between_machines_is_compared_as_elsewhere(recorded, again):
-    facts = recorded.provenance
-    earlier = {"cpu_family": "Other 1 1", "packages": MACHINE["packages"] | {"torch": "1.0"}}
-    recorded.provenance_file.write_text(json.dumps(facts | {"segments": [earlier, *facts["segments"]]}))
-    verdict = compare(RunDirectory(recorded.path), write(again, 0))
-    assert verdict["criterion"] == "tolerance"
-    assert verdict["why"] == "processor Other 1 1, here Maker 1 2; torch 1.0, here 2.0"
+def test_one_bit_is_a_difference():
+    assert first_difference(METRICS, METRICS.copy()) == ""
+    again = METRICS.copy()
+    again.loc[7, "loss"] = np.nextafter(again.loc[7, "loss"], 1)
+    difference = first_difference(METRICS, again)
+    assert difference.startswith("loss in row 7: 1.3333333333333333, here 1.33333333333333")
+    assert difference.endswith("; 1 of 40 numbers differ")
+    again.loc[0, "loss"] = 0.5
+    assert first_difference(METRICS, again).startswith("loss in row 0: nan, here 0.5; 2 of 40")
+    assert first_difference(METRICS, METRICS.head(19)) == "20 rows of 2 columns, here 19 of 2"
 
 
-def test_one_bit_is_a_difference_on_the_same_machine(recorded, again):
-    write(again, 0)
-    metrics = pd.read_parquet(again / "metrics.parquet")
-    metrics.loc[7, "loss"] = np.nextafter(metrics.loc[7, "loss"], 1)
-    metrics.to_parquet(again / "metrics.parquet")
-    verdict = compare(recorded, RunDirectory(again))
-    assert verdict["verdict"] == "different"
-    assert verdict["detail"].startswith("loss in row 7: ")
-    assert verdict["detail"].endswith("; 1 of 60 numbers differ")
+def test_a_run_may_come_from_several_machines():
+    assert different_machines({"segments": [HERE, HERE]}, HERE) == []
+    earlier = HERE | {"cpu_family": "Other 1 1", "packages": VERSIONS | {"torch": "1.0"}, "device": "cuda"}
+    facts = {"segments": [earlier, HERE]}
+    assert different_machines(facts, HERE) == [
+        "processor Other 1 1, here Maker 1 2",
+        "torch 1.0, here 2.0",
+        "device cuda, here cpu",
+    ]
+    # An evaluation always plays on one thread of the processor, whatever trained the run.
+    here = {name: HERE[name] for name in ("cpu_family", "packages")}
+    assert different_machines({"segments": [HERE | {"device": "cuda"}]}, here) == []
 
 
-@pytest.mark.parametrize(("win_rate", "expected"), [(0.5, "within tolerance"), (0.9, "outside tolerance")])
-def test_elsewhere_another_seeds_result_would_do(recorded, again, win_rate, expected):
-    packages = MACHINE["packages"] | {"torch": "3.0"}
-    verdict = compare(recorded, write(again, 0, {**MACHINE, "packages": packages}, win_rate, noise=99))
-    assert verdict["why"] == "torch 2.0, here 3.0"
-    assert verdict["verdict"] == expected
-    assert "over 5 seeds" in verdict["detail"]
-
-
-def test_the_tolerance_is_a_prediction_interval():
+def test_the_tolerance_is_a_prediction_interval_over_the_same_tests():
     # Mean 0.5, deviation 0.1; Student's 99.5 % quantile with 4 degrees of freedom is 4.604: 0.1 · 4.604 · √1.2 = 0.504.
-    seeds = 0.5 + 0.1 * np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
-    assert within_tolerance(0.5, seeds)["detail"] == "final win rate 0.500; recorded 0.500 ± 0.504 over 5 seeds"
-    assert within_tolerance(0.5, seeds[:2])["verdict"] == "undecided"
+    seeds = [returns(0.5 + 0.1 * deviation, 9) for deviation in (-1, -1, 0, 1, 1)]
+    judged = "mean test return {} of 5 recorded seeds"
+    assert judge_returns(returns(1.0), seeds) == (judged.format("1.000 within 0.500 ± 0.504"), False)
+    assert judge_returns(returns(1.01), seeds) == (judged.format("1.010 outside 0.500 ± 0.504"), True)
+    assert judge_returns(returns(9), seeds[:2]) == (
+        "test returns undecided: 2 recorded seeds, of which 3 are needed",
+        False,
+    )
 
 
-def test_what_cannot_be_compared_is_said(recorded, again):
-    verdict = compare(recorded, write(again, 0, engine="2"))
-    assert (verdict["verdict"], verdict["detail"]) == ("not comparable", "recorded with engine_version = 1 (not 2)")
-    (recorded.path / "metrics.parquet").write_bytes((recorded.path.parent / "seed1" / "metrics.parquet").read_bytes())
-    assert compare(recorded, RunDirectory(again))["verdict"] == "damaged"
+def returns(mean, later=None):
+    """Metrics of two tests with this mean return, and of one after them."""
+    values = [mean - 0.2, mean + 0.2, *([] if later is None else [later])]
+    return pd.DataFrame({"test_return_mean": values})
 
 
-@pytest.mark.parametrize(("verdict", "status"), [("equal", 0), ("undecided", 0), ("different", 1), ("damaged", 1)])
-def test_the_table_is_judged(tmp_path, capsys, verdict, status):
-    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0, "verdict": verdict}
-    (tmp_path / "verdict.json").write_text(json.dumps(row))
-    assert main(["table", str(tmp_path / "verdict.json"), "--out", str(tmp_path)]) == 0
-    assert main(["judge", str(tmp_path / "verdicts.csv")]) == status
-    printed = capsys.readouterr().out
-    assert f"| x | x | 0 | {verdict} | x | x | x |" in printed.splitlines()
-    assert f"1 runs trained again, {status} not as recorded" in printed
+def test_episodes_are_equal_in_outcome_return_and_length():
+    evaluation = {"battle_won": [True] * 4, "return": [2.0] * 4, "ep_length": [5] * 4}
+    assert unequal_episodes(evaluation, [(True, 2.0, 5)] * 4) == []
+    assert unequal_episodes(evaluation, [(True, 2.0, 5), (False, 2.0, 5), (True, 2.1, 5), (True, 2.0, 6)]) == [1, 2, 3]

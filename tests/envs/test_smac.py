@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import next_seed, play_again, seed_stream
+from roma.envs.skirmish.replays.battle import play_again
 from roma.envs.skirmish.replays.file import load, verify
 from roma.envs.smac import StarCraft2Env
 from roma.errors import UserError
@@ -157,16 +158,17 @@ def info_of_one_step(map_name: str) -> dict[str, Any]:
 def test_a_battle_is_that_of_the_vector_engine(map_name: str, variant: dict[str, Any]) -> None:
     env = StarCraft2Env(map_name, seed=5, **variant)
     engine = Skirmish(map_name, 1, EnvOptions(**variant))
-    policy, seeds = RandomPolicy(3), seed_stream(5)[1]
+    policy, seeds = RandomPolicy(3), EpisodeSeeds(5)
     for _ in range(2):
         env.reset()
-        engine.reset(np.array([next_seed(seeds)]))
+        engine.reset(np.array([seeds.next()]))
         terminated = False
         while not terminated:
             np.testing.assert_array_equal(env.get_obs(), engine.obs[0])
             np.testing.assert_array_equal(env.get_state(), engine.state[0])
             np.testing.assert_array_equal(env.get_avail_actions(), engine.avail_actions[0])
             actions = policy(engine.avail_actions)
+            seeds.note(actions)
             outcome = engine.step(actions)
             reward, terminated, info = env.step(list(actions[0]))
             assert (reward, terminated, info["battle_won"]) == tuple(float(value[0]) for value in outcome[:3])
@@ -224,7 +226,7 @@ def test_arguments_are_smacs_and_all_of_the_engines_act() -> None:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(StarCraft2Env.__init__).parameters.items()
-        if name not in ("self", "choices")  # the engine's own settings, which SMAC has not
+        if name not in ("self", "choices")  # the engine's own settings
     }
     engine_options = {field.name: field.default for field in fields(EnvOptions)}
     assert {name: defaults[name] for name in engine_options} == engine_options
@@ -239,8 +241,7 @@ def test_arguments_are_smacs_and_all_of_the_engines_act() -> None:
     [
         ("step_mul", 4),
         ("difficulty", "A"),
-        ("game_version", "4.10"),
-        ("heuristic_rest", True),
+        ("is_replay", True),
         ("seed", -1),
         ("map_name", "3n"),
     ],
@@ -267,7 +268,8 @@ def test_its_replay_is_the_battle(tmp_path: Path) -> None:
     stored, info = pymarl_episode(env, np.random.default_rng(1))
     path = env.save_replay()
     assert path.parent == tmp_path / "replays"
-    assert path.name.startswith("mine_")
+    assert path.name == "mine_1.safetensors"
+    assert env.save_replay().name == "mine_2.safetensors"
     recording = load(path)
     verify(recording)
     assert play_again(recording).rewards.tolist() == [reward for ((reward,),) in stored["reward"]]
@@ -278,7 +280,7 @@ def test_heuristic_ai_ignores_the_actions_and_plays_the_scripted_policy(tmp_path
     env = StarCraft2Env("2s3z", seed=9, heuristic_ai=True, replay_dir=str(tmp_path))
     engine = Skirmish("2s3z", 1)
     env.reset()
-    engine.reset(np.array([next_seed(seed_stream(9)[1])]))
+    engine.reset(np.array([EpisodeSeeds(9).next()]))
     terminated = False
     while not terminated:
         outcome = engine.step_scripted()

@@ -14,6 +14,7 @@ import pytest
 from roma import envs
 from roma.config import resolve
 from roma.envs import game_files, starcraft2
+from roma.envs.game_names import AUTHORS_MAP_TYPES
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.envs.starcraft2 import GameSettings, Patience, StarCraft2
 from roma.errors import UserError
@@ -343,7 +344,7 @@ def real_game() -> bool:
 @pytest.mark.starcraft2
 @pytest.mark.skipif(not real_game(), reason="needs SMAC and StarCraft II: roma starcraft2 doctor")
 def test_the_real_game_from_end_to_end(tmp_path):
-    for map_name in ("3m", *starcraft2.MAP_TYPES):
+    for map_name in ("3m", *AUTHORS_MAP_TYPES):
         env = StarCraft2(map_name, 2)
         try:
             assert env.info == envs.make("embedded", map_name, 1).info

@@ -313,20 +313,37 @@ def test_the_next_moment_of_a_clock():
         campaign.next_time("25:00", now)
 
 
-def test_the_hours_of_a_stopped_run_are_not_forgotten(tmp_path):
+def test_core_hours_are_processor_time_and_the_end_counts_on_the_time_that_runs_get(tmp_path):
     runs = list(expand(SCALE, "tiny").runs.values())
-    said = {"state": "stopped", "t_env": 36_000, "total_steps": 100_000, "steps_per_second": 10.0, "time": 0.0}
-    for run in runs[:2]:
+    finished, running, stopped, _ = runs
+    said = {"state": "running", "t_env": 36_000, "total_steps": 100_000, "steps_per_second": 10.0, "time": time.time()}
+    for run, state in ((running, "running"), (stopped, "stopped")):
         progress = tmp_path / "runs" / run.directory / "progress.json"
         progress.parent.mkdir(parents=True)
-        progress.write_text(json.dumps(said))
-    standings = [watch.status(run, tmp_path, float("inf")) for run in runs]
-    assert campaign.used_hours(runs, standings, tmp_path) == 2.0
-    found = campaign.seconds_a_step(runs, standings, tmp_path)
-    begun = {(run.map, run.arm) for run in runs[:2]}
+        progress.write_text(json.dumps(said | {"state": state}))
+    standings = [watch.status(run, tmp_path, 0.0) for run in runs]
+    assert [each.state for each in standings] == ["waiting", "running", "waiting", "waiting"]
+
+    rates = campaign.seconds_a_step(runs, standings, tmp_path)
     speeds = cost.read_speeds()
-    for run in runs:
-        assert found[run.key] == (0.1 if (run.map, run.arm) in begun else 1 / cost.expected_speed(run, speeds))
+    assert rates == {run.key: 1 / cost.expected_speed(run, speeds) for run in runs}
+    used = 36_000 * (rates[running.key] + rates[stopped.key]) / 3600
+    assert campaign.used_hours(runs, standings, tmp_path, rates) == pytest.approx(used)
+    assert campaign.slowdown(runs, standings, rates) == pytest.approx(1 / (rates[running.key] * 10.0))
+    assert campaign.slowdown([stopped], [standings[2]], rates) == 1.0
+
+    # What a finished run took is known, and expected of the other seeds of its cell.
+    folder = tmp_path / "runs" / finished.directory
+    folder.mkdir(parents=True)
+    facts = {"cpu_seconds": 7200.0, "environment_steps": 1000, "total_steps": finished.total_steps}
+    (folder / "provenance.json").write_text(json.dumps(facts))
+    (folder / "metrics.parquet").touch()
+    standings[0] = watch.status(finished, tmp_path, 0.0)
+    rates = campaign.seconds_a_step(runs, standings, tmp_path)
+    same = [run for run in runs if (run.map, run.arm) == (finished.map, finished.arm)]
+    assert len(same) == 2
+    assert all((rates[run.key] == 7.2) == (run in same) for run in runs)
+    assert campaign.used_hours(runs[:1], standings[:1], tmp_path, rates) == 2.0
 
 
 def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):

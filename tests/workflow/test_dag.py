@@ -5,6 +5,7 @@ Runs are synthetic; the training of real ones through the same DAG is the smoke 
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from tests.workflow.conftest import SHORT, TINY, planned, processor_seconds, wri
 def finish(repository, snakemake):
     """All runs of the tiny scale as if they had been trained, their summary and figures made for real."""
     write_runs(TINY, repository)
-    snakemake("--touch", "--forceall", "--until", "evaluate", "rollout", "--", "figures")
+    snakemake("--touch", "--forceall", "--until", "evaluate", "measure", "--", "figures")
     snakemake("--allowed-rules", "summarise", "validation", "report", "figures", "--", "figures")
 
 
@@ -39,19 +40,23 @@ def test_without_a_file_the_demo_is_planned(repository, snakemake):
 def test_a_given_file_is_not_mixed_with_the_default(repository, snakemake):
     output = snakemake("--dry-run", "--printshellcmds", "--", "figures")
     made_once = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
-    assert planned(output) == {"train": 12, "evaluate": 12, "rollout": 6, **made_once}
+    assert planned(output) == {"train": 12, "evaluate": 12, "measure": 6, **made_once}
     assert "--set" not in output  # the demo's test_interval and overrides, which the tiny scale does not have
     assert "fig04" not in output
     assert "--steps 100000" in output
     assert "--milestones 0 " in output
 
 
-def test_the_paper_is_planned_fast(repository, snakemake):
+@pytest.mark.parametrize(
+    ("scale", "more", "runs"), [("paper", [], 345), ("paper", ["--config", "ablation_maps=all"], 495), ("lab", [], 345)]
+)
+def test_the_paper_is_planned_fast(repository, snakemake, scale, more, runs):
     before = processor_seconds()
-    output = snakemake("--dry-run", "--config", "ablation_maps=all", "--", "figures", scale="paper")
+    output = snakemake("--dry-run", *more, "--", "figures", scale=scale)
     assert processor_seconds() - before < 10  # about 3
     jobs = planned(output)
-    assert jobs["train"] == jobs["evaluate"] >= 225
+    assert jobs["train"] == jobs["evaluate"] == runs
+    assert re.search(rf"{runs} runs of scale '{scale}' are missing, about [0-9,]+ core-hours", output)
 
 
 def test_one_line_plans_the_paper_on_the_real_game(repository, snakemake):
@@ -99,13 +104,13 @@ def test_what_makes_it_plan_again(repository, snakemake):
     # A seed more, and a longer run: only what that touches.
     downstream = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
     write_scale(repository, TINY | {"seeds": [0, 1, 2, 3]})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "rollout": 2, **downstream}
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
     write_scale(repository, TINY | {"total_steps": {"default": 100_000, "8m": 150_000}})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "rollout": 3, **downstream}
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "measure": 3, **downstream}
 
     # The same in a fresh clone with pulled runs, where Snakemake has no records of its own.
     records = (repository / ".snakemake").rename(repository / "records")
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "rollout": 3, **downstream}
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "measure": 3, **downstream}
     shutil.rmtree(repository / ".snakemake")
     records.rename(repository / ".snakemake")
 
@@ -121,9 +126,9 @@ def test_what_makes_it_plan_again(repository, snakemake):
     write_scale(repository, TINY | {"evaluation_episodes": 8})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"evaluate": 12, **downstream}
 
-    # The number of recorded episodes: no training either.
+    # The number of measured episodes: no training either.
     write_scale(repository, TINY | {"rollout_episodes": {"last": 4}})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"rollout": 6, **downstream}
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"measure": 6, **downstream}
 
     # As before: nothing again.
     write_scale(repository, TINY)
@@ -259,10 +264,11 @@ def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how, ta
 
 
 def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakemake):
-    scale = SHORT | {"figures": ["validation", "claims", "published"]}
+    cells = [{"maps": ["3m"], "arms": ["qmix"]}, {"maps": ["10m_vs_11m"], "arms": ["roma"]}]
+    scale = SHORT | {"maps": ["3m", "10m_vs_11m"], "cells": cells, "figures": ["validation", "claims", "published"]}
     write_scale(repository, scale)
     write_runs(scale, repository)
-    snakemake("--touch", "--forceall", "--until", "evaluate", "--", "figures")
+    snakemake("--touch", "--forceall", "--until", "evaluate", "measure", "--", "figures")
     snakemake("--allowed-rules", "summarise", *scale["figures"], "report", "figures", "--", "figures")
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
@@ -283,8 +289,9 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     figures = "workflow/config/figures.yaml"
     assert edited(figures, "title: Learning on a small map", "title: Learning") == {"validation": 1, **shown}
     assert edited(figures, "title: ROMA and baselines", "title: Baselines") == shown
-    every = {"summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
+    every = {"measure": 1, "summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
     assert edited(figures, "10m_vs_11m: [27]", "10m_vs_11m: [28]") == every
+    assert edited(figures, "27m_vs_30m: [1]", "27m_vs_30m: [2]") == {}  # of a map without runs here
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
 

@@ -70,10 +70,12 @@ def test_finished_runs_are_brought_and_others_stay_away(places):
         finish(theirs, run)
     unfinished = finish(theirs, RUNS[2])
     shutil.rmtree(unfinished / "evaluations")
-    (theirs / "runs" / RUNS[0].directory / "progress.json").write_text("{}")
+    left_out = {Path("progress.json"), Path("checkpoints/t000000001.safetensors")}  # not the newest checkpoint
+    for file in left_out:
+        (theirs / "runs" / RUNS[0].directory / file).write_text("{}")
     assert bring(theirs, mine) == [run.directory for run in RUNS[:2]] == finished_runs(mine)
     brought = contents(mine / "runs" / RUNS[0].directory)
-    assert brought.keys() == contents(theirs / "runs" / RUNS[0].directory).keys() - {Path("progress.json")}
+    assert brought.keys() == contents(theirs / "runs" / RUNS[0].directory).keys() - left_out
     before = contents(mine)
     assert bring(theirs, mine) == []
     assert contents(mine) == before

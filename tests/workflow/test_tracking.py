@@ -93,7 +93,7 @@ def test_redraw_needs_neither_git_nor_dvc(tracked, tmp_path_factory):
     archive = tmp_path_factory.mktemp("archive") / "roma"
     nothing_made = shutil.ignore_patterns(".git", ".dvc", ".snakemake")
     shutil.copytree(tracked, archive, ignore=nothing_made, symlinks=True)
-    for made in ("runs", "rollouts", "summary"):
+    for made in ("runs", "measurements", "summary"):
         shutil.rmtree(archive / FOLDER / made)
     make(archive, "redraw")
     assert (archive / "figures/embedded/tiny/report.html").exists()
@@ -113,7 +113,7 @@ def test_kinds_are_pulled_apart_from_a_remote_of_ones_own(tracked, tmp_path_fact
     call(tracked, "git", "clone", "--quiet", str(tracked), str(clone))
     call(clone, "dvc", "remote", "add", "--default", "--local", "store", str(store))
     call(clone, "dvc", "pull", f"{FOLDER}/dvc.yaml:policies")
-    assert len(list((clone / FOLDER).glob("runs/*/*/*/policies/*.safetensors"))) == 12
+    assert len(list((clone / FOLDER).glob("runs/*/*/*/policies/*.safetensors"))) == 24
     assert not list((clone / FOLDER).glob("runs/*/*/*/metrics.parquet"))
     assert not list((clone / FOLDER).glob("runs/*/*/*/checkpoints"))
     assert not (clone / FOLDER / "summary").exists()

@@ -3,17 +3,17 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from textwrap import indent
 
+from roma.config import differences
 from roma.envs import ENGINES
 from roma.errors import UserError
-from roma.files import file_digest
-from roma.provenance import git_revision
-from roma.runs.directory import RunDirectory
+from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
-from workflow.cost import read_speeds
+from workflow import cost, shipping
 from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
     check,
@@ -36,7 +36,6 @@ from workflow.identity import conflict, tracked
 from workflow.order import EVALUATION, family, priorities, standing
 from workflow.supervisor import CLUSTER, MARK, UNTIL
 from workflow.takeover import take_over
-from workflow.verify import drawn, recorded
 from workflow.watch import last_lines
 
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
@@ -58,14 +57,28 @@ LOGS = f"{DATA}/logs"
 BENCHMARKS = f"{DATA}/benchmarks"
 SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
-VERIFICATION = f"{DATA}/verification"
 MILESTONES = milestone_option(config)
 TRACKED = tracked(Path(DATA))
 EXTENSION = ".snakemake/extension"
 
 if workflow.is_main_process:
     Path(EXTENSION).parent.mkdir(exist_ok=True)
-    Path(EXTENSION).touch()
+    Path(EXTENSION).write_text(str(time.time_ns()))  # Snakemake takes a new time with an old content for no change
+
+# Shipped runs: those that are long enough are restored, all of them if nothing is trained.
+SHIPPED = shipping.read_shipped(Path(), config["scale"])
+PLANNED = list(GRID.runs.values())
+if SHIPPED_ONLY:
+    GRID = replace(GRID, runs={key: run for key, run in GRID.runs.items() if run.directory in SHIPPED})
+RESTORED = {
+    key: shipped
+    for key, run in GRID.runs.items()
+    if (shipped := SHIPPED.get(run.directory)) and (SHIPPED_ONLY or shipped.total_steps >= run.total_steps)
+}
+SHIPPED_NAMES = f"(?:{'|'.join(sorted(shipped.name for shipped in RESTORED.values()))})/"
+
+# A script that copies a shipped run into place. No parameter of a rule: what is finished must not depend on its place.
+SHIPPING = f"python {quote(shipping.__file__)} {{wildcards.map}}/{{wildcards.arm}}/seed{{wildcards.seed}} --scale {config['scale']}"
 
 # Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The commands
 # end with this process, also when it is killed. The strict mode is Snakemake's own, whose place a prefix takes.
@@ -83,7 +96,7 @@ PRIORITIES = {}
 if workflow.is_main_process and MARK in os.environ:
     here = None if CLUSTER in os.environ else family()
     left = float(os.environ.get(UNTIL, "inf")) - time.time()
-    speeds = read_speeds()
+    speeds = cost.read_speeds()
     standings = [standing(run, Path(DATA), here, GRID.tranches, speeds) for run in GRID.runs.values()]
     PRIORITIES = priorities(standings, left)
 
@@ -107,20 +120,32 @@ def held_steps(run):
     return RunDirectory(Path(DATA, "runs", run.directory)).held_steps()
 
 
+def shipped_steps(run):
+    return SHIPPED[run.directory].total_steps if run.directory in SHIPPED else 0
+
+
 def steps_of(run):
     """A longer complete run of the same identity takes the place of a shorter one."""
-    return max(run.total_steps, held_steps(run))
+    return max(0 if SHIPPED_ONLY else run.total_steps, held_steps(run), shipped_steps(run))
 
 
 STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
 
+if workflow.is_main_process:
+    there = {run.key: max(held_steps(run), shipped_steps(run)) for run in PLANNED}
+    said = cost.notice(config["scale"], PLANNED, there, len(RESTORED) if SHIPPED_ONLY else None)
+    print(said, end="\n" if said else "", file=sys.stderr)
+
 
 def run_files(run):
-    """What the summary reads of a run, rollouts apart."""
+    """What the summary reads of a run."""
     directory = RunDirectory(Path(DATA, "runs", run.directory))
     files = [directory.config_file, directory.metrics_file, directory.provenance_file]
+    if run.key in RESTORED:  # with all that ships of it
+        return map(str, files)
     evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
-    return map(str, [*files, *map(directory.evaluation_file, evaluated)])
+    measured = map(directory.measurement_file, MEASUREMENTS if run.config.has_roles else [])
+    return map(str, [*files, *map(directory.evaluation_file, evaluated), *measured])
 
 
 def extension(wildcards):
@@ -132,9 +157,24 @@ def extension(wildcards):
     return EXTENSION if 0 < held_steps(run) < run.total_steps else ancient(EXTENSION)
 
 
+def stale(wildcards):
+    """The same for a shipped run, heeded where a file of it is not here, or is an earlier one. Objects must be whole."""
+    run = run_of(wildcards)
+    shipped = RESTORED[run.key]
+    try:
+        wanted = shipping.to_restore(Path(), shipped)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    if wanted and (problems := shipping.broken(Path(), shipped)):
+        sys.exit(f"error: {'; '.join(problems)}")
+    if not SHIPPED_ONLY and (found := differences(shipping.config(Path(), shipped), run.config.to_json())):
+        sys.exit(f"error: {shipped.path} ships with {', '.join(found)}: give the scale another name")
+    return EXTENSION if wanted else ancient(EXTENSION)
+
+
 def refuse_conflict(wildcards):
     """No input: input functions are called while the DAG is built, before any output is deleted."""
-    problem = conflict(run_of(wildcards), Path(DATA), TRACKED)
+    problem = conflict(run_of(wildcards), Path(DATA), TRACKED.difference(run.path for run in SHIPPED.values()))
     if problem:
         sys.exit(f"error: {problem}")
     return []
@@ -144,17 +184,6 @@ def priority_of(wildcards):
     """A campaign's order, or else that of the tranches."""
     run = run_of(wildcards)
     return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
-
-
-def recorded_run(wildcards):
-    return recorded(results_folder(config), wildcards.map, wildcards.arm, int(wildcards.seed))
-
-
-def verdicts_of(wildcards):
-    try:
-        return [f"{VERIFICATION}/verdicts/{run}.json" for run in drawn(config)]
-    except UserError as error:
-        sys.exit(f"error: {error}")
 
 
 def failure_report(jobs):

@@ -7,7 +7,6 @@ TABLES += ["role_health", "roles", "episodes", "dissimilarity"]
 rule summarise:
     input:
         [file for run in GRID.runs.values() for file in run_files(run)],
-        [f"{DATA}/rollouts/{run.directory}.safetensors" for run in GRID.runs.values() if run.config.has_roles],
     output:
         [f"{SUMMARY}/{table}.parquet" for table in TABLES],
     log:
@@ -23,14 +22,13 @@ rule summarise:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
+        shipped=" ".join(shipped.digest for shipped in RESTORED.values()),
         runs=" ".join(run.directory for run in GRID.runs.values()),
         planned=" ".join(f"{name}/{arm}={seeds}" for (name, arm), seeds in GRID.planned.items()),
         withheld=quote(config.get("withheld", "")),
-        moments=shown_moments(),
     message:
         "Summarising {DATA}/runs"
     shell:
         "python -m analysis summarise {params.directory} --runs {params.runs}"
         " --planned {params.planned} --withheld {params.withheld}"
-        f" --figures {quote(str(FIGURE_LIST))}"
         " > {log} 2>&1"

@@ -18,6 +18,8 @@ rule train:
         f"{LOGS}/train/{{map}}/{{arm}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{map}}/{{arm}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        map=f"(?!{SHIPPED_NAMES})[A-Za-z0-9_]+",
     priority: priority_of
     retries: 2
     conda:
@@ -33,9 +35,9 @@ rule train:
     message:
         "Training {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma train {params.options} --steps {params.steps} --out {params.directory} --wait --same-family"
-        f" --milestones {MILESTONES} {checkpoint_option(config)}"
-        " > {log} 2>&1"
+        f"({SHIPPING} --make-way"
+        " && roma train {params.options} --steps {params.steps} --out {params.directory} --wait --same-family"
+        f" --milestones {MILESTONES} {checkpoint_option(config)}) > {{log}} 2>&1"
 
 
 rule evaluate:
@@ -47,6 +49,8 @@ rule evaluate:
         f"{LOGS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{map}}/{{arm}}/seed{{seed}}/t{{step}}.tsv"
+    wildcard_constraints:
+        map=f"(?!{SHIPPED_NAMES})[A-Za-z0-9_]+",
     priority: EVALUATION
     retries: 2
     conda:

@@ -92,11 +92,15 @@ class Skirmish:
         if actions.shape != self._battles.last_actions.shape or active.shape != self._all.shape:
             expected = f"{self._battles.last_actions.shape} and {self._all.shape}"
             raise ValueError(f"actions {actions.shape} and active {active.shape} must have the shapes {expected}")
+        self.advance(actions, active)
+        return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
+
+    def advance(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
+        """Do what `step` does with arrays of the right shapes, and leave the outcome in the buffers."""
         refused = kernel.step_battles(self.rules, *self._options, self._battles, actions, active, *self._outcome)
         if refused >= 0:
             battle, agent = divmod(refused, self.info.n_agents)
             raise ValueError(f"battle {battle}: action {actions[battle, agent]} is not available to agent {agent}")
-        return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
 
     def step_scripted(self, active: NDArray[np.bool_] | None = None) -> Outcome:
         """Play one timestep with the agents under SMAC's scripted policy, `heuristic_ai`; see `step`."""

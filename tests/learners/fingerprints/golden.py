@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from roma.envs import engine_version
 from roma.learners import algorithm_names
@@ -69,7 +70,7 @@ def _encoded(record: Record) -> dict[str, object]:
     }
 
 
-def _decoded(content: dict) -> Record:  # type: ignore[type-arg]
+def _decoded(content: dict[str, Any]) -> Record:
     return Record(
         version=content["version"],
         engine=content["engine"],

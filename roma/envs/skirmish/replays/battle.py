@@ -1,4 +1,4 @@
-"""One battle at a time, written down as it goes: what the replay file and the single-battle interfaces stand on.
+"""One battle at a time, which can be recorded: what the replay file and the single-battle interfaces stand on.
 
 Shapes: L timesteps played, A agents, N units (agents first, then enemies).
 """
@@ -87,10 +87,7 @@ class Battle(Skirmish):
         """The battle of this seed, from its beginning."""
         self.reset(np.array([seed], np.int64))
         self.seed, self.result, self.scripted = seed, GOES_ON, False
-        self._actions: list[NDArray[np.int16]] = []
-        self._rewards: list[float] = []
-        self._units = [self.snapshots[0].copy()]
-        self._targets = [np.full(len(self.rules.unit), -1, np.int16)]
+        self._played: list[NDArray[np.int64] | None] = []  # with the seed, all that a recording needs
 
     def play(self, actions: ArrayLike | None) -> float:
         """One timestep with these actions (A,), or SMAC's scripted policy for None; returns the team's reward.
@@ -100,20 +97,17 @@ class Battle(Skirmish):
         """
         if self.result != GOES_ON:
             raise UserError("no battle is going on: reset first")
-        if actions is None:
-            outcome, taken = self.step_scripted(), np.full(self.info.n_agents, -1)
+        taken = None if actions is None else np.array(actions, np.int64)
+        if taken is None:
+            self.step_scripted()
+        elif taken.shape != (self.info.n_agents,):
+            raise ValueError(f"a timestep takes {self.info.n_agents} actions, one for each agent, not {taken.size}")
         else:
-            taken = np.asarray(actions, np.int64)
-            if taken.shape != (self.info.n_agents,):
-                raise ValueError(f"a timestep takes {self.info.n_agents} actions, one for each agent, not {taken.size}")
-            outcome = self.step(taken[None])
-        self.scripted = actions is None
-        self.result = RESULTS[int(self._end[0])]
-        self._actions.append(taken.astype(np.int16))
-        self._rewards.append(float(outcome.reward[0]))
-        self._targets.append(self._engaged())
-        self._units.append(self.snapshots[0].copy())
-        return self._rewards[-1]
+            self.advance(taken[None], self._all)
+        self.scripted = taken is None
+        self.result = RESULTS[self._end.item()]
+        self._played.append(taken)
+        return self._reward.item()
 
     def require_begun(self) -> None:
         """UserError before the first `begin`: there is nothing to see yet."""
@@ -121,10 +115,20 @@ class Battle(Skirmish):
             raise UserError("there is no battle yet: reset first")
 
     @property
+    def steps(self) -> int:
+        """Timesteps played."""
+        return len(self._played)
+
+    @property
+    def before(self) -> NDArray[np.float64]:
+        """Unit rows before the last timestep, (N, 6)."""
+        return self._before
+
+    @property
     def deaths(self) -> tuple[int, int]:
         """How many agents and how many enemies are dead."""
-        dead = self.snapshots[0, :, HEALTH] <= 0
-        return int(dead[: self.info.n_agents].sum()), int(dead[self.info.n_agents :].sum())
+        dead = (self.snapshots[0, :, HEALTH] <= 0).tolist()
+        return sum(dead[: self.info.n_agents]), sum(dead[self.info.n_agents :])
 
     @property
     def unit_types(self) -> list[str]:
@@ -132,8 +136,20 @@ class Battle(Skirmish):
         return load_map(self.info.map_name).unit_types
 
     def recording(self, policy: str) -> Recording:
-        """The battle as far as it was played; `policy` says who decided. UserError before the first."""
+        """The battle as far as it was played; `policy` says who decided. UserError before the first.
+
+        It is played again from its seed and actions, so that nobody pays for a recording who asks for none.
+        """
         self.require_begun()
+        again = Battle(self.info.map_name, self.options, self.choices)
+        again.begin(self.seed)
+        units, targets, rewards = [again.snapshots[0].copy()], [np.full(len(again.rules.unit), -1, np.int16)], []
+        for actions in self._played:
+            rewards.append(again.play(actions))
+            targets.append(again._engaged(units[-1]))
+            units.append(again.snapshots[0].copy())
+        scripted = np.full(self.info.n_agents, -1)
+        taken = [scripted if actions is None else actions for actions in self._played]
         return Recording(
             map_name=self.info.map_name,
             seed=self.seed,
@@ -150,22 +166,22 @@ class Battle(Skirmish):
             terrain=load_map(self.info.map_name).terrain,
             unit_types=self.unit_types,
             types={name: describe_unit(load_units()[name]) for name in sorted(set(self.unit_types))},
-            actions=np.array(self._actions, np.int16).reshape(-1, self.info.n_agents),
-            rewards=np.array(self._rewards),
-            units=np.array(self._units),
-            targets=np.array(self._targets),
-            role_mean=no_roles(len(self._units), self.info.n_agents),
-            role_variance=no_roles(len(self._units), self.info.n_agents),
+            actions=np.array(taken, np.int16).reshape(-1, self.info.n_agents),
+            rewards=np.array(rewards),
+            units=np.array(units),
+            targets=np.array(targets),
+            role_mean=no_roles(len(units), self.info.n_agents),
+            role_variance=no_roles(len(units), self.info.n_agents),
         )
 
-    def _engaged(self) -> NDArray[np.int16]:
-        """Whom each living unit attacked or healed in the timestep just played (N,), -1 nobody.
+    def _engaged(self, before: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Whom each living unit attacked or healed in the timestep just played (N,), -1 nobody; before: units (N, 6).
 
         That is whom its blow under way will hit, or else its target, unless that was dead before.
         """
         units = self._battles.units[0]
         engaged = np.where(units["blows_left"] > 0, units["blow_target"], units["target"])
-        idle = (units["health"] <= 0) | (engaged < 0) | (self._units[-1][engaged, HEALTH] <= 0)
+        idle = (units["health"] <= 0) | (engaged < 0) | (before[engaged, HEALTH] <= 0)
         return np.where(idle, -1, engaged).astype(np.int16)
 
 
@@ -187,22 +203,6 @@ def play_again(recording: Recording) -> Recording:
         battle.play(None if recording.scripted else actions)
     again = battle.recording(recording.policy)
     return replace(again, role_mean=recording.role_mean, role_variance=recording.role_variance)
-
-
-def seed_stream(seed: int | None) -> tuple[int, np.random.Generator]:
-    """A seed, drawn from the system for None, and the generator of battle seeds that it starts.
-
-    UserError if it is negative.
-    """
-    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
-    if seed < 0:
-        raise UserError(f"the seed must be a whole number from 0, not {seed}")
-    return seed, np.random.default_rng(seed)
-
-
-def next_seed(generator: np.random.Generator) -> int:
-    """Seed of the next battle, in [0, 2**63 - 1)."""
-    return int(generator.integers(2**63 - 1))
 
 
 def describe_unit(unit: Unit) -> UnitType:

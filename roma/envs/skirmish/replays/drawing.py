@@ -57,6 +57,11 @@ FOLLOWED = 1.0  # how far beyond its range an attack once begun still follows it
 SHORTEST, ASIDE = 0.5, 0.1  # least length of an attack's arrow, and how far it keeps to the left
 
 
+def letter_of(unit_type: str) -> str:
+    """The letter that stands for a unit type."""
+    return MARKS.get(unit_type, UNKNOWN_MARK)[0]
+
+
 class View(NamedTuple):
     """The part of the map that is drawn."""
 
@@ -204,7 +209,7 @@ def _draw_attacks(axes: Axes, recording: Recording, step: int) -> None:
 
 def _key(recording: Recording) -> list[Patch | Line2D]:
     """What the marks mean."""
-    letters = ", ".join(f"{MARKS.get(name, UNKNOWN_MARK)[0]} {name}" for name in recording.types)
+    letters = ", ".join(f"{letter_of(name)} {name}" for name in recording.types)
     key: list[Patch | Line2D] = [
         Line2D([], [], ls="none", label=letters),  # first: the room for its handle is empty
         Patch(fc=AGENT, ec=INK, label="agents"),
