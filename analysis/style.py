@@ -55,6 +55,8 @@ UNIT_TYPES: dict[str, tuple[Any, str]] = {
     "Zealot": (PALETTE[5], "s"),
     "Zergling": (PALETTE[0], "^"),
     "Baneling": (PALETTE[2], "p"),
+    "Hydralisk": (PALETTE[1], "v"),
+    "Colossus": (PALETTE[3], "H"),
 }
 
 METRICS = {

@@ -9,7 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from roma.errors import UserError, unknown
 from roma.scenarios.actions import FIRST_TARGET
-from roma.scenarios.facts import ATTRIBUTES, INTERFACES, MAX_TYPES, PLANES, SIZE, Group, Heal, Map, Unit, Weapon
+from roma.scenarios.facts import (
+    ATTRIBUTES,
+    INTERFACES,
+    MAX_TYPES,
+    PLANES,
+    SIZE,
+    TERRAIN,
+    Group,
+    Heal,
+    Map,
+    Unit,
+    Weapon,
+)
 
 MAX_ACTIONS = 128  # rollouts store actions in 7 bits
 
@@ -23,6 +35,8 @@ def check_unit(unit: Unit, file: str) -> None:
         _above_zero(unit, "acceleration", file)
     _known("plane", [unit.plane], PLANES, f"{file}: plane")
     _known("attribute", unit.attributes, ATTRIBUTES, f"{file}: attributes")
+    if unit.climbs and unit.plane != "ground":
+        raise UserError(f"{file}: climbs: true, but the plane is {unit.plane}; only units of plane ground climb")
     if unit.energy_start > unit.energy_max:
         raise UserError(f"{file}: energy_start: {unit.energy_start:g} is above energy_max, {unit.energy_max:g}")
     if unit.weapon and unit.heal:
@@ -41,12 +55,16 @@ def _check_weapon(weapon: Weapon, where: str) -> None:
         raise UserError(f"{where}: targets: none is named; known: {', '.join(PLANES)}")
     _known("plane", weapon.targets, PLANES, f"{where}: targets")
     _known("attribute", weapon.bonus, ATTRIBUTES, f"{where}: bonus")
-    if weapon.hits > 1:
+    if weapon.delay > 0:
+        if weapon.missile_speed > 0 or weapon.hit_delay > 0:
+            raise UserError(f"{where}: delay: it stands in the place of missile_speed and hit_delay, which must be 0")
+    elif weapon.hits > 1:
         _above_zero(weapon, "hit_delay", where)
-    if weapon.damage_point >= weapon.cooldown:
-        raise UserError(f"{where}: damage_point: {weapon.damage_point:g} is not below cooldown, {weapon.cooldown:g}")
-    if weapon.splash_radius > 0 and (weapon.hits > 1 or weapon.missile_speed > 0):
-        raise UserError(f"{where}: splash_radius: who blows itself up has hits 1 and missile_speed 0")
+    if weapon.damage_point + weapon.delay >= weapon.cooldown:
+        field, value = "damage_point" + " + delay" * (weapon.delay > 0), weapon.damage_point + weapon.delay
+        raise UserError(f"{where}: {field}: {value:g} is not below cooldown, {weapon.cooldown:g}")
+    if weapon.splash_radius > 0 and (weapon.hits > 1 or weapon.missile_speed + weapon.delay + weapon.sweep > 0):
+        raise UserError(f"{where}: splash_radius: who blows itself up has hits 1 and missile_speed, delay, sweep 0")
 
 
 def _check_heal(heal: Heal, unit: Unit, where: str) -> None:
@@ -63,8 +81,8 @@ def check_map(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
     _known("interface", [scenario.interface], INTERFACES, f"{file}: interface")
     _above_zero(scenario, "episode_limit", file)
     rows = scenario.terrain
-    if len(rows) != SIZE or any(len(row) != SIZE or set(row) - set(".#") for row in rows):
-        raise UserError(f"{file}: terrain: must be {SIZE} rows of {SIZE} characters '.' or '#'")
+    if len(rows) != SIZE or any(len(row) != SIZE or set(row) - set(TERRAIN) for row in rows):
+        raise UserError(f"{file}: terrain: must be {SIZE} rows of {SIZE} characters '.', '^' or '#'")
     _check_side(scenario, scenario.allies, scenario.ally_types, units, f"{file}: allies", f"{file}: ally_types")
     _check_side(scenario, scenario.enemies, scenario.enemy_types, units, f"{file}: enemies", f"{file}: enemy_types")
     kinds = sorted({*scenario.ally_types, *scenario.enemy_types})
@@ -125,6 +143,8 @@ def _check_target(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
     """Check that all enemies can get to where they are ordered."""
     if scenario.enemy_attack_move is None:
         return
+    if scenario.enemies_hunt:
+        raise UserError(f"{file}: enemies_hunt: true, and enemy_attack_move is another order; valid: one of them")
     if len(scenario.enemy_attack_move) not in (1, 2):
         raise UserError(f"{file}: enemy_attack_move: {len(scenario.enemy_attack_move)} points; valid: null, one or two")
     for i, target in enumerate(scenario.enemy_attack_move):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 SIZE = 32  # every map is SIZE x SIZE cells of one map unit
 MAX_TYPES = 8  # unit types on one map: each unit holds its damage against each
 PLANES = ("air", "ground")
 ATTRIBUTES = ("Armored", "Biological", "Light", "Massive", "Mechanical", "Psionic", "Structure")
+TERRAIN = ".^#"  # walkable; a cliff, which only units that climb get over; blocked
 INTERFACES = ("roma", "smac")  # whose code is a map's reference: SMAC's, or that of the authors' fork of it
 
 
@@ -26,6 +28,10 @@ class Weapon:
     backswing: float  # after the blow, before it can follow its target; a new order breaks it off
     missile_speed: float  # 0: the blow lands at once
     splash_radius: float  # 0: one target; otherwise the attacker blows itself up
+    delay: float = 0.0  # from the damage point to the moment at which all blows land together, whatever happens
+    range_slop: float = 1.0  # how far beyond the range a begun attack follows its target
+    sweep: float = 0.0  # length of the line across the line of fire on which others are struck as the target is
+    sweep_reach: float = 0.0  # how near to that line an edge must be
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Unit:
     weapon: Weapon | None
     heal: Heal | None
     cooldown_scale: float  # game loops by which SMAC divides the cooldown in its state: a normaliser, not the cooldown
+    climbs: bool = False  # gets over cliffs, and over ground units, who pass below it
 
 
 Point = tuple[float, float]
@@ -93,7 +100,8 @@ class Map:
     enemies: list[Group]
     enemy_attack_move: list[Point] | None  # target of the enemies' order: a point, or the ends of a line on which a
     # point is drawn anew in each episode; None: they wait where they stand
-    terrain: list[str]  # first string is the northernmost row; '.' walkable, '#' blocked
+    terrain: list[str]  # first string is the northernmost row, of characters of TERRAIN
+    enemies_hunt: bool = False  # enemies are ordered to kill the agents, and find the nearest over any distance
 
     @property
     def n_allies(self) -> int:
@@ -127,3 +135,11 @@ class Map:
                 found.add((x, y))
                 border.extend([(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)])
         return found
+
+
+def stated(facts: Any) -> Any:
+    """Return facts as JSON has them, without fields at their default: a field that is added later changes nothing."""
+    if is_dataclass(facts):
+        values = {field.name: (getattr(facts, field.name), field.default) for field in fields(facts)}
+        return {name: stated(value) for name, (value, default) in values.items() if value != default}
+    return [stated(value) for value in facts] if isinstance(facts, list) else facts

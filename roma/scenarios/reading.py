@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -84,6 +84,10 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, str):
             raise UserError(f"{where}: expected a text, found {value!r}")
         return value
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{where}: expected true or false, found {value!r}")
+        return value
     return _build_number(kind, value, where)
 
 
@@ -94,11 +98,11 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     for name in value:
         if name not in names:
             raise UserError(f"{where}: {unknown('field', name, names)}")
-    for name in names:
-        if name not in value:
-            raise UserError(f"{where}: field {name!r} is missing")
+    for field in fields(kind):
+        if field.name not in value and field.default is MISSING:
+            raise UserError(f"{where}: field {field.name!r} is missing")
     hints = get_type_hints(kind)
-    return kind(**{name: _build(hints[name], value[name], f"{where}: {name}") for name in names})
+    return kind(**{name: _build(hints[name], value[name], f"{where}: {name}") for name in value})
 
 
 def _build_number(kind: type[int] | type[float], value: Any, where: str) -> int | float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
@@ -48,6 +49,18 @@ def test_living_and_dead_attacks_and_letters_are_there(recording: Recording, ste
     assert len(arrows) == int((recording.targets[step] >= 0).sum())
     circles = sum(len(c.get_paths()) for c in axes.collections if c.get_zorder() == 2)
     assert circles == alive.sum()
+
+
+def test_cliffs_are_drawn_as_neither_ground_nor_rock() -> None:
+    recording = random_battle("2c_vs_64zg", 1, steps=2)
+    squares = {
+        to_hex(each.get_facecolor()[0]): len(each.get_paths())
+        for each in drawn(recording, 0).collections
+        if each.get_zorder() == 0
+    }
+    terrain = "".join(recording.terrain)
+    assert squares == {drawing.ROCK: terrain.count("#"), drawing.CLIFF: terrain.count("^")}
+    assert terrain.count("^") == 21
 
 
 def test_bars_are_as_long_as_health_and_shield() -> None:

@@ -56,7 +56,7 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
     """Bounds, terrain, collisions, the dead, and that the reward pays for each point that an enemy lost or regained."""
     env = Skirmish(map_name, 1)
     policy, unit = RandomPolicy(seed), env.rules.unit
-    on_foot, enemies = ~unit["flies"], slice(env.info.n_agents, None)
+    enemies = slice(env.info.n_agents, None)
     height, width = env.rules.walkable.shape
     most = env.rules.enemy_points + 10 * env.info.n_enemies + 200
     env.reset(np.array([seed]))
@@ -72,12 +72,13 @@ def test_nothing_impossible_happens(map_name: str, seed: int) -> None:
         dead = previous[:, HEALTH] == 0
         np.testing.assert_array_equal(now[dead], previous[dead])
         assert ((now[:, [X, Y]] >= 0) & (now[:, [X, Y]] < (width, height))).all()
-        living = on_foot & (now[:, HEALTH] > 0)
-        x, y = now[living, X], now[living, Y]
-        assert env.rules.walkable[y.astype(int), x.astype(int)].all()
-        room = env.rules.separation[living][:, None] + env.rules.separation[living][None, :]
-        distance = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
-        assert (distance >= room - 1e-6).all()
+        for motion in (kernel.WALKS, kernel.CLIMBS):
+            living = (unit["motion"] == motion) & (now[:, HEALTH] > 0)
+            x, y = now[living, X], now[living, Y]
+            assert env.rules.passable[motion, y.astype(int), x.astype(int)].all()
+            room = env.rules.separation[living][:, None] + env.rules.separation[living][None, :]
+            distance = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
+            assert (distance >= room - 1e-6).all()
         assert (np.hypot(*(now - previous)[:, :2].T) <= 8 * unit["speed"] + 1e-9).all()
         points = [np.where(u[:, HEALTH] > 0, u[:, HEALTH] + u[:, SHIELD], 0)[enemies] for u in (previous, now)]
         deaths = (~dead & (now[:, HEALTH] == 0))[enemies].sum()

@@ -7,4 +7,4 @@ from tests.walk import run
 
 def test_no_array_is_left_on_any_map_under_any_options() -> None:
     episodes, steps = map(int, re.findall(r"\d+", run()))
-    assert (episodes, steps > 100_000) == (80 * 22 * 4, True)
+    assert (episodes, steps > 100_000) == (80 * 26 * 4, True)

@@ -14,7 +14,7 @@ from roma.envs.vector import Outcome
 from roma.errors import UserError
 from roma.scenarios import SIZE
 
-FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell: the embedded maps have none that an agent could see
+FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell: no map but 2c_vs_64zg has any that an agent could see
 
 
 def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:

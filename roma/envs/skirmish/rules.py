@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.skirmish.kernel import UNIT, Rules, waypoints
+from roma.envs.skirmish.kernel import ARRIVED, CLIMBS, FLIES, UNIT, WALKS, Rules, waypoints
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.envs.vector import EnvInfo
 from roma.errors import UserError
@@ -20,9 +20,12 @@ LOOPS_PER_SECOND = 16
 FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
 
 
-def walkable_grid(scenario: Map) -> NDArray[np.bool_]:
-    """Walkable cells, (SIZE, SIZE), indexed [y, x]."""
-    return np.array([[cell == "." for cell in row] for row in reversed(scenario.terrain)])
+def passable_grids(scenario: Map) -> NDArray[np.bool_]:
+    """Cells that are open to units that walk, climb and fly, (3, SIZE, SIZE), indexed [way of moving, y, x]."""
+    rows = np.array([list(row) for row in reversed(scenario.terrain)])
+    grids = np.ones((3, SIZE, SIZE), np.bool_)
+    grids[WALKS], grids[CLIMBS] = rows == ".", rows != "#"
+    return grids
 
 
 def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bool_]:
@@ -135,7 +138,8 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
 
 def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
     """Return the constants of a map; UserError where its armies do not fit into the terrain."""
-    walkable = walkable_grid(scenario)
+    passable = passable_grids(scenario)
+    walkable = passable[WALKS]
     allies = formation(scenario.allies, units, walkable, front_of(scenario.allies, scenario.enemies), choices)
     slots = agent_slots(
         [scenario.ally_types.index(name) for name, _, _ in allies], [x for _, x, _ in allies], [y for _, _, y in allies]
@@ -166,6 +170,7 @@ def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
         n_allies=len(allies),
         episode_limit=scenario.episode_limit,
         walkable=walkable,
+        passable=passable,
         waypoint=np.full((1, 1), -1, np.int16) if is_rectangle(region) else waypoints(walkable, region),
         attack_move=scenario.enemy_attack_move is not None,
         drawn_goal=len(ends) > 1,
@@ -177,8 +182,8 @@ def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
         spare_own_feature=scenario.interface == "smac",
         separation=np.array([unit.separation_radius for unit in row]),
         enemy_points=float(sum(unit.health + unit.shield for unit in row[len(allies) :])),
-        acquire_range=float(choices.acquire_range),
-        notice_range=float(choices.notice_range),
+        acquire_range=np.inf if scenario.enemies_hunt else float(choices.acquire_range),
+        notice_range=np.inf if scenario.enemies_hunt else float(choices.notice_range),
         look_every=choices.look_every,
         reaction=choices.reaction,
         prefer_attackers=choices.prefer_attackers,
@@ -211,7 +216,7 @@ def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
     entry["health_max"], entry["shield_max"], entry["armor"] = unit.health, unit.shield, unit.armor
     entry["speed"], entry["acceleration"] = unit.speed / loops, unit.acceleration / loops**2
     entry["radius"] = unit.radius
-    entry["flies"] = unit.plane == "air"
+    entry["motion"] = FLIES if unit.plane == "air" else CLIMBS if unit.climbs else WALKS
     entry["health_regeneration"] = unit.health_regeneration / loops
     entry["shield_regeneration"] = unit.shield_regeneration / loops
     entry["shield_delay"] = unit.shield_regeneration_delay * loops
@@ -224,6 +229,8 @@ def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
         entry["backswing"] = unit.weapon.backswing * loops * choices.backswing
         entry["hits"], entry["hit_delay"] = unit.weapon.hits, unit.weapon.hit_delay * loops
         entry["missile_speed"], entry["splash"] = unit.weapon.missile_speed / loops, unit.weapon.splash_radius
+        entry["delay"], entry["slop"] = unit.weapon.delay * loops, max(unit.weapon.range_slop, ARRIVED)
+        entry["sweep"], entry["sweep_reach"] = unit.weapon.sweep / 2, unit.weapon.sweep_reach
         entry["reaches_air"] = "air" in unit.weapon.targets
         entry["reaches_ground"] = "ground" in unit.weapon.targets
     if unit.heal:

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from types import MappingProxyType
 
 from roma.files import digest
 from roma.scenarios import load_map, load_units
+from roma.scenarios.facts import stated
 
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "10m_vs_11m": 1,
         "10z5b_vs_2s3z": 1,
+        "1c3s5z": 1,
         "25m": 1,
         "27m_vs_30m": 1,
+        "2c_vs_64zg": 1,
         "2m_vs_1z": 1,
         "2s3z": 1,
+        "2s_vs_1sc": 1,
         "3m": 1,
         "3s5z": 1,
         "3s5z_vs_3s6z": 1,
@@ -30,6 +33,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "3s_vs_4z": 1,
         "3s_vs_5z": 1,
         "5m_vs_6m": 1,
+        "6h_vs_8z": 1,
         "6s4z_vs_10b30z": 1,
         "6z4b": 1,
         "8m": 1,
@@ -74,8 +78,8 @@ def version_of(map_name: str) -> str:
         return str(VERSIONS[map_name])
     scenario, units = load_map(map_name), load_units()
     facts = {
-        "map": asdict(scenario),
-        "units": {name: asdict(units[name]) for name in sorted(set(scenario.unit_types))},
+        "map": stated(scenario),
+        "units": {name: stated(units[name]) for name in sorted(set(scenario.unit_types))},
         "raised": {name: number for name, number in VERSIONS.items() if number > 1},
     }
     return f"{max(VERSIONS.values())}+{digest(json.dumps(facts, sort_keys=True).encode())[:SHOWN]}"

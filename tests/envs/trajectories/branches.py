@@ -44,6 +44,7 @@ REACHING: list[Asked] = [
     ("3s_vs_3z", "scripted, sparse reward", [0, 1]),
     ("6z4b", "other settings, scripted", [0, 1]),
     ("6z4b", "random, all options on", [0, 1]),
+    ("1c3s5z", "random", [0]),
     ("10z5b_vs_2s3z", "random", [0, 1]),
     ("10z5b_vs_2s3z", "random, all options off", [0, 1]),
     ("10z5b_vs_2s3z", "random, all options on", [0]),

@@ -26,7 +26,9 @@ from roma.envs.skirmish.kernel.interface import observe, observe_many
 from roma.envs.skirmish.kernel.layout import (
     ATTACK,
     ATTACK_MOVE,
+    CLIMBS,
     DRAW,
+    FLIES,
     GOES_ON,
     GUARD,
     HEAL,
@@ -37,6 +39,7 @@ from roma.envs.skirmish.kernel.layout import (
     MOVE,
     TIME_OUT,
     UNIT,
+    WALKS,
     WON,
     Battles,
     Places,
@@ -45,14 +48,20 @@ from roma.envs.skirmish.kernel.layout import (
 from roma.envs.skirmish.kernel.loop import (
     play_loop,
 )
+from roma.envs.skirmish.kernel.movement import (
+    ARRIVED,
+)
 from roma.envs.skirmish.kernel.reward import (
     settle,
 )
 
 __all__ = [
+    "ARRIVED",
     "ATTACK",
     "ATTACK_MOVE",
+    "CLIMBS",
     "DRAW",
+    "FLIES",
     "GOES_ON",
     "GUARD",
     "HEAL",
@@ -63,6 +72,7 @@ __all__ = [
     "MOVE",
     "TIME_OUT",
     "UNIT",
+    "WALKS",
     "WON",
     "Battles",
     "Places",

@@ -7,11 +7,10 @@ import numpy as np
 from roma.envs.skirmish.kernel.chance import uniform
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.geometry import distance_between
-from roma.envs.skirmish.kernel.layout import ATTACK, GUARD
+from roma.envs.skirmish.kernel.layout import ATTACK, FLIES, GUARD
 from roma.envs.skirmish.kernel.movement import ARRIVED, go, leave
 
 MIN_DAMAGE = 0.5  # what armour always lets through
-RANGE_SLOP = 1.0  # how far beyond its range a begun attack still follows its target
 CALL_FOR_HELP = 4.0  # radius in which comrades join a fight
 LEASH = 21.0  # how far from where it stood an enemy without orders pursues
 JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loops: -0.0625 s to +0.125 s
@@ -20,7 +19,7 @@ JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loo
 @inlined
 def can_hit(r, i, j):
     """Return whether unit i's weapon reaches unit j's plane."""
-    return r.unit[i].reaches_air if r.unit[j].flies else r.unit[i].reaches_ground
+    return r.unit[i].reaches_air if r.unit[j].motion == FLIES else r.unit[i].reaches_ground
 
 
 @inlined
@@ -60,15 +59,42 @@ def explode(r, u, i, places):
         k = 0
 
 
+@inlined
+def hit(r, u, i, j, places):
+    """Apply one blow of unit i to living unit j, which bursts if it dies of it and is one that bursts."""
+    hurt(r, u, i, j, places)
+    if u[j].health <= 0.0 and r.unit[j].splash > 0.0:
+        explode(r, u, j, places)
+
+
+@compiled
+def sweep(r, u, i, j, places):
+    """Strike all on the other side but unit j that touch the line through unit j across unit i's line of fire."""
+    n, allies = r.unit.shape[0], r.n_allies
+    distance = distance_between(u, i, j)
+    ux, uy = 1.0, 0.0  # the line of fire of a unit right above its target
+    if distance > 0.0:
+        ux, uy = (u[j].x - u[i].x) / distance, (u[j].y - u[i].y) / distance
+    first, last = (allies, n) if i < allies else (0, allies)
+    for k in range(first, last):
+        if k == j or u[k].health <= 0.0 or not can_hit(r, i, k):
+            continue
+        dx, dy = u[k].x - u[j].x, u[k].y - u[j].y
+        along, across = dx * ux + dy * uy, max(abs(dx * uy - dy * ux) - r.unit[i].sweep, 0.0)
+        if np.sqrt(along * along + across * across) <= r.unit[i].sweep_reach + r.unit[k].radius:
+            hit(r, u, i, k, places)
+
+
 @compiled
 def strike(r, u, i, j, places):
-    """Land one blow of unit i on unit j, with what follows from it."""
+    """Land one blow of unit i on unit j, which may be dead by now, with what follows from it."""
     if r.unit[i].splash > 0.0:
         explode(r, u, i, places)
-    elif u[j].health > 0.0:
-        hurt(r, u, i, j, places)
-        if u[j].health <= 0.0 and r.unit[j].splash > 0.0:
-            explode(r, u, j, places)
+        return
+    if r.unit[i].sweep > 0.0:
+        sweep(r, u, i, j, places)
+    if u[j].health > 0.0:
+        hit(r, u, i, j, places)
 
 
 @inlined
@@ -76,16 +102,15 @@ def land_blow(r, u, i, places):
     """Count down a blow already struck. A missile flies on when its shooter dies; a second hit does not."""
     if u[i].blows_left == 0:
         return
-    missile = r.unit[i].missile_speed > 0.0
+    on_its_way = r.unit[i].missile_speed > 0.0 or r.unit[i].delay > 0.0
     u[i].blow -= 1.0
-    if u[i].blow > 0.0:
-        return
-    u[i].blows_left -= 1
-    u[i].blow += r.unit[i].hit_delay
-    j = u[i].blow_target
-    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + RANGE_SLOP
-    if missile or (u[i].health > 0.0 and distance_between(u, i, j) <= reach):
-        strike(r, u, i, j, places)
+    while u[i].blow <= 0.0 and u[i].blows_left > 0:
+        u[i].blows_left -= 1
+        u[i].blow += r.unit[i].hit_delay
+        j = u[i].blow_target
+        reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + r.unit[i].slop
+        if on_its_way or (u[i].health > 0.0 and distance_between(u, i, j) <= reach):
+            strike(r, u, i, j, places)
 
 
 @compiled
@@ -97,6 +122,8 @@ def release(r, u, i, places):
         flight = distance_between(u, i, j) - r.unit[i].radius - r.unit[j].radius
         u[i].blow = max(flight, 0.0) / r.unit[i].missile_speed
         u[i].blows_left = r.unit[i].hits
+    elif r.unit[i].delay > 0.0:
+        u[i].blow, u[i].blows_left = r.unit[i].delay, r.unit[i].hits
     else:
         u[i].blow = r.unit[i].hit_delay
         u[i].blows_left = r.unit[i].hits - 1
@@ -134,7 +161,7 @@ def in_windup(r, u, i, places):
     if u[i].windup <= 0.0:
         return False
     j = u[i].target
-    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + RANGE_SLOP
+    reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius + r.unit[i].slop
     if u[j].health <= 0.0 or distance_between(u, i, j) > reach:
         cancel(u, i)
         return False

@@ -24,14 +24,10 @@ def is_walkable(walkable, x, y):
 def may_step(r, i, x, y, to_x, to_y):
     """Return whether terrain lets unit i step from (x, y) to (to_x, to_y).
 
-    A step on foot does not slip through between two blocked corners.
+    A step does not slip through between two blocked corners.
     """
-    height, width = r.walkable.shape
-    if r.unit[i].flies:
-        return 0.0 <= to_x < width and 0.0 <= to_y < height
-    return is_walkable(r.walkable, to_x, to_y) and (
-        is_walkable(r.walkable, x, to_y) or is_walkable(r.walkable, to_x, y)
-    )
+    passable = r.passable[r.unit[i].motion]
+    return is_walkable(passable, to_x, to_y) and (is_walkable(passable, x, to_y) or is_walkable(passable, to_x, y))
 
 
 @compiled

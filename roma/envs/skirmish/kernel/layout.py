@@ -15,6 +15,7 @@ from roma.scenarios.facts import MAX_TYPES
 LOOPS_PER_STEP = 8
 
 IDLE, MOVE, ATTACK, HEAL, ATTACK_MOVE, GUARD = range(6)  # orders; from ATTACK_MOVE on a unit looks for fights itself
+WALKS, CLIMBS, FLIES = range(3)  # ways of moving: who climbs or flies is above the ground, and in nobody's way there
 GOES_ON, WON, LOST, DRAW, TIME_OUT = range(5)  # how a timestep ended
 
 # Constants of one unit: its type's statistics in loops and map units, and its place in the map.
@@ -28,7 +29,7 @@ UNIT = np.dtype(
         ("speed", np.float64),  # per loop
         ("acceleration", np.float64),  # per loop and loop
         ("radius", np.float64),
-        ("flies", np.bool_),
+        ("motion", np.uint8),  # WALKS, CLIMBS or FLIES
         ("health_regeneration", np.float64),  # per loop
         ("shield_regeneration", np.float64),  # per loop
         ("shield_delay", np.float64),  # loops
@@ -42,6 +43,7 @@ UNIT = np.dtype(
         ("hits", np.int64),
         ("hit_delay", np.float64),  # loops
         ("missile_speed", np.float64),  # per loop; 0: at once
+        ("slop", np.float64),  # how far beyond its range a begun attack follows its target
         ("splash", np.float64),
         ("reaches_air", np.bool_),
         ("reaches_ground", np.bool_),
@@ -60,6 +62,9 @@ UNIT = np.dtype(
         ("goal_to_y", np.float64),
         ("type_index", np.int64),  # place in the one-hot type bits
         ("cooldown_scale", np.float64),
+        ("delay", np.float64),  # loops from the damage point until all blows land; 0: see missile_speed and hit_delay
+        ("sweep", np.float64),  # half the length of the line across the line of fire on which others are struck
+        ("sweep_reach", np.float64),  # how near to that line an edge must be
     ],
     align=True,
 )
@@ -107,6 +112,7 @@ class Rules(NamedTuple):
     n_allies: int
     episode_limit: int  # timesteps
     walkable: Any  # (32, 32), [y, x]
+    passable: Any  # (3, 32, 32), the same for each way of moving
     waypoint: Any  # (cells, cells) next cell on the way from one cell to another; (1, 1) where all ways are straight
     attack_move: bool  # whether enemies march to their goal; otherwise they return to it after a fight
     drawn_goal: bool  # whether each episode draws the enemies' goal on a line
@@ -118,7 +124,7 @@ class Rules(NamedTuple):
     spare_own_feature: bool  # SMAC, not the authors' fork, leaves an extra zero where it counts the timestep
     separation: Any  # (N,) radius within which nobody else stands
     enemy_points: float  # health and shield of all enemies at the start
-    acquire_range: float  # the least; see `Choices` for this and the following
+    acquire_range: float  # the least, without limit where enemies hunt; see `Choices` for this and the following
     notice_range: float
     look_every: int
     reaction: int
@@ -130,7 +136,7 @@ class Rules(NamedTuple):
 class Places(NamedTuple):
     """Where the living units of the battle in hand stand, in arrays of their own: scratch for movement."""
 
-    x: Any  # (2, N): of those on the ground, of those that fly; others stand infinitely far away
+    x: Any  # (2, N): of those on the ground, of those above it; others stand infinitely far away
     y: Any  # (N,)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
 from roma.envs.skirmish.kernel.geometry import is_walkable, may_step
-from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD
+from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD, WALKS
 
 ARRIVED = 1e-6
 
@@ -19,7 +19,7 @@ SLIDE_TURN = 2  # walls are followed by turns that still gain ground; only units
 @inlined
 def stand(r, u, i, places):
     """Enter unit i where it stands, if it lives."""
-    plane = int(r.unit[i].flies)
+    plane = int(r.unit[i].motion != WALKS)
     places.x[plane, i] = u[i].x if u[i].health > 0.0 else np.inf
     places.x[1 - plane, i], places.y[i] = np.inf, u[i].y
 
@@ -27,13 +27,13 @@ def stand(r, u, i, places):
 @inlined
 def leave(r, i, places):
     """Strike out unit i, which has died and is in nobody's way."""
-    places.x[int(r.unit[i].flies), i] = np.inf
+    places.x[int(r.unit[i].motion != WALKS), i] = np.inf
 
 
 @inlined
 def is_free(r, u, i, x, y, places):
     """Return whether unit i, standing at (x, y), would push into nobody whom it is not already leaving."""
-    plane, was_x, was_y, collides = int(r.unit[i].flies), u[i].x, u[i].y, False
+    plane, was_x, was_y, collides = int(r.unit[i].motion != WALKS), u[i].x, u[i].y, False
     # Without branches, for vector instructions: this loop is the busiest of all. Nobody leaves itself.
     for j in range(r.separation.shape[0]):
         dx, dy = places.x[plane, j] - x, places.y[j] - y
@@ -52,7 +52,7 @@ def walk(r, u, i, places, around):
     """
     x, y = u[i].x, u[i].y
     to_x, to_y, gap = u[i].way_x, u[i].way_y, u[i].gap
-    if r.waypoint.shape[0] > 1 and not r.unit[i].flies:
+    if r.unit[i].motion == WALKS and r.waypoint.shape[0] > 1:
         width = r.walkable.shape[1]
         if is_walkable(r.walkable, to_x, to_y):
             end = int(to_y) * width + int(to_x)
@@ -121,7 +121,7 @@ def march(r, u, i, places):
     if hemmed_in:
         return
     if u[i].waiting:
-        plane = int(r.unit[i].flies)
+        plane = int(r.unit[i].motion != WALKS)
         for j in range(r.n_allies, r.unit.shape[0]):  # nobody else marches
             dx, dy = places.x[plane, j] - u[i].x, places.y[j] - u[i].y
             reach = r.separation[i] + r.separation[j] + r.unit[i].speed

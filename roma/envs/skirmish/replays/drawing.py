@@ -29,7 +29,7 @@ from roma.scenarios.rows import HEALTH, SHIELD, X, Y
 AGENT, ENEMY = "#0072B2", "#E69F00"
 ENEMY_LINE = "#D55E00"  # the fill's orange is too light for a line
 HEALTH_BAR, SHIELD_BAR, HEALING = "#009E73", "#56B4E9", "#009E73"
-INK, FAINT, GROUND, ROCK = "#1a1a1a", "#9a9a9a", "#ffffff", "#d4d4d4"
+INK, FAINT, GROUND, CLIFF, ROCK = "#1a1a1a", "#9a9a9a", "#ffffff", "#ececec", "#d4d4d4"
 
 # Letter and outline of each type: corners of a regular polygon and the angle of the first; 40 corners are a circle.
 MARKS = {
@@ -40,6 +40,9 @@ MARKS = {
     "Zealot": ("Z", 4, np.pi / 4),
     "Zergling": ("L", 3, np.pi / 2),
     "Baneling": ("B", 5, np.pi / 2),
+    "Hydralisk": ("H", 3, -np.pi / 2),
+    "Colossus": ("C", 6, np.pi / 6),
+    "SpineCrawler": ("P", 5, -np.pi / 2),
 }
 UNKNOWN_MARK = ("?", 40, 0.0)
 SECONDS_PER_FRAME, SECONDS_OF_LAST_FRAME = 0.2, 2.0
@@ -76,7 +79,7 @@ def battle_view(recording: Recording) -> View:
 
 def map_view(recording: Recording) -> View:
     """Wherever a battle on this map may go."""
-    y, x = np.nonzero(walkable(recording))
+    y, x = np.nonzero(cells(recording, ".^"))
     return _view(recording, np.array([x.min(), y.min()]) - MARGIN, np.array([x.max(), y.max()]) + 1 + MARGIN)
 
 
@@ -90,9 +93,9 @@ def _view(recording: Recording, low: NDArray[np.float64], high: NDArray[np.float
     return View(x - width / 2, x + width / 2, y - height / 2, y + height / 2)
 
 
-def walkable(recording: Recording) -> NDArray[np.bool_]:
-    """Walkable cells, indexed [y, x]."""
-    return np.array([[cell == "." for cell in row] for row in reversed(recording.terrain)])
+def cells(recording: Recording, kinds: str) -> NDArray[np.bool_]:
+    """Cells of some kinds of terrain, indexed [y, x]."""
+    return np.array([[cell in kinds for cell in row] for row in reversed(recording.terrain)])
 
 
 def title(recording: Recording, step: int) -> str:
@@ -160,8 +163,9 @@ def _draw_ground(axes: Axes, recording: Recording, view: View) -> None:
     axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", facecolor=GROUND)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 5, 10]))
-    blocked = [Rectangle((x, y), 1, 1) for y, x in np.argwhere(~walkable(recording))]
-    axes.add_collection(PatchCollection(blocked, facecolor=ROCK, edgecolor=ROCK, lw=0.3, zorder=0))
+    for kind, colour in (("#", ROCK), ("^", CLIFF)):
+        squares = [Rectangle((x, y), 1, 1) for y, x in np.argwhere(cells(recording, kind))]
+        axes.add_collection(PatchCollection(squares, facecolor=colour, edgecolor=colour, lw=0.3, zorder=0))
     axes.tick_params(labelsize=7, length=2, color=FAINT, labelcolor="0.35")
     for spine in axes.spines.values():
         spine.set_color(FAINT)
