@@ -220,8 +220,8 @@ def test_measures_of_other_arms_are_drawn_where_the_first_is_missing(summary):
 
 
 def test_a_measure_that_does_not_apply_says_so(summary, monkeypatch):
-    specification = {"maps": ["MMM2"], "arms": ["roma"], "measures": ["drift", "healthiest_outlier"]}
-    monkeypatch.setitem(style.METRICS, "healthiest_outlier", "outlier")
+    specification = {"maps": ["MMM2"], "arms": ["roma"], "measures": ["drift", "healthiest_rank"]}
+    monkeypatch.setitem(style.METRICS, "healthiest_rank", "outlier")
     figure = measures.draw(measures.data(summary, specification, []))
     assert [len(axes.texts) for axes in figure.axes] == [0, 1]
     assert "does not apply" in texts(figure)

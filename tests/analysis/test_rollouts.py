@@ -11,7 +11,7 @@ from analysis.__main__ import main
 from analysis.runs import expected_runs
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
-from tests.analysis.test_measures import milestone
+from tests.milestones import milestone
 from tests.synthetic import invented_rollout
 from workflow.grid import expand
 
@@ -27,16 +27,16 @@ def rollout():
 
 def test_measures_stand_for_every_milestone_and_both_references(results):
     table = read(results, "roles")
-    columns = [*measurements.CELL, *rollouts.ROLES]
+    columns = [*measurements.CELL, *rollouts.ROLES, "chance"]
     columns.remove("episode")
     assert list(table) == columns
     assert set(table["arm"]) == {"roma"}
     assert set(table["step"]) == {0, 200_000}
     assert table["value"].notna().all()
-    assert not table.duplicated(columns[:-1]).any()
+    assert not table.duplicated(columns[:-2]).any()
     measures = set(table.query("map == 'MMM2' and reference == 'roles'")["measure"])
     assert {"silhouette_type", "probe_role", "L_I", "dissimilarity_auc", "medivac_separation"} <= measures
-    assert "healthiest_outlier" not in measures
+    assert "healthiest_rank" not in measures
     assert "silhouette_type" in set(table.query("reference == 'observations'")["measure"])
 
 
