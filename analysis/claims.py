@@ -37,11 +37,11 @@ SCHEMA = Path(__file__).parent / "claims.schema.yaml"
 
 VARIANTS = ("roma", "roma_release")  # the headline first
 LOWEST, HIGHEST = 0.10, 0.95  # win rates between which at least one side of a comparison must lie
-# How the terms of a contrast are changed into those of a null.
+# How the terms of a contrast are changed into those of a null; analysis.nulls says what they are.
 NULLS: dict[str, dict[str, Any]] = {
-    "untrained": {"stage": 0},
+    "untrained": {"stage": 0, "reference": "untrained"},
     "roma_td": {"arms": ("roma_td",)},
-    "observations": {"reference": "observations"},
+    **{name: {"reference": name} for name in ("projected", "principal", "permuted", "structureless", "shifted")},
 }
 NO_NUMBER = "no number"
 VERDICTS = REPRODUCED, CONTRADICTED, UNDECIDED, SETTLED, NOT_TRAINED = (
@@ -144,6 +144,7 @@ class Sample(NamedTuple):
     cell: str
     by_seed: pd.Series
     weight: float
+    within: float = 0.0  # the least variance between seeds, known from inside them
 
 
 @dataclass(frozen=True)
@@ -209,14 +210,15 @@ def _claim(entry: dict[str, Any]) -> Claim:
 
 
 def _parts(entry: dict[str, Any]) -> tuple[Part, ...]:
-    choices = {"arm": entry.get("each_arm", [""]), "map": entry.get("each_map", [""])}
+    choices = {key: entry.get(f"each_{key}", [""]) for key in ("arm", "map", "measure")}
     for key, choice in choices.items():
-        if any(term[key] == "each" for term in entry["contrast"]) != (choice != [""]):
+        named = [term.get(key, entry["measure"]) for term in entry["contrast"]]
+        if ("each" in named) != (choice != [""]):
             raise UserError(f"'each' as {key} and each_{key} need each other")
     parts = []
-    for arm, map_name in product(choices["arm"], choices["map"]):
-        terms = tuple(_term(term, entry["measure"], arm, map_name) for term in entry["contrast"])
-        label = " ".join(filter(None, (arm, map_name)))
+    for arm, map_name, measure in product(*choices.values()):
+        terms = tuple(_term(term, measure or entry["measure"], arm, map_name) for term in entry["contrast"])
+        label = " ".join(filter(None, (arm, map_name, measure)))
         parts.append(Part(label, entry["kind"], terms, _region(entry["expect"])))
     return (*parts, *(_null(null, part, entry) for null in entry.get("nulls", ()) for part in parts))
 
@@ -226,20 +228,19 @@ def _term(term: dict[str, Any], measure: str, arm: str, map_name: str) -> Term:
     maps = _tuple(map_name if term["map"] == "each" else term["map"])
     for name in maps:
         canonical_map(name)
-    return Term(arms, maps, term.get("measure", measure), term.get("weight", 1.0), term.get("stage"))
+    reference = term.get("reference", "roles")
+    return Term(arms, maps, term.get("measure", measure), term.get("weight", 1.0), term.get("stage"), reference)
 
 
 def _null(null: str, part: Part, entry: dict[str, Any]) -> Part:
     """The part that holds where the contrast lies beyond the same contrast of a null, on the expected side."""
     changes = NULLS[null]
     if len({(term.arms, term.maps) for term in part.terms}) > 1 or "within" in entry["expect"]:
-        raise UserError("nulls need one arm, one map and a threshold")
-    if null == "roma_td" and len(part.terms) > 1:
-        raise UserError("the null roma_td needs a single term")
+        raise UserError("nulls need the same arms and maps in all terms, and a threshold")
     opposite = tuple(replace(term, weight=-term.weight, **changes) for term in part.terms)
-    kind = "difference" if null == "roma_td" else "paired"
     region = Region(low=0.0) if "above" in entry["expect"] else Region(high=0.0)
-    return Part(" ".join(filter(None, (part.label, f"against {null}"))), kind, part.terms + opposite, region)
+    label = " ".join(filter(None, (part.label, f"against {null}")))
+    return Part(label, "paired", part.terms + opposite, region)  # paired where the null is of the same runs
 
 
 def _region(expect: dict[str, float]) -> Region:
@@ -378,9 +379,9 @@ def _estimate(part: Part, claim: Claim, evidence: Evidence, cells: Sequence[tupl
             return Finding(part, reason="no side wins more than 10 %", seeds_help=False)
         if min(sides) > HIGHEST:
             return Finding(part, reason="both sides win more than 95 %", seeds_help=False)
-    variance = sum(sample.weight**2 * float(sample.by_seed.var(ddof=1)) for sample in samples)
+    variance = sum(sample.weight**2 * max(float(sample.by_seed.var(ddof=1)), sample.within) for sample in samples)
     values = [sample.by_seed.to_numpy(float) for sample in samples]
-    estimate = contrast(values, [sample.weight for sample in samples])
+    estimate = contrast(values, [sample.weight for sample in samples], [sample.within for sample in samples])
     return Finding(part, estimate, variance, min(map(len, values)))
 
 
@@ -406,7 +407,9 @@ def _samples(part: Part, steps: Mapping[str, int], evidence: Evidence) -> tuple[
                 values = evidence.correlations(name, arm, term.measure, step)
             elif part.kind == "spread":
                 values = (values - values.median()).abs()
-            samples.append(Sample(f"{name}/{arm}", values, term.weight / len(term.maps) / len(term.arms)))
+            cell = f"{name}/{arm}{' untrained' * (term.reference == 'untrained')}"  # these are other networks
+            within = evidence.chance(name, arm, term.measure, step, term.reference)
+            samples.append(Sample(cell, values, term.weight / len(term.maps) / len(term.arms), within))
     return (_paired(samples, part) if part.kind == "paired" else samples), absent
 
 
@@ -415,8 +418,10 @@ def _paired(samples: list[Sample], part: Part) -> list[Sample]:
     pooled = len(samples) // len(part.terms)
     paired = []
     for cell in dict.fromkeys(sample.cell for sample in samples):
-        columns = [sample.by_seed * sample.weight * pooled for sample in samples if sample.cell == cell]
-        paired.append(Sample(cell, pd.concat(columns, axis=1, join="inner").sum(axis=1), 1 / pooled))
+        mine = [sample for sample in samples if sample.cell == cell]
+        columns = [sample.by_seed * sample.weight * pooled for sample in mine]
+        within = mine[0].within if len(mine) == 1 else 0.0
+        paired.append(Sample(cell, pd.concat(columns, axis=1, join="inner").sum(axis=1), 1 / pooled, within))
     return paired
 
 
@@ -430,5 +435,5 @@ def _win_rates(part: Part, steps: Mapping[str, int], evidence: Evidence) -> list
 
 
 def _described(map_name: str, arm: str, term: Term, step: int) -> str:
-    of = " of observations" if term.reference == "observations" else ""
+    of = "" if term.reference == "roles" else f" of {term.reference}"
     return f"{term.measure}{of} of {map_name}/{arm} at {step} steps"

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from analysis.summarise import CELL, engine_names, joined, scale_of, summaries_beside
 from roma.errors import UserError
 
 TABLES = ("runs", "plan", "evaluations", "curves", "roles")
+HIGHEST_R = 0.999  # a correlation of which Fisher's z is still taken
+NO_CHANGE = 1e-12
 WIN_RATES = ("final_win_rate", "best_test_win_rate", "mean_test_win_rate")
 
 
@@ -90,7 +91,7 @@ class Evidence:
             arm: Name of the arm.
             measure: A win rate or a measure of roles.
             step: Environment steps: of the policy that is measured, or of the last test that counts.
-            reference: What the measure is of, "roles" or "observations".
+            reference: What the measure is of, "roles" or a null; of the null `untrained`, one value a network.
         """
         if measure == "final_win_rate":
             return self._at(self._evaluations[map_name, arm], step)["battle_won_mean"]
@@ -99,22 +100,29 @@ class Evidence:
             return tests.max() if measure == "best_test_win_rate" else tests.mean()
         return self._at(self._recorded(map_name, arm, measure, reference), step)["value"]
 
-    def correlations(self, map_name: str, arm: str, measure: str, step: int) -> pd.Series:
-        """Spearman's correlation of a measure with the test win rate over the milestones up to a step, by seed.
+    def chance(self, map_name: str, arm: str, measure: str, step: int, reference: str = "roles") -> float:
+        """Return the variance that a measure of roles has between seeds by its number of episodes; 0 if not known."""
+        recorded = self._at(self._recorded(map_name, arm, measure, reference), step)["chance"].dropna()
+        return float(recorded.mean()) if len(recorded) else 0.0
 
-        Seeds where one of the two never changes have none.
+    def correlations(self, map_name: str, arm: str, measure: str, step: int) -> pd.Series:
+        """Correlate a measure with the test win rate over the milestones up to a step, given the step, by seed.
+
+        What the seeds have in common at a step is taken from both, whatever its course: the mean over the seeds there.
+        The values are Fisher's z of Pearson's correlation of the rest. Seeds without change in one of the two have
+        none; without two seeds nothing is left to correlate.
         """
-        recorded = self._recorded(map_name, arm, measure, "roles").query("step <= @step").set_index("seed")
-        tests = self._tests(map_name, arm, step).set_index("seed")
+        milestones = self._recorded(map_name, arm, measure, "roles").query("step <= @step").sort_values("step")
+        tests = self._tests(map_name, arm, step).sort_values("step")
+        pairs = pd.merge_asof(milestones, tests, on="step", by="seed", direction="nearest")
+        columns = ["value", "test_battle_won_mean"]
+        rest = pairs[columns] - pairs.groupby("step")[columns].transform("mean")
         found = {}
-        for seed in recorded.index.unique():
-            milestones = recorded.loc[[seed]].sort_values("step")
-            curve = tests.loc[[seed]].sort_values("step")
-            pairs = pd.merge_asof(milestones, curve, on="step", direction="nearest")
-            columns = pairs[["value", "test_battle_won_mean"]].to_numpy(float)
-            if np.ptp(columns, axis=0).min() > 0:
-                found[seed] = float(spearmanr(columns).statistic)
-        return pd.Series(found, dtype=float)
+        for seed, mine in rest.groupby(pairs["seed"]):
+            columns_of = mine.to_numpy(float)
+            if np.ptp(columns_of, axis=0).min() > NO_CHANGE:
+                found[seed] = float(np.arctanh(np.clip(np.corrcoef(columns_of.T)[0, 1], -HIGHEST_R, HIGHEST_R)))
+        return _as_independent(pd.Series(found, dtype=float))
 
     @staticmethod
     def _at(table: pd.DataFrame, step: int) -> pd.DataFrame:
@@ -127,6 +135,19 @@ class Evidence:
 
     def _recorded(self, map_name: str, arm: str, measure: str, reference: str) -> pd.DataFrame:
         return self._roles.get((map_name, arm, measure, reference), self._nothing)
+
+
+def _as_independent(values: pd.Series) -> pd.Series:
+    """Return values of n seeds with the spread that independent ones would have, about the same mean.
+
+    Each seed's value is of what the mean over all seeds leaves: two seeds' values are correlated by (n - 1)**-2.
+    """
+    n = len(values)
+    if n < 3:
+        return values
+    r = (n - 1) ** -2
+    mean = values.mean()
+    return mean + (values - mean) * float(np.sqrt((1 + (n - 1) * r) / (1 - r)))
 
 
 def with_scales_beside(summary: Path, specification: Mapping[str, Any]) -> Evidence:
@@ -153,6 +174,7 @@ def _read(summary: Path) -> dict[str, pd.DataFrame]:
                 "measure": str,
                 "reference": str,
                 "value": float,
+                "chance": float,
             }
             tables[name] = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
         else:

@@ -3,7 +3,7 @@
 projected     a random linear map of the observation to three dimensions: what any encoder sees that learnt nothing
 principal     the observation's three principal components over all decisions
 permuted      the roles themselves, at each moment exchanged at random among living agents
-structureless  normal draws with the mean and the covariance that the living agents' roles have at each moment
+structureless  normal draws with just the mean and covariance that the living agents' roles have at each moment
 shifted       the agents' attacks, each agent's moved in time by an amount of its own
 
 Raw observations themselves are a ceiling and no null: at the first decision nothing varies in them but the position.
@@ -44,15 +44,28 @@ def permuted(features: NDArray[Any], counted: Mask, rng: np.random.Generator) ->
 
 
 def structureless(features: NDArray[Any], counted: Mask, rng: np.random.Generator) -> Floats:
-    """Normal draws (M, A, F) with mean and covariance of the features (M, A, F) of the agents counted (M, A)."""
+    """Normal draws (M, A, F) of exactly the mean and covariance of the features (M, A, F) of those counted (M, A).
+
+    Given both, normal features are distributed as these: the two are sufficient.
+    """
+    mean, centred = _centred(features, counted)
+    drawn = _centred(rng.standard_normal(features.shape), counted)[1]
+    return mean + drawn @ _root(drawn, -0.5) @ _root(centred, 0.5)
+
+
+def _centred(features: NDArray[Any], counted: Mask) -> tuple[Floats, Floats]:
+    """The mean (M, 1, F) of the agents counted, and their features about it, 0 of the others."""
     weight = counted[..., None].astype(float)
-    number = weight.sum(1, keepdims=True)
-    mean = divide((features * weight).sum(1, keepdims=True), number)
-    centred = np.where(counted[..., None], features - mean, 0)
-    covariance = centred.transpose(0, 2, 1) @ centred / np.maximum(number - 1, 1)
-    values, axes = np.linalg.eigh(covariance)
-    draws = rng.standard_normal(features.shape) * np.sqrt(np.maximum(values, 0))[:, None]
-    return mean + draws @ axes.transpose(0, 2, 1)
+    mean = divide((features * weight).sum(1, keepdims=True), weight.sum(1, keepdims=True))
+    return mean, np.where(counted[..., None], features - mean, 0)
+
+
+def _root(centred: Floats, power: float) -> Floats:
+    """This power of the products of centred features (M, A, F) with themselves, (M, F, F), on the space they span."""
+    values, axes = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred)
+    spanned = values > 1e-9 * np.maximum(values[:, -1:], 1e-30)
+    scaled = np.where(spanned, np.where(spanned, values, 1) ** power, 0)
+    return (axes * scaled[:, None]) @ axes.transpose(0, 2, 1)
 
 
 def shifted(attacks: Mask, rng: np.random.Generator) -> Mask:

@@ -116,14 +116,17 @@ class Estimate(NamedTuple):
         return self.value - half_width, self.value + half_width
 
 
-def contrast(samples: Sequence[Floats], weights: Sequence[float]) -> Estimate:
+def contrast(samples: Sequence[Floats], weights: Sequence[float], within: Sequence[float] | None = None) -> Estimate:
     """The sum of weight times mean over independent samples, each of two values or more.
 
     Of two samples weighted 1 and -1 this is Welch's difference of means, of one sample the plain t interval: so a
-    paired difference is the contrast of one sample of differences.
+    paired difference is the contrast of one sample of differences. `within` are the least variances of the samples'
+    seeds, known from inside them such as from the number of their episodes; default: zero.
     """
+    floors = within or [0.0] * len(samples)
     variances = [
-        weight**2 * np.var(sample, ddof=1) / len(sample) for sample, weight in zip(samples, weights, strict=True)
+        weight**2 * max(np.var(sample, ddof=1), floor) / len(sample)
+        for sample, weight, floor in zip(samples, weights, floors, strict=True)
     ]
     value = sum(weight * float(np.mean(sample)) for sample, weight in zip(samples, weights, strict=True))
     total = float(sum(variances))

@@ -41,7 +41,7 @@ def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None, pl
     Args:
         folder: Where it is written.
         win_rates: {map/arm: final win rate of each seed}.
-        roles: (map/arm, measure, stage, reference, values).
+        roles: (map/arm, measure, stage, reference, values), behind them where known the variance by chance.
         steps: Total steps of each run; or {map/arm: steps} with STEPS as the default.
         tests: {map/arm: win rates over the training, the same for all seeds}.
         planned: {map/arm: number of seeds}; default: those that there are.
@@ -60,11 +60,13 @@ def write_summary(folder: Path, win_rates, roles=(), steps=STEPS, tests=None, pl
             evaluations += [identity | {"step": step, "battle_won_mean": won} for step, won in at.items()]
             for step, won in zip(MILESTONES, (tests or {}).get(cell, [0, 0, 0, value]), strict=True):
                 curves.append(identity | {"step": step, "test_battle_won_mean": won})
-    for cell, measure, stage, reference, values in roles:
+    for cell, measure, stage, reference, values, *chance in roles:
         map_name, arm = cell.split("/")
         for seed, value in enumerate(values):
-            identity = {"map": map_name, "arm": arm, "seed": seed}
-            recorded.append(identity | {"step": stage, "measure": measure, "reference": reference, "value": value})
+            identity = {"map": map_name, "arm": arm, "seed": seed, "step": stage, "measure": measure}
+            recorded.append(
+                identity | {"reference": reference, "value": value, "chance": chance[0] if chance else np.nan}
+            )
     folder.mkdir(parents=True)
     pd.DataFrame(runs).to_parquet(folder / "runs.parquet")
     pd.DataFrame(evaluations).to_parquet(folder / "evaluations.parquet")
