@@ -125,7 +125,7 @@ def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
         yield Row(
             claim.place.capitalize(),
             claim.statement,
-            code=("analysis/claims.py:judge",),
+            code=("analysis/claims/verdicts.py:judge",),
             settings=(f"claims.yaml {claim.id}",),
             rule=("claims",),
             output=("claims.csv",),

@@ -46,7 +46,7 @@ def summary(tmp_path_factory):
 
 def win_rates(summary, arm, map_name="MMM2", scale="lab"):
     frame = pd.read_parquet(summary.parent.parent / scale / "summary" / "finals.parquet")
-    return frame.loc[(frame["arm"] == arm) & (frame["map"] == map_name), "battle_won_mean"].to_numpy()
+    return frame.loc[(frame["arm"] == arm) & (frame["map"] == map_name), "final_win_rate"].to_numpy()
 
 
 def test_table_1_has_the_papers_ten_rows_in_two_groups_and_ours(tmp_path):

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import behaviour, claims, influence, measures, nulls, probes, roles
+from analysis import behaviour, influence, measures, nulls, probes, roles
+from analysis.claims import entries, verdicts
 from analysis.evidence import Evidence
 from analysis.measurements import chance_of
 from tests.analysis.test_claims import STEPS, write_summary
@@ -37,7 +38,7 @@ class Truth:
     claim: str
     right: str | None  # None: on the edge, so that no verdict is right
     rows: Callable[[np.random.Generator], list]
-    false: tuple[str, ...] = (claims.REPRODUCED, claims.CONTRADICTED)  # without a right one; on the edge both are
+    false: tuple[str, ...] = (verdicts.REPRODUCED, verdicts.CONTRADICTED)  # without a right one; on the edge both are
 
 
 def row(cell, measure, values, reference="roles", stage=STEPS, chance=np.nan):
@@ -439,8 +440,8 @@ def waiting(farther):
     return rows
 
 
-CLAIMS = {claim.id: claim for claim in claims.load()}
-REPRODUCED, CONTRADICTED = claims.REPRODUCED, claims.CONTRADICTED
+CLAIMS = {claim.id: claim for claim in entries.load()}
+REPRODUCED, CONTRADICTED = verdicts.REPRODUCED, verdicts.CONTRADICTED
 AS_PAPER = positions(lambda rng: following(rng, rng.normal(0.3, 0.04)))  # rho 0.7, deviation 0.06
 TRUTHS = [
     Truth("roles follow positions, rho 0.7", "position_first_in_large_team", REPRODUCED, AS_PAPER),
@@ -501,7 +502,7 @@ def verdict(truth, rng, folder):
         ]
         pd.concat(parts).to_parquet(summary / "curves.parquet")
     claim = CLAIMS[truth.claim]
-    return claims.judge([claim], Evidence(summary), {})[0].verdict
+    return verdicts.judge([claim], Evidence(summary), {})[0].verdict
 
 
 def shares_of(truth, draws, seed=0):
