@@ -89,6 +89,10 @@ SETTINGS = {
 MAP_NOTES = {"10z5b_vs_2s3z": "against 2 Zealots and 3 Stalkers"}
 
 
+# What a reader of a curve has to know of an arm under the protocol `paper`.
+ARM_NOTES = {"qtran": "an update every eight episodes, an eighth of those of its public settings"}
+
+
 def apply() -> None:
     sns.set_theme(
         context="paper",
