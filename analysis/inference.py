@@ -82,17 +82,19 @@ class Region(NamedTuple):
         Within a margin the first is that of two one-sided tests, and the second that of the nearer edge: twice the
         smaller of the two p-values is then valid either way.
         """
-        beyond = [_beyond(estimate, edge, sign) for edge, sign in ((self.low, 1), (self.high, -1)) if np.isfinite(edge)]
-        short = [_beyond(estimate, edge, -sign) for edge, sign in ((self.low, 1), (self.high, -1)) if np.isfinite(edge)]
-        return np.maximum.reduce(beyond), np.minimum.reduce(short)
+        edges = [(edge, sign) for edge, sign in ((self.low, 1), (self.high, -1)) if math.isfinite(edge)]
+        inside, outside = zip(*(_tails(estimate, edge, sign) for edge, sign in edges), strict=True)
+        return np.maximum.reduce(inside), np.minimum.reduce(outside)
 
 
-def _beyond(estimate: Estimate, edge: float, sign: int) -> Floats:
-    """Return the p-value (...) against the value being at most (`sign` 1) or at least (-1) at an edge."""
+def _tails(estimate: Estimate, edge: float, sign: int) -> tuple[Floats, Floats]:
+    """Return the p-values (...) that the value lies above an edge (`sign` 1; below it for -1), and that it does not."""
     distance = sign * (estimate.value - edge)
-    certain = np.where(distance > 0, 0.0, 1.0)
-    scaled = -distance / np.where(estimate.error > 0, estimate.error, 1)
-    return np.where(estimate.error > 0, stdtr(estimate.freedom, scaled), certain)
+    scaled = np.abs(distance) / np.where(estimate.error > 0, estimate.error, 1)
+    tail = np.where(estimate.error > 0, stdtr(estimate.freedom, -scaled), 0.0)
+    above = np.where(distance > 0, tail, 1 - tail)
+    below = np.where(distance < 0, tail, 1 - tail)
+    return above, below
 
 
 def partial_conjunction(p_values: Floats, least: int) -> Floats:

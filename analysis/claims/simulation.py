@@ -11,19 +11,18 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
-from scipy.special import bdtr, ndtri
+from scipy.special import ndtri
 
 from analysis.claims.entries import HEADLINE, Claim, Part, Term
 from analysis.claims.findings import HIGHEST, LOWEST, sides
 from analysis.claims.verdicts import decide
-from analysis.evidence import AREA, BEST, FINAL, OF_TESTS, UNSTEADINESS
+from analysis.evidence import AREA, FINAL, OF_TESTS, UNSTEADINESS
 from analysis.inference import Estimate, binomial_variance, contrast
 from analysis.statistics import Floats, student_interval
 
 BATTLES = 256  # behind a final win rate
 ALL_BATTLES = 10_000  # behind an area under the curve
-TESTS, EPISODES = 250, 24  # of a run, and in a test
-LAST_TESTS = 25  # of its last tenth
+LAST_TESTS = 25  # in the last tenth of a run of 5 million steps under the paper's protocol
 AREA_SHARE = 0.6  # area under the curve as a share of final performance
 LEVEL, LOWER = 0.4, 0.3  # win rates of QMIX, and of the baselines below it
 LOW_ARMS = ("iql", "coma", "qtran")
@@ -119,12 +118,10 @@ class WinRates:
         if measure == UNSTEADINESS:
             deviations = self._scatter(arm, self._rng.standard_normal(self._shape))
             return deviations**2 * self._rng.chisquare(LAST_TESTS - 1, self._shape) / (LAST_TESTS - 1)
+        if measure not in (AREA, FINAL):
+            raise ValueError(f"{measure} is not simulated")
         skill = self._skill(map_name, arm)
-        if measure == AREA:
-            return AREA_SHARE * skill
-        if measure == FINAL:
-            return self._rng.binomial(BATTLES, skill) / BATTLES
-        return np.sum(_best_at_most(skill) < self._rng.uniform(size=self._shape), axis=0) / EPISODES
+        return AREA_SHARE * skill if measure == AREA else self._rng.binomial(BATTLES, skill) / BATTLES
 
     def _skill(self, map_name: str, arm: str) -> Floats:
         """Return the true win rate (draws, seeds) of the runs of a cell."""
@@ -148,15 +145,7 @@ class WinRates:
         if measure == UNSTEADINESS:
             return float(np.mean(self._scatter(arm, QUANTILES) ** 2))
         skill = np.clip(self.level(map_name, arm) + self.point.deviation * QUANTILES, 0, 1)
-        if measure == BEST:
-            skill = 1 - np.sum(_best_at_most(skill), axis=0) / EPISODES
         return float(np.mean(skill)) * (AREA_SHARE if measure == AREA else 1) * (1 - self._collapsed(arm))
-
-
-def _best_at_most(skill: Floats) -> Floats:
-    """Return the probability (EPISODES, ...) that the best test of a run wins at most 0, 1, ... of its episodes."""
-    won = np.arange(EPISODES).reshape(-1, *[1] * skill.ndim)
-    return np.asarray(bdtr(won, EPISODES, skill) ** TESTS)
 
 
 def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.Generator) -> list[Rates]:
@@ -253,9 +242,12 @@ def _of_roles(claim: Claim, point: Point, draws: int, rng: np.random.Generator) 
 def _role_contrast(part: Part, samples: Mapping[tuple[Term, tuple[str, str]], Floats]) -> Estimate:
     """Return a part's estimates (draws,), within runs if it is paired."""
     if part.kind == "paired":
-        cells = [cell for cell, _ in _cells(part.terms[0])]
-        runs = [np.sum([term.weight * samples[_plain(term), cell] for term in part.terms], axis=0) for cell in cells]
-        return contrast(runs, [1 / len(cells)] * len(cells))
+        runs: dict[tuple[tuple[str, str], bool], Floats] = {}
+        for term in part.terms:
+            for cell, weight in _cells(term):
+                group = cell, term.reference == "untrained"  # these are other networks
+                runs[group] = runs.get(group, 0.0) + weight * samples[_plain(term), cell]
+        return contrast(list(runs.values()), [1.0] * len(runs))
     weighed = [(samples[_plain(term), cell], weight) for term in part.terms for cell, weight in _cells(term)]
     return contrast([sample for sample, _ in weighed], [weight for _, weight in weighed])
 
