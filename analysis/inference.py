@@ -27,29 +27,35 @@ class Estimate(NamedTuple):
         return float(self.value) - half_width, float(self.value) + half_width
 
 
-def contrast(
-    samples: Sequence[Floats], weights: Sequence[float], within: Sequence[Floats | float] | None = None
-) -> Estimate:
+class Moments(NamedTuple):
+    """What a contrast needs of a sample."""
+
+    mean: Floats  # (...)
+    variance: Floats  # (...) between seeds
+    n: int  # seeds
+
+
+def moments(sample: Floats, within: Floats | float = 0.0) -> Moments:
+    """Return the moments of a sample (..., n) of two seeds or more.
+
+    `within` (...) is the least variance between seeds, known from inside them such as from the number of their
+    episodes: where all seeds agree, an interval has this width and not none.
+    """
+    variance = np.maximum(np.var(sample, axis=-1, ddof=1), within)
+    return Moments(np.mean(sample, axis=-1), variance, sample.shape[-1])
+
+
+def contrast(samples: Sequence[Moments], weights: Sequence[float]) -> Estimate:
     """Return the sum of weight times mean over independent samples.
 
     Of two samples weighted 1 and -1 this is Welch's difference of means, of one sample the plain t interval: so a
     paired difference is the contrast of one sample of differences.
-
-    Args:
-        samples: Each (..., n) with n of two or more, the values of its seeds.
-        weights: One a sample.
-        within: The least variance (...) of each sample's seeds, known from inside them such as from the number of their
-            episodes: where all seeds agree, an interval has this width and not none. Default: zero.
     """
-    floors = within or [0.0] * len(samples)
-    variances = [
-        weight**2 * np.maximum(np.var(sample, axis=-1, ddof=1), floor) / sample.shape[-1]
-        for sample, weight, floor in zip(samples, weights, floors, strict=True)
-    ]
-    value = sum(weight * np.mean(sample, axis=-1) for sample, weight in zip(samples, weights, strict=True))
+    variances = [weight**2 * sample.variance / sample.n for sample, weight in zip(samples, weights, strict=True)]
+    value = sum(weight * sample.mean for sample, weight in zip(samples, weights, strict=True))
     total = np.asarray(sum(variances))
-    spread = np.asarray(sum(each**2 / (sample.shape[-1] - 1) for each, sample in zip(variances, samples, strict=True)))
-    fallback = min(sample.shape[-1] for sample in samples) - 1
+    spread = np.asarray(sum(each**2 / (sample.n - 1) for each, sample in zip(variances, samples, strict=True)))
+    fallback = min(sample.n for sample in samples) - 1
     freedom = np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1), fallback)
     return Estimate(np.asarray(value), np.sqrt(total), freedom)
 

@@ -17,11 +17,10 @@ from analysis.claims.entries import HEADLINE, Claim, Part, Term
 from analysis.claims.findings import HIGHEST, LOWEST, sides
 from analysis.claims.verdicts import decide
 from analysis.evidence import AREA, FINAL, OF_TESTS, UNSTEADINESS
-from analysis.inference import Estimate, binomial_variance, contrast
+from analysis.inference import Estimate, Moments, binomial_variance, contrast, moments
 from analysis.statistics import Floats, student_interval
 
-BATTLES = 256  # behind a final win rate
-ALL_BATTLES = 10_000  # behind an area under the curve
+BATTLES_OF = {FINAL: 256, AREA: 10_000}  # behind a win rate
 LAST_TESTS = 25  # in the last tenth of a run of 5 million steps under the paper's protocol
 AREA_SHARE = 0.6  # area under the curve as a share of final performance
 LEVEL, LOWER = 0.4, 0.3  # win rates of QMIX, and of the baselines below it
@@ -99,7 +98,7 @@ class WinRates:
         self._shape = (draws, point.seeds)
         self._rng = rng
         self._skills: dict[tuple[str, str], Floats] = {}
-        self._seen: dict[tuple[str, str, str], Floats] = {}
+        self._moments: dict[tuple[str, str, str], Moments] = {}
 
     def level(self, map_name: str, arm: str) -> float:
         """Return the win rate around which an arm's seeds lie that do not collapse."""
@@ -107,21 +106,26 @@ class WinRates:
         here = arm != HEADLINE or self.world.maps is None or map_name in self.world.maps
         return level + self.world.moved.get(arm, 0) * self.point.lead * here
 
-    def seen(self, map_name: str, arm: str, measure: str) -> Floats:
-        """Return a measure of every run of a cell, (draws, seeds)."""
+    def moments(self, map_name: str, arm: str, measure: str) -> Moments:
+        """Return the moments (draws,) of a measure of a cell's runs, whose battles play a part of it by chance."""
         key = map_name, arm, measure
-        if key not in self._seen:
-            self._seen[key] = self._observed(*key)
-        return self._seen[key]
+        if key not in self._moments:
+            seen = self.seen(*key)
+            within = binomial_variance(seen, BATTLES_OF[measure]) if measure in BATTLES_OF else 0.0
+            self._moments[key] = moments(seen, within)
+        return self._moments[key]
 
-    def _observed(self, map_name: str, arm: str, measure: str) -> Floats:
+    def seen(self, map_name: str, arm: str, measure: str) -> Floats:
+        """Return a measure of every run of a cell, (draws, seeds), drawn anew but for how well the runs play."""
         if measure == UNSTEADINESS:
             deviations = self._scatter(arm, self._rng.standard_normal(self._shape))
             return deviations**2 * self._rng.chisquare(LAST_TESTS - 1, self._shape) / (LAST_TESTS - 1)
         if measure not in (AREA, FINAL):
             raise ValueError(f"{measure} is not simulated")
         skill = self._skill(map_name, arm)
-        return AREA_SHARE * skill if measure == AREA else self._rng.binomial(BATTLES, skill) / BATTLES
+        if measure == AREA:
+            return AREA_SHARE * skill
+        return np.asarray(self._rng.binomial(BATTLES_OF[FINAL], skill) / BATTLES_OF[FINAL])
 
     def _skill(self, map_name: str, arm: str) -> Floats:
         """Return the true win rate (draws, seeds) of the runs of a cell."""
@@ -165,7 +169,7 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
     for question, members in groupby(sorted(judged, key=lambda claim: claim.question), lambda claim: claim.question):
         family = list(members)
         studies = [
-            _of_tests(claim, wins) if _on_tests(claim) else _of_roles(claim, point, draws, rng) for claim in family
+            _of_tests(claim, wins) if on_tests(claim) else _of_roles(claim, point, draws, rng) for claim in family
         ]
         decisions = decide([(inside, outside) for inside, outside, _ in studies])
         truths = [true for *_, true in studies]
@@ -176,7 +180,8 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
     return found
 
 
-def _on_tests(claim: Claim) -> bool:
+def on_tests(claim: Claim) -> bool:
+    """Return whether a claim is on measures of tests, and not of roles."""
     return {term.measure for part in claim.parts for term in part.terms} <= set(OF_TESTS)
 
 
@@ -185,15 +190,10 @@ def _of_tests(claim: Claim, wins: WinRates) -> tuple[Floats, Floats, bool]:
     p_values, true = [], True
     for part in claim.parts:
         weighed = [(term, cell, weight) for term in part.terms for cell, weight in _cells(term)]
-        samples = [wins.seen(*cell, term.measure) for term, cell, _ in weighed]
-        battles = {FINAL: BATTLES, AREA: ALL_BATTLES}
-        within = [
-            binomial_variance(sample, battles[term.measure]) if term.measure in battles else 0.0
-            for sample, (term, _, _) in zip(samples, weighed, strict=True)
-        ]
-        p = np.stack(part.region.p_values(contrast(samples, [weight for *_, weight in weighed], within)))
+        samples = [wins.moments(*cell, term.measure) for term, cell, _ in weighed]
+        p = np.stack(part.region.p_values(contrast(samples, [weight for *_, weight in weighed])))
         if len(part.terms) > 1:
-            lowest, highest = sides(part, {cell: wins.seen(*cell, FINAL).mean(axis=1) for cell in part.cells})
+            lowest, highest = sides(part, {cell: wins.moments(*cell, FINAL).mean for cell in part.cells})
             p = np.where((highest <= LOWEST) | (lowest > HIGHEST), 1.0, p)
         p_values.append(p)
         true &= _inside(part, sum(weight * wins.truth(*cell, term.measure) for term, cell, weight in weighed))
@@ -247,8 +247,8 @@ def _role_contrast(part: Part, samples: Mapping[tuple[Term, tuple[str, str]], Fl
             for cell, weight in _cells(term):
                 group = cell, term.reference == "untrained"  # these are other networks
                 runs[group] = runs.get(group, 0.0) + weight * samples[_plain(term), cell]
-        return contrast(list(runs.values()), [1.0] * len(runs))
-    weighed = [(samples[_plain(term), cell], weight) for term in part.terms for cell, weight in _cells(term)]
+        return contrast([moments(sample) for sample in runs.values()], [1.0] * len(runs))
+    weighed = [(moments(samples[_plain(term), cell]), weight) for term in part.terms for cell, weight in _cells(term)]
     return contrast([sample for sample, _ in weighed], [weight for _, weight in weighed])
 
 
