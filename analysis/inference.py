@@ -27,29 +27,35 @@ class Estimate(NamedTuple):
         return float(self.value) - half_width, float(self.value) + half_width
 
 
-def contrast(
-    samples: Sequence[Floats], weights: Sequence[float], within: Sequence[Floats | float] | None = None
-) -> Estimate:
+class Moments(NamedTuple):
+    """What a contrast needs of a sample."""
+
+    mean: Floats  # (...)
+    variance: Floats  # (...) between seeds
+    n: int  # seeds
+
+
+def moments(sample: Floats, within: Floats | float = 0.0) -> Moments:
+    """Return the moments of a sample (..., n) of two seeds or more.
+
+    `within` (...) is the least variance between seeds, known from inside them such as from the number of their
+    episodes: where all seeds agree, an interval has this width and not none.
+    """
+    variance = np.maximum(np.var(sample, axis=-1, ddof=1), within)
+    return Moments(np.mean(sample, axis=-1), variance, sample.shape[-1])
+
+
+def contrast(samples: Sequence[Moments], weights: Sequence[float]) -> Estimate:
     """Return the sum of weight times mean over independent samples.
 
     Of two samples weighted 1 and -1 this is Welch's difference of means, of one sample the plain t interval: so a
     paired difference is the contrast of one sample of differences.
-
-    Args:
-        samples: Each (..., n) with n of two or more, the values of its seeds.
-        weights: One a sample.
-        within: The least variance (...) of each sample's seeds, known from inside them such as from the number of their
-            episodes: where all seeds agree, an interval has this width and not none. Default: zero.
     """
-    floors = within or [0.0] * len(samples)
-    variances = [
-        weight**2 * np.maximum(np.var(sample, axis=-1, ddof=1), floor) / sample.shape[-1]
-        for sample, weight, floor in zip(samples, weights, floors, strict=True)
-    ]
-    value = sum(weight * np.mean(sample, axis=-1) for sample, weight in zip(samples, weights, strict=True))
+    variances = [weight**2 * sample.variance / sample.n for sample, weight in zip(samples, weights, strict=True)]
+    value = sum(weight * sample.mean for sample, weight in zip(samples, weights, strict=True))
     total = np.asarray(sum(variances))
-    spread = np.asarray(sum(each**2 / (sample.shape[-1] - 1) for each, sample in zip(variances, samples, strict=True)))
-    fallback = min(sample.shape[-1] for sample in samples) - 1
+    spread = np.asarray(sum(each**2 / (sample.n - 1) for each, sample in zip(variances, samples, strict=True)))
+    fallback = min(sample.n for sample in samples) - 1
     freedom = np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1), fallback)
     return Estimate(np.asarray(value), np.sqrt(total), freedom)
 
@@ -82,17 +88,19 @@ class Region(NamedTuple):
         Within a margin the first is that of two one-sided tests, and the second that of the nearer edge: twice the
         smaller of the two p-values is then valid either way.
         """
-        beyond = [_beyond(estimate, edge, sign) for edge, sign in ((self.low, 1), (self.high, -1)) if np.isfinite(edge)]
-        short = [_beyond(estimate, edge, -sign) for edge, sign in ((self.low, 1), (self.high, -1)) if np.isfinite(edge)]
-        return np.maximum.reduce(beyond), np.minimum.reduce(short)
+        edges = [(edge, sign) for edge, sign in ((self.low, 1), (self.high, -1)) if math.isfinite(edge)]
+        inside, outside = zip(*(_tails(estimate, edge, sign) for edge, sign in edges), strict=True)
+        return np.maximum.reduce(inside), np.minimum.reduce(outside)
 
 
-def _beyond(estimate: Estimate, edge: float, sign: int) -> Floats:
-    """Return the p-value (...) against the value being at most (`sign` 1) or at least (-1) at an edge."""
+def _tails(estimate: Estimate, edge: float, sign: int) -> tuple[Floats, Floats]:
+    """Return the p-values (...) that the value lies above an edge (`sign` 1; below it for -1), and that it does not."""
     distance = sign * (estimate.value - edge)
-    certain = np.where(distance > 0, 0.0, 1.0)
-    scaled = -distance / np.where(estimate.error > 0, estimate.error, 1)
-    return np.where(estimate.error > 0, stdtr(estimate.freedom, scaled), certain)
+    scaled = np.abs(distance) / np.where(estimate.error > 0, estimate.error, 1)
+    tail = np.where(estimate.error > 0, stdtr(estimate.freedom, -scaled), 0.0)
+    above = np.where(distance > 0, tail, 1 - tail)
+    below = np.where(distance < 0, tail, 1 - tail)
+    return above, below
 
 
 def partial_conjunction(p_values: Floats, least: int) -> Floats:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.claims.entries import HEADLINE, Claim, Part, Term
 from analysis.evidence import EVALUATION, FINAL, OF_TESTS, Evidence
-from analysis.inference import Estimate, contrast, seeds_needed
+from analysis.inference import Estimate, contrast, moments, seeds_needed
 from analysis.statistics import FEWEST_SEEDS, Floats
 
 LOWEST, HIGHEST = 0.10, 0.95  # win rates between which at least one side of a comparison must lie
@@ -120,11 +120,11 @@ def _estimate(part: Part, claim: Claim, evidence: Evidence) -> Finding:
             return Finding(part, reason="no side wins more than 10 %", seeds_help=False)
         if lowest > HIGHEST:
             return Finding(part, reason="both sides win more than 95 %", seeds_help=False)
-    variance = sum(sample.weight**2 * max(float(sample.by_seed.var(ddof=1)), sample.within) for sample in samples)
-    values = [sample.by_seed.to_numpy(float) for sample in samples]
-    estimate = contrast(values, [sample.weight for sample in samples], [sample.within for sample in samples])
+    of_samples = [moments(sample.by_seed.to_numpy(float), sample.within) for sample in samples]
+    estimate = contrast(of_samples, [sample.weight for sample in samples])
+    variance = sum(sample.weight**2 * float(each.variance) for sample, each in zip(samples, of_samples, strict=True))
     beside = _evaluated(part, steps, evidence) if measures == {FINAL} else None
-    return Finding(part, estimate, variance, min(map(len, values)), evaluation=beside)
+    return Finding(part, estimate, variance, min(each.n for each in of_samples), evaluation=beside)
 
 
 def _unreached(part: Part, steps: Mapping[str, int]) -> str:

@@ -11,19 +11,17 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
-from scipy.special import bdtr, ndtri
+from scipy.special import ndtri
 
 from analysis.claims.entries import HEADLINE, Claim, Part, Term
 from analysis.claims.findings import HIGHEST, LOWEST, sides
 from analysis.claims.verdicts import decide
-from analysis.evidence import AREA, BEST, FINAL, OF_TESTS, UNSTEADINESS
-from analysis.inference import Estimate, binomial_variance, contrast
+from analysis.evidence import AREA, FINAL, OF_TESTS, UNSTEADINESS
+from analysis.inference import Estimate, Moments, binomial_variance, contrast, moments
 from analysis.statistics import Floats, student_interval
 
-BATTLES = 256  # behind a final win rate
-ALL_BATTLES = 10_000  # behind an area under the curve
-TESTS, EPISODES = 250, 24  # of a run, and in a test
-LAST_TESTS = 25  # of its last tenth
+BATTLES_OF = {FINAL: 256, AREA: 10_000}  # behind a win rate
+LAST_TESTS = 25  # in the last tenth of a run of 5 million steps under the paper's protocol
 AREA_SHARE = 0.6  # area under the curve as a share of final performance
 LEVEL, LOWER = 0.4, 0.3  # win rates of QMIX, and of the baselines below it
 LOW_ARMS = ("iql", "coma", "qtran")
@@ -100,7 +98,7 @@ class WinRates:
         self._shape = (draws, point.seeds)
         self._rng = rng
         self._skills: dict[tuple[str, str], Floats] = {}
-        self._seen: dict[tuple[str, str, str], Floats] = {}
+        self._moments: dict[tuple[str, str, str], Moments] = {}
 
     def level(self, map_name: str, arm: str) -> float:
         """Return the win rate around which an arm's seeds lie that do not collapse."""
@@ -108,23 +106,26 @@ class WinRates:
         here = arm != HEADLINE or self.world.maps is None or map_name in self.world.maps
         return level + self.world.moved.get(arm, 0) * self.point.lead * here
 
-    def seen(self, map_name: str, arm: str, measure: str) -> Floats:
-        """Return a measure of every run of a cell, (draws, seeds)."""
+    def moments(self, map_name: str, arm: str, measure: str) -> Moments:
+        """Return the moments (draws,) of a measure of a cell's runs, whose battles play a part of it by chance."""
         key = map_name, arm, measure
-        if key not in self._seen:
-            self._seen[key] = self._observed(*key)
-        return self._seen[key]
+        if key not in self._moments:
+            seen = self.seen(*key)
+            within = binomial_variance(seen, BATTLES_OF[measure]) if measure in BATTLES_OF else 0.0
+            self._moments[key] = moments(seen, within)
+        return self._moments[key]
 
-    def _observed(self, map_name: str, arm: str, measure: str) -> Floats:
+    def seen(self, map_name: str, arm: str, measure: str) -> Floats:
+        """Return a measure of every run of a cell, (draws, seeds), drawn anew but for how well the runs play."""
         if measure == UNSTEADINESS:
             deviations = self._scatter(arm, self._rng.standard_normal(self._shape))
             return deviations**2 * self._rng.chisquare(LAST_TESTS - 1, self._shape) / (LAST_TESTS - 1)
+        if measure not in (AREA, FINAL):
+            raise ValueError(f"{measure} is not simulated")
         skill = self._skill(map_name, arm)
         if measure == AREA:
             return AREA_SHARE * skill
-        if measure == FINAL:
-            return self._rng.binomial(BATTLES, skill) / BATTLES
-        return np.sum(_best_at_most(skill) < self._rng.uniform(size=self._shape), axis=0) / EPISODES
+        return np.asarray(self._rng.binomial(BATTLES_OF[FINAL], skill) / BATTLES_OF[FINAL])
 
     def _skill(self, map_name: str, arm: str) -> Floats:
         """Return the true win rate (draws, seeds) of the runs of a cell."""
@@ -148,15 +149,7 @@ class WinRates:
         if measure == UNSTEADINESS:
             return float(np.mean(self._scatter(arm, QUANTILES) ** 2))
         skill = np.clip(self.level(map_name, arm) + self.point.deviation * QUANTILES, 0, 1)
-        if measure == BEST:
-            skill = 1 - np.sum(_best_at_most(skill), axis=0) / EPISODES
         return float(np.mean(skill)) * (AREA_SHARE if measure == AREA else 1) * (1 - self._collapsed(arm))
-
-
-def _best_at_most(skill: Floats) -> Floats:
-    """Return the probability (EPISODES, ...) that the best test of a run wins at most 0, 1, ... of its episodes."""
-    won = np.arange(EPISODES).reshape(-1, *[1] * skill.ndim)
-    return np.asarray(bdtr(won, EPISODES, skill) ** TESTS)
 
 
 def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.Generator) -> list[Rates]:
@@ -176,7 +169,7 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
     for question, members in groupby(sorted(judged, key=lambda claim: claim.question), lambda claim: claim.question):
         family = list(members)
         studies = [
-            _of_tests(claim, wins) if _on_tests(claim) else _of_roles(claim, point, draws, rng) for claim in family
+            _of_tests(claim, wins) if on_tests(claim) else _of_roles(claim, point, draws, rng) for claim in family
         ]
         decisions = decide([(inside, outside) for inside, outside, _ in studies])
         truths = [true for *_, true in studies]
@@ -187,7 +180,8 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
     return found
 
 
-def _on_tests(claim: Claim) -> bool:
+def on_tests(claim: Claim) -> bool:
+    """Return whether a claim is on measures of tests, and not of roles."""
     return {term.measure for part in claim.parts for term in part.terms} <= set(OF_TESTS)
 
 
@@ -196,15 +190,10 @@ def _of_tests(claim: Claim, wins: WinRates) -> tuple[Floats, Floats, bool]:
     p_values, true = [], True
     for part in claim.parts:
         weighed = [(term, cell, weight) for term in part.terms for cell, weight in _cells(term)]
-        samples = [wins.seen(*cell, term.measure) for term, cell, _ in weighed]
-        battles = {FINAL: BATTLES, AREA: ALL_BATTLES}
-        within = [
-            binomial_variance(sample, battles[term.measure]) if term.measure in battles else 0.0
-            for sample, (term, _, _) in zip(samples, weighed, strict=True)
-        ]
-        p = np.stack(part.region.p_values(contrast(samples, [weight for *_, weight in weighed], within)))
+        samples = [wins.moments(*cell, term.measure) for term, cell, _ in weighed]
+        p = np.stack(part.region.p_values(contrast(samples, [weight for *_, weight in weighed])))
         if len(part.terms) > 1:
-            lowest, highest = sides(part, {cell: wins.seen(*cell, FINAL).mean(axis=1) for cell in part.cells})
+            lowest, highest = sides(part, {cell: wins.moments(*cell, FINAL).mean for cell in part.cells})
             p = np.where((highest <= LOWEST) | (lowest > HIGHEST), 1.0, p)
         p_values.append(p)
         true &= _inside(part, sum(weight * wins.truth(*cell, term.measure) for term, cell, weight in weighed))
@@ -253,14 +242,13 @@ def _of_roles(claim: Claim, point: Point, draws: int, rng: np.random.Generator) 
 def _role_contrast(part: Part, samples: Mapping[tuple[Term, tuple[str, str]], Floats]) -> Estimate:
     """Return a part's estimates (draws,), within runs if it is paired."""
     if part.kind == "paired":
-        runs: dict[tuple[tuple[str, str], bool], list[Floats]] = {}
+        runs: dict[tuple[tuple[str, str], bool], Floats] = {}
         for term in part.terms:
-            for cell, _ in _cells(term):
-                networks = cell, term.reference == "untrained"
-                runs.setdefault(networks, []).append(term.weight * samples[_plain(term), cell])
-        share = 1 / len(_cells(part.terms[0]))
-        return contrast([np.sum(terms, axis=0) for terms in runs.values()], [share] * len(runs))
-    weighed = [(samples[_plain(term), cell], weight) for term in part.terms for cell, weight in _cells(term)]
+            for cell, weight in _cells(term):
+                group = cell, term.reference == "untrained"  # these are other networks
+                runs[group] = runs.get(group, 0.0) + weight * samples[_plain(term), cell]
+        return contrast([moments(sample) for sample in runs.values()], [1.0] * len(runs))
+    weighed = [(moments(samples[_plain(term), cell]), weight) for term in part.terms for cell, weight in _cells(term)]
     return contrast([sample for sample, _ in weighed], [weight for _, weight in weighed])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import style
 from analysis.evidence import with_scales_beside
-from analysis.inference import contrast
+from analysis.inference import contrast, moments
 from analysis.plots.finals import between, summed_up
 from analysis.statistics import FEWEST_SEEDS, Floats, probability_of_improvement, stratified_bootstrap
 from analysis.tables import Table
@@ -68,7 +68,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
 def _difference(values: Floats, compared: Floats) -> dict[str, Any]:
     found: dict[str, Any] = {"difference": float(values.mean() - compared.mean())}
     if min(len(values), len(compared)) >= FEWEST_SEEDS:
-        low, high = contrast([values, compared], [1.0, -1.0]).interval()
+        low, high = contrast([moments(values), moments(compared)], [1.0, -1.0]).interval()
         found |= {"difference, low": low, "difference, high": high, "difference, 95 %": between(low, high)}
     return found
 

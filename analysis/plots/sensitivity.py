@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.inference import contrast
+from analysis.inference import contrast, moments
 from analysis.statistics import FEWEST_SEEDS, student_interval
 from analysis.summarise import engine_names, joined
 from analysis.tables import Table
@@ -38,7 +38,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                 rows[-1]["setting"] = _change(settings[map_name, reference], settings[map_name, arm])
                 rows[-1] |= {"difference": values.mean() - compared.mean()}
                 if min(len(values), len(compared)) >= FEWEST_SEEDS:
-                    low, high = contrast([values, compared], [1.0, -1.0]).interval()
+                    low, high = contrast([moments(values), moments(compared)], [1.0, -1.0]).interval()
                     rows[-1] |= {"difference, low": low, "difference, high": high}
     numbers = ["win rate", "low", "high", "difference", "difference, low", "difference, high"]
     frame = pd.DataFrame(rows).reindex(columns=["map", "arm", "setting", "seeds", *numbers])

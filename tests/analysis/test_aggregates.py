@@ -10,7 +10,7 @@ import yaml
 from analysis.__main__ import main
 from analysis.plots import aggregates
 from analysis.statistics import interquartile_mean, performance_profile, probability_of_improvement
-from tests.analysis.test_claims import around, write_summary
+from tests.analysis.summaries import around, write_summary
 from workflow.grid import FIGURES, figure_files
 
 SPECIFICATIONS = yaml.safe_load(FIGURES.read_text())

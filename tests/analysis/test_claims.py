@@ -1,110 +1,12 @@
 """Verdicts: each comes out each way, for each kind of comparison, on summaries made for it."""
 
-from itertools import count
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from analysis import claims
-from analysis.__main__ import main
-from analysis.claims import CONTRADICTED, ESTIMATED, NOT_TRAINED, REPRODUCED, SETTLED, UNDECIDED
-from analysis.claims.entries import EFFICIENCY
+from analysis.claims import CONTRADICTED, NOT_TRAINED, REPRODUCED, SETTLED, UNDECIDED
 from analysis.evidence import FINAL, Evidence
-from roma.errors import UserError
-from roma.learners import algorithm_names
-
-STEPS = 2_000_000
-MILESTONES = (0, 600_000, 1_000_000, STEPS)
-CLAIM = {
-    "id": "example",
-    "question": "performance",
-    "place": "section 0",
-    "statement": "One is above the other.",
-    "kind": "difference",
-    "measure": "final_win_rate",
-    "contrast": [{"arm": "roma", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}],
-    "expect": {"above": 0.0},
-    "minimum_steps": {"paper": 10_000_000, "smac_v1": STEPS},
-}
-
-
-def around(centre, n=5, width=0.02):
-    """n values with this mean."""
-    return centre + width * np.linspace(-1, 1, n)
-
-
-def write_summary(
-    folder: Path, win_rates, roles=(), steps=STEPS, tests=None, planned=None, evaluated=None, episodes=10_000
-) -> Path:
-    """A summary of these numbers.
-
-    Args:
-        folder: Where it is written.
-        win_rates: {map/arm: final win rate of each seed}.
-        roles: (map/arm, measure, stage, reference, values), behind them where known the variance by chance.
-        steps: Total steps of each run; or {map/arm: steps} with STEPS as the default.
-        tests: {map/arm: win rates over the training, the same for all seeds}, at MILESTONES but the last at the end.
-        planned: {map/arm: number of seeds}; default: those that there are.
-        evaluated: {map/arm: {earlier step: win rate of every seed, evaluated and tested}}.
-        episodes: Of a test; so many that their chance plays no part.
-    """
-    lengths = steps if isinstance(steps, dict) else dict.fromkeys(win_rates, steps)
-    runs, curves, recorded, evaluations = [], [], [], []
-    for cell, values in win_rates.items():
-        map_name, arm = cell.split("/")
-        for seed, value in enumerate(values):
-            identity = {"map": map_name, "arm": arm, "seed": seed}
-            length = lengths.get(cell, STEPS)
-            facts = {"engine": "embedded", "engine_version": "1", "protocol": "smac_v1", "total_steps": length}
-            runs.append(identity | facts | {"test_episodes": episodes})
-            earlier = (evaluated or {}).get(cell, {})
-            at = {length: value} | earlier
-            evaluations += [identity | {"step": step, "battle_won_mean": won} for step, won in at.items()]
-            tested = dict(zip([*MILESTONES[:-1], length], (tests or {}).get(cell, [0, 0, 0, value]), strict=True))
-            for step, won in (tested | earlier).items():
-                told = {"test_battle_won_mean": won, "test_return_mean": 20 * won, "test_ep_length_mean": 40.0}
-                curves.append(identity | {"step": step} | told)
-    for cell, measure, stage, reference, values, *chance in roles:
-        map_name, arm = cell.split("/")
-        for seed, value in enumerate(values):
-            identity = {"map": map_name, "arm": arm, "seed": seed, "step": stage, "measure": measure}
-            recorded.append(
-                identity | {"reference": reference, "value": value, "chance": chance[0] if chance else np.nan}
-            )
-    folder.mkdir(parents=True)
-    pd.DataFrame(runs).to_parquet(folder / "runs.parquet")
-    pd.DataFrame(evaluations).to_parquet(folder / "evaluations.parquet")
-    cells = {**{cell: len(values) for cell, values in win_rates.items()}, **(planned or {})}
-    plan = [(*cell.split("/"), seeds) for cell, seeds in cells.items()]
-    pd.DataFrame(plan, columns=["map", "arm", "seeds"]).to_parquet(folder / "plan.parquet")
-    pd.DataFrame(curves).to_parquet(folder / "curves.parquet")
-    if recorded:
-        pd.DataFrame(recorded).to_parquet(folder / "roles.parquet")
-    return folder
-
-
-def judged_all(entries, summary):
-    """The verdicts on these claims."""
-    file = summary / "claims.yaml"
-    file.write_text(yaml.safe_dump({"claims": entries}))
-    return claims.judge(claims.load(file), Evidence(summary), {})
-
-
-@pytest.fixture
-def judge(tmp_path):
-    """Judges one claim, given by what differs from CLAIM, on the summary of these numbers; returns roma's verdict."""
-
-    scales = (tmp_path / f"scale{number}" for number in count())
-
-    def judged(changes, win_rates, variant="roma", **more):
-        summary = write_summary(next(scales) / "summary", win_rates, **more)
-        verdicts = judged_all([CLAIM | changes], summary)
-        return next(verdict for verdict in verdicts if verdict.variant == variant)
-
-    return judged
+from tests.analysis.summaries import CLAIM, MILESTONES, STEPS, around, judged_all, write_summary
 
 
 @pytest.mark.parametrize(
@@ -283,54 +185,6 @@ def test_a_stage_that_was_not_reached_says_so(judge):
     assert (found.verdict, found.needed, found.why) == (UNDECIDED, "no number", why)
 
 
-MAPS = ["3m", "8m", "6z4b"]  # without released runs
-ON_EACH = {
-    "each_map": MAPS,
-    "contrast": [{"arm": "roma", "map": "each"}, {"arm": "qmix", "map": "each", "weight": -1}],
-}
-
-
-@pytest.mark.parametrize(
-    ("values", "verdict", "deciding"),
-    [
-        ((0.7, 0.8, 0.9), REPRODUCED, "3m"),
-        ((0.7, 0.3, 0.7), CONTRADICTED, "8m"),
-        ((0.7, 0.7, 0.5), UNDECIDED, "6z4b"),
-        ((0.7, 0.3, 0.5), CONTRADICTED, "8m"),
-    ],
-)
-def test_all_parts_must_hold(judge, values, verdict, deciding):
-    """An intersection-union test: the part that is least clear decides, at the level of the claim."""
-    win_rates = {f"{name}/roma": around(value) for name, value in zip(MAPS, values, strict=True)}
-    found = judge(ON_EACH, win_rates | {f"{name}/qmix": around(0.5) for name in MAPS})
-    assert (found.verdict, found.evidence.part.label) == (verdict, deciding)
-    assert found.evidence.alpha == pytest.approx(0.05 / 3 if verdict == CONTRADICTED else 0.05)
-
-
-def test_one_of_several_parts_must_fail_the_more_clearly(judge):
-    """What contradicts a claim of one part does not contradict one of three: any of them could fail by chance."""
-    below = {"3m/roma": around(0.43, width=0.06), "3m/qmix": around(0.5, width=0.03)}
-    assert judge({}, below).verdict == CONTRADICTED
-    above = {f"{name}/roma": around(0.9) for name in MAPS[1:]} | {f"{name}/qmix": around(0.5) for name in MAPS[1:]}
-    found = judge(ON_EACH, below | above)
-    assert (found.verdict, found.why) == (
-        UNDECIDED,
-        "beyond the threshold, not clearly enough for one of several parts (3m)",
-    )
-
-
-def test_beside_a_pooled_claim_stands_how_clear_it_is_on_so_many_maps(judge):
-    win_rates = {f"{name}/roma": around(value) for name, value in zip(MAPS, (0.9, 0.7, 0.5), strict=True)}
-    win_rates |= {f"{name}/qmix": around(0.5) for name in MAPS}
-    contrast = [{"arm": "roma", "map": MAPS}, {"arm": "qmix", "map": MAPS, "weight": -1}]
-    found = judge({"contrast": contrast, "at_least": 2}, win_rates)
-    assert found.verdict == REPRODUCED
-    single = judge({"contrast": [term | {"map": "8m"} for term in contrast]}, win_rates)
-    p_value = 2 * float(single.evidence.p_values[0])  # the second smallest of three times 3 - 2 + 1
-    assert found.on_maps == f"on at least 2 of 3 maps: p = {p_value:.2g}"
-    assert judge({"contrast": contrast, "at_least": 3}, win_rates).on_maps == "on at least 3 of 3 maps: p = 0.5"
-
-
 def test_pooled_maps_count_alike(judge):
     win_rates = {"3m/roma": around(0.9), "8m/roma": around(0.5, n=3), "3m/qmix": around(0.6), "8m/qmix": around(0.4)}
     contrast = [{"arm": "roma", "map": ["3m", "8m"]}, {"arm": "qmix", "map": ["3m", "8m"], "weight": -1}]
@@ -431,29 +285,9 @@ def test_until_all_planned_seeds_are_there_a_verdict_is_one_so_far(judge):
     assert str(open_yet) == "undecided"
 
 
-def test_what_the_scale_does_not_train_belongs_to_no_family(tmp_path):
-    win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
-    elsewhere = {"contrast": [{"arm": "vdn", "map": "8m"}, {"arm": "qmix", "map": "3m", "weight": -1}]}
-    family = [CLAIM, *(CLAIM | elsewhere | {"id": f"elsewhere{place}"} for place in range(9))]
-    verdicts = judged_all(family, write_summary(tmp_path / "scale" / "summary", win_rates))
-    alone, other = (next(each for each in verdicts if each.claim.id == name) for name in ("example", "elsewhere0"))
-    assert (alone.verdict, alone.evidence.alpha) == (REPRODUCED, 0.05)
-    assert (other.verdict, other.why, other.needed) == (NOT_TRAINED, "the scale scale does not train 8m/vdn", "")
-
-
 def test_a_claim_of_another_scale_waits_for_its_summary(judge):
     found = judge({"scale": "lambda"}, BOTH)
     assert (found.verdict, found.why) == (NOT_TRAINED, "the scale lambda has no summary")
-
-
-def test_some_parts_may_be_not_trained(judge):
-    maps = ["3m", "8m", "2s3z"]
-    win_rates = {f"{name}/roma": around(0.7) for name in maps[:2]} | {f"{name}/qmix": around(0.5) for name in maps[:2]}
-    contrast = [{"arm": "roma", "map": "each"}, {"arm": "qmix", "map": "each", "weight": -1}]
-    changes = {"each_map": maps, "contrast": contrast}
-    found = judge(changes, win_rates)
-    assert (found.verdict, found.why) == (NOT_TRAINED, "the scale scale0 does not train 2s3z/roma, 2s3z/qmix (2s3z)")
-    assert judge(changes, win_rates | {"3m/roma": around(0.2)}).verdict == CONTRADICTED
 
 
 def test_one_side_between_the_bounds_is_enough(judge):
@@ -473,68 +307,6 @@ def test_seeds_that_would_settle_it_do(judge, tmp_path):
     assert judged_all([CLAIM], summary)[0].verdict == REPRODUCED
 
 
-def test_a_family_shares_its_errors(judge, tmp_path):
-    """What one claim alone would show, it does not show beside nine others of the same question that show nothing."""
-    win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
-    assert judge({}, win_rates).verdict == REPRODUCED
-    nothing = {"contrast": [{"arm": "qmix", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}]}
-    family = [CLAIM, *(CLAIM | nothing | {"id": f"nothing{place}"} for place in range(9))]
-    verdict = judged_all(family, write_summary(tmp_path / "summary", win_rates))[0]
-    assert verdict.verdict == UNDECIDED
-    assert verdict.evidence.alpha == pytest.approx(0.05 / 10)
-
-
-def test_a_family_is_of_claims_however_many_parts_they_have(judge, tmp_path):
-    win_rates = {f"{name}/roma": around(0.6, width=0.1) for name in MAPS}
-    win_rates |= {f"{name}/qmix": around(0.5, width=0.05) for name in MAPS}
-    assert judge(ON_EACH, win_rates).verdict == REPRODUCED
-    alone, other = judged_all(
-        [CLAIM | ON_EACH, CLAIM | {"id": "other"}], write_summary(tmp_path / "summary", win_rates)
-    )[::4]
-    assert (alone.verdict, alone.evidence.alpha) == (UNDECIDED, 0.025)
-    assert other.evidence.alpha == 0.025
-
-
-def test_an_estimate_has_an_interval_and_no_verdict(tmp_path):
-    win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
-    family = [CLAIM | {"id": "estimated", "estimate": True}, CLAIM]
-    verdicts = judged_all(family, write_summary(tmp_path / "summary", win_rates))
-    estimated = next(verdict for verdict in verdicts if verdict.claim.id == "estimated")
-    judged = next(verdict for verdict in verdicts if verdict.claim.id == "example")
-    assert (estimated.verdict, estimated.evidence.alpha) == (ESTIMATED, 0.05)
-    assert (judged.verdict, judged.evidence.alpha) == (REPRODUCED, 0.05)
-
-
-def test_a_claim_without_roma_is_judged_once_beside_the_headline(tmp_path):
-    other = CLAIM | {
-        "id": "other",
-        "contrast": [{"arm": "maven", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}],
-    }
-    win_rates = {f"3m/{arm}": around(0.6) for arm in ("roma", "roma_release", "maven")} | {"3m/qmix": around(0.5)}
-    verdicts = judged_all([CLAIM, other], write_summary(tmp_path / "summary", win_rates))
-    found = {(verdict.claim.id, verdict.variant): verdict.findings[0].alpha for verdict in verdicts}
-    alphas = {key: alpha for key, alpha in found.items() if "area" not in key[0]}
-    assert alphas == {("example", "roma"): 0.025, ("example", "roma_release"): 0.05, ("other", "either"): 0.05}
-    equal = win_rates | {"3m/roma": around(0.5, width=0.1), "3m/maven": around(0.5, width=0.1)}
-    verdicts = judged_all([CLAIM, other], write_summary(tmp_path / "equal" / "summary", equal))
-    assert [verdict.findings[0].alpha for verdict in verdicts if "area" not in verdict.claim.id] == [0.025, 0.05, 0.025]
-
-
-def test_a_claim_on_final_win_rates_has_a_twin_in_area_under_the_curve(tmp_path):
-    """The twin is judged in a family of its own, by the mean of all tests."""
-    statement = {"statement": "{when} one is above the other.", "twin": {"id": "faster"}}
-    tests = {"3m/roma": [0, 0.1, 0.1, 0.9], "3m/qmix": [0, 0.6, 0.7, 0.5]}
-    summary = write_summary(tmp_path / "summary", {"3m/roma": around(0.9), "3m/qmix": around(0.5)}, tests=tests)
-    ends, _, faster, _ = judged_all([CLAIM | statement], summary)
-    assert (ends.claim.statement, ends.verdict) == ("By the end of training one is above the other.", REPRODUCED)
-    assert (faster.claim.statement, faster.verdict) == (
-        "Over the whole of training one is above the other.",
-        CONTRADICTED,
-    )
-    assert (faster.claim.id, faster.claim.question) == ("faster", "performance: learning efficiency")
-    assert ends.evidence.alpha == 0.05
-
-
 def test_what_is_settled_needs_no_runs(judge):
     settled = {
         "roma": {"verdict": "holds by construction", "because": "it is built so"},
@@ -551,73 +323,3 @@ def test_another_scale_lends_arms_trained_as_long(tmp_path):
     assert evidence.final_win_rates("3m", "roma").mean() == pytest.approx(0.7)
     assert evidence.final_win_rates("3m", "roma_release").mean() == pytest.approx(0.3)
     assert not evidence.has("3m", "vdn")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"mesure": "drift"}, "claims[0].mesure is not a known key (did you mean 'measure'?)"),
-        ({"measure": "drifft"}, "'drifft' is not one of"),
-        ({"kind": "ratio"}, "claims[0].kind: 'ratio' is not one of"),
-        ({"expect": {"above": 0, "below": 1}}, "claims[0].expect"),
-        ({"each_map": ["3m"]}, "claim example: 'each' as map and each_map need each other"),
-        ({"at_least": 2}, "claim example: at_least = 2 exceeds its 1 maps"),
-        ({"nulls": ["untrained"]}, "claim example: nulls need the same arms and maps in all terms"),
-        ({"contrast": [{"arm": "roma", "map": "4m"}]}, "'4m' is not a known map"),
-    ],
-)
-def test_a_mistake_in_the_list_is_one_line(tmp_path, changes, message):
-    file = tmp_path / "claims.yaml"
-    file.write_text(yaml.safe_dump({"claims": [CLAIM | changes]}))
-    with pytest.raises(UserError) as error:
-        claims.load(file)
-    assert str(error.value).startswith(f"{file}: ")
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_claim_stands_once(tmp_path):
-    file = tmp_path / "claims.yaml"
-    file.write_text(yaml.safe_dump({"claims": [CLAIM, CLAIM]}))
-    with pytest.raises(UserError, match="claim example stands twice"):
-        claims.load(file)
-
-
-def test_the_list_covers_the_questions_with_arms_that_exist(root):
-    listed = claims.load()
-    assert len(listed) >= 30
-    assert len({claim.question.split(":")[0] for claim in listed}) == 10
-    arms = {arm for claim in listed for part in claim.parts for term in part.terms for arm in term.arms}
-    assert {arm for arm in arms if not arm.startswith("roma_I")} <= {*algorithm_names(), "qmix_lar_matched"}
-    assert sum(arm.startswith("roma_I") for arm in arms) == 25
-    settled = {claim.id for claim in listed if "roma" in claim.settled}
-    assert settled == {"dead_apart", "decentralised", "qmix_lar_as_large"}
-
-
-def test_the_design_is_what_the_plan_says():
-    listed = claims.load()
-    assert {claim.id for claim in listed if claim.question == "primary"} >= {"study_lead", "study_losses"}
-    assert sum(claim.estimate for claim in listed) <= 8
-    assert not any(claim.estimate for claim in listed if claim.question == "primary")
-    twins = {claim.id for claim in listed if claim.question.endswith(EFFICIENCY)}
-    ends = [claim for claim in listed if claim.parts and claim.parts[0].terms[0].measure == FINAL]
-    assert len(twins) == len(ends)
-    assert all("{" not in claim.statement for claim in listed)
-
-
-def test_the_command_writes_a_verdict_on_each_for_both_variants(results, tmp_path, root, monkeypatch):
-    monkeypatch.chdir(root)
-    for folder in ("once", "twice"):
-        assert main(["plot", "claims", "--summary", str(results / "summary"), "--out", str(tmp_path / folder)]) == 0
-    for kind in ("csv", "md", "tex"):
-        assert (tmp_path / "once" / f"claims.{kind}").read_bytes() == (
-            tmp_path / "twice" / f"claims.{kind}"
-        ).read_bytes()
-    frame = pd.read_csv(tmp_path / "once" / "claims.csv")
-    assert frame["variant"].tolist() == [variant for claim in claims.load() for variant in claim.variants]
-    assert set(frame["verdict"]) <= set(claims.VERDICTS)
-    assert not frame.duplicated(["claim", "variant"]).any()
-    assert set(frame["claims digest"]) == {claims.claims_digest()}
-    assert frame[frame["verdict"] == UNDECIDED]["why"].notna().all()
-    assert frame[frame["verdict"] == UNDECIDED]["seeds needed"].notna().all()
-    assert claims.claims_digest() in (tmp_path / "once" / "claims.md").read_text().splitlines()[0]

@@ -10,7 +10,7 @@ from analysis.evidence import Evidence
 from analysis.plots.validity import table
 from analysis.validity import Standing
 from roma.scenarios import released_runs
-from tests.analysis.test_claims import CLAIM, STEPS, around, judged_all, write_summary
+from tests.analysis.summaries import CLAIM, STEPS, around, judged_all, write_summary
 from workflow.grid import FIGURES
 
 SPECIFICATION = yaml.safe_load(FIGURES.read_text())["validity"]

@@ -20,7 +20,7 @@ from analysis import behaviour, influence, measures, nulls, probes, roles
 from analysis.claims import entries, verdicts
 from analysis.evidence import Evidence
 from analysis.measurements import chance_of
-from tests.analysis.test_claims import STEPS, write_summary
+from tests.analysis.summaries import STEPS, write_summary
 from tests.milestones import milestone
 
 SEEDS, NETWORKS, EPISODES = 5, 20, 16
@@ -264,13 +264,14 @@ def outcomes(chance):
     return rows
 
 
-# ---- 5: twenty untrained networks
+# ---- 5: twenty untrained networks a run
 
 
 def at_first(mean, deviation):
+    """Untrained networks of five runs with this silhouette by unit type."""
     return lambda rng: [
         row("MMM2/roma", "silhouette_type_first", rng.normal(0.8, 0.1, SEEDS)),
-        row("MMM2/roma", "silhouette_type_first", rng.normal(mean, deviation, NETWORKS), "untrained", 0),
+        row("MMM2/roma", "silhouette_type_first", rng.normal(mean, deviation, SEEDS * NETWORKS), "untrained", 0),
     ]
 
 

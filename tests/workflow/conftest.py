@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
-FOLDERS = ("workflow", "analysis", "tests", "roma")
+FOLDERS = ("workflow", "analysis", "tests", "roma", "docs/learning")
 
 TINY = {
     "scale": "tiny",
