@@ -4,7 +4,7 @@ import pytest
 
 from tests.analysis.truths import CLAIMS, TRUTHS, shares_of
 
-DRAWS = 5
+DRAWS, DRAWS_ON_THE_EDGE = 5, 12
 QUESTIONS = {"primary", "roles", "do roles matter", "evolution"}
 # Of these the measures were not changed, or are those of another claim here.
 WITHOUT = {
@@ -16,11 +16,11 @@ WITHOUT = {
 
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: f"{truth.claim}: {truth.name}")
 def test_the_right_verdict_is_given(truth):
-    found = shares_of(truth, DRAWS)
     if truth.right:
-        assert found[truth.right] >= 0.8
+        assert shares_of(truth, DRAWS)[truth.right] >= 0.79
     else:
-        assert sum(found[verdict] for verdict in truth.false) <= 0.2
+        found = shares_of(truth, DRAWS_ON_THE_EDGE)
+        assert sum(found[verdict] for verdict in truth.false) <= 0.17  # of 5 %, two of twelve
 
 
 def test_every_claim_on_roles_has_a_truth():
