@@ -43,8 +43,7 @@ def of_influence(milestone: Milestone, names: list[str]) -> Measures:
 
 def has_other(milestone: Milestone) -> roles.Mask:
     """Whether another agent lives whose role could be had (C, A)."""
-    there: roles.Mask = (milestone.lender >= 0).any(-1)
-    return there
+    return np.asarray((milestone.lender >= 0).any(-1))
 
 
 def changed_by_resampling(milestone: Milestone) -> Floats:

@@ -65,8 +65,8 @@ def _described(at: pd.DataFrame, episode: pd.DataFrame, specification: dict[str,
     living = (at["is_agent"].astype(bool) & (at["health"] > 0)).to_numpy()
     points, counted = at.loc[living, ROLE_COLUMNS].to_numpy(float)[None], np.ones((1, living.sum()), bool)
     labels = roles.clusters(points, counted, GROUPS)[0]
-    first = pd.Series(at.loc[living, "unit"].to_numpy()).groupby(labels).min().sort_values()
-    names = pd.Series([f"group {first.index.get_loc(label) + 1}" for label in labels], at.index[living])
+    order = list(dict.fromkeys(labels.tolist()))  # the group of the first agent comes first
+    names = pd.Series([f"group {order.index(label) + 1}" for label in labels.tolist()], at.index[living])
     later = episode[episode["t"] >= at["t"].iloc[0]]
     duties = {name: _duty(later[later["unit"].isin(at.loc[names.index[names == name], "unit"])]) for name in set(names)}
     rng = np.random.default_rng(0)
