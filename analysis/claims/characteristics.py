@@ -41,8 +41,9 @@ Made by `roma claims --simulate`: whole studies in which the truth is known, jud
 {points} points, {draws:,} studies at each, claims {claims}. Grid (`analysis/claims/characteristics.py`) and worlds
 (`analysis/claims/simulation.py`) were written before they were run.
 
-- *Lead*: of ROMA over QMIX in true win rate, {leads}. In the world "as stated" it is the size of every effect that the
-  paper states; in the other worlds some of the paper's statements are false.
+- *Lead* of ROMA over QMIX in true win rate: {leads}.
+  In the world "as stated" it is the size of every effect that the paper states; in the other worlds some of its
+  statements are false.
 - *Deviation* between seeds: {deviations}; what a run's battles add comes on top.
 - *Collapsed*: a seed of any arm wins nothing, with probability {collapsed}.
 - *Seeds* of every arm: {seeds}.
@@ -67,8 +68,8 @@ ALONE = """
 ## When seeds of ROMA alone collapse
 
 The mean over seeds counts collapsed ones, and a few seeds often show none. If a fifth of ROMA's seeds collapse and no
-other arm's do, many studies see a lead that the mean does not have. No procedure that knows nothing but these seeds
-keeps 5 % then. So every seed is drawn, and a verdict is one on the seeds that were trained. The world is "as stated".
+other arm's do, many studies see a lead that the mean does not have, and t tests do not keep 5 % then. So every seed is
+drawn, for readers to see a collapse that was there; one that was not is no part of a verdict. The world is "as stated".
 """
 COVERAGE = """
 ## Student's t with collapsed seeds

@@ -182,7 +182,8 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
 
 def on_tests(claim: Claim) -> bool:
     """Return whether a claim is on measures of tests, and not of roles."""
-    return {term.measure for part in claim.parts for term in part.terms} <= set(OF_TESTS)
+    measures = {term.measure for part in claim.parts for term in part.terms}
+    return bool(measures) and measures <= set(OF_TESTS)
 
 
 def _of_tests(claim: Claim, wins: WinRates) -> tuple[Floats, Floats, bool]:

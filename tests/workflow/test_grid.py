@@ -473,7 +473,7 @@ def test_no_claim_asks_for_more_than_the_study_trains(scale):
 def test_primary_claims_stand_on_cells_with_five_seeds(scale):
     planned = expand(scale("study"), "study").planned
     primary = [claim for claim in claims.load() if claim.question == "primary"]
-    assert [claim.id for claim in primary] == ["study_lead", "study_losses", "position_first"]
+    assert [claim.id for claim in primary] == ["study_lead", "study_losses", "position_first", "roles_matter"]
     terms = [term for claim in primary for part in claim.parts for term in part.terms]
     assert {planned[name, arm] for term in terms for name in term.maps for arm in term.arms} == {5}
 
