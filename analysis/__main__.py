@@ -66,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     animation.add_argument("--out", type=Path, required=True, help="folder of the animation")
     animation.set_defaults(command=video)
 
+    exported = commands.add_parser("export", help="write learning curves and final performance in marl-eval's JSON")
+    exported.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
+    exported.add_argument("--out", type=Path, required=True, help="the file, such as runs.json")
+    exported.set_defaults(command=export)
+
     learnt = commands.add_parser("learning", help="add finished runs to the record of what was seen to learn")
     learnt.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: table and picture are made anew")
     learnt.set_defaults(command=learning)
@@ -101,6 +106,14 @@ def video(options: argparse.Namespace) -> None:
     from analysis.video import write
 
     print(write(map_name, options.summary, options.out))
+
+
+def export(options: argparse.Namespace) -> None:
+    _require_summary(options.summary)
+    make_writable_directory(options.out.parent)
+    from analysis import marl_eval
+
+    marl_eval.write(options.summary, options.out)
 
 
 def learning(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """`roma measure`: what summaries need of the roles of a run, in small tables made once from its weights.
 
-roles          one row a measure of a milestone, and of each of its episodes; `episode` is ALL for the whole milestone
+roles          one row a measure of a milestone, of each of its episodes, and of its nulls (analysis.nulls); `episode`
+               is ALL for the whole milestone, and the network's number where the reference is `untrained`
 dissimilarity  one row a pair of unit types of an episode
 episodes       the episode that figures show, without which all but the pictures can be made
 
@@ -19,13 +20,13 @@ import pyarrow.parquet as pq
 import yaml
 
 from analysis import FIGURES
-from analysis.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, in_one, tables
+from analysis.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
 from roma.errors import UserError
 from roma.files import atomic_path
 from roma.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
 
-FORMAT = 1  # of the tables; raise it when their columns or measures change
+FORMAT = 2  # of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
 SHOWN_ARMS = ("roma", "roma_release")  # of which figures and report draw episodes
 CELL = ["map", "arm", "seed"]
@@ -88,17 +89,42 @@ def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
 def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of these runs by name, with map, arm and seed in front.
 
-    Roles are those of whole milestones. `shown` says whether an episode is of the run that is drawn of its map and arm.
+    Roles are those of whole milestones, with `chance`, the variance that a value has because so many episodes were
+    played; rows of the reference `untrained` have a number of the network as their seed. `shown` says whether an
+    episode is of the run that is drawn of its map and arm.
     """
     roles, dissimilarity = ([_read(run, name) for run in runs] for name in MEASURED)
     recorded = [run for run in runs if run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])]
     shown = shown_seeds(finals)
     episodes = [_read(run, "episodes").assign(shown=shown[run.map, run.arm] == run.seed) for run in recorded]
     return {
-        "roles": in_one([table[table["episode"] == ALL] for table in roles], [*CELL, *ROLES]).drop(columns="episode"),
+        "roles": in_one(list(map(_of_milestones, roles)), [*CELL, *ROLES, "chance"]).drop(columns="episode"),
         "dissimilarity": in_one(dissimilarity, [*CELL, *DISSIMILARITY]),
         "episodes": in_one(episodes, [*CELL, "shown", *EPISODES]),
     }
+
+
+def _of_milestones(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of whole milestones and of untrained networks, of a run's measures, with `chance`."""
+    untrained = table["reference"] == UNTRAINED
+    networks = table["seed"] * (table.loc[untrained, "episode"].max() + 1) + table["episode"]
+    whole = table.assign(seed=table["seed"].where(~untrained, networks).astype(int))
+    whole = whole[untrained | (table["episode"] == ALL)]
+    of_episodes = table[(table["reference"] == ROLES_THEMSELVES) & (table["episode"] != ALL)]
+    chance = of_episodes.groupby(["step", "measure", "reference"])["value"].agg(chance_of).rename("chance")
+    return whole.merge(chance.reset_index(), "left", ["step", "measure", "reference"])
+
+
+def chance_of(values: pd.Series) -> float:
+    """Return the variance of the mean of values, one an episode; that of a binomial share where all are 0 or 1.
+
+    To a share half an episode is added on either side, so that 0 and 1 have one too (Agresti and Coull 1998).
+    """
+    n = len(values)
+    if values.isin([0, 1]).all():
+        share = (values.sum() + 0.5) / (n + 1)
+        return float(share * (1 - share) / n)
+    return float(values.var(ddof=1) / n) if n > 1 else float("nan")
 
 
 def shown_seeds(finals: pd.DataFrame) -> dict[tuple[str, str], int]:

@@ -4,18 +4,16 @@ Shapes: M moments, A agents, F features of an agent (the three dimensions of its
 not counted (dead agents, moments that do not belong) is said by masks; where nothing is left to measure, it is NaN.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve
 from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROUNDS = 10  # of k-means
-FARTHEST = 5.0  # standard deviations; an input that hardly ever varied must not rule a prediction
 DIRECT = 4  # features up to which distances are taken directly, which keeps equal ones equal
 
 
@@ -127,13 +125,17 @@ def dead_alive_separation(features: NDArray[Any], alive: Mask) -> Floats:
     return divide(apart, own * (alive.sum(1) > 1))
 
 
-def outlier_ratio(features: NDArray[Any], alive: Mask, who: NDArray[np.int64]) -> Floats:
-    """Distance of one agent (M,) from the other living ones' centre, over their own mean distance from it (M,)."""
+def outermost(features: NDArray[Any], alive: Mask, who: NDArray[np.int64]) -> Floats:
+    """Share of the other living agents that lie nearer to the centre of all than one agent (M,) does, ties half (M,).
+
+    It is 1 where the agent is the outermost; its mean is 1/2 where agents can be exchanged, however many live.
+    """
     moments = np.arange(len(features))
-    others = alive.copy()
+    gap = np.linalg.norm(features - _centre(features, alive)[:, None], axis=-1)
+    mine, others = gap[moments, who][:, None], alive.copy()
     others[moments, who] = False
-    gap = np.linalg.norm(features - _centre(features, others)[:, None], axis=-1)
-    return divide(gap[moments, who], _mean(gap, others) * (others.sum(1) > 1))
+    nearer = (gap < mine) + 0.5 * (gap == mine)
+    return divide((nearer * others).sum(1), others.sum(1))
 
 
 def pair_mean(values: NDArray[Any], pairs: Mask) -> Floats:
@@ -148,62 +150,6 @@ def scaled(values: NDArray[Any], pairs: Mask) -> Floats:
     high = np.where(pairs, values, -np.inf).max((1, 2), keepdims=True)
     width = np.where(high > low, high - low, np.inf)
     return np.where(pairs, values - np.where(np.isfinite(low), low, 0), 0) / width
-
-
-class Separation(NamedTuple):
-    """How well a threshold on a value tells positive pairs from negative ones."""
-
-    auc: float  # probability that a positive pair has the larger value
-    accuracy: float  # balanced, at the best threshold
-
-
-def separation(values: Floats, positive: Mask) -> Separation:
-    """Of values (P,); NaN where all pairs are of one kind."""
-    n, n_positive = len(values), int(positive.sum())
-    n_negative = n - n_positive
-    if not n_positive or not n_negative:
-        return Separation(float("nan"), float("nan"))
-    auc = (rankdata(values)[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
-    order = np.argsort(values, kind="stable")
-    at_least = n_positive - np.cumsum(positive[order])  # positives above each place
-    below = np.cumsum(~positive[order])
-    ends = np.append(np.diff(values[order]) > 0, True)  # a threshold cannot part equal values
-    accuracy = 0.5 * (at_least / n_positive + below / n_negative)[ends]
-    return Separation(float(auc), float(max(accuracy.max(), 0.5)))
-
-
-def ridge(inputs: NDArray[Any], targets: NDArray[Any], further: NDArray[Any], penalty: float = 0.1) -> Floats:
-    """Predictions (Q, K) for further inputs (Q, F) of a linear model fitted to inputs (P, F) and targets (P, K).
-
-    Inputs are standardised, and those beyond FARTHEST brought there; squared weights cost the penalty times P.
-    """
-    centre, scale = inputs.mean(0), inputs.std(0)
-    scale = np.where(scale > 1e-9, scale, np.inf)
-    x, further = (np.clip((each - centre) / scale, -FARTHEST, FARTHEST) for each in (inputs, further))
-    offset = targets.mean(0)
-    products = x.T @ x
-    products[np.diag_indices_from(products)] += penalty * len(x)
-    weights = solve(products, x.T @ (targets - offset), assume_a="pos", overwrite_a=True, check_finite=False)
-    predictions: Floats = further @ weights + offset
-    return predictions
-
-
-def explained(inputs: NDArray[Any], targets: NDArray[Any], held_out: Mask) -> float:
-    """R2 of a ridge on the held-out rows: 1 minus squared errors over squares about their mean, of all targets."""
-    if held_out.all() or not held_out.any():
-        return float("nan")
-    errors = targets[held_out] - ridge(inputs[~held_out], targets[~held_out], inputs[held_out])
-    total = ((targets[held_out] - targets[held_out].mean(0)) ** 2).sum()
-    return float(1 - (errors**2).sum() / total) if total > 0 else float("nan")
-
-
-def classified(inputs: NDArray[Any], classes: NDArray[np.int64], held_out: Mask) -> float:
-    """Share of the held-out rows whose class a ridge on one-hot classes gets right."""
-    if held_out.all() or not held_out.any():
-        return float("nan")
-    one_hot = np.eye(classes.max() + 1)[classes]
-    found = ridge(inputs[~held_out], one_hot[~held_out], inputs[held_out]).argmax(-1)
-    return float((found == classes[held_out]).mean())
 
 
 def divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:

@@ -5,7 +5,7 @@ dissimilarity  one row a pair of unit types of an episode: learnt dissimilarity 
 episodes       one row a unit and moment of the episode that figures show
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import measures, moments, roles
+from analysis import behaviour, influence, measures, moments, nulls, roles
+from analysis.summing import Measures, averaged
 from roma import envs
 from roma.config import from_json
 from roma.envs.vector import observe
@@ -22,11 +23,15 @@ from roma.scenarios import load_units
 from roma.scenarios.actions import FIRST_TARGET
 
 ALL = -1  # in the place of an episode's number: the whole milestone
+ROLES_THEMSELVES, UNTRAINED = "roles", "untrained"  # references beside those of analysis.nulls
 ROLES = ["step", "episode", "measure", "reference", "value"]
 ROLE_COLUMNS = ["role_0", "role_1", "role_2"]
+SIGMA_COLUMNS = ["sigma_0", "sigma_1", "sigma_2"]  # standard deviations of a role's dimensions, ROLE_COLUMNS its means
 EPISODES = [
     *("step", "episode", "rule", "won", "t", "unit", "is_agent", "type", "x", "y"),
-    *("health", "shield", "energy", "max_health", "max_shield", "target", "action", *ROLE_COLUMNS),
+    *("health", "shield", "energy", "max_health", "max_shield", "target", "action"),
+    *ROLE_COLUMNS,
+    *SIGMA_COLUMNS,
 ]
 DISSIMILARITY = ["step", "episode", "scaling", "type_a", "type_b", "relation", "d_mean", "d_std", "pairs"]
 
@@ -42,38 +47,80 @@ def tables(rollout: Rollout, figures: Iterable[Mapping[str, Any]]) -> dict[str, 
 
 
 def role_table(rollout: Rollout) -> pd.DataFrame:
-    """All measures of all milestones, and of each episode alone; what could not be measured is left out.
+    """All measures of all milestones, of each episode alone, and of their nulls; what has no value is left out.
 
-    The probes, which hold out every second episode, are of whole milestones.
+    Nulls (analysis.nulls) and probes, which hold out every second episode, are of a milestone's first episodes as a
+    whole. Rows of the reference `untrained` are of networks without training, whose number stands as the episode.
     """
     rows = []
-    map_name = rollout.config["map"]
     for milestone in rollout.milestones:
-        names = agent_types(rollout, milestone)
+        found = _of_milestone(rollout, milestone) | {
+            (number, ROLES_THEMSELVES): _of_roles(rollout, milestone.part(number, number + 1))
+            for number in range(len(milestone.seeds))
+        }
+        rows += _rows(milestone.step, found)
+    for number, milestone in enumerate(rollout.untrained):
+        rng = np.random.default_rng(number)
         probed = milestone.part(0, PROBED_EPISODES)
-        obs = _observations(rollout, probed)
-        of_roles, of_observations = measures.of_probes(probed, obs)
-        found = {(ALL, "roles"): of_roles | _of_roles(milestone, names, map_name)}
-        found[ALL, "observations"] = of_observations | measures.of_features(probed, names, map_name, obs)
-        for number in range(len(milestone.seeds)):
-            episode = milestone.part(number, number + 1)
-            found[number, "roles"] = _of_roles(episode, names, map_name)
-        for number in range(len(probed.seeds)):
-            seen = obs[probed.episode == number]
-            episode = probed.part(number, number + 1)
-            found[number, "observations"] = measures.of_features(episode, names, map_name, seen)
-        rows += [
-            [milestone.step, episode, measure, reference, value]
-            for (episode, reference), values in found.items()
-            for measure, value in values.items()
-            if not np.isnan(value)
-        ]
+        of_probes = measures.of_probes(probed, agent_types(rollout, milestone), _observations(rollout, probed), rng)[0]
+        rows += _rows(milestone.step, {(number, UNTRAINED): of_probes | _of_roles(rollout, milestone)})
     return pd.DataFrame(rows, columns=ROLES)
 
 
-def _of_roles(milestone: Milestone, names: list[str], map_name: str) -> measures.Measures:
-    of_features = measures.of_features(milestone, names, map_name, milestone.role_mean)
-    return of_features | measures.of_losses(milestone, names) | measures.of_behaviour(milestone, names, map_name)
+def _rows(step: int, found: Mapping[tuple[int, str], Measures]) -> list[list[Any]]:
+    return [
+        [step, episode, measure, reference, value]
+        for (episode, reference), values in found.items()
+        for measure, value in values.items()
+        if not np.isnan(value)
+    ]
+
+
+def _of_milestone(rollout: Rollout, milestone: Milestone) -> dict[tuple[int, str], Measures]:
+    """The measures of a milestone as a whole and of its nulls."""
+    names, map_name = agent_types(rollout, milestone), rollout.config["map"]
+    rng = np.random.default_rng(milestone.step)
+    probed = milestone.part(0, PROBED_EPISODES)
+    obs, counted = _observations(rollout, probed), probed.alive[:, : len(names)] & probed.decides[:, None]
+    apart = influence.action_distance(probed)
+
+    def geometry(features: NDArray[Any]) -> Measures:
+        return _geometry(probed, names, map_name, features, apart)
+
+    def drawn(draw: Callable[[], NDArray[Any]], number: int) -> Measures:
+        return averaged([geometry(draw()) for _ in range(number)])
+
+    of_roles, of_observations = measures.of_probes(probed, names, obs, rng)
+    found = {
+        ROLES_THEMSELVES: of_roles | _of_roles(rollout, milestone),
+        "observations": of_observations | geometry(obs),
+        "projected": drawn(lambda: nulls.projected(obs, rng), nulls.PROJECTIONS),
+        "principal": geometry(nulls.principal(obs, counted)),
+        "permuted": drawn(lambda: nulls.permuted(probed.role_mean, counted, rng), nulls.DRAWS),
+    }
+    if map_name == "10m_vs_11m":
+        found["shifted"] = behaviour.shifted_fire(milestone, rng)
+    if map_name == "6z4b":
+        found["structureless"] = behaviour.structureless_groups(milestone, names, rng)
+    return {(ALL, reference): values for reference, values in found.items()}
+
+
+def _of_roles(rollout: Rollout, milestone: Milestone) -> Measures:
+    names, map_name = agent_types(rollout, milestone), rollout.config["map"]
+    return {
+        **_geometry(milestone, names, map_name, milestone.role_mean, influence.action_distance(milestone)),
+        **measures.of_losses(milestone, names),
+        **influence.of_influence(milestone, names),
+        **behaviour.of_behaviour(milestone, names, map_name),
+    }
+
+
+def _geometry(
+    milestone: Milestone, names: list[str], map_name: str, features: NDArray[Any], apart: NDArray[np.float64]
+) -> Measures:
+    """What features (M, A, F) say; apart (C, A, A): how far the agents' distributions of actions are."""
+    correlation = influence.behaviour_correlation(milestone, features, apart)
+    return measures.of_features(milestone, names, map_name, features) | {"behaviour_correlation": correlation}
 
 
 def agent_types(rollout: Rollout, milestone: Milestone) -> list[str]:
@@ -197,10 +244,12 @@ def _unit_rows(rollout: Rollout, milestone: Milestone, number: int, part: slice)
         ).ravel(),
         "action": _padded(milestone.actions[part], n_units, NOBODY).ravel(),
     }
-    roles_of = milestone.role_mean[part].astype(float)
-    for dimension, name in enumerate(ROLE_COLUMNS):
-        known_role = roles_of[..., dimension] if dimension < roles_of.shape[-1] else np.full(roles_of.shape[:2], np.nan)
-        values[name] = _padded(known_role, n_units, np.nan).ravel()
+    mean = milestone.role_mean[part].astype(float)
+    sigma = np.sqrt(milestone.role_variance[part].astype(float))
+    for columns, of_role in ((ROLE_COLUMNS, mean), (SIGMA_COLUMNS, sigma)):
+        for dimension, name in enumerate(columns):
+            known_role = of_role[..., dimension] if dimension < of_role.shape[-1] else np.full(mean.shape[:2], np.nan)
+            values[name] = _padded(known_role, n_units, np.nan).ravel()
     return pd.DataFrame(values)
 
 

@@ -36,6 +36,7 @@ ARMS: dict[str, tuple[str, Any, Any]] = {
     "maven_release": ("MAVEN as released", PALETTE[1], (0, (4, 1, 1, 1))),
     "qmix_nps": ("QMIX-NPS", PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
     "qmix_lar": ("QMIX-LAR", PALETTE[1], (0, (8, 2))),
+    "qmix_lar_matched": ("QMIX-LAR, ROMA's size", PALETTE[8], (0, (8, 2))),
     "roma_per_pair": ("ROMA, $L_D$ averaged over pairs", PALETTE[0], (0, (8, 2))),
     "roma_literal": ("ROMA, $L_D$ summed over pairs", PALETTE[4], "-"),
     "vdn": ("VDN", PALETTE[6], (0, (3, 1, 1, 1))),
@@ -88,6 +89,10 @@ SETTINGS = {
 
 # The paper's text also gives this map the opposite numbers.
 MAP_NOTES = {"10z5b_vs_2s3z": "against 2 Zealots and 3 Stalkers"}
+
+
+# What a reader of a curve has to know of an arm under the protocol `paper`.
+ARM_NOTES = {"qtran": "an update every eight episodes, an eighth of those of its public settings"}
 
 
 def apply() -> None:

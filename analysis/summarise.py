@@ -5,7 +5,7 @@ curves     one row a test of a run
 intervals  one row a point of a curve: mean with its 95 % interval and median with its quartiles, over seeds
 plan       one row a cell that the scale trains, now or later, with its number of seeds
 evaluations  one row an evaluated policy of a run: its greedy battles on seeds of their own
-finals     the same of each run's last policy
+finals     the same of each run's last policy, and in `final_win_rate` the mean of the tests of its last tenth
 role_health  one row a test of a run with roles: what shows the health of its role losses
 roles, episodes, dissimilarity: of the runs with roles that have been measured, see analysis.measurements
 settings   one row a setting of each map and arm
@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import measurements
@@ -34,9 +35,10 @@ from roma.runs.directory import RunDirectory
 
 FACTS_OF_CONFIG = ("algorithm", "algorithm_version", "engine", "engine_version", "protocol")
 FACTS_OF_PROTOCOL = ("test_interval", "test_episodes")
-FORMAT = 1  # of the tables; raise it when their columns change
+FORMAT = 2  # of the tables; raise it when their columns change
 CELL = ["map", "arm"]
 JOINT = " and "
+LAST = 0.9  # of a run's steps; final performance is the mean of the tests after them
 CLOCKED = ("cost",)
 COST = ("wall_seconds", "peak_memory_mb", "updates", "total_steps", "resumes")
 # What curves keep of a run's metrics, with the values each can have.
@@ -61,7 +63,8 @@ def summarise(
     """
     if not runs:
         raise UserError("there are no runs to summarise")
-    curve_table, final_table = curves(runs), finals(runs)
+    curve_table = curves(runs)
+    final_table = finals(runs, curve_table)
     lacking = {run: measurements.lacking(run) for run in runs if run.config.has_roles}
     for run, what in lacking.items():
         if what:
@@ -208,9 +211,22 @@ def evaluations(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     return pd.DataFrame([_evaluation(run, step) for run, step in found])
 
 
-def finals(runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """Return the evaluation of each run's last policy."""
-    return pd.DataFrame([_evaluation(run, run.last_step()) for run in runs])
+def finals(runs: Sequence[RunDirectory], curve_table: pd.DataFrame) -> pd.DataFrame:
+    """Return the evaluation of each run's last policy, beside the mean of the tests of its last tenth."""
+    evaluated = pd.DataFrame([_evaluation(run, run.last_step()) for run in runs])
+    tests = curve_table.groupby([*CELL, "seed"])
+    rates = [
+        last_tenth(tests.get_group((run.map, run.arm, run.seed)), run.last_step())["test_battle_won_mean"].mean()
+        for run in runs
+    ]
+    return evaluated.assign(final_win_rate=rates)
+
+
+def last_tenth(tests: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Return the tests of runs in the last tenth of their training up to a step, of each seed its last one at least."""
+    reached = tests[tests["step"] <= step]
+    last = reached.groupby("seed")["step"].transform("max")
+    return reached[reached["step"] > np.minimum(LAST * step, last - 1)]
 
 
 def _evaluation(run: RunDirectory, step: int) -> dict[str, Any]:

@@ -182,6 +182,18 @@ def build_parser() -> Parser:
     cost.add_argument("scale", metavar="SCALE", help="name of a file in workflow/config, such as lab")
     cost.set_defaults(run=_cost)
 
+    stated = commands.add_parser(
+        "claims",
+        help="list the paper's claims, or simulate how often verdicts on them are right",
+        description="Print the claims of analysis/claims.yaml, each after its question, marked if it is reported as an "
+        "estimate. With --simulate, judge simulated studies whose truth is known, over a grid of truths, and write "
+        "docs/operating_characteristics.md: power and false verdicts of every claim.",
+    )
+    stated.add_argument("--simulate", action="store_true", help="simulate studies and write the page")
+    stated.add_argument("--draws", help="simulated studies at each point of the grid; default: 2000")
+    stated.add_argument("--table", type=Path, metavar="FILE", help="also write the whole grid as CSV")
+    stated.set_defaults(run=_claims)
+
     game = commands.add_parser("starcraft2", help="fetch the real game and its maps, and check them").add_subparsers(
         dest="action", required=True, parser_class=Parser
     )
@@ -424,6 +436,30 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
     make_writable_directory(options.out)
     print(calibrate.write_learning(options.runs, options.out), end="")
     print(f"written to {options.out}")
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    if not options.simulate and (options.draws or options.table):
+        raise UserError("--draws and --table go with --simulate")
+    draws = None if options.draws is None else _positive("--draws", options.draws)
+    clone = _clone("roma claims")
+    if options.table is not None:
+        make_writable_directory(options.table.parent)
+
+    from analysis import claims
+    from analysis.claims import characteristics
+
+    listed = claims.load()
+    if not options.simulate:
+        for claim in listed:
+            print(f"{claim.question}: {claim.id}{' (estimate)' if claim.estimate else ''}: {claim.statement}")
+        return 0
+    page = clone / characteristics.PAGE
+    grid = characteristics.write(listed, page, draws or characteristics.DRAWS)
+    if options.table is not None:
+        grid.to_csv(options.table, index=False, lineterminator="\n")
+    print(f"written to {page}")
     return 0
 
 

@@ -11,25 +11,33 @@ import torch
 from numpy.typing import NDArray
 
 from roma import envs
+from roma.config import RunConfig
 from roma.envs import VectorEnv
-from roma.envs.vector import observe
+from roma.envs.vector import observe_with_actions
 from roma.errors import UserError
 from roma.evaluate import load_policy
-from roma.learners.learner import RoleRecord
-from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
+from roma.learners import make_learner
+from roma.learners.learner import NetworkLearner, RoleRecord
+from roma.role_trials import ShuffledRoles, Trials, try_roles
+from roma.rollout_file import NOBODY, OF_TRIALS, PROBED_EPISODES, Milestone, Rollout
 from roma.runner import Episode, Runner, unit_types
 from roma.runs.directory import RunDirectory
 from roma.scenarios.rows import HEALTH
-from roma.seeding import Stream, noise_seed
+from roma.seeding import MAX_RUN_SEED, Stream, noise_seed
 
 PROBED_ROWS = 1024
+TRIED_MOMENTS = 400  # of a milestone, about
+UNTRAINED, UNTRAINED_EPISODES = 20, 4  # networks of each run, and the episodes that each plays
 LARGEST = float(np.finfo(np.float16).max)
+
+Recorded = tuple[dict[str, Any], list[Sequence[str]]]  # values of a Milestone but for unit types; names of those
 
 
 def record(directory: Path, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
     """Play so many episodes of a finished run's last policy, and of each earlier one that is here, and return them.
 
-    They are the first battles of the run's stream ROLLOUT, the same for each policy.
+    They are the first battles of the run's stream ROLLOUT, the same for each policy. Networks that were never trained
+    play beside them.
 
     Raises:
         UserError: The run is not finished, or its agents have no roles.
@@ -40,36 +48,65 @@ def record(directory: Path, episodes: int = 32, earlier_episodes: int = 8, threa
     config = run.config
     if not config.has_roles:
         raise UserError(f"the agents of {config.algorithm} have no roles to record: {directory}")
-    milestones = [
-        _milestone(run.policy_file(step), episodes if step == steps[-1] else earlier_episodes) for step in steps
-    ]
-    type_names = sorted({name for _, names in milestones for of_episode in names for name in of_episode})
+    trained = [_of_policy(run.policy_file(step), episodes if step == steps[-1] else earlier_episodes) for step in steps]
+    untrained = _of_untrained(config)
+    type_names = sorted({name for _, names in trained + untrained for of_episode in names for name in of_episode})
+
+    def milestone(values: dict[str, Any], names: list[Sequence[str]]) -> Milestone:
+        types = np.array([[type_names.index(name) for name in each] for each in names], np.uint8)
+        return Milestone(types=types, **values)
+
     return Rollout(
         config=config.to_json(),
         engine_version=envs.engine_version(config.engine, config.map),
         type_names=type_names,
-        milestones=[
-            Milestone(types=np.array([[type_names.index(name) for name in each] for each in names], np.uint8), **values)
-            for values, names in milestones
-        ],
+        milestones=[milestone(*each) for each in trained],
+        untrained=[milestone(*each) for each in untrained],
     )
 
 
-def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence[str]]]:
-    """The values of a milestone but for its unit types, and the names of those in each episode."""
+def _of_policy(path: Path, episodes: int) -> Recorded:
     learner, env, facts = load_policy(path, episodes)
-    seed = facts["config"]["seed"]
+    return _played(learner, env, facts["config"]["seed"], facts["step"], episodes)
+
+
+def _of_untrained(config: RunConfig) -> list[Recorded]:
+    """Record UNTRAINED networks with first weights of their own, which no other run of this cell has."""
+    env = envs.make(config.engine, config.map, UNTRAINED_EPISODES, config.engine_settings)
+    recorded = []
+    for number in range(UNTRAINED):
+        seed = (config.seed * UNTRAINED + number) % (MAX_RUN_SEED + 1)
+        learner = make_learner(config.algorithm, config.hyperparameters, env.info, seed)
+        recorded.append(_played(learner, env, seed, 0, UNTRAINED_EPISODES))
+    return recorded
+
+
+def _played(learner: NetworkLearner[Any, Any], env: VectorEnv, seed: int, step: int, episodes: int) -> Recorded:
+    """Play episodes, play them again with shuffled roles, and record both."""
+    agent = learner.online.agent
     played = Runner(env, learner.actor(), seed).play(Stream.ROLLOUT, 0, episodes)
-    seen = [_observations(env, episode) for episode in played]
-    records = []
+    shuffled = ShuffledRoles(agent, env.info.n_agents, learner.config.hidden_dim, learner.device)
+    played_shuffled = Runner(env, shuffled, seed).play(Stream.ROLLOUT, 0, episodes)
+    every = -(-sum(episode.length for episode in played) // TRIED_MOMENTS)
+    rng = np.random.default_rng(noise_seed(seed, Stream.ROLLOUT, 0))
+    seen: list[NDArray[np.float32]] = []
+    records: list[RoleRecord] = []
+    trials: list[Trials] = []
+    start = 0  # of a round, in moments
     for first in range(0, episodes, env.n_battles):
-        of_round = slice(first, first + env.n_battles)
-        last_actions = [torch.from_numpy(_last_actions(episode)) for episode in played[of_round]]
-        records += learner.role_records([torch.from_numpy(obs) for obs in seen[of_round]], last_actions)
+        of_round = played[first : first + env.n_battles]
+        obs, avail_actions = zip(*(_seen(env, episode) for episode in of_round), strict=True)
+        last_actions = [torch.from_numpy(_last_actions(episode)) for episode in of_round]
+        of_roles = learner.role_records([torch.from_numpy(each) for each in obs], last_actions)
+        tried = try_roles(agent, of_roles, avail_actions, every, rng)
+        trials.append(tried._replace(tried=tried.tried + start))
+        start += sum(map(len, obs))
+        seen += obs
+        records += of_roles
     rows = _sampled_rows(played[:PROBED_EPISODES], noise_seed(seed, Stream.ROLLOUT, 0))
     trajectory = torch.cat([record.trajectory for record in records])[rows[:, 0], rows[:, 1]]
     values = {
-        "step": facts["step"],
+        "step": step,
         "seeds": np.array([episode.seed for episode in played]),
         "won": np.array([episode.won for episode in played]),
         "lengths": np.array([episode.length for episode in played]),
@@ -79,16 +116,20 @@ def _milestone(path: Path, episodes: int) -> tuple[dict[str, Any], list[Sequence
         **{name: _rounded(_joined(records, name)) for name in ("information", "dissimilarity")},
         "rows": rows,
         "trajectory": _rounded(trajectory.numpy()),
+        "returns": np.array([episode.episode_return for episode in played], np.float32),
+        "shuffled_won": np.array([episode.won for episode in played_shuffled]),
+        "shuffled_returns": np.array([episode.episode_return for episode in played_shuffled], np.float32),
+        **{name: np.concatenate([getattr(tried, name) for tried in trials]) for name in OF_TRIALS},
         "obs": None if env.deterministic else np.concatenate(seen),
     }
     return values, [unit_types(env.info.map_name, episode) for episode in played]
 
 
-def _observations(env: VectorEnv, episode: Episode) -> NDArray[np.float32]:
-    """What the agents saw before each timestep of an episode and after the last (L + 1, A, O)."""
+def _seen(env: VectorEnv, episode: Episode) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What the agents saw (L + 1, A, O) and could do (L + 1, A, U) before each timestep and at the end."""
     if episode.seen is not None:
-        return episode.seen.obs
-    return observe(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
+        return episode.seen.obs, episode.seen.avail_actions
+    return observe_with_actions(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
 
 
 def _last_actions(episode: Episode) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 Observations are not stored where the engine writes them again from unit rows; a rollout of the real game has them too.
 
 Shapes: E episodes of a milestone; M moments, those of all its episodes one behind the other, of each episode one before
-each decision and one after the last; A agents, N units (agents first, then enemies); S sampled rows.
+each decision and one after the last; A agents, N units (agents first, then enemies); S sampled rows; C moments
+at which K other roles of each agent are tried.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from roma.scenarios.rows import HEALTH
 from roma.support import container
 
 PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
-OF_EPISODES = ("seeds", "won", "lengths", "types")
-KIND = container.Kind("rollout", "rollout", format=1)
+OF_EPISODES = ("seeds", "won", "lengths", "types", "returns", "shuffled_won", "shuffled_returns")
+OF_TRIALS = ("tried", "resampled", "lender", "exchanged")
+KIND = container.Kind("rollout", "rollout", format=2)
 NOBODY = -1  # who is attacked, or which action is taken, where there is none
 
 
@@ -44,6 +46,13 @@ class Milestone:
     dissimilarity: NDArray[np.float16]  # (M, A, A) d_ij, likewise
     rows: NDArray[np.int32]  # (S, 2) moment and agent of decisions drawn at random for the probes
     trajectory: NDArray[np.float16]  # (S, H) the GRU state h^{t-1} before each of these
+    returns: NDArray[np.float32]  # (E,) undiscounted
+    shuffled_won: NDArray[np.bool_]  # (E,) of the same battles where every agent has the role of another
+    shuffled_returns: NDArray[np.float32]  # (E,) likewise
+    tried: NDArray[np.int32]  # (C,) moments whose decisions are taken again with other roles, the history unchanged
+    resampled: NDArray[np.int8]  # (C, A, K) greedy actions with draws of the agent's own role; NOBODY of the dead
+    lender: NDArray[np.int8]  # (C, A, K) another living agent, NOBODY where there is none
+    exchanged: NDArray[np.int8]  # (C, A, K) greedy actions with draws of that agent's role
     obs: NDArray[np.float32] | None = None  # (M, A, O), only where the engine cannot write them again
 
     @cached_property
@@ -79,12 +88,14 @@ class Milestone:
         """Return the episodes from `first` up to `end`, which is not among them; rows of others are left out."""
         start = int((self.lengths[:first] + 1).sum())
         moments = slice(start, start + int((self.lengths[first:end] + 1).sum()))
-        mine = (self.rows[:, 0] >= moments.start) & (self.rows[:, 0] < moments.stop)
-        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_EPISODES, slice(first, end))
+        mine, tried = ((place >= moments.start) & (place < moments.stop) for place in (self.rows[:, 0], self.tried))
+        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_TRIALS, tried)
+        cuts |= dict.fromkeys(OF_EPISODES, slice(first, end))
         arrays: dict[str, Any] = {
             name: array[cuts.get(name, moments)] for name in ARRAYS if (array := getattr(self, name)) is not None
         }
         arrays["rows"] = arrays["rows"] - np.array([start, 0], np.int32)
+        arrays["tried"] = arrays["tried"] - np.int32(start)
         return replace(self, **arrays)
 
     @cached_property
@@ -97,12 +108,13 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Rollout:
-    """All milestones of a run, in the order of their steps."""
+    """All milestones of a run, in the order of their steps, and other untrained networks of its kind."""
 
     config: dict[str, Any]  # the run's, as in config.json
     engine_version: str  # of the run's map when the episodes were played
     type_names: list[str]
     milestones: list[Milestone]
+    untrained: list[Milestone]  # of networks with first weights of their own, each as one milestone of step 0
 
 
 ARRAYS = tuple(field.name for field in fields(Milestone) if field.name != "step")
@@ -112,9 +124,13 @@ def encode(rollout: Rollout) -> bytes:
     """A rollout as the content of a file: the same rollout, the same bytes."""
     facts = {name: getattr(rollout, name) for name in ("config", "engine_version", "type_names")}
     facts["steps"] = [milestone.step for milestone in rollout.milestones]
+    facts["untrained"] = len(rollout.untrained)
     tensors = {
-        f"{milestone.step}/{name}": array
-        for milestone in rollout.milestones
+        f"{place}/{name}": array
+        for place, milestone in {
+            **{str(milestone.step): milestone for milestone in rollout.milestones},
+            **{f"untrained{number}": milestone for number, milestone in enumerate(rollout.untrained)},
+        }.items()
         for name in ARRAYS
         if (array := getattr(milestone, name)) is not None
     }
@@ -129,8 +145,15 @@ def save(path: Path, rollout: Rollout) -> None:
 def load(path: Path) -> Rollout:
     """The rollout in a file. UserError where it is missing, none of ours, damaged, or of another version."""
     facts, tensors = container.load(path, KIND)
-    milestones = []
-    for step in facts["steps"]:
-        arrays: dict[str, Any] = {name: tensors.get(f"{step}/{name}") for name in ARRAYS}
-        milestones.append(Milestone(step, **arrays))
-    return Rollout(facts["config"], facts["engine_version"], facts["type_names"], milestones)
+
+    def milestone(step: int, place: str) -> Milestone:
+        arrays: dict[str, Any] = {name: tensors.get(f"{place}/{name}") for name in ARRAYS}
+        return Milestone(step, **arrays)
+
+    return Rollout(
+        facts["config"],
+        facts["engine_version"],
+        facts["type_names"],
+        [milestone(step, str(step)) for step in facts["steps"]],
+        [milestone(0, f"untrained{number}") for number in range(facts["untrained"])],
+    )

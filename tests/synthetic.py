@@ -124,11 +124,14 @@ def invented_rollout(run: Run, kept: Sequence[int], episodes: int = 4, earlier_e
     milestones = [
         _invented(run, step, types, names, episodes if step == steps[-1] else earlier_episodes) for step in steps
     ]
-    return Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones)
+    untrained = [_invented(run, 0, types, names, 2, network=network) for network in range(3)]
+    return Rollout(run.config.to_json(), run.config.engine_version, type_names, milestones, untrained)
 
 
-def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400) -> Milestone:
-    rng = np.random.default_rng([run.seed, step, *map(ord, run.map + run.arm)])
+def _invented(
+    run: Run, step: int, types: np.ndarray, names: list[str], episodes: int, rows: int = 400, network: int = 0
+) -> Milestone:
+    rng = np.random.default_rng([run.seed, step, *map(ord, run.map + run.arm), *[network] * (network > 0)])
     scenario, learnt = load_map(run.map), step / run.total_steps
     agents = sum(group.count for group in scenario.allies)
     units, mine = len(types), np.arange(len(types)) < agents
@@ -155,6 +158,11 @@ def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes
     pairs = (len(t), agents, agents)
     candidates = np.argwhere(alive & (t > 0)[:, None] & (actions != NOBODY))
     chosen = candidates[np.sort(rng.choice(len(candidates), min(rows, len(candidates)), replace=False))]
+    tried = np.flatnonzero(actions[:, 0] != NOBODY)[::5]
+    drawn = rng.integers(1, 6 + units - agents, (2, len(tried), agents, 4))
+    own = np.where(rng.random(drawn[0].shape) < 0.8, actions[tried, :, None], drawn[0])
+    lender = np.broadcast_to((np.arange(agents)[:, None] + 1) % agents, own.shape)
+    returns = rng.uniform(5, 20, episodes)
     return Milestone(
         step=step,
         seeds=rng.integers(2**62, size=episodes),
@@ -170,6 +178,13 @@ def _invented(run: Run, step: int, types: np.ndarray, names: list[str], episodes
         dissimilarity=(rng.gamma(1, 0.2, pairs) + learnt * (types[:agents, None] != types[:agents])).astype(np.float16),
         rows=chosen.astype(np.int32),
         trajectory=(role_mean[chosen[:, 0], chosen[:, 1]] @ rng.normal(0, 1, (3, 64))).astype(np.float16),
+        returns=returns.astype(np.float32),
+        shuffled_won=np.zeros(episodes, bool),
+        shuffled_returns=(returns - rng.uniform(0, 2, episodes)).astype(np.float32),
+        tried=tried.astype(np.int32),
+        resampled=np.where(alive[tried, :, None], own, NOBODY).astype(np.int8),
+        lender=np.where(alive[tried, :, None], lender, NOBODY).astype(np.int8),
+        exchanged=np.where(alive[tried, :, None], drawn[1], NOBODY).astype(np.int8),
     )
 
 

@@ -100,6 +100,31 @@ def test_recorded_roles_are_those_of_the_losses(finished, recorded):
     assert float(loss) == pytest.approx(float(statistics["loss_specialisation"]), rel=5e-3)
 
 
+def test_untrained_networks_are_recorded_beside_each_with_weights_of_its_own(finished, recorded):
+    assert [milestone.step for milestone in recorded.untrained] == [0] * 20
+    assert {len(milestone.seeds) for milestone in recorded.untrained} == {4}
+    means = {milestone.role_mean[0].tobytes() for milestone in recorded.untrained}
+    assert len(means) == 20
+    own = recorded.milestones[0].role_mean[0].tobytes()  # of the run's seed, 1; its networks are 20 to 39
+    assert own not in means
+
+
+def test_the_same_battles_are_fought_with_shuffled_roles_and_decisions_taken_again(recorded):
+    milestone = recorded.milestones[-1]
+    assert milestone.shuffled_returns.shape == milestone.returns.shape == milestone.shuffled_won.shape == (3,)
+    assert np.isfinite(milestone.shuffled_returns).all()
+    assert milestone.decides[milestone.tried].all()
+    alive = milestone.alive[milestone.tried, :5]
+    assert ((milestone.resampled >= 0).all(-1) == alive).all()
+    assert ((milestone.lender >= 0).all(-1) == alive & (alive.sum(1, keepdims=True) > 1)).all()
+    two = milestone.part(0, 2)
+    assert len(two.returns) == 2
+    np.testing.assert_array_equal(two.tried, milestone.tried[milestone.tried < len(two.units)])
+    later = milestone.part(2, 3)
+    assert later.decides[later.tried].all()
+    assert len(later.exchanged) == len(later.tried) == len(milestone.tried) - len(two.tried)
+
+
 def test_sampled_rows_are_decisions_of_the_living_with_a_past(finished, recorded):
     for milestone in recorded.milestones:
         moment, agent = milestone.rows.T
@@ -171,7 +196,7 @@ def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys):
     assert {file.stem for file in folder.iterdir()} == set(MEASUREMENTS)
     assert measurements.lacking(run, MEASUREMENTS) == ""
     table = pd.read_parquet(folder / "roles.parquet")
-    assert table.attrs == {"format": 1, "total_steps": 300, "cpu_family": run.provenance["segments"][-1]["cpu_family"]}
+    assert table.attrs == {"format": 2, "total_steps": 300, "cpu_family": run.provenance["segments"][-1]["cpu_family"]}
     pd.testing.assert_frame_equal(table, rollouts.role_table(recorded))
 
 

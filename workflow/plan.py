@@ -5,7 +5,6 @@ for, with all their seeds. Verdicts "so far" may come earlier, and an interval m
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 
 from analysis import claims
@@ -57,20 +56,18 @@ def report(source: Path, speeds: Mapping[Cell, Speed]) -> str:
 
 def deciding_tranche(claim: Claim, grid: Grid) -> str | None:
     """Return the tranche after which a claim can be decided, None if no tranche is enough."""
-    places = sorted(_place(part, claim, grid) for part in claim.parts)
-    place = places[claim.at_least - 1]
+    place = max(_place(part, claim, grid) for part in claim.parts)
     return grid.tranches[place] if place < len(grid.tranches) and claim.scale is None else None
 
 
 def _place(part: Part, claim: Claim, grid: Grid) -> int:
     """Return the place of the tranche with which all runs of a part are trained; the number of tranches if never."""
     needed = 0
-    for term in part.terms:
-        for name, arm in product(term.maps, term.arms):
-            runs = [run for run in grid.runs.values() if (run.map, run.arm) == (name, arm)]
-            if not runs:
-                return len(grid.tranches)
-            needed = max(needed, *(_reached(run, claim, grid) for run in runs))
+    for cell in part.cells:
+        runs = [run for run in grid.runs.values() if (run.map, run.arm) == cell]
+        if not runs:
+            return len(grid.tranches)
+        needed = max(needed, *(_reached(run, claim, grid) for run in runs))
     return needed
 
 

@@ -123,9 +123,9 @@ def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
         if kind not in tests:
             raise UserError(f"{SOURCE}: no test is named for claims of the kind {kind!r}, such as {claim.id}")
         yield Row(
-            claim.place.capitalize(),
+            claim.place[:1].upper() + claim.place[1:],
             claim.statement,
-            code=("analysis/claims.py:judge",),
+            code=("analysis/claims/verdicts.py:judge",),
             settings=(f"claims.yaml {claim.id}",),
             rule=("claims",),
             output=("claims.csv",),

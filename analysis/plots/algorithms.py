@@ -1,4 +1,4 @@
-"""The algorithms compared (table 1), with the parameters of their networks as built. No run is needed."""
+"""The algorithms compared (table 1): parameters of their networks as built, updates, tuning. No run is needed."""
 
 from pathlib import Path
 from typing import Any
@@ -17,29 +17,35 @@ OURS = "beyond the paper's table"  # the group of what the paper's table does no
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names the `map` that fixes the sizes, and the paper's `groups` of algorithms.
+    """`specification` names the `map` that fixes the sizes, the paper's `groups` of algorithms, and who tuned each.
 
-    All else that is registered makes the last group.
+    `variants` are algorithms with overrides, by the name of their arm. All others make the last group.
     """
     listed = dict(specification["groups"])
+    variants = specification.get("variants", {})
     known = list(style.ARMS)
-    rest = set(algorithm_names()).difference(*listed.values())
+    rest = {*algorithm_names(), *variants}.difference(*listed.values())
     listed[OURS] = sorted(rest, key=lambda name: (known.index(name) if name in known else len(known), name))
     map_name = specification["map"]
     info = envs.make(ENGINE, map_name, 1).info
     rows = []
-    for group, names in listed.items():
-        for name in names:
-            config = resolve(map=map_name, algorithm=name, seed=0, engine=ENGINE)
+    for group, arms in listed.items():
+        for arm in arms:
+            variant = variants.get(arm, {"algorithm": arm, "overrides": {}})
+            name = variant["algorithm"]
+            config = resolve(map=map_name, algorithm=name, seed=0, engine=ENGINE, overrides=variant["overrides"])
             online = make_learner(name, config.hyperparameters, info, 0).online
             rows.append(
                 {
                     "group": group,
-                    "algorithm": style.label(name),
-                    "arm": name,
-                    "description": algorithm(name).description or None,
+                    "algorithm": style.label(arm),
+                    "arm": arm,
+                    "description": variant.get("description") or algorithm(name).description or None,
                     "acting": _count(online.agent),
                     "trained": _count(online),
+                    "episodes an update": config.protocol_settings.parallel_envs,
+                    "settings tuned by": specification["tuned"][arm],
+                    "trials here": algorithm(name).tuning_trials,
                     "map": map_name,
                 }
             )
@@ -50,9 +56,12 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         f"Parameters on {map_name}, {info.n_agents} agents: of the networks that act, and of all that is trained,"
         " target networks not counted",
         "Mixing networks are those of the protocol paper, linear from the state",
+        "Episodes an update: under the protocol paper; under smac_v1 every episode brings one, but for COMA",
+        "Trials here: runs that this project made to choose an arm's settings",
+        f"{style.label('qtran')}: {style.ARM_NOTES['qtran']}",
     ]
-    shown = ["group", "algorithm", "description", "acting", "acting / ROMA's", "trained"]
-    return Table(frame, notes, "group", shown)
+    shown = ["group", "algorithm", "description", "acting", "acting / ROMA's", "trained", "episodes an update"]
+    return Table(frame, notes, "group", [*shown, "settings tuned by", "trials here"])
 
 
 def _count(module: nn.Module) -> int:

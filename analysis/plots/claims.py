@@ -11,7 +11,8 @@ from analysis.evidence import Evidence
 from analysis.summarise import summaries_beside, withheld
 from analysis.tables import Table
 
-SHOWN = ["question", "claim", "statement", "place", "variant", "verdict", "evidence", "why", "seeds needed"]
+SHOWN = ["question", "claim", "statement", "place", "variant", "verdict", "evidence", "beside", "why", "seeds needed"]
+CHARACTERISTICS = "docs/operating_characteristics.md"
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
@@ -27,16 +28,20 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     notes = [f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}"]
     if reason := withheld(summary):
         verdicts = [
-            claims.Verdict(claim, variant, claims.WITHHELD, reason) for claim in listed for variant in claims.VARIANTS
+            claims.Verdict(claim, variant, claims.WITHHELD, reason) for claim in listed for variant in claim.variants
         ]
         notes.insert(0, f"All verdicts are withheld {reason}")
     else:
         verdicts = claims.judge(listed, evidence, others)
-        counts = Counter(str(verdict) for verdict in verdicts if verdict.variant == claims.VARIANTS[0])
+        counts = Counter(str(verdict) for verdict in verdicts if verdict.variant != claims.VARIANTS[1])
         words = [*claims.VERDICTS, *sorted(counts.keys() - set(claims.VERDICTS))]
         tally = ", ".join(f"{counts[word]} {word}" for word in words)
         notes.insert(0, f"{claims.VARIANTS[0]}, the headline: {tally}")
-        notes.append("Evidence: the part that decides, with Holm's interval within its question")
+        notes.append("Evidence: the part that decides, with Holm's interval within its question; of an estimate, 95 %")
+        notes.append(
+            "Beside: what decides nothing, the same contrast of the final evaluations and the p-value on k maps"
+        )
+        notes.append(f"How often an undecided claim is true: {CHARACTERISTICS}")
         notes.append("So far: seeds that the scale trains are to come")
     return Table(pd.DataFrame([_row(verdict, evidence, others) for verdict in verdicts]), notes, "question", SHOWN)
 
@@ -54,13 +59,14 @@ def _row(verdict: claims.Verdict, evidence: Evidence, others: dict[str, Evidence
         "variant": verdict.variant,
         "verdict": str(verdict),
         "evidence": str(deciding) if estimate else None,
-        "why": verdict.why or None,
+        "beside": _beside(verdict) or None,
+        "why": "; ".join(filter(None, [verdict.why, verdict.caveat])) or None,
         "seeds needed": verdict.needed or None,
         "expected": claim.expectation or None,
         "parts": len(claim.parts),
-        "parts needed": claim.at_least,
         "nulls": ", ".join(claim.nulls) or None,
-        "estimate": estimate.value if estimate else None,
+        "estimate": float(estimate.value) if estimate else None,
+        "final evaluation": deciding.evaluation if deciding else None,
         "low": low,
         "high": high,
         "level": 1 - deciding.alpha if deciding and estimate else None,
@@ -70,3 +76,9 @@ def _row(verdict: claims.Verdict, evidence: Evidence, others: dict[str, Evidence
         "scale": source.scale,
         "claims digest": claims.claims_digest(),
     }
+
+
+def _beside(verdict: claims.Verdict) -> str:
+    evaluation = verdict.evidence.evaluation if verdict.evidence else None
+    evaluated = f"final evaluations {evaluation:.3g}" if evaluation is not None else ""
+    return "; ".join(filter(None, [evaluated, verdict.on_maps]))

@@ -204,6 +204,8 @@ def face(frame: pd.DataFrame) -> list[str]:
     if missing := missing_runs(frame):
         lines.append(f"missing runs: {', '.join(missing)}")
     lines += [f"{name}: {note}" for name, note in style.MAP_NOTES.items() if name in set(frame["map"])]
+    of_paper = set(drawn.loc[drawn["protocol"] == "paper", "arm"])
+    lines += [f"{style.label(arm)}: {note}" for arm, note in style.ARM_NOTES.items() if arm in of_paper]
     return lines
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from analysis import moments, roles, style
+from analysis import moments, nulls, roles, style
 from analysis.plots import rolespace
 from analysis.plots.rolespace import ROLE_COLUMNS, panels
 from roma.scenarios.actions import FIRST_TARGET
@@ -18,7 +19,7 @@ __all__ = ["data", "draw", "panels"]
 WIDTH, SINGLE_WIDTH = 2.35, 4.9  # inches of a column of panels, and of a single pair of them
 TITLE_HEIGHT, ROLES_HEIGHT, BATTLE_HEIGHT, KEY_HEIGHT = 0.38, 2.15, 1.6, 0.42
 DEAD_ACTION, STOP_ACTION = 0, 1
-GROUPS = 3  # of roles, where all units are of one type
+GROUPS = 2  # of roles
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
@@ -54,21 +55,32 @@ def _moment(episode: pd.DataFrame, moment: moments.Moment) -> int | None:
 
 
 def _described(at: pd.DataFrame, episode: pd.DataFrame, specification: dict[str, Any]) -> pd.DataFrame:
-    """The agents with their group and what its members do from then on, if the specification asks for it."""
+    """The living agents with their group and what its members do from then on, if the specification asks for it.
+
+    Groups are those of k-means on the roles; `silhouette` says how clear they are, and `structureless` what silhouette
+    roles of the same mean and covariance have without groups.
+    """
     if not specification.get("responsibilities"):
         return at
-    agents = at["is_agent"].to_numpy(bool)
-    names = at["type"].to_numpy(object)
-    if len(set(names[agents])) == 1:
-        points = at.loc[agents, ROLE_COLUMNS].to_numpy(float)[None]
-        labels = roles.clusters(points, np.ones(points.shape[:2], bool), GROUPS)[0]
-        heights = at.loc[agents, "y"].groupby(labels).mean().sort_values(ascending=False)
-        names[agents] = [f"role group {heights.index.get_loc(label) + 1}" for label in labels]
+    living = (at["is_agent"].astype(bool) & (at["health"] > 0)).to_numpy()
+    points, counted = at.loc[living, ROLE_COLUMNS].to_numpy(float)[None], np.ones((1, living.sum()), bool)
+    labels = roles.clusters(points, counted, GROUPS)[0]
+    order = list(dict.fromkeys(labels.tolist()))  # the group of the first agent comes first
+    names = pd.Series([f"group {order.index(label) + 1}" for label in labels.tolist()], at.index[living])
     later = episode[episode["t"] >= at["t"].iloc[0]]
-    units = at["unit"].to_numpy()
-    duties = {name: _duty(later[later["unit"].isin(units[agents & (names == name)])]) for name in names[agents]}
-    groups = pd.Series(names, at.index).where(agents)
-    return at.assign(group=groups, duty=groups.map(duties))
+    duties = {name: _duty(later[later["unit"].isin(at.loc[names.index[names == name], "unit"])]) for name in set(names)}
+    rng = np.random.default_rng(0)
+    drawn = [nulls.structureless(points, counted, rng)[0] for _ in range(nulls.DRAWS)]
+    return at.assign(
+        group=names,
+        duty=names.map(duties),
+        silhouette=_silhouette(points[0], labels),
+        structureless=np.mean([_silhouette(each, roles.clusters(each[None], counted, GROUPS)[0]) for each in drawn]),
+    )
+
+
+def _silhouette(points: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    return float(roles.silhouette(roles.distances(points[None]), labels[None])[0])
 
 
 def _duty(of_group: pd.DataFrame) -> str:
@@ -124,14 +136,18 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _duties(units: pd.DataFrame) -> list[str]:
-    """Two lines a group: its agents and what they do."""
+    """How clear the groups are, and two lines a group: its agents and what they do."""
     if "duty" not in units or units["duty"].isna().all():
         return []
     agents = units[units["duty"].notna()]
+    clear, chance = agents[["silhouette", "structureless"]].iloc[0]
     return [
-        line
-        for group, part in agents.groupby("group", sort=True)
-        for line in (f"{group}: {rolespace.ranges(part['unit'].to_numpy(int))}", part["duty"].iloc[0])
+        f"two groups of roles: silhouette {clear:.2f}, {chance:.2f} without structure",
+        *(
+            line
+            for group, part in agents.groupby("group", sort=True)
+            for line in (f"{group}: {rolespace.ranges(part['unit'].to_numpy(int))}", part["duty"].iloc[0])
+        ),
     ]
 
 
@@ -142,5 +158,8 @@ def _explained(frame: pd.DataFrame) -> list[str]:
     if "type" in by:
         lines[0] += "; paler colours: less health"
     if "duty" in frame and frame["duty"].notna().any():
-        lines.append("below each panel: what its living agents decide from that moment to the end")
+        lines.append(
+            "below each panel: two groups of the living agents by k-means on their roles, with silhouette and that of"
+            " normal roles of the same covariance, and what each group decides from that moment to the end"
+        )
     return lines

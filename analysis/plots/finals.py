@@ -1,4 +1,4 @@
-"""Final win rates of the whole grid: the last weights in greedy battles, mean over seeds with its interval."""
+"""Final performance of the whole grid: the mean of a run's last tenth of tests, over seeds with its interval."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from analysis.evidence import Evidence, with_scales_beside
 from analysis.statistics import student_interval
 from analysis.tables import Table
 
-SHOWN = ["map", "algorithm", "seeds", "win rate", "95 %", "lowest", "highest"]
+SHOWN = ["map", "algorithm", "seeds", "win rate", "95 %", "lowest", "highest", "final evaluation"]
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
@@ -35,7 +35,8 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     fewer = _named(frame[frame["seeds"].between(1, most - 1)], frame)
     notes = [
         f"On the {evidence.engine}, scale {evidence.scale}",
-        "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval, of three or more",
+        "Win rate: of a run the mean of the tests in its last tenth; of three or more seeds with Student's t interval",
+        "Final evaluation: mean over seeds of the last weights in greedy battles; decides nothing",
         *([f"Fewer than {most} seeds: {', '.join(fewer)}"] if fewer else []),
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]
@@ -56,10 +57,9 @@ def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
     values = evidence.final_win_rates(map_name, arm).to_numpy(float) if present else np.empty(0)
     steps = evidence.total_steps(map_name, arm) if present else None
     protocol = evidence.protocol(map_name, arm) if present else None
-    return {"map": map_name, "algorithm": style.label(arm), "arm": arm, **summed_up(values)} | {
-        "protocol": protocol,
-        "steps": steps,
-    }
+    evaluation = float(evidence.evaluated_win_rates(map_name, arm).mean()) if present else None
+    facts = {"protocol": protocol, "steps": steps, "final evaluation": evaluation}
+    return {"map": map_name, "algorithm": style.label(arm), "arm": arm, **summed_up(values), **facts}
 
 
 def summed_up(values: np.ndarray) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         values = settings[settings["setting"] == name].rename(columns={"value": name})
         finals = finals.merge(values[["map", "arm", name]])
         finals[name] = finals[name].map(json.loads)
-    scores = {cell: part["battle_won_mean"].to_numpy(float) for cell, part in finals.groupby(["map", *axes])}
+    scores = {cell: part["final_win_rate"].to_numpy(float) for cell, part in finals.groupby(["map", *axes])}
     rows = []
     for cell in product(specification["maps"], *axes.values()):
         interval = student_interval(scores.get(cell, np.empty(0))[:, None], bounds=(0.0, 1.0))
@@ -49,7 +49,6 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     frame = frame.assign(
         chosen=np.all([frame[name] == getattr(defaults, name) for name in axes], axis=0),
         best=frame["mean"] == frame.groupby("map")["mean"].transform("max"),
-        episodes=finals["episodes"].max(),
     )
     return frame.merge(facts_of(summary, runs, ["map"]), "left")
 
@@ -114,8 +113,8 @@ def face(frame: pd.DataFrame) -> list[str]:
         engine, protocol = joined(drawn["engine"]), joined(drawn["protocol"])
         lines.append(f"{engine}; scale {first['scale']}; protocol {protocol}; inputs {first['inputs'][:8]}")
         interval = "mean and 95 % Student t interval" if most >= FEWEST_SEEDS else "mean without interval"
-        episodes = f"{first['episodes']} greedy battles with the last weights"
-        lines.append(f"win rate in {episodes}: {interval} of {most} {'seed' if most == 1 else 'seeds'}")
+        seeds = "seed" if most == 1 else "seeds"
+        lines.append(f"mean win rate of the tests in the last tenth of a run: {interval} of {most} {seeds}")
     fewer = frame[frame["n"] < frame["n"].max()] if len(drawn) else frame
     missing = [
         f"{cell['map']} {_written(cell[rows])}/{_written(cell[columns])}" + (f" (has {cell['n']})" if cell["n"] else "")

@@ -1,6 +1,6 @@
-"""Measures of roles over training, drawn as learning curves are, beside their nulls (analysis.measures).
+"""Measures of roles over training, drawn as learning curves are (analysis.measures).
 
-The nulls: the untrained network is step 0, L_TD is an arm, and the same measure on the first arm's raw observations is
+The untrained network is step 0 and L_TD is an arm. The same measure on the first arm's raw observations, a ceiling, is
 a curve of its own, but for the next action's gain, which is what roles tell beyond the observation.
 """
 
@@ -27,7 +27,9 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     values = pd.read_parquet(summary / "roles.parquet").rename(columns={"measure": "metric"})
     observed = values["reference"] == "observations"
     shown = {"map": specification["maps"], "metric": specification["measures"], "arm": arms}
-    asked = values.isin(shown)[list(shown)].all(axis=1) & (~observed | (values["arm"] == first))
+    asked = values.isin(shown)[list(shown)].all(axis=1) & (
+        (values["reference"] == "roles") | (observed & (values["arm"] == first))
+    )
     values = values[asked].assign(arm=values["arm"].where(~observed, style.OBSERVATIONS))
     parts = []
     for (map_name, metric, arm), cell in values.groupby(CURVE, sort=False):

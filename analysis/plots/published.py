@@ -63,12 +63,12 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
             ours = evidence.last_tests(map_name, arm, TESTS)
             row |= {"ours": float(ours.median()), "seeds": len(ours)}
             row |= {"our lowest": float(ours.min()), "our highest": float(ours.max())}
-            row["final win rate"] = float(evidence.final_win_rates(map_name, arm).mean())
+            row["final evaluation"] = float(evidence.evaluated_win_rates(map_name, arm).mean())
             if "median" in values:
                 row["difference"] = row["ours"] - float(values["median"])
         rows.append(row)
     columns = ["protocol", "steps", "map", "algorithm", "arm", "seeds", "ours", "our lowest", "our highest"]
-    columns += ["final win rate", "median", "lowest", "highest", "seeds, published", "difference", "printed"]
+    columns += ["final evaluation", "median", "lowest", "highest", "seeds, published", "difference", "printed"]
     frame = pd.DataFrame(rows).reindex(columns=[*columns, "grade", "source", "not compared"])
     frame["seeds"] = frame["seeds"].astype("Int64")
     frame["our range"] = _range(frame["our lowest"], frame["our highest"])

@@ -1,4 +1,4 @@
-"""The paper's equations beside the authors' released code: final win rates, and which of two runs wins more."""
+"""The paper's equations beside the authors' released code: final performance, and which of two runs wins more."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ import pandas as pd
 
 from analysis import style
 from analysis.evidence import with_scales_beside
+from analysis.inference import contrast, moments
 from analysis.plots.finals import between, summed_up
-from analysis.statistics import FEWEST_SEEDS, Floats, contrast, probability_of_improvement, stratified_bootstrap
+from analysis.statistics import FEWEST_SEEDS, Floats, probability_of_improvement, stratified_bootstrap
 from analysis.tables import Table
 
 SEED = 0  # of the resampling
@@ -54,7 +55,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
     notes = [
         f"On the {evidence.engine}, scale {evidence.scale}",
-        "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval",
+        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student's t interval",
         f"Difference from {style.label(reference)}, with Welch's t interval",
         f"Improvement: the probability that a run of the arm wins more than one of {style.label(reference)}, ties half,"
         f" with a percentile interval by stratified bootstrap, seed {SEED}, which has no width where"
@@ -67,7 +68,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
 def _difference(values: Floats, compared: Floats) -> dict[str, Any]:
     found: dict[str, Any] = {"difference": float(values.mean() - compared.mean())}
     if min(len(values), len(compared)) >= FEWEST_SEEDS:
-        low, high = contrast([values, compared], [1.0, -1.0]).interval()
+        low, high = contrast([moments(values), moments(compared)], [1.0, -1.0]).interval()
         found |= {"difference, low": low, "difference, high": high, "difference, 95 %": between(low, high)}
     return found
 

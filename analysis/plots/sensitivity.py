@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.statistics import FEWEST_SEEDS, contrast, student_interval
+from analysis.inference import contrast, moments
+from analysis.statistics import FEWEST_SEEDS, student_interval
 from analysis.summarise import engine_names, joined
 from analysis.tables import Table
 
@@ -19,7 +20,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         cell: dict(zip(part["setting"], map(json.loads, part["value"]), strict=True))
         for cell, part in pd.read_parquet(summary / "settings.parquet").groupby(["map", "arm"])
     }
-    finals = pd.read_parquet(summary / "finals.parquet").groupby(["map", "arm"])["battle_won_mean"]
+    finals = pd.read_parquet(summary / "finals.parquet").groupby(["map", "arm"])["final_win_rate"]
     scores = {cell: values.to_numpy(float) for cell, values in finals}
     rows, reference = [], specification["reference"]
     for map_name in specification["maps"]:
@@ -37,7 +38,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                 rows[-1]["setting"] = _change(settings[map_name, reference], settings[map_name, arm])
                 rows[-1] |= {"difference": values.mean() - compared.mean()}
                 if min(len(values), len(compared)) >= FEWEST_SEEDS:
-                    low, high = contrast([values, compared], [1.0, -1.0]).interval()
+                    low, high = contrast([moments(values), moments(compared)], [1.0, -1.0]).interval()
                     rows[-1] |= {"difference, low": low, "difference, high": high}
     numbers = ["win rate", "low", "high", "difference", "difference, low", "difference, high"]
     frame = pd.DataFrame(rows).reindex(columns=["map", "arm", "setting", "seeds", *numbers])
@@ -50,7 +51,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     notes = [
         f"On the {joined(engine_names(runs))}, protocol {joined(runs['protocol'])}, "
         f"{joined(runs['total_steps'])} steps",
-        "Win rate of the last weights in greedy battles: mean over seeds with Student's t interval",
+        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student's t interval",
         "Differences from the reference by Welch's t, each alone: no correction for their number",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]

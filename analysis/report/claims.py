@@ -11,20 +11,21 @@ from analysis import style
 from analysis.claims import VARIANTS, VERDICTS
 
 # What is told of a verdict, where the table has it.
-DETAILS = ["expected", "evidence", "why", "seeds needed", "nulls", "all parts", "engine", "scale"]
+DETAILS = ["expected", "evidence", "beside", "why", "seeds needed", "nulls", "all parts", "engine", "scale"]
 MENTION = re.compile(r"\b(figure|table)s? (\d+(?:(?:, | and )\d+)*)")
 
 
 def section(table: pd.DataFrame, anchors: Set[str]) -> str:
     """Tally and claims, by question, in the table's order; figures and tables among `anchors` become links."""
-    headline = table[table["variant"] == VARIANTS[0]]
+    headline = table[table["variant"] != VARIANTS[1]]
     counts = Counter(headline["verdict"])
     listed = [*VERDICTS, *sorted(counts.keys() - set(VERDICTS))]
     tally = "".join(f"<li>{badge(verdict)} {counts[verdict]}</li>" for verdict in listed)
     digests = ", ".join(sorted(set(table["claims digest"])))
     lead = (
         f"{len(headline)} statements, written down with their tests before the runs were looked at (digest "
-        f"{escape(digests)}). The count is for {escape(style.label(VARIANTS[0]))}, the paper's equations."
+        f"{escape(digests)}). The count is for {escape(style.label(VARIANTS[0]))}, the paper's equations, and for what "
+        "is said of other arms alone."
     )
     parts = [f"<p class='lead'>{lead}</p><ul class='tally'>{tally}</ul>"]
     for question, of_question in table.groupby("question", sort=False):

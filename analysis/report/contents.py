@@ -147,7 +147,8 @@ def role_measures(roles: pd.DataFrame | None) -> list[dict[str, Any]]:
     if roles is None:
         return []
     found = []
-    for (map_name, measure, arm, reference), cell in roles.groupby(["map", "measure", "arm", "reference"], sort=False):
+    shown = roles[roles["reference"].isin(["roles", "observations"])]
+    for (map_name, measure, arm, reference), cell in shown.groupby(["map", "measure", "arm", "reference"], sort=False):
         points = cell.pivot_table(index="seed", columns="step", values="value", aggfunc="last")
         interval = student_interval(points.to_numpy(float))
         found.append(

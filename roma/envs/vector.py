@@ -99,10 +99,17 @@ class GameEnv(Protocol):
 def observe(
     env: VectorEnv, snapshots: NDArray[np.float64], last_actions: NDArray[np.int64], steps: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """What the agents saw (M, A, O) at unit rows (M, N, 6), after last actions (M, A) and timesteps (M,)."""
+    """Return what the agents saw (M, A, O) at unit rows (M, N, 6), after last actions (M, A) and timesteps (M,)."""
+    return observe_with_actions(env, snapshots, last_actions, steps)[0]
+
+
+def observe_with_actions(
+    env: VectorEnv, snapshots: NDArray[np.float64], last_actions: NDArray[np.int64], steps: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return likewise what the agents saw (M, A, O), and which actions were available to them (M, A, U)."""
     info, moments = env.info, len(snapshots)
     obs = np.empty((moments, info.n_agents, info.obs_size), np.float32)
     state = np.empty((moments, info.state_size), np.float32)
     avail_actions = np.empty((moments, info.n_agents, info.n_actions), np.bool_)
     env.observe_snapshots(snapshots, last_actions, steps, obs, state, avail_actions)
-    return obs
+    return obs, avail_actions

@@ -1,6 +1,9 @@
+from itertools import count
+
 import pytest
 
 from analysis.__main__ import main
+from tests.analysis.summaries import CLAIM, judged_all, write_summary
 from tests.synthetic import write_runs
 
 SCALE = {
@@ -29,3 +32,17 @@ def results(tmp_path_factory):
     names = [f"{map_name}/{arm}/seed{seed}" for map_name, arm in cells for seed in SCALE["seeds"]]
     assert main(["summarise", str(folder), "--runs", *names]) == 0
     return folder
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Judges one claim, given by what differs from CLAIM, on the summary of these numbers; returns roma's verdict."""
+
+    scales = (tmp_path / f"scale{number}" for number in count())
+
+    def judged(changes, win_rates, variant="roma", **more):
+        summary = write_summary(next(scales) / "summary", win_rates, **more)
+        verdicts = judged_all([CLAIM | changes], summary)
+        return next(verdict for verdict in verdicts if verdict.variant == variant)
+
+    return judged

@@ -41,7 +41,7 @@ def test_cells_hold_the_final_win_rates_of_their_settings(summary, frame):
     finals = pd.read_parquet(summary / "finals.parquet")
     assert len(frame) == 2 * 2 * 3
     assert frame["n"].tolist() == [3, 2, 0, 3, 3, 0] + [0] * 6
-    expected = finals[finals["arm"] == "roma_I4_D3"]["battle_won_mean"].mean()
+    expected = finals[finals["arm"] == "roma_I4_D3"]["final_win_rate"].mean()
     assert frame.loc[4, "mean"] == pytest.approx(expected)
     assert frame["low"].notna().tolist() == [n >= 3 for n in frame["n"]]
 
@@ -67,7 +67,7 @@ def test_a_cell_shows_its_interval_where_seeds_allow_one(frame):
 def test_the_face_names_what_is_missing(frame):
     text = "\n".join(heatmap.face(frame))
     assert "embedded engine version 1; scale lab; protocol smac_v1" in text
-    assert "16 greedy battles with the last weights: mean and 95 % Student t interval of 3 seeds" in text
+    assert "mean win rate of the tests in the last tenth of a run: mean and 95 % Student t interval of 3 seeds" in text
     missing = text.partition("missing runs")[2]
     assert "MMM2 1e-3/1e-3 (has 2), MMM2 1e-3/1e-4," in missing
     assert "1e-4/1e-2" not in missing.partition("10z5b")[0]

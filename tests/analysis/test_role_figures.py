@@ -113,24 +113,33 @@ def test_a_missing_run_is_named_and_the_others_are_drawn(summary, module):
 
 def test_groups_and_what_they_do(summary):
     frame = episode.data(summary, EPISODE | {"moments": {"MMM2": [8]}, "responsibilities": True}, [])
-    agents = frame[frame["is_agent"]]
-    assert set(agents["group"]) == {"Marauder", "Marine", "Medivac"}
+    agents = frame[frame["is_agent"] & (frame["health"] > 0)]
+    assert set(agents["group"]) == {"group 1", "group 2"}
+    assert frame.loc[~frame["is_agent"], "group"].isna().all()
     run = pd.read_parquet(summary / "episodes.parquet").query("shown and map == 'MMM2' and arm == 'roma' and step > 0")
-    decisions = run[(run["type"] == "Marine") & run["is_agent"] & (run["t"] >= 8) & (run["health"] > 0)]["action"]
+    mine = agents.loc[agents["group"] == "group 1", "unit"]
+    decisions = run[run["unit"].isin(mine) & (run["t"] >= 8) & (run["health"] > 0)]["action"]
     decisions = decisions[decisions > 0]
-    duty = agents.loc[agents["type"] == "Marine", "duty"].iloc[0]
+    duty = agents.loc[agents["group"] == "group 1", "duty"].iloc[0]
     assert duty.startswith(f"attack or heal {(decisions >= 6).mean():.0%}, ")
     figure = episode.draw(frame)
-    assert "Marine: 2–8" in texts(figure)
+    assert f"group 1: {rolespace.ranges(mine.to_numpy(int))}" in texts(figure)
+    assert f"silhouette {agents['silhouette'].iloc[0]:.2f}, {agents['structureless'].iloc[0]:.2f} without" in texts(
+        figure
+    )
     assert outside(figure) == []
 
 
-def test_agents_of_one_type_are_grouped_by_their_roles():
-    agents = pd.DataFrame({"is_agent": True, "type": "Marine", "unit": range(6), "t": 1, "y": [1, 1, 5, 5, 9, 9]})
-    agents = agents.assign(health=45.0, action=3, role_0=[0, 0, 5, 5, 9, 9], role_1=0.0, role_2=0.0)
+def test_agents_are_grouped_by_their_roles_whatever_their_type():
+    agents = pd.DataFrame(
+        {"is_agent": True, "type": list("ABABAB"), "unit": range(6), "t": 1, "health": [45.0] * 5 + [0]}
+    )
+    agents = agents.assign(action=3, role_0=[9.0, 0, 0.2, 9.1, 9.3, 0], role_1=0.0, role_2=0.0)
     grouped = episode._described(agents, agents, {"responsibilities": True})
-    assert grouped["group"].tolist() == [f"role group {place}" for place in (3, 3, 2, 2, 1, 1)]
-    assert set(grouped["duty"]) == {"attack or heal 0%, move 100%, hold 0%; 0 of 2 die"}
+    assert grouped["group"].tolist()[:5] == [f"group {place}" for place in (1, 2, 2, 1, 1)]
+    assert pd.isna(grouped["group"].iloc[5])
+    assert grouped["duty"].iloc[0] == "attack or heal 0%, move 100%, hold 0%; 0 of 3 die"
+    assert grouped["silhouette"].iloc[0] > 0.9 > grouped["structureless"].iloc[0]
 
 
 def units_of(health):
@@ -220,8 +229,8 @@ def test_measures_of_other_arms_are_drawn_where_the_first_is_missing(summary):
 
 
 def test_a_measure_that_does_not_apply_says_so(summary, monkeypatch):
-    specification = {"maps": ["MMM2"], "arms": ["roma"], "measures": ["drift", "healthiest_outlier"]}
-    monkeypatch.setitem(style.METRICS, "healthiest_outlier", "outlier")
+    specification = {"maps": ["MMM2"], "arms": ["roma"], "measures": ["drift", "healthiest_rank"]}
+    monkeypatch.setitem(style.METRICS, "healthiest_rank", "outlier")
     figure = measures.draw(measures.data(summary, specification, []))
     assert [len(axes.texts) for axes in figure.axes] == [0, 1]
     assert "does not apply" in texts(figure)

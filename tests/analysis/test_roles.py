@@ -130,10 +130,19 @@ def test_an_agent_drifts_until_it_dies():
 
 def test_outliers_and_the_dead():
     features = np.concatenate([ring(4), [[0.0, 0.0, 5.0]]])[None]
-    assert roles.outlier_ratio(features, everyone(features), np.array([4]))[0] == pytest.approx(5)
+    assert roles.outermost(features, everyone(features), np.array([4]))[0] == 1
+    assert roles.outermost(features, everyone(features), np.array([0]))[0] == pytest.approx(1.5 / 4)
     alive = np.array([[True] * 4 + [False]])
+    assert roles.outermost(features, alive, np.array([0]))[0] == 0.5
     assert roles.dead_alive_separation(features, alive)[0] == pytest.approx(5)
     assert np.isnan(roles.dead_alive_separation(features, everyone(features))).all()
+
+
+@pytest.mark.parametrize("alive", [3, 4, 6, 10])
+def test_one_of_exchangeable_agents_is_in_the_middle_of_the_ranks(alive):
+    noise = np.random.default_rng(alive)
+    features, living = noise.normal(size=(4000, 10, 3)), np.tile(np.arange(10) < alive, (4000, 1))
+    assert roles.outermost(features, living, noise.integers(alive, size=4000)).mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_pairs_are_scaled_over_those_that_count():
@@ -144,45 +153,3 @@ def test_pairs_are_scaled_over_those_that_count():
     assert found.tolist() == [[[0, 0, 0], [1, 0, 0], [0, 0, 0]]]
     assert roles.pair_mean(values, pairs).tolist() == [3]
     assert not roles.scaled(np.ones((1, 3, 3)), pairs).any()
-
-
-@pytest.mark.parametrize(
-    ("values", "positive", "auc", "accuracy"),
-    [
-        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 1, 1),
-        ([0.8, 0.9, 0.1, 0.2], [0, 0, 1, 1], 0, 0.5),
-        ([0.5, 0.5, 0.5, 0.5], [0, 1, 0, 1], 0.5, 0.5),
-        ([1, 2, 3, 4], [0, 1, 0, 1], 0.75, 0.75),
-    ],
-)
-def test_separation_by_hand(values, positive, auc, accuracy):
-    found = roles.separation(np.array(values, float), np.array(positive, bool))
-    assert found == pytest.approx((auc, accuracy))
-
-
-def test_pairs_of_one_kind_cannot_be_separated():
-    assert np.isnan(roles.separation(np.ones(3), np.ones(3, bool))).all()
-
-
-def test_probes_see_what_is_there_and_nothing_else():
-    noise = np.random.default_rng(4)
-    inputs = noise.normal(size=(600, 5))
-    held_out = np.arange(600) % 2 == 1
-    linear = inputs @ noise.normal(size=(5, 3)) + 4
-    assert roles.explained(inputs, linear, held_out) == pytest.approx(1, abs=0.02)
-    assert abs(roles.explained(inputs, noise.normal(size=(600, 3)), held_out)) < 0.05
-    classes = inputs[:, :4].argmax(1)
-    assert roles.classified(inputs, classes, held_out) > 0.85
-    assert roles.classified(inputs, noise.integers(0, 4, 600), held_out) < 0.35
-    constant = np.concatenate([inputs, np.ones((600, 1))], 1)
-    assert roles.explained(constant, linear, held_out) == pytest.approx(1, abs=0.02)
-    assert np.isnan(roles.explained(inputs, linear, np.zeros(600, bool)))
-
-
-def test_ridge_is_the_solution_of_its_normal_equations():
-    noise = np.random.default_rng(5)
-    inputs, targets = noise.normal(size=(50, 4)), noise.normal(size=(50, 2))
-    x = (inputs - inputs.mean(0)) / inputs.std(0)
-    rows = np.concatenate([x, np.sqrt(0.08 * 50) * np.eye(4)])  # the penalty as rows of which zero is wanted
-    weights = np.linalg.lstsq(rows, np.concatenate([targets - targets.mean(0), np.zeros((4, 2))]), rcond=None)[0]
-    np.testing.assert_allclose(roles.ridge(inputs, targets, inputs, penalty=0.08), x @ weights + targets.mean(0))

@@ -11,7 +11,7 @@ from analysis.__main__ import main
 from analysis.runs import expected_runs
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
-from tests.analysis.test_measures import milestone
+from tests.milestones import milestone
 from tests.synthetic import invented_rollout
 from workflow.grid import expand
 
@@ -27,17 +27,31 @@ def rollout():
 
 def test_measures_stand_for_every_milestone_and_both_references(results):
     table = read(results, "roles")
-    columns = [*measurements.CELL, *rollouts.ROLES]
+    columns = [*measurements.CELL, *rollouts.ROLES, "chance"]
     columns.remove("episode")
     assert list(table) == columns
     assert set(table["arm"]) == {"roma"}
     assert set(table["step"]) == {0, 200_000}
     assert table["value"].notna().all()
-    assert not table.duplicated(columns[:-1]).any()
+    assert not table.duplicated(columns[:-2]).any()
     measures = set(table.query("map == 'MMM2' and reference == 'roles'")["measure"])
     assert {"silhouette_type", "probe_role", "L_I", "dissimilarity_auc", "medivac_separation"} <= measures
-    assert "healthiest_outlier" not in measures
+    assert "healthiest_rank" not in measures
     assert "silhouette_type" in set(table.query("reference == 'observations'")["measure"])
+
+
+def test_nulls_stand_beside_and_every_untrained_network_has_a_row(results):
+    table = read(results, "roles").query("map == 'MMM2' and measure == 'silhouette_type_first'")
+    last = table.query("step == 200000 and seed == 0")
+    assert set(last["reference"]) == {"roles", "observations", "projected", "principal", "permuted"}
+    untrained = table.query("reference == 'untrained'")
+    assert sorted(untrained["seed"]) == list(range(9))  # three a run of three seeds
+    assert (untrained["step"] == 0).all()
+    assert untrained["chance"].isna().all()
+    assert last.loc[last["reference"] == "roles", "chance"].item() > 0
+    assert last.set_index("reference")["value"]["permuted"] == pytest.approx(-0.2, abs=0.1)
+    informed = read(results, "roles").query("map == 'MMM2' and measure == 'changed_by_exchange_of_type'")
+    assert set(informed["reference"]) == {"roles", "untrained"}
 
 
 def test_synthetic_roles_follow_types_once_trained(results):
@@ -60,6 +74,7 @@ def test_the_shown_episode_is_whole_at_the_end_and_a_beginning_before(results, r
     np.testing.assert_array_equal(at["x"], last.units[start + 2, :, 0].astype(float))
     np.testing.assert_array_equal(at[rollouts.ROLE_COLUMNS][:10], last.role_mean[start + 2].astype(float))
     assert at[rollouts.ROLE_COLUMNS][10:].isna().all(axis=None)
+    np.testing.assert_allclose(at[rollouts.SIGMA_COLUMNS][:10], np.sqrt(last.role_variance[start + 2]), rtol=1e-6)
     assert at["type"].iloc[0] == "Marauder"
     assert at["max_health"].iloc[0] == 125
     earlier = table.query("map == 'MMM2' and seed == 0 and step == 0")

@@ -30,7 +30,7 @@ def summary(tmp_path_factory):
 
 def test_differences_with_their_intervals(summary):
     frame = sensitivity.table(summary, SPECIFICATION).frame.set_index("arm")
-    finals = pd.read_parquet(summary / "finals.parquet").groupby("arm")["battle_won_mean"]
+    finals = pd.read_parquet(summary / "finals.parquet").groupby("arm")["final_win_rate"]
     scores = {arm: values.to_numpy() for arm, values in finals}
     for arm in ARMS:
         expected = ttest_ind(scores[arm], scores["roma"], equal_var=False).confidence_interval()

@@ -1,4 +1,6 @@
-"""Intervals over seeds against scipy and against answers worked out by hand."""
+"""Intervals and aggregates over seeds against scipy, rliable and answers worked out by hand."""
+
+import json
 
 import numpy as np
 import pytest
@@ -8,13 +10,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 from analysis.statistics import (
-    Region,
-    contrast,
-    holm_levels,
     interquartile_mean,
+    performance_profile,
     probability_of_improvement,
     quartiles,
-    seeds_needed,
     stratified_bootstrap,
     student_interval,
 )
@@ -109,6 +108,41 @@ def test_bootstrap_encloses_the_value_on_rliables_matrices():
         assert found.low < found.value < found.high
 
 
+@pytest.fixture(scope="module")
+def golden(root):
+    """Scores by name, and what rliable 1.2.0 returned for them (tests/golden/rliable/make.py)."""
+    stored = json.loads((root / "tests" / "golden" / "rliable" / "aggregates.json").read_text())
+    return stored | {"scores": {name: np.array(values) for name, values in stored["scores"].items()}}
+
+
+def test_aggregates_are_those_of_rliable(golden):
+    """Values are equal; ends of intervals agree within the Monte-Carlo error of 2 000 repetitions."""
+    scores = golden["scores"]
+    cases = [([scores[name]], interquartile_mean, row) for name, row in golden["interquartile_mean"].items()]
+    cases += [
+        ([scores[name] for name in pair.split(",")], probability_of_improvement, row)
+        for pair, row in golden["probability_of_improvement"].items()
+    ]
+    thresholds = np.array(golden["thresholds"])
+    cases += [
+        ([scores[name]], lambda resampled: performance_profile(resampled, thresholds), row)
+        for name, row in golden["performance_profile"].items()
+    ]
+    assert len(cases) == 8
+    # How far the share below an end of an interval errs, by the repetitions of both, four times over.
+    error = 4 * np.sqrt(0.025 * 0.975 * (1 / 2000 + 1 / 10_000))
+    for groups, statistic, expected in cases:
+        inner, outer = (
+            stratified_bootstrap(groups, statistic, np.random.default_rng(0), 2000, level)
+            for level in (0.95 - 2 * error, 0.95 + 2 * error)
+        )
+        np.testing.assert_allclose(inner.value, expected["value"], rtol=1e-12)
+        assert (outer.low <= np.add(expected["low"], 1e-9)).all()
+        assert (np.subtract(expected["low"], 1e-9) <= inner.low).all()
+        assert (inner.high <= np.add(expected["high"], 1e-9)).all()
+        assert (np.subtract(expected["high"], 1e-9) <= outer.high).all()
+
+
 def test_interquartile_mean_drops_a_quarter_at_each_end():
     assert interquartile_mean(np.array([[-100.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 100.0]])) == 3.5
 
@@ -140,104 +174,3 @@ def test_bootstrap_keeps_the_weight_of_each_task():
     scores = np.tile([0.0, 1.0, 7.0], (5, 1))
     found = stratified_bootstrap([scores], np.mean, np.random.default_rng(0), 100)
     assert found.low == found.value == found.high == pytest.approx(8 / 3)
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.01])
-def test_contrast_of_two_is_welchs(alpha):
-    rng = np.random.default_rng(8)
-    x, y = rng.normal(1, 1, 5), rng.normal(0, 3, 9)
-    welch = stats.ttest_ind(x, y, equal_var=False)
-    found = contrast([x, y], [1, -1])
-    assert found.freedom == pytest.approx(welch.df)
-    expected = welch.confidence_interval(1 - alpha)
-    np.testing.assert_allclose(found.interval(alpha), (expected.low, expected.high))
-    assert Region(low=0).p_value(found) == pytest.approx(welch.pvalue)
-
-
-def test_contrast_of_differences_is_the_paired_test():
-    rng = np.random.default_rng(9)
-    x, y = rng.normal(size=6), rng.normal(size=6)
-    paired = stats.ttest_rel(x, y)
-    found = contrast([x - y], [1])
-    expected = paired.confidence_interval(0.95)
-    np.testing.assert_allclose(found.interval(), (expected.low, expected.high))
-    assert Region(low=0).p_value(found) == pytest.approx(paired.pvalue)
-
-
-def test_contrast_without_spread_is_certain():
-    found = contrast([np.full(3, 0.5), np.full(4, 0.25)], [1, -1])
-    assert found == (0.25, 0.0, 2.0)
-    assert found.interval() == (0.25, 0.25)
-    assert Region(low=0).p_value(found) == 0
-    assert Region(low=0.25).p_value(found) == 1
-
-
-def test_holm_by_hand():
-    """0.01, 0.02, 0.04 and 0.5 against 0.05 / 4, / 3, / 2 and / 1: the second fails at 1 / 60, and so do the rest."""
-    assert holm_levels([0.04, 0.01, 0.5, 0.02]) == pytest.approx([0.05 / 3, 0.0125, 0.05 / 3, 0.05 / 3])
-    assert holm_levels([0.001, 0.002]) == pytest.approx([0.025, 0.05])
-    assert holm_levels([]) == []
-
-
-p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
-
-
-@given(p_values)
-def test_holm_rejects_between_bonferroni_and_no_adjustment(values):
-    levels = holm_levels(values)
-    rejected = [p < level for p, level in zip(values, levels, strict=True)]
-    for p, level, decided in zip(values, levels, rejected, strict=True):
-        assert 0.05 / len(values) <= level <= 0.05
-        assert decided or p >= 0.05 / len(values)
-        assert not decided or all(other for q, other in zip(values, rejected, strict=True) if q < p)
-
-
-samples = arrays(float, st.integers(3, 8), elements=st.floats(0, 1).map(lambda value: round(value, 3)))
-
-
-@given(samples, samples, st.floats(0.001, 0.2), st.sampled_from([Region(low=0.1), Region(high=0.0), Region(-0.1, 0.1)]))
-def test_interval_decides_exactly_where_the_p_value_does(x, y, alpha, region):
-    found = contrast([x, y], [1, -1])
-    p = region.p_value(found)
-    decided = region.holds(found.interval(alpha))
-    if abs(p - alpha) > 1e-9:
-        assert decided is ((region.low < found.value < region.high) if p < alpha else None)
-
-
-@given(samples, samples)
-def test_contrast_turns_its_sign_with_its_sides(x, y):
-    there, back = contrast([x, y], [1, -1]), contrast([y, x], [1, -1])
-    assert there.value == pytest.approx(-back.value)
-    assert there.error == pytest.approx(back.error)
-
-
-@pytest.mark.parametrize(
-    ("region", "interval", "verdict"),
-    [
-        (Region(low=0), (0.1, 0.2), True),
-        (Region(low=0), (-0.2, -0.1), False),
-        (Region(low=0), (-0.1, 0.1), None),
-        (Region(-0.1, 0.1), (-0.05, 0.09), True),
-        (Region(-0.1, 0.1), (0.11, 0.2), False),
-        (Region(-0.1, 0.1), (0.05, 0.2), None),
-        (Region(-0.1, 0.1), (-0.5, 0.5), None),
-        (Region(high=1), (0.5, 0.9), True),
-    ],
-)
-def test_a_region_is_decided_by_whole_intervals(region, interval, verdict):
-    assert region.holds(interval) is verdict
-
-
-def test_seeds_needed_have_the_power_they_promise():
-    """A difference of 0.1 with deviations of 0.1: simulated at the number found, four of five trials decide."""
-    region, deviation = Region(low=0), 0.1
-    n = seeds_needed(region, 0.1, 2 * deviation**2, alpha=0.05)
-    rng = np.random.default_rng(10)
-    trials = [
-        region.holds(contrast([rng.normal(0.1, deviation, n), rng.normal(0, deviation, n)], [1, -1]).interval())
-        for _ in range(1000)
-    ]
-    assert 0.8 <= np.mean([trial is True for trial in trials]) <= 0.9
-    assert seeds_needed(region, 0.0, 0.1, 0.05) is None
-    assert seeds_needed(region, 1e-6, 0.1, 0.05) is None
-    assert seeds_needed(region, 0.5, 0.0, 0.05) == 3

@@ -46,7 +46,7 @@ def summary(tmp_path_factory):
 
 def win_rates(summary, arm, map_name="MMM2", scale="lab"):
     frame = pd.read_parquet(summary.parent.parent / scale / "summary" / "finals.parquet")
-    return frame.loc[(frame["arm"] == arm) & (frame["map"] == map_name), "battle_won_mean"].to_numpy()
+    return frame.loc[(frame["arm"] == arm) & (frame["map"] == map_name), "final_win_rate"].to_numpy()
 
 
 def test_table_1_has_the_papers_ten_rows_in_two_groups_and_ours(tmp_path):
@@ -56,8 +56,11 @@ def test_table_1_has_the_papers_ten_rows_in_two_groups_and_ours(tmp_path):
     assert groups["related work"] == ["iql", "coma", "qmix", "qtran", "maven"]
     assert groups["ablations"] == ["roma_td", "roma_td_li", "roma_td_ld", "qmix_nps", "qmix_lar"]
     assert groups[algorithms.OURS][0] == "roma"
-    assert sorted(frame["arm"]) == algorithm_names()
+    assert sorted(frame["arm"]) == sorted([*algorithm_names(), "qmix_lar_matched"])
     assert frame["description"].notna().all()
+    assert set(frame["trials here"]) == {0}
+    assert frame.set_index("arm").loc[["roma", "qtran", "coma"], "episodes an update"].tolist() == [8, 8, 8]
+    assert "an update an episode" in frame.set_index("arm").loc["qtran", "settings tuned by"]
 
 
 def test_table_1_counts_parameters_of_the_networks_as_built(tmp_path):
@@ -81,6 +84,7 @@ def test_table_1_counts_parameters_of_the_networks_as_built(tmp_path):
     for arm, counts in expected.items():
         assert tuple(frame.loc[arm, ["acting", "trained"]]) == counts, arm
     assert frame.loc["qmix", "acting / ROMA's"] == pytest.approx(39_250 / 55_540)
+    assert frame.loc["qmix_lar_matched", "acting / ROMA's"] == pytest.approx(0.97, abs=0.01)
 
 
 def test_final_win_rates_with_their_intervals(summary):

@@ -38,7 +38,7 @@ def made(summary, tmp_path, root, monkeypatch):
 
 def test_no_verdict_is_given(made):
     frame = pd.read_csv(made("claims") / "claims.csv")
-    assert frame["claim"].tolist() == [claim.id for claim in claims.load() for _ in claims.VARIANTS]
+    assert frame["claim"].tolist() == [claim.id for claim in claims.load() for _ in claim.variants]
     assert set(frame["verdict"]) == {"withheld"}
     assert set(frame["why"]) == {WHY}
     assert frame[["evidence", "estimate", "low", "high", "all parts"]].isna().all(axis=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,22 @@ def altered(tmp_path: Path, source: str, changes: dict[str, Any]) -> Path:
 def test_every_map_of_the_paper_is_there() -> None:
     assert sorted(PAPER_MAPS + FURTHER_MAPS) == map_names()
     assert sum(load_map(name).interface == "smac" for name in map_names()) == 23
+
+
+COMPOSITIONS = {
+    "10m_vs_11m": ({"Marine": 10}, {"Marine": 11}),
+    "MMM2": ({"Medivac": 1, "Marauder": 2, "Marine": 7}, {"Medivac": 1, "Marauder": 3, "Marine": 8}),
+    "6z4b": ({"Zergling": 6, "Baneling": 4}, {"Zergling": 6, "Baneling": 4}),
+    "6s4z_vs_10b30z": ({"Stalker": 6, "Zealot": 4}, {"Baneling": 10, "Zergling": 30}),
+    "10z5b_vs_2s3z": ({"Zergling": 10, "Baneling": 5}, {"Zealot": 2, "Stalker": 3}),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_the_papers_unit_compositions(name: str) -> None:
+    scenario = load_map(name)
+    allies, enemies = scenario.unit_types[: scenario.n_allies], scenario.unit_types[scenario.n_allies :]
+    assert (Counter(allies), Counter(enemies)) == COMPOSITIONS[name]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import yaml
 from workflow import pausing
 
 PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
-FOLDERS = ("workflow", "analysis", "tests", "roma")
+FOLDERS = ("workflow", "analysis", "tests", "roma", "docs/learning")
 
 TINY = {
     "scale": "tiny",

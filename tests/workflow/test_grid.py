@@ -25,6 +25,7 @@ from workflow.grid import (
     summaries_beside,
 )
 
+BESIDE = ("extra", "extra_smac_v1")
 SCALES = ("smoke", "demo", "lab", "paper")
 MAPS = {
     "2s3z",
@@ -72,17 +73,32 @@ def test_every_scale_names_every_cell_of_the_paper(scale, name):
     expand(config, name)
 
 
-def test_arms_beyond_the_paper_stand_in_a_scale_of_their_own(scale):
-    config = scale("extra")
-    check(config, "extra")
-    grid = expand(config, "extra")
-    beyond = {"vdn", "maven_release", OTHER_READING, "roma_no_dissimilarity"}
+@pytest.mark.parametrize(("name", "beside"), zip(BESIDE, ("paper", "lab"), strict=True))
+def test_arms_beyond_the_paper_stand_in_scales_of_their_own(scale, name, beside):
+    """One beside each scale of the paper's cells, of the same protocol and length: so its runs are comparable."""
+    config = scale(name)
+    check(config, name)
+    grid = expand(config, name)
+    beyond = {"vdn", "maven_release", "qmix_lar_matched", OTHER_READING, "roma_no_dissimilarity"}
     beyond |= {"roma_release", "roma_release_epsilon_50", "roma_release_readme"}
-    assert set(grid.cells) == {(map_name, arm) for map_name in ABLATION_MAPS for arm in beyond}
+    cells = {(map_name, arm) for map_name in ABLATION_MAPS for arm in beyond}
+    assert set(grid.cells) == cells | {(map_name, "roma_release") for map_name in MAPS}
     assert not grid.skipped
-    assert len(grid.runs) == 105
+    assert len(grid.runs) == 150
     assert not beyond & set(PAPER_ARMS)
     assert set(figure_specifications(config["figures"])["extra"]["arms"]) == beyond
+    alike = {(run.config.protocol, run.total_steps) for run in grid.runs.values()}
+    assert alike == {(run.config.protocol, run.total_steps) for run in expand(scale(beside), beside).runs.values()}
+
+
+@pytest.mark.parametrize("name", ["study", "lab", "paper"])
+def test_what_verdicts_on_roma_need_is_there_for_the_release(scale, name):
+    """Every cell of ROMA that a claim compares has one of the release, in the scale or beside it."""
+    cells = set(expand(scale(name), name).cells).union(*(expand(scale(other), other).cells for other in BESIDE))
+    compared = {cell for claim in claims.load() for part in claim.parts for cell in part.cells if cell[1] == "roma"}
+    assert {name for name, _ in compared} == {name for name, arm in cells if arm == "roma_release"} == MAPS
+    if name == "study":
+        assert {name for name, arm in expand(scale(name), name).cells if arm == "roma_release"} == MAPS
 
 
 def test_the_search_for_the_weights_covers_their_product_on_seeds_of_its_own(scale):
@@ -91,7 +107,7 @@ def test_the_search_for_the_weights_covers_their_product_on_seeds_of_its_own(sca
     runs = expand(config, "lambda").runs
     assert len(runs) == 2 * 25 * 3
     assert {map_name for map_name, _, _ in runs} == {"10m_vs_11m", "MMM2"}
-    reported = {seed for name in (*SCALES, "extra", "sensitivity") for seed in scale(name)["seeds"]}
+    reported = {seed for name in (*SCALES, *BESIDE, "sensitivity") for seed in scale(name)["seeds"]}
     assert not {seed for _, _, seed in runs} & reported
     powers = {10.0**-exponent for exponent in range(1, 6)}
     learners = {arm: run.config.hyperparameters for (_, arm, _), run in runs.items()}
@@ -132,13 +148,14 @@ def test_the_study_has_its_cells_in_tranches(scale):
     config = scale("study")
     check(config, "study")
     grid = expand(config, "study")
-    assert grid.tranches == ("pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4")
+    assert grid.tranches == ("pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4", "T5")
     million = 1_000_000
     paper = {(map_name, arm) for map_name in MAPS - {"27m_vs_30m"} for arm in COMPARED}
     paper |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ABLATIONS}
     paper |= {("27m_vs_30m", arm) for arm in ("roma", "qmix")}
-    beyond = {(map_name, arm) for map_name in ("10m_vs_11m", "MMM2") for arm in ("roma_release", OTHER_READING)}
-    beyond |= {("10m_vs_11m", arm) for arm in ("roma_no_dissimilarity", "maven_release", "qmix_lar_matched")}
+    beyond = {(map_name, "roma_release") for map_name in MAPS} | {("10m_vs_11m", "roma_no_dissimilarity")}
+    beyond |= {(map_name, OTHER_READING) for map_name in ("10m_vs_11m", "MMM2")}
+    beyond |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ("maven_release", "qmix_lar_matched")}
     smac_v1 = {(name, arm) for name in ("10m_vs_11m", "MMM2") for arm in config["arms"] if arm.endswith("smac_v1")}
     assert set(grid.cells) == paper | beyond | smac_v1
     assert not grid.skipped
@@ -165,11 +182,11 @@ def test_priorities_follow_the_tranches_and_extensions_wait_for_theirs(scale):
         name: [grid.priority(run, 0) for run in grid.runs.values() if next(iter(run.tranches)) == name]
         for name in grid.tranches
     }
-    assert [set(values) for values in first.values()] == [{number} for number in range(8, 0, -1)]
+    assert [set(values) for values in first.values()] == [{number} for number in range(9, 0, -1)]
     pilot = grid.runs["10m_vs_11m", "qmix", 0]
     assert pilot.tranches == {"pilot": 5_000_000, "T1": 8_000_000}
     ranks = [grid.priority(pilot, steps) for steps in (0, 1_000_000, 5_000_000, 8_000_000)]
-    assert ranks == [8, 8, 5, 0]
+    assert ranks == [9, 9, 6, 0]
     assert expand(scale("paper"), "paper").runs["MMM2", "roma", 0].tranches == {}
 
 
@@ -187,13 +204,16 @@ def test_only_open_tranches_are_targets_and_a_changed_table_changes_no_identity(
 
 def test_the_matched_qmix_has_as_many_acting_parameters_as_roma(scale):
     runs = expand(scale("study"), "study").runs
-    info = envs.make("embedded", "10m_vs_11m", 1).info
-    sizes = []
-    for arm in ("qmix_lar_matched", "roma"):
-        config = runs["10m_vs_11m", arm, 0].config
-        agent = make_learner(config.algorithm, config.hyperparameters, info, 0).online.agent
-        sizes.append(sum(parameter.numel() for parameter in agent.parameters()))
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.002)
+    ratios = {}
+    for map_name in ABLATION_MAPS:
+        info = envs.make("embedded", map_name, 1).info
+        sizes = []
+        for arm in ("qmix_lar_matched", "roma"):
+            config = runs[map_name, arm, 0].config
+            agent = make_learner(config.algorithm, config.hyperparameters, info, 0).online.agent
+            sizes.append(sum(parameter.numel() for parameter in agent.parameters()))
+        ratios[map_name] = sizes[0] / sizes[1]
+    assert ratios == pytest.approx({"10m_vs_11m": 1.001, "MMM2": 0.971, "10z5b_vs_2s3z": 1.093}, abs=0.001)
 
 
 def test_runs_of_the_large_scales(scale):
@@ -213,7 +233,7 @@ def test_demo_also_learns_3m(scale):
 
 
 def test_every_scale_of_a_million_steps_or_more_keeps_the_same_milestones(scale):
-    for name in ("lab", "paper", "extra", "lambda", "sensitivity"):
+    for name in ("lab", "paper", *BESIDE, "lambda", "sensitivity"):
         assert tuple(milestones_of(scale(name))) == MILESTONES
     option = milestone_option(scale("paper"))
     assert [int(part) for part in option.split(",")] == list(MILESTONES)
@@ -453,7 +473,7 @@ def test_no_claim_asks_for_more_than_the_study_trains(scale):
 def test_primary_claims_stand_on_cells_with_five_seeds(scale):
     planned = expand(scale("study"), "study").planned
     primary = [claim for claim in claims.load() if claim.question == "primary"]
-    assert [claim.id for claim in primary] == ["study_lead", "study_losses", "position_first"]
+    assert [claim.id for claim in primary] == ["study_lead", "study_losses", "position_first", "roles_matter"]
     terms = [term for claim in primary for part in claim.parts for term in part.terms]
     assert {planned[name, arm] for term in terms for name in term.maps for arm in term.arms} == {5}
 

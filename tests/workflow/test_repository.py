@@ -78,7 +78,7 @@ def test_a_scale_that_does_not_exist_is_named_before_any_work(root, target):
     command = ["make", "--no-print-directory", target, "SCALE=demoo", "VENV="]
     outcome = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert outcome.returncode == 2
-    known = "demo extra lab lambda paper sensitivity smoke study"
+    known = "demo extra extra_smac_v1 lab lambda paper sensitivity smoke study"
     assert f"error: there is no scale 'demoo'; known: {known}\n" in outcome.stderr
     assert "snakemake" not in outcome.stdout
 
