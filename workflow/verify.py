@@ -137,10 +137,11 @@ def judge_losses(config: RunConfig) -> tuple[str, bool]:
     from tests.learners.fingerprints.runs import COMPARED_LOSSES, trace_anew
 
     name = f"2s3z {config.protocol}"
-    differing = golden.moved(golden.read()[config.algorithm], "another", {name: trace_anew(config.algorithm, name)})
-    what = f"losses of the first {COMPARED_LOSSES} updates of {config.algorithm} ({name})"
-    limit = f"within {golden.TOLERANCE:g} of those recorded"
-    return f"{what} {'not ' if differing else ''}{limit}", bool(differing)
+    recorded, found = golden.read()[config.algorithm].losses[name], trace_anew(config.algorithm, name).losses
+    alike = golden.updates_alike(recorded, found)
+    what = f"losses of {alike} of the first {COMPARED_LOSSES} updates of {config.algorithm} ({name})"
+    limit = f"within {golden.TOLERANCE:g} of those recorded before one differs; {golden.CERTAIN} must be"
+    return f"{what} {limit}", alike < golden.CERTAIN
 
 
 def play_again(run: RunDirectory) -> Outcome:

@@ -69,7 +69,7 @@ def test_an_update_is_that_of_the_cpu(name):
     for episode in (24, 200):  # the second copies into the target network
         expected, found = updated(here, BATCH, episode), updated(there, moved(BATCH, "cuda"), episode)
         counts = [statistics.pop(COUNTED, torch.tensor(0.0)) for statistics in (found, expected)]
-        assert_close(*counts, atol=0.02, rtol=0)
+        assert_close(*counts, atol=0.02, rtol=0, equal_nan=True)
         assert_close(found, expected, equal_nan=True, **TOLERANCE)
     weights = {key: value.cpu() for key, value in there.state_tensors().items()}
     assert_close(weights, here.state_tensors(), **TOLERANCE)

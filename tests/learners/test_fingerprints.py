@@ -240,7 +240,7 @@ def test_what_to_do_is_said(
 
 def test_on_an_unknown_family_it_is_said_that_only_losses_were_compared() -> None:
     assert golden.notice(recorded(), "this") is None
-    said = "no fingerprints are recorded for the processor family 'that' (recorded: 'this'): the first losses were comp"
+    said = "no fingerprints are recorded for the processor family 'that' (recorded: 'this'): the losses of 5 updates we"
     assert str(golden.notice(recorded(), "that")).startswith(said)
 
 
@@ -253,11 +253,19 @@ def test_on_an_unknown_family_it_is_said_that_only_losses_were_compared() -> Non
         ([float("nan")], [float("nan")], False),
         ([float("nan")], [0.0], True),
         ([0.0], [1e-9], True),
+        ([1.0] * 6, [1.0] * 4 + [2.0] * 2, True),
+        ([1.0] * 6, [1.0] * 5 + [2.0], False),  # play may have gone another way
     ],
 )
 def test_losses_are_compared_relative_to_the_largest(old: list[float], new: list[float], different: bool) -> None:
     record = recorded(losses={"3m paper": {"loss": old}})
     assert bool(golden.moved(record, "that", {"3m paper": traced(new)})) == different
+
+
+def test_updates_alike_are_counted_from_the_first() -> None:
+    recorded_losses = {"loss": [1.0, 2.0, 3.0], "loss_td": [1.0, 2.0, 3.0]}
+    assert golden.updates_alike(recorded_losses, recorded_losses) == 3
+    assert golden.updates_alike(recorded_losses, {"loss": [1.0, 2.0, 3.0], "loss_td": [1.0, 0.0, 3.0]}) == 1
 
 
 class Machine:
