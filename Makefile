@@ -13,7 +13,7 @@ VENV ?= .venv
 BASELINE ?= tests/benchmarks/baseline.json
 PEERS ?= tests/peers
 
-SCALES := $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml))))
+SCALES := $(sort $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workflow/config/*.yaml)))))
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)

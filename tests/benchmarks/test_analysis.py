@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import yaml
 
+from tests.benchmarks.processor import processor_seconds
 from tests.synthetic import write_runs
-from tests.workflow.conftest import processor_seconds
 
 CORES = 2
 LIMIT = 120  # seconds

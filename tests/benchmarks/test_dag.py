@@ -9,7 +9,8 @@ import time
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import TINY, copy_repository, write_scale
+from tests.benchmarks.processor import processor_seconds
+from tests.workflow.conftest import TINY, copy_repository, planned, write_scale
 
 GRID = TINY | {
     "scale": "grid",
@@ -43,3 +44,22 @@ def test_snakemake_costs_little_and_two_cores_are_nearly_twice_as_fast_as_one(ro
     print(f"{cost:.2f} s of Snakemake for each of {len(benchmarks)} jobs")
     assert cost < 2
     assert took[1] / took[2] > 1.3  # 1.8 where nothing else runs
+
+
+@pytest.mark.parametrize("scale", ["paper", "lab"])
+def test_345_runs_are_planned_fast(root, tmp_path, scale):
+    copy_repository(root, tmp_path)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--configfile"]
+    before = processor_seconds()
+    done = subprocess.run(
+        [*command, f"workflow/config/{scale}.yaml", "--", "figures"],
+        cwd=tmp_path,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    seconds = processor_seconds() - before
+    print(f"{seconds:.1f} s of processor time for {scale}")
+    assert planned(done.stdout)["train"] == 345
+    assert seconds < 15

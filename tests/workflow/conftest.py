@@ -1,4 +1,3 @@
-import resource
 import shutil
 import subprocess
 import sys
@@ -37,12 +36,6 @@ SHORT = TINY | {
     "maps": ["3m"],
     "cells": [{"maps": ["3m"], "arms": ["qmix"]}],
 }
-
-
-def processor_seconds() -> float:
-    """Of all commands so far: what they take by the clock, one after the other, where nothing else runs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def copy_repository(root: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ import yaml
 from roma import checkpoint
 from roma.runs.directory import RunDirectory
 from tests.synthetic import write_runs
-from tests.workflow.conftest import SHORT, TINY, planned, processor_seconds, write_scale
+from tests.workflow.conftest import SHORT, TINY, planned, write_scale
 
 
 def finish(repository, snakemake):
@@ -50,10 +50,8 @@ def test_a_given_file_is_not_mixed_with_the_default(repository, snakemake):
 @pytest.mark.parametrize(
     ("scale", "more", "runs"), [("paper", [], 345), ("paper", ["--config", "ablation_maps=all"], 495), ("lab", [], 345)]
 )
-def test_the_paper_is_planned_fast(repository, snakemake, scale, more, runs):
-    before = processor_seconds()
+def test_all_runs_of_the_paper_are_planned(repository, snakemake, scale, more, runs):
     output = snakemake("--dry-run", *more, "--", "figures", scale=scale)
-    assert processor_seconds() - before < 10  # about 3
     jobs = planned(output)
     assert jobs["train"] == jobs["evaluate"] == runs
     assert re.search(rf"{runs} runs of scale '{scale}' are missing, about [0-9,]+ core-hours", output)

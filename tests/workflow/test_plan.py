@@ -85,6 +85,7 @@ def test_the_command_has_a_line_for_each_tranche_and_every_claim_once(capsys):
         "study_lead*",
         "study_losses*",
         "position_first*",
+        "roles_matter*",
     }
 
 
