@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from analysis import FIGURES
-from roma.errors import UserError, unknown
-from roma.files import atomic_path, make_writable_directory
 from roma.scenarios import canonical_map
+from roma.support.errors import UserError, unknown
+from roma.support.files import atomic_path, make_writable_directory
 from roma.support.owner import end_with_owner
 from roma.support.streams import outlive_readers
 

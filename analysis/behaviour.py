@@ -7,7 +7,7 @@ from analysis import nulls, roles
 from analysis.moments import first_death
 from analysis.roles import Floats, Mask, divide
 from analysis.summing import Measures, averaged, mean
-from roma.rollout_file import Milestone
+from roma.recordings.rollout_file import Milestone
 from roma.scenarios.actions import FIRST_TARGET, SHOOT_RANGE, STOP
 from roma.scenarios.rows import HEALTH, SHIELD
 

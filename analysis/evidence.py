@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.inference import binomial_variance
 from analysis.statistics import Floats
 from analysis.summarise import CELL, engine_names, joined, last_tenth, scale_of, summaries_beside
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 TABLES = ("runs", "plan", "evaluations", "curves", "roles")
 WON = "test_battle_won_mean"

@@ -5,7 +5,7 @@ import numpy as np
 from analysis import roles
 from analysis.roles import Floats, divide
 from analysis.summing import Measures, mean
-from roma.rollout_file import Milestone
+from roma.recordings.rollout_file import Milestone
 
 
 def of_influence(milestone: Milestone, names: list[str]) -> Measures:

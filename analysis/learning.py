@@ -18,10 +18,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis import style
-from roma.errors import UserError
-from roma.files import DIGEST_LENGTH, atomic_path, write_bytes
 from roma.runs.directory import RunDirectory
 from roma.scenarios import released_runs
+from roma.support.errors import UserError
+from roma.support.files import DIGEST_LENGTH, atomic_path, write_bytes
 
 FOLDER = Path("docs/learning")
 PAGE = Path("docs/learning.md")

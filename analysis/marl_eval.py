@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.summarise import METRICS, last_tenth
-from roma.files import write_bytes
+from roma.support.files import write_bytes
 
 NAMES = {"test_battle_won_mean": "win_rate", "test_return_mean": "return", "test_ep_length_mean": "episode_length"}
 

@@ -21,10 +21,10 @@ import yaml
 
 from analysis import FIGURES
 from analysis.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
-from roma.errors import UserError
-from roma.files import atomic_path
-from roma.rollout_file import Rollout
+from roma.recordings.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import atomic_path
 
 FORMAT = 2  # of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
@@ -45,8 +45,8 @@ def measure(run: RunDirectory, episodes: int = 32, earlier_episodes: int = 8, th
     Raises:
         UserError: The run is not finished, or its agents have no roles.
     """
-    from roma.provenance import describe  # here, so that reading tables does not wait for torch
-    from roma.rollout import record
+    from roma.recordings.rollout import record
+    from roma.support.provenance import describe  # here, so that reading tables does not wait for torch
 
     recorded = record(run.path, episodes, earlier_episodes, threads)
     write(run, recorded, describe()["cpu_family"])

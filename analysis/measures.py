@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis import probes, roles
 from analysis.behaviour import LATE, first_deaths, healthiest, of_groups
 from analysis.summing import Measures, mean
-from roma.rollout_file import Milestone
+from roma.recordings.rollout_file import Milestone
 from roma.scenarios.rows import HEALTH, SHIELD
 
 PAIR_MOMENTS = 400  # of a milestone, evenly chosen, in what compares all pairs of agents

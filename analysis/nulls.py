@@ -7,7 +7,7 @@ structureless  normal draws with just the mean and covariance that the living ag
 shifted       the agents' attacks, each agent's moved in time by an amount of its own
 
 Raw observations themselves are a ceiling and no null: at the first decision nothing varies in them but the position.
-The null `untrained` is networks with fresh weights, measured as trained ones are (roma.rollout).
+The null `untrained` is networks with fresh weights, measured as trained ones are (roma.recordings.rollout).
 """
 
 from typing import Any

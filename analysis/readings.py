@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from analysis.plots import curves
 from analysis.plots.role_health import with_quotients
 from analysis.summarise import engine_names, joined
-from roma.config import RunConfig, resolve
-from roma.errors import UserError
-from roma.files import DIGEST_LENGTH, atomic_path, file_digest, write_bytes
-from roma.learners.role_columns import ROLE_COLUMNS
-from roma.learners.roma_config import READINGS
-from roma.protocols import PRESETS
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.learners.roma.config import READINGS
+from roma.runs.config import RunConfig, resolve
 from roma.runs.directory import RunDirectory
+from roma.runs.protocols import PRESETS
+from roma.support.errors import UserError
+from roma.support.files import DIGEST_LENGTH, atomic_path, file_digest, write_bytes
 
 FOLDER = Path("docs/readings")
 PAGE = Path("docs/readings.md")

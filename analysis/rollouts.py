@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from analysis import behaviour, influence, measures, moments, nulls, roles
 from analysis.summing import Measures, averaged
 from roma import envs
-from roma.config import from_json
 from roma.envs.vector import observe
-from roma.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
+from roma.recordings.rollout_file import NOBODY, PROBED_EPISODES, Milestone, Rollout
+from roma.runs.config import from_json
 from roma.scenarios import load_units
 from roma.scenarios.actions import FIRST_TARGET
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from roma.errors import UserError
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 
 
 def expected_runs(root: Path, names: Iterable[str]) -> list[RunDirectory]:

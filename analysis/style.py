@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from roma.files import atomic_path
+from roma.support.files import atomic_path
 
 PALETTE = sns.color_palette("colorblind")
 

@@ -27,11 +27,11 @@ import pandas as pd
 
 from analysis import measurements
 from analysis.statistics import quartiles, student_interval
-from roma.config import settings_of
-from roma.errors import UserError
-from roma.files import DIGEST_LENGTH, atomic_path, digest, file_digest
-from roma.learners.role_columns import ROLE_COLUMNS
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.runs.config import settings_of
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import DIGEST_LENGTH, atomic_path, digest, file_digest
 
 FACTS_OF_CONFIG = ("algorithm", "algorithm_version", "engine", "engine_version", "protocol")
 FACTS_OF_PROTOCOL = ("test_interval", "test_episodes")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from roma.files import write_bytes
+from roma.support.files import write_bytes
 
 ABSENT = "–"
 TEX_ESCAPES = {character: f"\\{character}" for character in "&%#_{}$"} | {

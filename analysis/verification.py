@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from analysis.statistics import FEWEST_SEEDS
-from roma.files import file_digest
 from roma.runs.directory import RunDirectory
+from roma.support.files import file_digest
 
 COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose versions may change last bits
 LEVEL = 0.99  # of the prediction interval
@@ -57,7 +57,7 @@ def different_machines(facts: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
     Args:
         facts: The run's provenance; the run may have been made in parts, on several machines.
-        here: A segment of the repetition's provenance, or as `roma.provenance.describe` returns it.
+        here: A segment of the repetition's provenance, or as `roma.support.provenance.describe` returns it.
     """
     new = _rounding(here)
     differences = [

@@ -19,8 +19,8 @@ from analysis import style
 from analysis.plots import rolespace
 from analysis.rollouts import ROLE_COLUMNS
 from analysis.summarise import withheld
-from roma.errors import UserError
-from roma.files import atomic_path, make_writable_directory
+from roma.support.errors import UserError
+from roma.support.files import atomic_path, make_writable_directory
 
 ARM = "roma"
 WIDTH, HEIGHT, DPI = 7.2, 3.3, 110  # inches, dots an inch

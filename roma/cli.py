@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from roma import __version__
-from roma.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
 from roma.envs import ENGINES
-from roma.envs.game_files import DEFAULT_VERSION
-from roma.errors import UserError, unknown
-from roma.files import make_writable_directory
-from roma.protocols import PRESETS
+from roma.envs.starcraft2.installation import DEFAULT_VERSION
+from roma.runs.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
+from roma.runs.protocols import PRESETS
 from roma.scenarios import canonical_map
-from roma.seeding import INDEX_BITS
+from roma.support.errors import UserError, unknown
+from roma.support.files import make_writable_directory
 from roma.support.owner import end_with_owner
+from roma.support.seeding import INDEX_BITS
 from roma.support.streams import outlive_readers
 
 if TYPE_CHECKING:
-    from roma.rollout_file import Rollout
+    from roma.recordings.rollout_file import Rollout
 
 PLAYERS = ("heuristic", "random")  # that need no training
 
@@ -282,7 +282,7 @@ def _train(options: argparse.Namespace) -> int:
     directory = options.out or default
     make_writable_directory(directory)
 
-    from roma.training import train
+    from roma.runs.training import train
 
     signal_number = train(
         config,
@@ -306,7 +306,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if not options.run_directory.is_dir():
         raise UserError(f"there is no folder {options.run_directory}")
 
-    from roma.evaluate import evaluate
+    from roma.recordings.evaluate import evaluate
 
     step = None if options.step is None else parse("--step", options.step, int)
     result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays, step)
@@ -321,8 +321,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _rollout(options: argparse.Namespace) -> int:
     numbers = _played(options)
 
-    from roma.rollout import record
-    from roma.rollout_file import save
+    from roma.recordings.rollout import record
+    from roma.recordings.rollout_file import save
     from roma.runs.directory import RunDirectory
 
     out = options.out or RunDirectory(options.run_directory).rollout_file
@@ -384,7 +384,7 @@ def _play(options: argparse.Namespace) -> int:
     if options.out is not None:
         make_writable_directory(options.out)
 
-    from roma.play import play, show
+    from roma.recordings.play import play, show
 
     if options.replay is not None:
         recording, directory, fought = show(options.replay, options.out)
@@ -532,31 +532,31 @@ def _cost(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from roma.envs import game_files
+    from roma.envs.starcraft2 import installation
 
     def accept(licence: str) -> bool:
         if options.accept_licence or not sys.stdin.isatty():
             return bool(options.accept_licence)
         print(f"The game comes under this licence: {licence}")
-        return input(f"To accept it, type {game_files.LICENCE_WORD}: ").strip() == game_files.LICENCE_WORD
+        return input(f"To accept it, type {installation.LICENCE_WORD}: ").strip() == installation.LICENCE_WORD
 
-    folder = game_files.fetch(options.version, accept, options.accept_digest, print)
+    folder = installation.fetch(options.version, accept, options.accept_digest, print)
     print(f"the game and its maps are in {folder}")
-    if folder != game_files.game_folder():
+    if folder != installation.game_folder():
         print(f"to play this version: export SC2PATH={folder}")
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from roma.envs import game_files
+    from roma.envs.starcraft2 import installation
 
-    findings = game_files.examine()
+    findings = installation.examine()
     for finding in findings:
         print(f"{'ok' if finding.good else 'MISSING':8}{finding.subject}: {finding.detail}")
     if not all(finding.good for finding in findings):
         return 1
     if options.report is not None:
-        game_files.write_report(findings, options.report)
+        installation.write_report(findings, options.report)
     return 0
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from roma.learners.acting import Actor, CompiledActor, TorchActor
+from roma.learners.base.acting import Actor, CompiledActor, TorchActor
 
 KINDS = ("compiled_actor", "torch_actor")  # the methods of a learner that make them
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from roma.rollout_file import NOBODY, Milestone
+from roma.recordings.rollout_file import NOBODY, Milestone
 
 
 def milestone(agents=4, enemies=2, lengths=(40, 40), draws=4, **changes):

@@ -1,4 +1,4 @@
-"""What commands import and load; the parent of the processes of tests.faults has done so before it forks them."""
+"""What commands import and load; the parent of the processes of tests.runs.faults has done so before it forks them."""
 
 from threading import RLock
 
@@ -8,11 +8,11 @@ from tqdm import tqdm
 import analysis.__main__
 import analysis.plots.curves
 import roma.cli
-import roma.training
+import roma.runs.training
 from roma.envs.skirmish.compilation import compile_engine
 from roma.learners.compilation import compile_actors, compile_learners
 
-LOADED = (analysis.__main__, analysis.plots.curves, roma.cli, roma.training)
+LOADED = (analysis.__main__, analysis.plots.curves, roma.cli, roma.runs.training)
 
 compile_engine()
 compile_actors()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from roma.envs import game_files
-from roma.envs.game_names import AUTHORS_MAP_TYPES, unit_number
+from roma.envs.starcraft2 import installation
+from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES, unit_number
 from roma.scenarios import load_map
 
 STANDIN = Path(__file__).parent / "standin"
@@ -31,14 +31,14 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """All that the engine starcraft2 needs, below `folder`; its maps and their checksums are the stand-in's."""
     game, faults = folder / "StarCraftII", folder / "faults"
     executable = game / "Versions" / "Base69232" / "SC2_x64"
-    for created in (executable.parent, game / game_files.MAPS, faults):
+    for created in (executable.parent, game / installation.MAPS, faults):
         created.mkdir(parents=True)
     executable.write_text(GAME)
     executable.chmod(0o755)
     digests = {name: write_map(game, name) for name in MAPS}
-    rows = [file for file in game_files.table() if file.kind != "map" or file.name in digests]
+    rows = [file for file in installation.table() if file.kind != "map" or file.name in digests]
     rows = [replace(file, sha256=digests[file.name]) if file.kind == "map" else file for file in rows]
-    monkeypatch.setattr(game_files, "table", lambda: tuple(rows))
+    monkeypatch.setattr(installation, "table", lambda: tuple(rows))
     monkeypatch.setenv("SC2PATH", str(game))
     monkeypatch.setenv("STANDIN_FAULTS", str(faults))
     monkeypatch.syspath_prepend(str(STANDIN))  # the workers take over this process's path
@@ -54,9 +54,9 @@ def write_map(game: Path, name: str) -> str:
         "ally_types": [unit_number(unit) for unit in scenario.ally_types],
         "enemies": [unit_number(group.unit) for group in scenario.enemies for _ in range(group.count)],
     }
-    path = game_files.map_path(game, name)
+    path = installation.map_path(game, name)
     path.write_text(json.dumps(content))
-    return game_files.digest_of(path)
+    return installation.digest_of(path)
 
 
 def left_of(workers: Collection[int], seconds: float = 30) -> list[int]:

@@ -11,12 +11,12 @@ import pandas as pd
 import yaml
 
 from analysis import measurements
-from roma.config import milestone_steps
-from roma.files import file_digest
-from roma.learners.role_columns import ROLE_COLUMNS
-from roma.rollout_file import NOBODY, Milestone, Rollout
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.recordings.rollout_file import NOBODY, Milestone, Rollout
+from roma.runs.config import milestone_steps
 from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
+from roma.support.files import file_digest
 from workflow.grid import Run, check, expand, milestones_of
 
 SEGMENT = {

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from roma import training
 from roma.cli import main
+from roma.runs import training
 
 GOOD = {"--map": "3m", "--algorithm": "roma", "--seed": "0"}
 MISTAKES = [

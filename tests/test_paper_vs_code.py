@@ -7,10 +7,10 @@ from typing import get_type_hints
 import pytest
 import yaml
 
-from roma.config import parse, resolve
-from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names
-from roma.learners.base_config import BaseConfig
+from roma.learners.base.config import BaseConfig
+from roma.runs.config import parse, resolve
+from roma.support.errors import UserError
 
 OF_NO_READING = {  # settings of MAVEN and COMA that no source disputes
     "critic_hidden",

@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import mean
 
 from analysis.measurements import MEASURED, SHOWN_ARMS, lacking
-from roma.errors import UserError
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 from workflow.grid import Grid, Run
 from workflow.shipping import BUNDLE, md5_of
 

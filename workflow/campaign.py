@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 
 from analysis.measurements import lacking, measure
-from roma.errors import UserError
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, read_scale, results_folder

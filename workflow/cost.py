@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from io import StringIO
 from pathlib import Path
 
-from roma.errors import unknown
-from roma.files import write_bytes
+from roma.support.errors import unknown
+from roma.support.files import write_bytes
 from workflow.grid import FIGURES, Run, expand, read_scale
 
 CONFIG = FIGURES.parent

@@ -1,7 +1,7 @@
 """From a scale file to its grid: one run per (map, arm, seed), each with its resolved configuration.
 
 Everything is checked here, before the DAG exists: names and types of keys by the schema, maps, arms and overrides by
-`roma.config`. What is wrong is a UserError of one line.
+`roma.runs.config`. What is wrong is a UserError of one line.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from roma.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.envs import ENGINES, Engine
-from roma.errors import UserError, unknown
 from roma.learners import algorithm_names
+from roma.runs.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.scenarios import canonical_map, load_map, map_names
-from roma.schema import check_schema
+from roma.support.errors import UserError, unknown
+from roma.support.schema import check_schema
 
 ROOT = Path(__file__).resolve().parents[1]  # of this clone
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"

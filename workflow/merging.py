@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roma.config import differences
-from roma.errors import UserError
-from roma.files import BESIDE, file_digest, write_json
+from roma.runs.config import differences
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import BESIDE, file_digest, write_json
 
 RECORD = "merges.json"  # beside the runs of a scale: which results of one identity were given up for longer ones
 LEFT_OUT = (f"{BESIDE}*", "lock", "elsewhere", RunDirectory(Path()).progress_file.name)

@@ -37,7 +37,7 @@ class Standing:
 
 def family() -> str:
     """Return this machine's family of processors as runs record it, which depends on the libraries that they load."""
-    program = "import roma.training; from roma.provenance import describe; print(describe()['cpu_family'])"
+    program = "import roma.runs.training; from roma.support.provenance import describe; print(describe()['cpu_family'])"
     return subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=True).stdout.strip()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis import claims
 from analysis.claims import Claim, Part
-from roma.errors import UserError
+from roma.support.errors import UserError
 from workflow.cost import Cell, Speed, cell_of
 from workflow.grid import Grid, Run, expand, read_scale
 

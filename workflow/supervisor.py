@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from roma.errors import UserError
-from roma.files import write_json
-from roma.provenance import now
 from roma.support import locks, owner, priority
+from roma.support.errors import UserError
+from roma.support.files import write_json
+from roma.support.provenance import now
 from workflow import pausing
 
 MARK = "ROMA_CAMPAIGN"  # in the environment of all its processes: the folder of the campaign

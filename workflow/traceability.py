@@ -22,12 +22,12 @@ import yaml
 
 from analysis import claims, moments
 from roma import learners
-from roma.config import resolve
-from roma.errors import UserError
-from roma.files import write_bytes
-from roma.protocols import PRESETS
+from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
-from roma.training import TEST_METRICS
+from roma.runs.protocols import PRESETS
+from roma.runs.training import TEST_METRICS
+from roma.support.errors import UserError
+from roma.support.files import write_bytes
 from workflow.grid import FIGURES, figure_files
 
 SOURCE = Path("docs/traceability.yaml")

@@ -19,9 +19,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from roma.errors import UserError
-from roma.files import write_bytes, write_json
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import write_bytes, write_json
 from workflow.budget import choose
 from workflow.grid import expand, figure_specifications, read_scale, results_folder
 from workflow.merging import RECORD as MERGES

@@ -37,11 +37,11 @@ from analysis.verification import (
     unequal_episodes,
 )
 from roma.cli import main as roma
-from roma.config import RunConfig, check_versions
 from roma.envs import ENGINES
-from roma.errors import UserError, unknown
+from roma.runs.config import RunConfig, check_versions
 from roma.runs.directory import RunDirectory
 from roma.support import owner
+from roma.support.errors import UserError, unknown
 from workflow.cost import scale_file
 from workflow.grid import read_scale, results_folder
 from workflow.shipping import STUDY, damaged, read_shipped, restore
@@ -104,7 +104,7 @@ def train_again(run: RunDirectory, steps: int, seeds: Sequence[RunDirectory]) ->
         steps: Environment steps, of which the last is that of a test.
         seeds: The shipped runs of the same map and arm, by which another family of processors is judged.
     """
-    from roma.training import train
+    from roma.runs.training import train
 
     with tempfile.TemporaryDirectory() as folder:
         check_versions(run.config, run.path)
@@ -148,9 +148,9 @@ def play_again(run: RunDirectory) -> Outcome:
     """Play the final evaluation of a run again from its weights and compare the outcome of each episode."""
     import torch
 
-    from roma.evaluate import play_policy
-    from roma.provenance import describe
-    from roma.seeding import Stream
+    from roma.recordings.evaluate import play_policy
+    from roma.support.provenance import describe
+    from roma.support.seeding import Stream
 
     torch.set_num_threads(1)
     step = run.last_step()

@@ -18,8 +18,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from roma.errors import UserError
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 from workflow.grid import Run, expand, read_scale, results_folder
 
 SILENT_SECONDS = 120.0  # after which a run that said it was running is taken for killed

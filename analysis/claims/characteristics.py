@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from analysis.claims.entries import Claim, claims_digest
 from analysis.claims.simulation import WORLDS, Point, Rates, coverage, on_tests, simulate
-from roma.files import write_bytes
+from roma.support.files import write_bytes
 
 PAGE = Path("docs/operating_characteristics.md")
 # Written before it was run. 0.05 is the margin of the claims on performance, at which a wrong verdict is likeliest.

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from analysis.inference import Region
-from roma.errors import UserError
-from roma.files import DIGEST_LENGTH, file_digest
 from roma.scenarios import canonical_map
-from roma.schema import check_schema
+from roma.support.errors import UserError
+from roma.support.files import DIGEST_LENGTH, file_digest
+from roma.support.schema import check_schema
 
 CLAIMS = Path(__file__).parents[1] / "claims.yaml"
 SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"

@@ -9,8 +9,8 @@ from torch import nn
 from analysis import style
 from analysis.tables import Table
 from roma import envs
-from roma.config import resolve
 from roma.learners import algorithm, algorithm_names, make_learner
+from roma.runs.config import resolve
 
 ENGINE = "embedded"  # sizes are those of the interface, which engines share
 OURS = "beyond the paper's table"  # the group of what the paper's table does not list

@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, MultipleLoc
 from analysis import style
 from analysis.statistics import FEWEST_SEEDS
 from analysis.summarise import CELL, facts_of, joined
-from roma.errors import unknown
+from roma.support.errors import unknown
 
 COLUMNS = 3  # panels side by side
 LABEL_CHARACTERS_PER_INCH = 12  # of the legend

@@ -1,4 +1,4 @@
-"""Health of the losses on roles over training (roma.learners.role_columns), drawn as learning curves are.
+"""Health of the losses on roles over training (roma.learners.roma.columns), drawn as learning curves are.
 
 Measures are the recorded columns, and quotients of two of them.
 """
@@ -12,8 +12,8 @@ import pandas as pd
 from analysis.plots.curves import draw, panels
 from analysis.statistics import student_interval
 from analysis.summarise import facts_of
-from roma.errors import unknown
-from roma.learners.role_columns import ROLE_COLUMNS
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.support.errors import unknown
 
 __all__ = ["data", "draw", "panels"]
 

@@ -13,10 +13,10 @@ from torch import nn
 
 from analysis import style
 from roma import envs
-from roma.config import resolve
 from roma.learners import make_learner
 from roma.nets.mixers import MonotonicMixer
 from roma.nets.roles import GaussianHead
+from roma.runs.config import resolve
 
 ENGINE = "embedded"  # sizes are those of the interface, which engines share
 WIDTH = 100.0  # of the drawing, in its own units

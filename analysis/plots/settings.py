@@ -11,9 +11,9 @@ import pandas as pd
 from analysis import style
 from analysis.summarise import scale_of
 from analysis.tables import Table
-from roma.config import RunConfig, resolve
 from roma.learners import algorithm
-from roma.protocols import PRESETS, Protocol
+from roma.runs.config import RunConfig, resolve
+from roma.runs.protocols import PRESETS, Protocol
 
 SCALE = "the scale file"
 HERE, COUNTED = "this project", "counted"

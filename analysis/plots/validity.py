@@ -8,7 +8,7 @@ import pandas as pd
 from analysis import style, validity
 from analysis.evidence import Evidence
 from analysis.tables import Table
-from roma.files import DIGEST_LENGTH, file_digest
+from roma.support.files import DIGEST_LENGTH, file_digest
 
 EARLIER = Path("docs/learning/engine_1_curves.csv")  # of runs that ended before the step of the rule
 SHOWN = ["map", "algorithm", "steps", "released", "released runs", "ours", "our runs", "difference", "map's standing"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.report.contents import read
 from analysis.report.page import render
-from roma.files import write_bytes
+from roma.support.files import write_bytes
 
 
 def write(summary: Path, figures: Path, figure_list: Path, out: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 from analysis import style
 from analysis.statistics import student_interval
 from analysis.summarise import inputs_digest, scale_of, withheld
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 NEEDED = ("runs", "curves", "intervals", "finals")
 OPTIONAL = {  # what is said to be missing where they are not

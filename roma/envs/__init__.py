@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
-from roma.errors import unknown
-from roma.files import digest
 from roma.scenarios import canonical_map
+from roma.support.errors import unknown
+from roma.support.files import digest
 
 __all__ = [
     "ENGINES",
@@ -72,7 +72,7 @@ def settings_class(engine: str) -> type[Any]:
     """The dataclass of an engine's own settings."""
     check_engine(engine)
     if engine == "starcraft2":
-        from roma.envs.starcraft2 import GameSettings
+        from roma.envs.starcraft2.env import GameSettings
 
         return GameSettings
     from roma.envs.skirmish.options import Choices
@@ -95,7 +95,7 @@ def make(
     """
     check_engine(engine)
     if engine == "starcraft2":
-        from roma.envs.starcraft2 import StarCraft2
+        from roma.envs.starcraft2.env import StarCraft2
 
         return StarCraft2(canonical_map(map_name), n_battles, settings, journal)
     from roma.envs.skirmish.engine import Skirmish
@@ -113,10 +113,11 @@ def engine_digest(engine: str) -> str:
     """
     check_engine(engine)
     if engine == "starcraft2":
-        from roma.envs import game_files, starcraft2
+        from roma.envs.starcraft2 import env as starcraft2
+        from roma.envs.starcraft2 import installation
 
         starcraft2.check_package()
-        maps = {name: file.sha256 for name, file in game_files.of_kind("map").items()}
+        maps = {name: file.sha256 for name, file in installation.of_kind("map").items()}
         return digest(json.dumps([starcraft2.facts(), maps], sort_keys=True).encode())
     from roma.envs.skirmish.source import source_digest
 
@@ -140,12 +141,13 @@ def engine_version(engine: str, map_name: str) -> str:
     check_engine(engine)
     name = canonical_map(map_name)
     if engine == "starcraft2":
-        from roma.envs import game_files, starcraft2
+        from roma.envs.starcraft2 import env as starcraft2
+        from roma.envs.starcraft2 import installation
 
         starcraft2.check_package()
-        facts = [starcraft2.facts(), game_files.of_kind("map")[name].sha256]
+        facts = [starcraft2.facts(), installation.of_kind("map")[name].sha256]
         shown = digest(json.dumps(facts, sort_keys=True).encode())[:8]
-        return f"{game_files.installed_game().version}+{shown}"
+        return f"{installation.installed_game().version}+{shown}"
     from roma.envs.skirmish.versions import version_of
 
     return version_of(name)

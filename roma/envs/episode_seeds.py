@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 
 class EpisodeSeeds:

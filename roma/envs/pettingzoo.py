@@ -34,11 +34,11 @@ from pettingzoo.utils.wrappers import AssertOutOfBoundsWrapper, OrderEnforcingWr
 from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.skirmish.compilation import compile_once
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import GOES_ON, TIME_LIMIT, WON, Battle
-from roma.envs.skirmish.replays.shown import RENDER_MODES, shown
-from roma.errors import UserError, unknown
+from roma.envs.skirmish.recordings.battle import GOES_ON, TIME_LIMIT, WON, Battle
+from roma.envs.skirmish.recordings.shown import RENDER_MODES, shown
 from roma.scenarios.actions import NOTHING, STOP
 from roma.scenarios.rows import HEALTH
+from roma.support.errors import UserError, unknown
 
 MASKS = ("info", "observation")
 MOST_DELAY = 2  # game loops by which chance may lengthen the time between two attacks

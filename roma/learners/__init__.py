@@ -1,4 +1,4 @@
-"""The algorithms: one file per family, its hyper-parameters beside it in `<family>_config.py`.
+"""The algorithms: one package a family, with its hyper-parameters in `config` and its learner in `learner`.
 
 Importing this package does not import torch; building a learner does.
 """
@@ -12,13 +12,13 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from roma.errors import UserError, unknown
 from roma.learners.versions import ALGORITHM_VERSIONS
+from roma.support.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from roma.envs.vector import EnvInfo
-    from roma.learners.base_config import BaseConfig
-    from roma.learners.learner import NetworkLearner
+    from roma.learners.base.config import BaseConfig
+    from roma.learners.base.learner import NetworkLearner
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AlgorithmSpec:
     family: str
     config_class: type[Any]
     overrides: dict[str, object]
-    protocol_settings: dict[str, object]  # what it asks of every protocol, in the names of roma.protocols.Protocol
+    protocol_settings: dict[str, object]  # what it asks of every protocol, in the names of roma.runs.protocols.Protocol
     version: int  # of its behaviour (roma.learners.versions)
     description: str = ""  # a few words, for tables
     sources: Mapping[str, str] = field(default_factory=dict)  # where the value of a setting comes from, by setting
@@ -40,10 +40,10 @@ class AlgorithmSpec:
 def _algorithms() -> dict[str, AlgorithmSpec]:
     found = {}
     for module_info in iter_modules(__path__):
-        family = module_info.name.removesuffix("_config")
-        if family in (module_info.name, "base"):
+        family = module_info.name
+        if not module_info.ispkg or family == "base":
             continue
-        module = import_module(f"{__name__}.{module_info.name}")
+        module = import_module(f"{__name__}.{family}.config")
         protocol_settings = getattr(module, "PROTOCOL_SETTINGS", {})
         for name, overrides in module.VARIANTS.items():
             words = getattr(module, "DESCRIPTIONS", {}).get(name, "")
@@ -79,6 +79,6 @@ def make_learner(
     name: str, config: BaseConfig, info: EnvInfo, seed: int, device: str = "cpu"
 ) -> NetworkLearner[Any, Any]:
     """A fresh learner of algorithm `name` for environments shaped like `info`; `seed` decides its first weights."""
-    module = import_module(f"{__name__}.{algorithm(name).family}")
+    module = import_module(f"{__name__}.{algorithm(name).family}.learner")
     learner: NetworkLearner[Any, Any] = module.Learner(config, info, seed, device)
     return learner

@@ -5,8 +5,8 @@ import torch
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
-from roma.learners.batch import Batch
-from roma.learners.learner import NetworkLearner
+from roma.learners.base.batch import Batch
+from roma.learners.base.learner import NetworkLearner
 
 INFO = EnvInfo(
     "none", n_agents=2, n_enemies=1, n_actions=3, obs_size=4, state_size=8, episode_limit=2, state_last_actions=True

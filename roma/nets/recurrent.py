@@ -1,7 +1,7 @@
 """The recurrent part all agents share, and the agent of QMIX and its kin.
 
 Whole episodes go through in one piece, as R rows: those of each time together, and of the episodes that go on always
-the first (roma.learners.batch.PackedBatch). Only the GRU walks through time.
+the first (roma.learners.base.batch.PackedBatch). Only the GRU walks through time.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roma.config import RunConfig, differences, from_json, identity_of
-from roma.errors import UserError
-from roma.files import file_digest
+from roma.runs.config import RunConfig, differences, from_json, identity_of
+from roma.support.errors import UserError
+from roma.support.files import file_digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from roma.errors import UserError, unknown
 from roma.scenarios.actions import FIRST_TARGET
 from roma.scenarios.facts import (
     ATTRIBUTES,
@@ -22,6 +21,7 @@ from roma.scenarios.facts import (
     Unit,
     Weapon,
 )
+from roma.support.errors import UserError, unknown
 
 MAX_ACTIONS = 128  # rollouts store actions in 7 bits
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from roma.errors import UserError, unknown
 from roma.scenarios.reading import ROOT, load_map
+from roma.support.errors import UserError, unknown
 
 
 @cache

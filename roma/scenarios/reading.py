@@ -11,9 +11,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from roma.errors import UserError, unknown
 from roma.scenarios.checks import check_map, check_unit
 from roma.scenarios.facts import Map, Unit
+from roma.support.errors import UserError, unknown
 
 ROOT = Path(str(resources.files("roma.scenarios")))
 

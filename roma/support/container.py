@@ -18,8 +18,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from roma.errors import UserError
-from roma.files import digest
+from roma.support.errors import UserError
+from roma.support.files import digest
 
 UNSEALED = "0" * 64
 RESERVED = ("kind", "format", "sha256")  # names of facts that the container itself writes

@@ -1,7 +1,7 @@
 """Random numbers that are a function of what they are for.
 
-No generator carries a state. Each number is computed from its address: a 64-bit key, which `roma.seeding` makes of
-stream, run seed and episode (or update), and a counter of four 32-bit words: agent, timestep, block and purpose. Two
+No generator carries a state. Each number is computed from its address: a 64-bit key, which `roma.support.seeding` makes
+of stream, run seed and episode (or update), and a counter of four 32-bit words: agent, timestep, block and purpose. Two
 addresses never share a block of random words. What is drawn for an agent therefore does not depend on which episodes
 run beside its own, on how many there are, on how long they last, or on what was drawn before.
 

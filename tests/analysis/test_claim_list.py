@@ -9,8 +9,8 @@ from analysis.__main__ import main
 from analysis.claims import UNDECIDED
 from analysis.claims.entries import EFFICIENCY
 from analysis.evidence import FINAL
-from roma.errors import UserError
 from roma.learners import algorithm_names
+from roma.support.errors import UserError
 from tests.analysis.summaries import CLAIM
 
 

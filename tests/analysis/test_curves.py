@@ -6,7 +6,7 @@ import pytest
 from analysis import style
 from analysis.__main__ import main
 from analysis.plots import curves
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 SPECIFICATION = {"maps": ["MMM2", "10z5b_vs_2s3z"], "arms": ["roma", "iql", "qmix"]}
 BOTH = ["test_battle_won_mean", "test_return_mean"]

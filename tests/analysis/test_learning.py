@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import learning
-from roma.errors import UserError
+from roma.support.errors import UserError
 from tests.synthetic import write_runs
 
 SCALE = {

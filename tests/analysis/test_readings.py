@@ -8,10 +8,10 @@ import pytest
 
 from analysis import readings
 from analysis.readings import MAPS, UP_TO
-from roma.config import resolve
-from roma.errors import UserError
-from roma.learners.role_columns import ROLE_COLUMNS
-from roma.learners.roma_config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.learners.roma.config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
+from roma.runs.config import resolve
+from roma.support.errors import UserError
 from tests.synthetic import write_runs
 
 SCALE = {

@@ -10,9 +10,9 @@ from analysis.plots import role_health
 from analysis.runs import expected_runs
 from analysis.statistics import student_interval
 from analysis.summarise import role_health as table_of
-from roma.errors import UserError
-from roma.learners.role_columns import ROLE_COLUMNS
+from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 from tests.analysis.conftest import SCALE
 from tests.analysis.test_role_figures import outside, texts
 from tests.synthetic import write_runs

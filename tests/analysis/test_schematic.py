@@ -8,8 +8,8 @@ import torch
 from analysis.__main__ import main
 from analysis.plots import schematic
 from roma import envs
-from roma.config import resolve
 from roma.learners import make_learner
+from roma.runs.config import resolve
 
 
 def frame_of(algorithm, map_name="MMM2"):

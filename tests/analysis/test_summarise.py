@@ -20,7 +20,7 @@ from analysis.summarise import (
     withheld,
     write,
 )
-from roma.config import resolve
+from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs

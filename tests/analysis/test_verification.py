@@ -14,9 +14,9 @@ from analysis.verification import (
     judge_returns,
     unequal_episodes,
 )
-from roma.config import resolve
-from roma.files import file_digest
+from roma.runs.config import resolve
 from roma.runs.directory import FORMAT, RunDirectory
+from roma.support.files import file_digest
 
 VERSIONS = {"torch": "2.0", "numpy": "2.0", "scipy": "1", "numba": "1", "llvmlite": "1"}
 HERE = {"cpu_family": "Maker 1 2", "packages": VERSIONS, "device": "cpu", "threads": 1}

@@ -30,9 +30,9 @@ from unittest import mock
 
 from tqdm import tqdm
 
-from roma.config import resolve
-from roma.errors import UserError, unknown
-from roma.protocols import PRESETS
+from roma.runs.config import resolve
+from roma.runs.protocols import PRESETS
+from roma.support.errors import UserError, unknown
 from roma.support.processor import facts
 from workflow.cost import Cell, Speed, read_speeds, scale_runs, write_speeds
 
@@ -70,7 +70,7 @@ def speed(cell: Cell, steps: int | None = None) -> float:
         cell: what is measured.
         steps: over how many environment steps; None: the protocol's test interval.
     """
-    from roma import training
+    from roma.runs import training
 
     config = resolve(cell[0], cell[1], 0, cell[2])
     window = steps or config.protocol_settings.test_interval

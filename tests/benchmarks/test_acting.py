@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from roma import envs
-from roma.config import resolve
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.learners import algorithm_names, make_learner
-from roma.runner import Runner
-from roma.seeding import Stream
+from roma.runs.config import resolve
+from roma.runs.runner import Runner
+from roma.support.seeding import Stream
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
 MAPS = ("2s3z", "MMM2", "10m_vs_11m", "27m_vs_30m")

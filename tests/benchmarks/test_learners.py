@@ -13,8 +13,8 @@ from statistics import median
 import pytest
 
 from roma.learners import algorithm, algorithm_names, make_learner
-from tests.benchmarks import plain_learner
-from tests.benchmarks.plain_learner import SHAPES, random_batch
+from tests.reference import plain_learner
+from tests.reference.plain_learner import SHAPES, random_batch
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
 STEPS = 60

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from roma.config import resolve
-from roma.runner import Episode
-from roma.training import Run
+from roma.runs.config import resolve
+from roma.runs.runner import Episode
+from roma.runs.training import Run
 
 algorithm, directory = sys.argv[1:]
 config = resolve("27m_vs_30m", algorithm, 0)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from roma.config import resolve
-from roma.training import Run, train
+from roma.runs.config import resolve
+from roma.runs.training import Run, train
 
 AIMS = {("roma", "MMM2"): 2500, ("qmix", "2s3z"): 4000}
 LONG_RUN = 1_000_000  # environment steps from which on growth is judged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import GOES_ON, Battle, Recording
+from roma.envs.skirmish.recordings.battle import GOES_ON, Battle, Recording
 
 
 def random_battle(

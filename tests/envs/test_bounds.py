@@ -11,8 +11,8 @@ import pytest
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.interface import observe, transition
 from roma.envs.skirmish.options import EnvOptions
-from roma.errors import UserError
 from roma.scenarios import map_names
+from roma.support.errors import UserError
 from tests.walk import NUMBERS, SWITCHES, option_sets, run, walk
 
 

@@ -12,10 +12,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-from roma.config import resolve
+from roma.runs.config import resolve
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.compilation import compile_engine
-from roma.training import train
+from roma.runs.training import train
 
 
 def signatures():

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
-from roma.envs.skirmish.replays import drawing
-from roma.envs.skirmish.replays.battle import Recording
+from roma.envs.skirmish.recordings import drawing
+from roma.envs.skirmish.recordings.battle import Recording
 from roma.scenarios import load_units, map_names
 from tests.envs.recorded import random_battle
 

@@ -12,10 +12,10 @@ from roma.envs import make
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import Choices
-from roma.errors import UserError
 from roma.scenarios import map_names
 from roma.scenarios.actions import EAST, NOTHING
 from roma.scenarios.rows import ENERGY, HEALTH, SHIELD, X, Y
+from roma.support.errors import UserError
 
 
 def random_play(map_name: str, seeds: list[int], steps: int) -> list[NDArray[np.float64]]:

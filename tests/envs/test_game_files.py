@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from roma import cli
-from roma.envs import game_files
-from roma.envs.game_files import RemoteFile, download
-from roma.errors import UserError
+from roma.envs.starcraft2 import installation
+from roma.envs.starcraft2.installation import RemoteFile, download
+from roma.support.errors import UserError
 
 CONTENT = random.Random(0).randbytes(300_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -90,7 +90,7 @@ def test_a_download_that_breaks_off_is_picked_up(server, tmp_path):
 
 
 def test_a_download_that_is_given_up_goes_on_with_the_next_command(server, tmp_path):
-    server.breaks = [100_000, *[0] * game_files.ATTEMPTS]
+    server.breaks = [100_000, *[0] * installation.ATTEMPTS]
     with pytest.raises(UserError, match="broke off; what came is kept"):
         fetched(server, tmp_path / "file")
     assert not (tmp_path / "file").exists()
@@ -165,10 +165,10 @@ def archive(server, tmp_path, monkeypatch):
         RemoteFile("map", "3m", None, DIGEST, f"{server.url}/map"),
         RemoteFile("map", "6z4b", None, DIGEST, f"{server.url}/map"),
     ]
-    monkeypatch.setattr(game_files, "table", lambda: tuple(rows))
+    monkeypatch.setattr(installation, "table", lambda: tuple(rows))
     monkeypatch.delenv("SC2PATH", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return game_files.digest_of(tmp_path / "game.zip")
+    return installation.digest_of(tmp_path / "game.zip")
 
 
 @pytest.mark.parametrize("unzip", [True, False])
@@ -187,14 +187,14 @@ def test_fetch_from_nothing_to_a_game_with_maps(server, archive, tmp_path, monke
     assert cli.main([*command, "--accept-digest", archive]) == 0
     folder = tmp_path / "cache" / "roma" / "starcraft2" / "4.6.2" / "StarCraftII"
     assert f"the game and its maps are in {folder}" in capsys.readouterr().out
-    game = game_files.installed_game()
+    game = installation.installed_game()
     assert (game.folder, game.version) == (folder, "4.6.2")
     assert os.access(folder / "Versions" / "Base69232" / "SC2_x64", os.X_OK)
     assert {path.name for path in (folder / "Maps" / "SMAC_Maps").iterdir()} == {"3m.SC2Map", "6z4b.SC2Map"}
     assert not list((tmp_path / "cache" / "roma" / "starcraft2" / "downloads").iterdir())
 
     server.asked.clear()
-    game_files.map_path(folder, "6z4b").write_text("something else")
+    installation.map_path(folder, "6z4b").write_text("something else")
     assert cli.main(["starcraft2", "fetch"]) == 0  # the licence is of the game only
     assert server.asked == [("/map", None)]
 
@@ -203,9 +203,9 @@ def test_a_damaged_archive_leaves_no_game(server, archive, tmp_path):
     server.files["/game.zip"] = b"PK" + server.files["/game.zip"][50:]
     damaged = hashlib.sha256(server.files["/game.zip"]).hexdigest()
     with pytest.raises(UserError, match="cannot be unpacked"):
-        game_files.fetch("4.6.2", lambda licence: True, damaged, print)
-    assert not game_files.game_folder().exists()
-    assert not list(game_files.game_folder().parent.glob(".beside-*"))
+        installation.fetch("4.6.2", lambda licence: True, damaged, print)
+    assert not installation.game_folder().exists()
+    assert not list(installation.game_folder().parent.glob(".beside-*"))
 
 
 def test_a_folder_of_ones_own_is_respected(server, archive, tmp_path, monkeypatch):
@@ -213,13 +213,13 @@ def test_a_folder_of_ones_own_is_respected(server, archive, tmp_path, monkeypatc
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letters").touch()
     with pytest.raises(UserError, match="is not empty and holds no game"):
-        game_files.fetch("4.6.2", lambda licence: True, archive, print)
+        installation.fetch("4.6.2", lambda licence: True, archive, print)
     (tmp_path / "mine" / "letters").unlink()
-    assert game_files.fetch("4.6.2", lambda licence: True, archive, print) == tmp_path / "mine"
+    assert installation.fetch("4.6.2", lambda licence: True, archive, print) == tmp_path / "mine"
     with pytest.raises(UserError, match=r"holds version 4.6.2 of the game \(build 69232\), not 4.10"):
-        game_files.fetch("4.10", lambda licence: True, archive, print)
+        installation.fetch("4.10", lambda licence: True, archive, print)
     with pytest.raises(UserError, match=r"known: 4.10, 4.6.2"):
-        game_files.fetch("5.0", lambda licence: True, archive, print)
+        installation.fetch("5.0", lambda licence: True, archive, print)
 
 
 def test_the_licence_is_asked_for_where_someone_is_there(archive, monkeypatch, capsys):
@@ -227,7 +227,7 @@ def test_the_licence_is_asked_for_where_someone_is_there(archive, monkeypatch, c
     monkeypatch.setattr("builtins.input", lambda prompt: "no")
     assert cli.main(["starcraft2", "fetch"]) == 2
     assert "http://licence" in capsys.readouterr().out
-    monkeypatch.setattr("builtins.input", lambda prompt: game_files.LICENCE_WORD)
+    monkeypatch.setattr("builtins.input", lambda prompt: installation.LICENCE_WORD)
     assert cli.main(["starcraft2", "fetch"]) == 2
     assert "--accept-digest" in capsys.readouterr().err
 
@@ -238,7 +238,7 @@ def test_the_doctor_names_what_is_missing(standin, capsys, monkeypatch, tmp_path
         return capsys.readouterr().out.splitlines()
 
     versions = dict.fromkeys(("smac", "pysc2", "s2clientprotocol", "protobuf"), "1")
-    monkeypatch.setattr("roma.envs.starcraft2.package_versions", lambda: versions)
+    monkeypatch.setattr("roma.envs.starcraft2.env.package_versions", lambda: versions)
     found = lines(0)
     assert found[0] == "ok      packages: smac 1, pysc2 1, s2clientprotocol 1, protobuf 1"
     assert "version 4.6.2, build 69232" in found[1]
@@ -246,7 +246,7 @@ def test_the_doctor_names_what_is_missing(standin, capsys, monkeypatch, tmp_path
     assert len((tmp_path / "report").read_text().splitlines()) == len(found)
 
     (tmp_path / "report").unlink()
-    game_files.map_path(standin.game, "3m").unlink()
+    installation.map_path(standin.game, "3m").unlink()
     (standin.game / "Versions" / "Base69232" / "SC2_x64").chmod(0o644)
     versions["pysc2"] = None
     missing = [line for line in lines(1) if line.startswith("MISSING")]
@@ -261,11 +261,11 @@ def test_the_doctor_names_what_is_missing(standin, capsys, monkeypatch, tmp_path
 def test_the_table_pins_everything_that_can_be_pinned():
     from roma.scenarios import map_names
 
-    maps = game_files.of_kind("map")
+    maps = installation.of_kind("map")
     assert sorted(maps) == map_names()
     for file in maps.values():
         assert re.fullmatch("[0-9a-f]{64}", file.sha256)
         assert re.search("/[0-9a-f]{40}/", file.url)  # of one commit
     originals = {name: maps[name].file_name for name in ("6z4b", "10z5b_vs_2s3z", "6s4z_vs_10b30z")}
     assert list(originals.values()) == ["bane_vs_bane1.SC2Map", "zb_vs_sz.SC2Map", "sz_vs_zb.SC2Map"]
-    assert set(game_files.of_kind("game")) == {"4.6.2", "4.10"}
+    assert set(installation.of_kind("game")) == {"4.6.2", "4.10"}

@@ -25,8 +25,8 @@ from roma.envs.pettingzoo import SkirmishParallelEnv, parallel_env, raw_env
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.errors import UserError
 from roma.scenarios import map_names
+from roma.support.errors import UserError
 
 
 def sample(env: SkirmishParallelEnv, observations: dict[str, Any]) -> dict[str, int]:

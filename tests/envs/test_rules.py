@@ -9,8 +9,8 @@ import pytest
 
 from roma.envs.skirmish.options import DEFAULT_CHOICES
 from roma.envs.skirmish.rules import build_rules, rules_of
-from roma.errors import UserError
 from roma.scenarios import load_map, load_units
+from roma.support.errors import UserError
 
 
 def test_an_army_without_room_is_refused() -> None:

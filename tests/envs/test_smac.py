@@ -15,10 +15,10 @@ import pytest
 from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import play_again
-from roma.envs.skirmish.replays.file import load, verify
+from roma.envs.skirmish.recordings.battle import play_again
+from roma.envs.skirmish.recordings.file import load, verify
 from roma.envs.smac import StarCraft2Env
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "smac"
 MAPS = sorted(file.name.removesuffix(".json.gz") for file in GOLDEN.glob("*.json.gz"))

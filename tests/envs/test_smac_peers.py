@@ -17,10 +17,10 @@ import torch
 
 from roma.envs.skirmish import compilation
 from roma.envs.skirmish.kernel.compiler import KERNEL
-from roma.envs.skirmish.replays.file import load
+from roma.envs.skirmish.recordings.file import load
 from roma.envs.smac import StarCraft2Env, get_map_params, smac_maps
-from roma.errors import UserError
 from roma.scenarios import canonical_map
+from roma.support.errors import UserError
 from roma.support.locks import exclusive
 
 WORKERS = 8

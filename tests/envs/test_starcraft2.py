@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 from roma import envs
-from roma.config import resolve
-from roma.envs import game_files, starcraft2
-from roma.envs.game_names import AUTHORS_MAP_TYPES
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.starcraft2 import GameSettings, Patience, StarCraft2
-from roma.errors import UserError
-from roma.runner import Runner
+from roma.envs.starcraft2 import env as starcraft2
+from roma.envs.starcraft2 import installation
+from roma.envs.starcraft2.env import GameSettings, Patience, StarCraft2
+from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES
+from roma.runs.config import resolve
+from roma.runs.runner import Runner
 from roma.scenarios import load_map
-from roma.seeding import Stream, episode_seed
+from roma.support.errors import UserError
+from roma.support.seeding import Stream, episode_seed
 from tests.standin_smac import MAPS, descendants, left_of
 
 PATIENT = Patience(launch_seconds=300, step_seconds=300)  # a busy machine is no failure
@@ -232,8 +233,8 @@ def test_killing_workers_a_hundred_times_loses_no_finished_episode_and_leaves_no
 PARENT = """
 import sys
 sys.path.insert(0, {standin!r})
-from roma.envs import game_files
-game_files.check_map = lambda game, name: None
+from roma.envs.starcraft2 import installation
+installation.check_map = lambda game, name: None
 if __name__ == "__main__":
     import numpy as np
     from roma.envs import make
@@ -288,7 +289,7 @@ def test_what_is_missing_is_said_with_what_to_run(standin, tmp_path, monkeypatch
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    game_files.map_path(standin.game, "3m").write_text("another")
+    installation.map_path(standin.game, "3m").write_text("another")
     assert "roma starcraft2 fetch" in refused()
     monkeypatch.setenv("SC2PATH", str(tmp_path / "nowhere"))
     assert f"there is no StarCraft II in {tmp_path}/nowhere; run: roma starcraft2 fetch" in refused()
@@ -336,7 +337,7 @@ def test_the_digest_is_of_the_game(standin):
 def real_game() -> bool:
     try:
         starcraft2.check_package()
-        return game_files.game_at(game_files.game_folder()) is not None
+        return installation.game_at(installation.game_folder()) is not None
     except UserError:
         return False
 

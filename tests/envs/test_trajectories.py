@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roma.config import resolve
 from roma.envs import engine_version
 from roma.envs.skirmish import rules
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.versions import VERSIONS
-from roma.runner import Runner
+from roma.runs.config import resolve
+from roma.runs.runner import Runner
+from roma.runs.training import train
 from roma.scenarios import load_map, load_units, map_names, names, reading
 from roma.scenarios.actions import EAST, NORTH, NOTHING, STOP
-from roma.training import train
 from tests.envs.trajectories import golden, plays, recorder
 from tests.envs.trajectories.__main__ import main
 from tests.envs.trajectories.branches import ROOT, Asked, Edits, uncompiled

@@ -12,8 +12,8 @@ import pytest
 from roma.envs import engine_version, recorded_engine_version
 from roma.envs.skirmish import versions
 from roma.envs.skirmish.versions import VERSIONS, version_of, version_of_source
-from roma.errors import UserError
 from roma.scenarios import load_map, load_units, map_names
+from roma.support.errors import UserError
 
 
 def test_every_map_has_a_version() -> None:

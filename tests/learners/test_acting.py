@@ -11,12 +11,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from roma import envs
-from roma.config import resolve
 from roma.learners import algorithm_names, make_learner
-from roma.learners.acting import CompiledActor, TorchActor
+from roma.learners.base.acting import CompiledActor, TorchActor
 from roma.nets.compiled import lay_out
 from roma.nets.ops.acting.choice import Choice
 from roma.nets.recurrent import UtilityAgent
+from roma.runs.config import resolve
 from tests.actors import hidden_of
 
 BATTLES = 3

@@ -6,14 +6,15 @@ import torch
 from torch.nn import functional
 from torch.testing import assert_close
 
-from roma.config import from_json, resolve
 from roma.envs.vector import EnvInfo
-from roma.errors import UserError
-from roma.learners import coma, make_learner
-from roma.learners.batch import PackedBatch
-from roma.learners.coma_config import Config
-from tests.benchmarks.plain_learner import padded, random_batch
+from roma.learners import make_learner
+from roma.learners.base.batch import PackedBatch
+from roma.learners.coma import learner as coma
+from roma.learners.coma.config import Config
+from roma.runs.config import from_json, resolve
+from roma.support.errors import UserError
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
+from tests.reference.plain_learner import padded, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LAYERS = {"fc1.": "input_layer.", "fc2.": "hidden_layer.", "fc3.": "output_layer."}

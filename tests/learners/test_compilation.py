@@ -7,12 +7,12 @@ PROGRAM = """
 import sys
 
 from roma import envs
-from roma.config import resolve
+from roma.runs.config import resolve
 from roma.learners import algorithm_names, make_learner
 from roma.learners.compilation import compile_actors, compile_learners
-from roma.runner import Runner
-from roma.seeding import Stream
-from tests.benchmarks.plain_learner import random_batch
+from roma.runs.runner import Runner
+from roma.support.seeding import Stream
+from tests.reference.plain_learner import random_batch
 
 
 def signatures():

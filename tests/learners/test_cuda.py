@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma import checkpoint
-from roma.config import resolve
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
-from roma.training import train
+from roma.runs import checkpoint
+from roma.runs.config import resolve
+from roma.runs.training import train
 from tests.actors import hidden_of
-from tests.benchmarks.plain_learner import random_batch
+from tests.reference.plain_learner import random_batch
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from roma.learners import algorithm_names, coma, qmix, roma
-from roma.learners.learner import NetworkLearner
+from roma.learners import algorithm_names
+from roma.learners.base.learner import NetworkLearner
+from roma.learners.coma import learner as coma
+from roma.learners.qmix import learner as qmix
+from roma.learners.roma import learner as roma
 from roma.learners.versions import ALGORITHM_VERSIONS
-from roma.protocols import PRESETS
+from roma.runs.protocols import PRESETS
 from roma.support.processor import family
 from tests.learners.fingerprints import golden
 from tests.learners.fingerprints.__main__ import main

@@ -10,18 +10,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from roma.config import resolve
 from roma.envs.vector import EnvInfo
-from roma.errors import UserError
 from roma.learners import algorithm, algorithm_names, make_learner
-from roma.learners.acting import CompiledActor
-from roma.learners.roma_config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
+from roma.learners.base.acting import CompiledActor
+from roma.learners.roma.config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
 from roma.nets.ops.acting.choice import epsilon_greedy
 from roma.nets.roles import RoleAgent
-from roma.protocols import PRESETS
+from roma.runs.config import resolve
+from roma.runs.protocols import PRESETS
+from roma.support.errors import UserError
 from roma.support.noise import Purpose, normals
 from tests.actors import KINDS, hidden_of
-from tests.benchmarks.plain_learner import SHAPES, random_batch
+from tests.reference.plain_learner import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)

@@ -10,11 +10,10 @@ from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import make_learner
-from roma.learners.batch import PackedBatch
-from roma.learners.maven import information_loss, latent_policy_loss
-from roma.learners.maven_config import Config
-from roma.learners.temporal_difference import taken
-from tests.benchmarks.plain_learner import random_batch
+from roma.learners.base.batch import PackedBatch
+from roma.learners.base.temporal_difference import taken
+from roma.learners.maven.config import Config
+from roma.learners.maven.learner import information_loss, latent_policy_loss
 from tests.golden.algorithms.reference import (
     STEP_TOLERANCE,
     TOLERANCE,
@@ -24,6 +23,7 @@ from tests.golden.algorithms.reference import (
     mixer_tensors,
     under,
 )
+from tests.reference.plain_learner import random_batch
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 SMALL = {"hidden_dim": 8, "mixer_embed_dim": 6, "noise_dim": 4, "discriminator_hidden": 10}

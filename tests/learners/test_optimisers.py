@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.learners.optimisers import Adam, RMSprop
+from roma.learners.base.optimisers import Adam, RMSprop
 
 PAIRS = {
     "rmsprop": (
@@ -49,7 +49,7 @@ import sys
 import torch
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
-from tests.benchmarks.plain_learner import random_batch
+from tests.reference.plain_learner import random_batch
 info = EnvInfo("synthetic", 2, 0, 6, 9, 35, 20)
 for name in ("qmix", "coma", "maven"):
     learner = make_learner(name, algorithm(name).config_class(hidden_dim=8), info, 0)

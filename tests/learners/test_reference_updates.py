@@ -5,11 +5,11 @@ from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import make_learner
-from roma.learners.batch import PackedBatch
-from roma.learners.qmix_config import Config
-from roma.learners.temporal_difference import taken
-from tests.benchmarks.plain_learner import qmix_loss
+from roma.learners.base.batch import PackedBatch
+from roma.learners.base.temporal_difference import taken
+from roma.learners.qmix.config import Config
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, network_tensors
+from tests.reference.plain_learner import qmix_loss
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 CASES = {

@@ -9,18 +9,18 @@ from torch.testing import assert_close
 
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
-from roma.learners.batch import PackedBatch
-from roma.learners.roma import (
+from roma.learners.base.batch import PackedBatch
+from roma.learners.base.temporal_difference import masked_mean, td_targets
+from roma.learners.roma.learner import (
     RoleNoise,
     Roles,
     packed_loss,
     released_information,
     role_losses_of,
 )
-from roma.learners.temporal_difference import masked_mean, td_targets
 from roma.nets.ops.specialisation import min_max_normalised
-from tests.benchmarks.plain_learner import random_batch, update
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
+from tests.reference.plain_learner import random_batch, update
 
 STEP_INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LOSS_INFO = EnvInfo("synthetic", n_agents=5, n_enemies=0, n_actions=7, obs_size=24, state_size=9, episode_limit=8)

@@ -10,12 +10,12 @@ import torch
 from torch.testing import assert_close
 
 from roma.learners import algorithm, make_learner
-from roma.learners.role_columns import ROLE_COLUMNS
-from roma.learners.role_health import EPISODES, role_health
-from roma.learners.roma import RoleNoise
-from tests.benchmarks import plain_learner
-from tests.benchmarks.plain_learner import random_batch
+from roma.learners.roma.columns import ROLE_COLUMNS
+from roma.learners.roma.health import EPISODES, role_health
+from roma.learners.roma.learner import RoleNoise
 from tests.learners.test_losses import INFO, double_batch, double_learner, gradients, noise_of
+from tests.reference import plain_learner
+from tests.reference.plain_learner import random_batch
 
 TYPES = ["Marine", "Marine", "Medivac", "Marauder", "Zealot"]  # of four agents and an enemy
 LENGTHS = [7, 3, 5]

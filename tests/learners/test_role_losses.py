@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.learners.roma import (
+from roma.learners.roma.learner import (
     identifiability_loss,
     kl_divergence,
     role_information,
@@ -15,8 +15,8 @@ from roma.learners.roma import (
 )
 from roma.nets.ops.specialisation import min_max_normalised, off_diagonal
 from roma.nets.roles import Gaussian
-from tests.benchmarks import plain_learner
 from tests.golden.algorithms.reference import TOLERANCE, load
+from tests.reference import plain_learner
 
 ARRAYS = load("roma_paper_equations")
 MASK = ARRAYS["in/mask"]

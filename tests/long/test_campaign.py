@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from roma import checkpoint
 from roma.cli import main
+from roma.runs import checkpoint
 from roma.support import container
 from tests.workflow.conftest import SHORT, copy_repository, write_scale
 from tests.workflow.test_campaign import commit, git, kill_all, name_revision

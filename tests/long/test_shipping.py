@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from analysis import measurements
-from roma.config import MILESTONES
+from roma.runs.config import MILESTONES
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from tests.synthetic import SEGMENT, invented_rollout, write_run
 from tests.workflow.conftest import copy_repository, planned

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from roma.errors import UserError
 from roma.scenarios import Map, Unit, canonical_map, load_map, load_units, map_names, names
 from roma.scenarios.checks import check_map, check_unit
 from roma.scenarios.facts import stated
 from roma.scenarios.reading import ROOT, read
+from roma.support.errors import UserError
 
 PAPER_MAPS = [
     "2s3z",

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.test_fault_injection import contents, train_command
+from tests.runs.test_fault_injection import contents, train_command
 
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 

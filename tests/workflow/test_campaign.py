@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from roma.cli import main
-from roma.errors import UserError
+from roma.support.errors import UserError
 from tests.workflow.conftest import TINY, copy_repository, write_scale
 from workflow import campaign, cost, order, pausing, supervisor, watch
 from workflow.grid import expand
@@ -28,8 +28,8 @@ STAND_IN = """#!{python}
 import json, os, signal, sys, time
 from pathlib import Path
 from roma.cli import build_parser
-from roma.config import parse_assignments, resolve
-from roma.files import write_json
+from roma.runs.config import parse_assignments, resolve
+from roma.support.files import write_json
 from roma.runs.directory import RunDirectory
 from roma.support.owner import end_with_owner
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roma.cli import main
-from roma.errors import UserError
+from roma.support.errors import UserError
 from workflow import cost
 from workflow.cost import Speed, read_speeds, report, scale_names, scale_runs, write_speeds
 

@@ -15,7 +15,7 @@ import time
 import pytest
 import yaml
 
-from roma import checkpoint
+from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from tests.synthetic import write_runs
 from tests.workflow.conftest import SHORT, TINY, planned, write_scale

@@ -7,10 +7,10 @@ import yaml
 
 from analysis import claims
 from roma import envs
-from roma.config import MILESTONES, milestone_steps, resolve
-from roma.errors import UserError
 from roma.learners import algorithm_names, make_learner
-from roma.learners.roma_config import OTHER_READING, OTHER_REDUCTION
+from roma.learners.roma.config import OTHER_READING, OTHER_REDUCTION
+from roma.runs.config import MILESTONES, milestone_steps, resolve
+from roma.support.errors import UserError
 from workflow.grid import (
     FIGURES,
     PAPER_ARMS,
@@ -262,7 +262,11 @@ def test_nearest_word_counts(scale):
     config["cells"][-1]["overrides"] = {"test_episodes": 7}
     grid = expand(config, "smoke")
     roma, other = grid.runs["MMM2", "roma", 0], grid.runs["8m", "roma", 0]
-    assert (roma.total_steps, roma.config.protocol, roma.config.protocol_settings.test_episodes) == (500, "smac_v1", 3)
+    assert (roma.total_steps, roma.config.protocol, roma.config.protocol_settings.test_episodes) == (
+        500,
+        "smac_v1",
+        3,
+    )
     assert (other.total_steps, other.config.protocol, other.config.protocol_settings.test_episodes) == (50, "paper", 7)
     assert roma.config.hyperparameters.learning_rate == other.config.hyperparameters.learning_rate == 0.001
     assert grid.runs["MMM2", "qmix", 0].config.protocol_settings.test_episodes == 2

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from roma.cli import main
-from roma.errors import UserError
-from roma.files import file_digest
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import file_digest
 from tests.synthetic import write_run
 from tests.workflow.conftest import TINY, copy_repository, write_scale
 from tests.workflow.test_campaign import commit, git, name_revision

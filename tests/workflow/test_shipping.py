@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from roma.errors import UserError
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 from tests.synthetic import SEGMENT, write_runs
 from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 from tests.workflow.test_tracking import call, damage

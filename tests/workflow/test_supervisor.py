@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from roma.errors import UserError
+from roma.support.errors import UserError
 from workflow import supervisor
 
 PROGRAM = """

@@ -55,7 +55,7 @@ def test_every_claim_and_every_panel_has_a_row(sections):
         ({"test": ()}, "Eq. 1: no test"),
         ({"code": ("roma/nets/rolls.py:Gaussian",)}, "there is no file roma/nets/rolls.py"),
         ({"code": ("roma/nets/roles.py:Gaussian.draw",)}, "roma/nets/roles.py has no Gaussian.draw"),
-        ({"code": ("roma/learners/roma_config.py:Config.role_dims",)}, "has no Config.role_dims"),
+        ({"code": ("roma/learners/roma/config.py:Config.role_dims",)}, "has no Config.role_dims"),
         ({"settings": ("roma.role_dim = 4",)}, "roma.role_dim is 3, not 4"),
         ({"settings": ("qmix.role_dim = 3",)}, "qmix has no setting role_dim"),
         ({"settings": ("paper.parallel_envs = 1",)}, "paper.parallel_envs is 8, not 1"),

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import workflow.verify as verification
-from roma.config import resolve
-from roma.evaluate import evaluate
-from roma.files import file_digest, json_content
-from roma.learners import qmix
+from roma.learners.qmix import learner as qmix
+from roma.recordings.evaluate import evaluate
+from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
-from roma.training import train
+from roma.runs.training import train
+from roma.support.files import file_digest, json_content
 from tests.synthetic import write_runs
 from tests.workflow.conftest import SHORT, TINY, write_scale
 from tests.workflow.test_tracking import IDENTITY

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from roma.files import write_json
+from roma.support.files import write_json
 from tests.synthetic import write_run
 from tests.workflow.conftest import TINY
 from workflow.grid import expand

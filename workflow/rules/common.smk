@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from textwrap import indent
 
-from roma.config import differences
+from roma.runs.config import differences
 from roma.envs import ENGINES
-from roma.errors import UserError
+from roma.support.errors import UserError
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
 from workflow import cost, shipping

@@ -11,8 +11,8 @@ from roma.envs.skirmish import kernel
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices, EnvOptions
 from roma.envs.skirmish.rules import build_rules, env_info
 from roma.envs.vector import Outcome
-from roma.errors import UserError
 from roma.scenarios import SIZE
+from roma.support.errors import UserError
 
 FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell: no map but 2c_vs_64zg has any that an agent could see
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from roma.errors import UserError
+from roma.support.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from roma.envs.skirmish.kernel import ARRIVED, CLIMBS, FLIES, UNIT, WALKS, Rules, waypoints
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.envs.vector import EnvInfo
-from roma.errors import UserError
 from roma.scenarios import SIZE, Group, Map, Unit, load_map, load_units
 from roma.scenarios.facts import Point
+from roma.support.errors import UserError
 
 LOOPS_PER_SECOND = 16
 FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from roma.files import digest
 from roma.scenarios import load_map, load_units
 from roma.scenarios.facts import stated
+from roma.support.files import digest
 
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {

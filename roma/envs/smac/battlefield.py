@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.game_names import FIRST_AGENT_TYPE, map_type, unit_number
 from roma.envs.skirmish.engine import FLAT
-from roma.envs.skirmish.replays.battle import Battle
+from roma.envs.skirmish.recordings.battle import Battle
 from roma.envs.smac.units import Roster, Unit
+from roma.envs.starcraft2.names import FIRST_AGENT_TYPE, map_type, unit_number
 from roma.scenarios import SIZE, load_map, load_units
 from roma.scenarios.actions import FIRST_TARGET, SHOOT_RANGE, SIGHT_RANGE
 from roma.scenarios.rows import HEALTH, X, Y

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.skirmish.compilation import compile_once
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.replays.battle import DRAW, LOST, TIME_LIMIT, WON, Battle
+from roma.envs.skirmish.recordings.battle import DRAW, LOST, TIME_LIMIT, WON, Battle
 from roma.envs.smac.battlefield import replaced
 from roma.envs.smac.commands import Commands, action_numbers
-from roma.errors import UserError
 from roma.scenarios.rows import HEALTH, SHIELD
+from roma.support.errors import UserError
 
 LOG = getLogger("roma.envs.smac")
 END_CODES = {WON: 1, LOST: -1, DRAW: 0}
@@ -218,7 +218,7 @@ class StarCraft2Env(Commands):
         name unless `replay_prefix` does, and the number is the first free one from 1. The path is logged, too.
         `roma play --replay` draws the battle.
         """
-        from roma.envs.skirmish.replays.file import save
+        from roma.envs.skirmish.recordings.file import save
 
         recording = self._battle.recording(self._player())
         folder = Path(self.replay_dir or REPLAYS).resolve()
@@ -244,7 +244,7 @@ class StarCraft2Env(Commands):
         Raises:
             UserError: there is no such mode, or no battle yet.
         """
-        from roma.envs.skirmish.replays.shown import shown
+        from roma.envs.skirmish.recordings.shown import shown
 
         return shown(self._battle, mode, self._player())
 

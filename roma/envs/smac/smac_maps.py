@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roma.envs.game_names import map_params
+from roma.envs.starcraft2.names import map_params
 from roma.scenarios import canonical_map, load_map, map_names
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.envs.game_names import FIRST_AGENT_TYPE, unit_number
+from roma.envs.starcraft2.names import FIRST_AGENT_TYPE, unit_number
 from roma.scenarios import Map, load_units
 
 

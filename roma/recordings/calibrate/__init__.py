@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roma.files import atomic_path, write_bytes
+from roma.support.files import atomic_path, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -81,10 +81,10 @@ def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDA
         Win rate (networks,) and mean return (networks,) of each network.
     """
     from roma import learners
-    from roma.config import resolve
     from roma.envs.skirmish.engine import Skirmish
-    from roma.runner import Runner
-    from roma.seeding import Stream
+    from roma.runs.config import resolve
+    from roma.runs.runner import Runner
+    from roma.support.seeding import Stream
 
     env = Skirmish(map_name, EPISODES_PER_NETWORK, choices=choices)
     win_rates, returns = np.zeros(networks), np.zeros(networks)

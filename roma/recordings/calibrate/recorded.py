@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roma.config import NAMES, resolve, settings_of
-from roma.errors import UserError
+from roma.runs.config import NAMES, resolve, settings_of
 from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
 
 PROTOCOL = "smac_v1"  # the released runs'
 

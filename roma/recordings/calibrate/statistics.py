@@ -100,8 +100,8 @@ def excess_over_interval(t_env: NDArray[np.int64], interval: int) -> NDArray[np.
 def excess_over_multiple(t_env: NDArray[np.int64], interval: int) -> NDArray[np.int64]:
     """Return the excess (T - 1,) of our tests over the multiple of `interval` that made them due, in environment steps.
 
-    `roma.training` makes a test at the end of the episode that runs when a multiple of `interval` is reached. So the
-    excess means the same as that of `excess_over_interval`. The first test, after the first episode, has none.
+    `roma.runs.training` makes a test at the end of the episode that runs when a multiple of `interval` is reached. So
+    the excess means the same as that of `excess_over_interval`. The first test, after the first episode, has none.
     """
     return t_env[1:] % interval
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tests.envs.trajectories as package
-from roma.errors import UserError
 from roma.scenarios import map_names
+from roma.support.errors import UserError
 from tests.envs.trajectories import golden
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from roma import checkpoint, learners
-from roma.config import NAMES, resolve
+from roma import learners
 from roma.envs.skirmish.engine import Skirmish
-from roma.errors import UserError
-from roma.runner import Runner
+from roma.runs import checkpoint
+from roma.runs.config import NAMES, resolve
 from roma.runs.directory import RunDirectory
-from roma.seeding import Stream
+from roma.runs.runner import Runner
 from roma.support.container import DamagedError
+from roma.support.errors import UserError
+from roma.support.seeding import Stream
 from tests.envs.trajectories.plays import TRAINED_PLAY, TrainedPlay
 
 

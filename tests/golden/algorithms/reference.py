@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roma.learners.batch import Batch
+from roma.learners.base.batch import Batch
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-4}
 STEP_TOLERANCE = {"atol": 5e-5, "rtol": 1e-4}  # for weights after optimiser steps

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 import tests.learners.fingerprints as package
-from roma.errors import unknown
 from roma.learners import algorithm_names
+from roma.support.errors import unknown
 from tests.learners.fingerprints import golden
 
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
-from roma import training
-from roma.config import RunConfig, resolve
-from roma.protocols import PRESETS
-from roma.training import Run, train
+from roma.runs import training
+from roma.runs.config import RunConfig, resolve
+from roma.runs.protocols import PRESETS
+from roma.runs.training import Run, train
 
 SCALES = Path(__file__).parents[3] / "workflow" / "config"
 STEPS = {"3m": 1250, "2s3z": 2750}  # environment steps of a run, for each battle of a round: 50 updates and a few more

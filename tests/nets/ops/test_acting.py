@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
 
-from roma.learners import coma
+from roma.learners.coma import learner as coma
 from roma.nets.ops.acting import choice, decisions, layers
 from roma.nets.ops.acting.choice import Choice, drawn, epsilon_greedy
 from roma.nets.ops.acting.layers import Activation, Layer, RoleDecoder, RoleEncoder, Trunk

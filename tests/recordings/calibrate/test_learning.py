@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from roma.cli import main
-from roma.config import resolve
-from roma.errors import UserError
 from roma.recordings import calibrate
 from roma.recordings.calibrate import learning, learning_tables, recorded
 from roma.recordings.calibrate.requirements import MET, NOT_MET, learned_requirements
+from roma.runs.config import resolve
+from roma.support.errors import UserError
 
 
 def write_run(

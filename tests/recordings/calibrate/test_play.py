@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
-from roma.errors import UserError
 from roma.recordings import calibrate
 from roma.recordings.calibrate import play, sensitivity, tables
 from roma.recordings.calibrate.comparison import compare
+from roma.support.errors import UserError
 
 
 def test_battles_do_not_depend_on_how_many_stand_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""The real game through SMAC: environment, worker process and installation."""

@@ -1,0 +1,1 @@
+"""What all learners share: their configuration, batches, acting, updates and optimisers."""

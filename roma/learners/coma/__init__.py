@@ -1,0 +1,1 @@
+"""COMA: its settings and its learner."""

@@ -1,0 +1,1 @@
+"""MAVEN: its settings and its learner."""

@@ -1,0 +1,1 @@
+"""QMIX, its ablations, IQL and VDN: their settings and their learner."""

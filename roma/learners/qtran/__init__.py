@@ -1,0 +1,1 @@
+"""QTRAN: its settings and its learner."""

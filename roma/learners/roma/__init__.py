@@ -1,0 +1,1 @@
+"""ROMA, its ablations and the released variant: their settings, losses and learner."""

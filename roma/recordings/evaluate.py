@@ -1,0 +1,105 @@
+"""The final number of a run: greedy battles of its last weights, on seeds that neither training nor tests have seen."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roma import envs, learners
+from roma.envs import VectorEnv
+from roma.learners.base.learner import NetworkLearner
+from roma.runs import checkpoint
+from roma.runs.config import check_versions, from_json
+from roma.runs.directory import FORMAT, RunDirectory
+from roma.runs.runner import Episode, Runner
+from roma.support.errors import UserError
+from roma.support.files import file_digest, write_json
+from roma.support.seeding import Stream
+
+
+def load_policy(
+    path: Path, episodes: int, battles: int | None = None
+) -> tuple[NetworkLearner, VectorEnv, dict[str, Any]]:
+    """A learner with the weights of a policy file, an environment to play so many episodes, and the facts in the file.
+
+    `battles` of them are played side by side, by default as many as suit the engine.
+    """
+    tensors, facts = checkpoint.load_policy(path)
+    config = from_json(facts["config"])
+    check_versions(config, path)
+    battles = battles or envs.ENGINES[config.engine].side_by_side
+    env = envs.make(config.engine, config.map, min(battles, episodes), config.engine_settings)
+    learner = learners.make_learner(config.algorithm, config.hyperparameters, env.info, config.seed, "cpu")
+    learner.load_policy_tensors(tensors)
+    return learner, env, facts
+
+
+def play_policy(
+    path: Path, stream: Stream, episodes: int, battles: int | None = None, first: int = 0, replays: Path | None = None
+) -> tuple[list[Episode], dict[str, Any]]:
+    """Greedy battles of the weights in a policy file, and the facts in the file.
+
+    They are numbers `first` to `first + episodes - 1` of the stream; for `battles` see `load_policy`. Where the engine
+    is a game that can save replays of its own, they go into the folder `replays`; UserError where it cannot.
+    """
+    learner, env, facts = load_policy(path, episodes, battles)
+    if replays is not None and not isinstance(env, envs.GameEnv):
+        raise UserError(f"the engine {facts['config']['engine']!r} has no replays of its own to save")
+    runner = Runner(env, learner.actor(), facts["config"]["seed"])
+    played = runner.play(stream, first, episodes)
+    if replays is not None and isinstance(env, envs.GameEnv):
+        env.save_replays(replays)
+    return played, facts
+
+
+def evaluate(
+    directory: Path,
+    episodes: int = 256,
+    battles: int | None = None,
+    threads: int = 1,
+    replays: Path | None = None,
+    step: int | None = None,
+) -> dict[str, Any]:
+    """Play a finished run's policy greedily and write evaluations/t<step>.json; return its content.
+
+    Args:
+        directory: The run directory.
+        episodes: Number of episodes, on seeds that neither training nor tests use.
+        battles: Number of parallel environments; by default as many as suit the engine.
+        threads: Threads of torch.
+        replays: Folder for the replays of an engine that is a game (see `play_policy`).
+        step: Milestone of the policy; by default the run's end.
+
+    Raises:
+        UserError: The run is not finished, or it has kept no policy at `step`.
+    """
+    torch.set_num_threads(threads)
+    run = RunDirectory(directory)
+    step = run.last_step() if step is None else step
+    if step not in run.milestones():
+        raise UserError(f"{directory} has no policy of step {step}; kept: {', '.join(map(str, run.milestones()))}")
+    path = run.policy_file(step)
+    played, facts = play_policy(path, Stream.EVALUATE, episodes, battles, replays=replays)
+    won, returns, lengths = zip(*((e.won, e.episode_return, e.length) for e in played), strict=True)
+    config = facts["config"]
+    engine = config["engine"]
+    result = {
+        "format": FORMAT,
+        **{name: config[name] for name in ("map", "algorithm", "algorithm_version", "seed", "protocol")},
+        **{name: config[name] for name in ("engine", "engine_version")},
+        "engine_digest": envs.engine_digest(engine),
+        "step": step,
+        "policy": path.name,
+        "policy_sha256": file_digest(path),
+        "episodes": episodes,
+        "parallel_envs": battles or envs.ENGINES[engine].side_by_side,
+        "battle_won_mean": sum(won) / episodes,
+        "return_mean": sum(returns) / episodes,
+        "ep_length_mean": sum(lengths) / episodes,
+        "battle_won": won,
+        "return": returns,
+        "ep_length": lengths,
+    }
+    run.evaluation_folder.mkdir(exist_ok=True)
+    write_json(run.evaluation_file(step), result)
+    return result

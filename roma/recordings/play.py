@@ -1,0 +1,173 @@
+"""`roma play`: one battle recorded and drawn, so that a person can see what happens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from roma import envs
+from roma.envs.skirmish.engine import RandomPolicy
+from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.recordings.battle import (
+    DRAW,
+    GOES_ON,
+    LOST,
+    TIME_LIMIT,
+    WON,
+    Battle,
+    Recording,
+    describe_unit,
+    no_roles,
+)
+from roma.envs.skirmish.recordings.file import can_be_played_again, load, save, verify
+from roma.runs.config import from_json
+from roma.runs.directory import RunDirectory
+from roma.runs.runner import Episode
+from roma.scenarios import load_map, load_units
+from roma.scenarios.actions import FIRST_TARGET
+from roma.scenarios.rows import HEALTH
+from roma.support.container import DamagedError
+from roma.support.errors import UserError
+from roma.support.files import make_writable_directory
+from roma.support.seeding import Stream, episode_seed, noise_seed
+
+REPLAY = "battle.safetensors"
+
+
+def record(map_name: str, policy: str, number: int) -> Recording:
+    """Battle `number` of a map under the policy "random" or "heuristic", SMAC's scripted `heuristic_ai`."""
+    battle, random = Battle(map_name), RandomPolicy(noise_seed(0, Stream.ROLLOUT, number))
+    battle.begin(episode_seed(0, Stream.ROLLOUT, number))
+    while battle.result == GOES_ON:
+        battle.play(None if policy == "heuristic" else random(battle.avail_actions)[0])
+    return battle.recording(policy)
+
+
+def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -> Recording:
+    """Greedy battle `number` of trained weights, the last of a run folder or those of a policy file, on their engine.
+
+    UserError if it is neither, or of another map than `map_name`.
+    """
+    import torch
+
+    from roma.recordings.evaluate import load_policy
+    from roma.runs.runner import Runner
+
+    path = checkpoint
+    if checkpoint.is_dir():
+        run = RunDirectory(checkpoint)
+        path = run.policy_file(run.last_step())
+    try:
+        learner, env, facts = load_policy(path, 1)
+        config, step = facts["config"], facts["step"]
+    except DamagedError:
+        raise UserError(f"{path} is neither a run folder nor a policy file of one") from None
+    if map_name is not None and config["map"] != map_name:
+        raise UserError(f"{path} was trained on {config['map']}, not on {map_name}")
+    who = f"{config['algorithm']} seed {config['seed']} at {step} steps"
+    (episode,) = Runner(env, learner.actor(), config["seed"]).play(Stream.ROLLOUT, number, 1)
+    if episode.seen is not None:
+        obs = episode.seen.obs
+        recording = recording_of_game(episode, config["engine"], config["map"], who)
+    else:
+        battle = Battle(config["map"], choices=from_json(config).engine_settings)
+        battle.begin(episode.seed)
+        seen = [battle.obs[0].copy()]
+        for actions in episode.actions:
+            battle.play(actions)
+            seen.append(battle.obs[0].copy())
+        obs, recording = np.array(seen), battle.recording(who)
+        if not np.array_equal(recording.units, episode.snapshots):
+            raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
+    last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
+    mean, variance = learner.roles(torch.from_numpy(obs), torch.from_numpy(last_actions))
+    return replace(recording, role_mean=mean.numpy(), role_variance=variance.numpy())
+
+
+def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str) -> Recording:
+    """A battle of the real game as a recording: to be drawn, not to be fought again.
+
+    The game does not tell whom a unit is about to hit: targets are those that the agents' last actions chose.
+    """
+    assert episode.seen is not None
+    scenario, types = load_map(map_name), load_units()
+    n_agents = episode.actions.shape[1]
+    names = list(episode.seen.unit_types)
+    alive = episode.snapshots[-1, :, HEALTH] > 0
+    if episode.won:
+        result = WON
+    elif alive[:n_agents].any() and alive[n_agents:].any() and episode.length == scenario.episode_limit:
+        result = TIME_LIMIT
+    else:
+        result = LOST if alive.any() else DRAW
+    targets = np.full(episode.snapshots.shape[:2], -1, np.int16)
+    heals = np.array([types[name].heal is not None for name in names[:n_agents]])
+    chosen = episode.actions.astype(np.int16) - FIRST_TARGET
+    targets[1:, :n_agents] = np.where(chosen >= 0, chosen + np.where(heals, 0, n_agents), -1)
+    return Recording(
+        map_name=map_name,
+        seed=episode.seed,
+        engine=engine,
+        engine_version=envs.engine_version(engine, map_name),
+        engine_digest=envs.engine_digest(engine),
+        options=asdict(EnvOptions()),
+        choices={},
+        scripted=False,
+        policy=policy,
+        result=result,
+        n_agents=n_agents,
+        episode_limit=scenario.episode_limit,
+        terrain=scenario.terrain,
+        unit_types=names,
+        types={name: describe_unit(types[name]) for name in sorted(set(names))},
+        actions=episode.actions.astype(np.int16),
+        rewards=episode.reward.astype(np.float64),
+        units=episode.snapshots,
+        targets=targets,
+        role_mean=no_roles(len(episode.snapshots), n_agents),
+        role_variance=no_roles(len(episode.snapshots), n_agents),
+    )
+
+
+def play(
+    map_name: str | None, policy: str, checkpoint: Path | None, number: int, directory: Path | None
+) -> tuple[Recording, Path]:
+    """Record a battle and draw it; returns it and the folder written: replay, still.png, battle.gif, frames/."""
+    if checkpoint is not None:
+        recording = record_trained(checkpoint, number, map_name)
+    else:
+        assert map_name is not None
+        recording = record(map_name, policy, number)
+    player = re.sub(r"\W+", "_", recording.policy)
+    directory = directory or Path(
+        "data", recording.engine, "manual/replays", recording.map_name, player, f"battle{number}"
+    )
+    make_writable_directory(directory)
+    save(directory / REPLAY, recording)
+    _render(recording, directory)
+    return recording, directory
+
+
+def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
+    """Draw a replay file, beside it unless `directory` is given.
+
+    Returns the recording, the folder, and whether the battle was fought again: one of this engine is, and must come out
+    as recorded (else UserError); one of another engine is drawn as it stands in the file.
+    """
+    recording = load(replay)
+    same_engine = can_be_played_again(recording)
+    if same_engine:
+        verify(recording)
+    directory = directory or replay.parent
+    make_writable_directory(directory)
+    _render(recording, directory)
+    return recording, directory, same_engine
+
+
+def _render(recording: Recording, directory: Path) -> None:
+    from roma.envs.skirmish.recordings.drawing import render
+
+    render(recording, directory)

@@ -1,0 +1,159 @@
+"""The rollout file: episodes of every kept policy of a run with roles, in one file of roma.support.container.
+
+Observations are not stored where the engine writes them again from unit rows; a rollout of the real game has them too.
+
+Shapes: E episodes of a milestone; M moments, those of all its episodes one behind the other, of each episode one before
+each decision and one after the last; A agents, N units (agents first, then enemies); S sampled rows; C moments
+at which K other roles of each agent are tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roma.scenarios.rows import HEALTH
+from roma.support import container
+from roma.support.files import write_bytes
+
+PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
+OF_EPISODES = ("seeds", "won", "lengths", "types", "returns", "shuffled_won", "shuffled_returns")
+OF_TRIALS = ("tried", "resampled", "lender", "exchanged")
+KIND = container.Kind("rollout", "rollout", format=2)
+NOBODY = -1  # who is attacked, or which action is taken, where there is none
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """Greedy episodes of the policy kept at one milestone of a run."""
+
+    step: int  # environment steps of training; 0: untrained
+    seeds: NDArray[np.int64]  # (E,) of the battles
+    won: NDArray[np.bool_]  # (E,)
+    lengths: NDArray[np.int64]  # (E,) decisions
+    types: NDArray[np.uint8]  # (E, N) index into Rollout.type_names
+    units: NDArray[np.float32]  # (M, N, 6): x, y, health, shield, energy, cooldown
+    actions: NDArray[np.int8]  # (M, A) taken at that moment; NOBODY after the last decision
+    role_mean: NDArray[np.float32]  # (M, A, role_dim)
+    role_variance: NDArray[np.float32]  # (M, A, role_dim)
+    divergence: NDArray[np.float32]  # (M, A) what L_I averages, nats
+    information: NDArray[np.float16]  # (M, A, A) I_ij of L_D; of learners that have none (M, 0, 0)
+    dissimilarity: NDArray[np.float16]  # (M, A, A) d_ij, likewise
+    rows: NDArray[np.int32]  # (S, 2) moment and agent of decisions drawn at random for the probes
+    trajectory: NDArray[np.float16]  # (S, H) the GRU state h^{t-1} before each of these
+    returns: NDArray[np.float32]  # (E,) undiscounted
+    shuffled_won: NDArray[np.bool_]  # (E,) of the same battles where every agent has the role of another
+    shuffled_returns: NDArray[np.float32]  # (E,) likewise
+    tried: NDArray[np.int32]  # (C,) moments whose decisions are taken again with other roles, the history unchanged
+    resampled: NDArray[np.int8]  # (C, A, K) greedy actions with draws of the agent's own role; NOBODY of the dead
+    lender: NDArray[np.int8]  # (C, A, K) another living agent, NOBODY where there is none
+    exchanged: NDArray[np.int8]  # (C, A, K) greedy actions with draws of that agent's role
+    obs: NDArray[np.float32] | None = None  # (M, A, O), only where the engine cannot write them again
+
+    @cached_property
+    def episode(self) -> NDArray[np.int64]:
+        """The episode of each moment (M,)."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths + 1)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """The first moment of each episode (E,)."""
+        return np.cumsum(self.lengths + 1) - (self.lengths + 1)
+
+    @cached_property
+    def t(self) -> NDArray[np.int64]:
+        """Decisions counted from 1 (M,); after the last decision one more."""
+        return np.arange(len(self.units)) - self.starts[self.episode] + 1
+
+    @cached_property
+    def decides(self) -> NDArray[np.bool_]:
+        """Whether a decision follows (M,)."""
+        return self.t <= self.lengths[self.episode]
+
+    @property
+    def n_agents(self) -> int:
+        return self.actions.shape[1]
+
+    @cached_property
+    def alive(self) -> NDArray[np.bool_]:
+        """Living units (M, N)."""
+        return self.units[..., HEALTH] > 0
+
+    def part(self, first: int, end: int) -> Milestone:
+        """Return the episodes from `first` up to `end`, which is not among them; rows of others are left out."""
+        start = int((self.lengths[:first] + 1).sum())
+        moments = slice(start, start + int((self.lengths[first:end] + 1).sum()))
+        mine, tried = ((place >= moments.start) & (place < moments.stop) for place in (self.rows[:, 0], self.tried))
+        cuts: dict[str, Any] = {"rows": mine, "trajectory": mine} | dict.fromkeys(OF_TRIALS, tried)
+        cuts |= dict.fromkeys(OF_EPISODES, slice(first, end))
+        arrays: dict[str, Any] = {
+            name: array[cuts.get(name, moments)] for name in ARRAYS if (array := getattr(self, name)) is not None
+        }
+        arrays["rows"] = arrays["rows"] - np.array([start, 0], np.int32)
+        arrays["tried"] = arrays["tried"] - np.int32(start)
+        return replace(self, **arrays)
+
+    @cached_property
+    def last_actions(self) -> NDArray[np.int64]:
+        """What each agent did before (M, A), NOBODY at an episode's first moment."""
+        before = np.roll(self.actions, 1, 0).astype(np.int64)
+        before[self.starts] = NOBODY
+        return before
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """All milestones of a run, in the order of their steps, and other untrained networks of its kind."""
+
+    config: dict[str, Any]  # the run's, as in config.json
+    engine_version: str  # of the run's map when the episodes were played
+    type_names: list[str]
+    milestones: list[Milestone]
+    untrained: list[Milestone]  # of networks with first weights of their own, each as one milestone of step 0
+
+
+ARRAYS = tuple(field.name for field in fields(Milestone) if field.name != "step")
+
+
+def encode(rollout: Rollout) -> bytes:
+    """A rollout as the content of a file: the same rollout, the same bytes."""
+    facts = {name: getattr(rollout, name) for name in ("config", "engine_version", "type_names")}
+    facts["steps"] = [milestone.step for milestone in rollout.milestones]
+    facts["untrained"] = len(rollout.untrained)
+    tensors = {
+        f"{place}/{name}": array
+        for place, milestone in {
+            **{str(milestone.step): milestone for milestone in rollout.milestones},
+            **{f"untrained{number}": milestone for number, milestone in enumerate(rollout.untrained)},
+        }.items()
+        for name in ARRAYS
+        if (array := getattr(milestone, name)) is not None
+    }
+    return container.encode(KIND, facts, tensors)
+
+
+def save(path: Path, rollout: Rollout) -> None:
+    """Write a rollout file, complete or not at all."""
+    write_bytes(path, encode(rollout))
+
+
+def load(path: Path) -> Rollout:
+    """The rollout in a file. UserError where it is missing, none of ours, damaged, or of another version."""
+    facts, tensors = container.load(path, KIND)
+
+    def milestone(step: int, place: str) -> Milestone:
+        arrays: dict[str, Any] = {name: tensors.get(f"{place}/{name}") for name in ARRAYS}
+        return Milestone(step, **arrays)
+
+    return Rollout(
+        facts["config"],
+        facts["engine_version"],
+        facts["type_names"],
+        [milestone(step, str(step)) for step in facts["steps"]],
+        [milestone(0, f"untrained{number}") for number in range(facts["untrained"])],
+    )

@@ -1,0 +1,320 @@
+"""Configuration of a run: names, versions, seed and every setting, resolved and checked before torch is imported.
+
+The settings share one flat space of keys: those of the protocol (roma.runs.protocols), the hyper-parameters of the
+algorithm (its Config in roma.learners) and those of the engine (roma.envs). Later sources win: the defaults of the
+algorithm, the preset of the protocol, what the algorithm asks of every protocol, the named variant, the overrides of
+the run.
+
+A run is identified by its names, the version of its algorithm, the version of the engine of its map, and the settings
+that differ from what map, algorithm and protocol resolve to without overrides. A new option whose default changes
+nothing therefore leaves every identity as it was. Total steps and milestones are no part of the configuration: a longer
+run of the same identity takes the place of a shorter one.
+"""
+
+import json
+import math
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from roma import envs, learners
+from roma.runs.protocols import PRESETS, Protocol
+from roma.support.errors import UserError, unknown
+from roma.support.files import digest
+from roma.support.seeding import MAX_RUN_SEED
+
+FORMAT = 1  # of config.json; raise it when its keys change
+UNKNOWN = "unknown"  # version of an engine that is not installed here
+NAMES = ("map", "algorithm", "seed", "protocol", "engine")
+VERSIONS = ("algorithm_version", "engine_version")
+SETTINGS = ("protocol_settings", "hyperparameters", "engine_settings")
+
+# Environment steps at which policies are kept, besides the end of the run.
+MILESTONES = (
+    *(0, 50_000, 200_000, 500_000),
+    *(million * 1_000_000 for million in (1, 2, 3, 4, 6, 8, 10, 15, 20)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """All that decides the numbers of a run, apart from its length.
+
+    Attributes:
+        map: Name of the map.
+        algorithm: Name of the algorithm.
+        seed: Seed of the run.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
+        algorithm_version: Version of the algorithm's behaviour.
+        engine_version: Version of the engine's behaviour on this map; UNKNOWN if the engine is not installed here.
+        protocol_settings: How much is played, tested and learnt.
+        hyperparameters: The Config of the algorithm's family.
+        engine_settings: The settings of the engine.
+    """
+
+    map: str
+    algorithm: str
+    seed: int
+    protocol: str
+    engine: str
+    algorithm_version: int
+    engine_version: str
+    protocol_settings: Protocol
+    hyperparameters: Any
+    engine_settings: Any
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings as one flat dictionary."""
+        return asdict(self.protocol_settings) | asdict(self.hyperparameters) | asdict(self.engine_settings)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings that differ from what map, algorithm and protocol resolve to without overrides."""
+        plain = resolve(**{name: getattr(self, name) for name in NAMES}).settings()
+        return {key: value for key, value in sorted(self.settings().items()) if value != plain[key]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of config.json: the identity and, for readers, all settings. `from_json` reads it."""
+        described = {"format": FORMAT} | {name: getattr(self, name) for name in (*NAMES, *VERSIONS)}
+        described |= {"overrides": self.overrides} | {name: asdict(getattr(self, name)) for name in SETTINGS}
+        content: dict[str, Any] = json.loads(json.dumps(described))  # lists in the place of tuples, as in the file
+        return content
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether the agents have roles."""
+        return hasattr(self.hyperparameters, "role_dim")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Names, versions and overrides: equal for two configurations exactly if they are of the same run."""
+        return identity_of(self.to_json())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the identity."""
+        return digest(json.dumps(self.identity, sort_keys=True, separators=(",", ":")).encode())
+
+
+def resolve(
+    map: str,
+    algorithm: str,
+    seed: int,
+    protocol: str = "paper",
+    engine: str = "embedded",
+    overrides: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Return the configuration of a run. Values of `overrides` may be text, as on a command line.
+
+    Raises:
+        UserError: A name or a key does not exist (the message has the nearest valid one), or a value is not valid.
+    """
+    map = envs.canonical_map(map)
+    if algorithm not in learners.algorithm_names():
+        raise unknown("algorithm", algorithm, learners.algorithm_names())
+    if not 0 <= seed <= MAX_RUN_SEED:
+        raise UserError(f"the seed must lie between 0 and {MAX_RUN_SEED}, not {seed}")
+    if protocol not in PRESETS:
+        raise unknown("protocol", protocol, PRESETS)
+    envs.check_engine(engine)
+
+    preset, specification = PRESETS[protocol], learners.algorithm(algorithm)
+    settings_class = envs.settings_class(engine)
+    of_protocol, of_algorithm = _types(Protocol), _types(specification.config_class)
+    of_engine = _types(settings_class)
+    known = of_protocol | of_algorithm | of_engine
+    values = asdict(preset.protocol)
+    values |= {key: value for key, value in preset.hyperparameters.items() if key in known}
+    values |= specification.protocol_settings | specification.overrides
+    for key, value in (overrides or {}).items():
+        if key not in known:
+            raise unknown(f"setting of {algorithm}", key, known)
+        values[key] = parse(key, value, known[key])
+    protocol_settings = Protocol(**{key: value for key, value in values.items() if key in of_protocol})
+    _check_protocol_settings(protocol_settings)
+    return RunConfig(
+        map=map,
+        algorithm=algorithm,
+        seed=seed,
+        protocol=protocol,
+        engine=engine,
+        algorithm_version=specification.version,
+        engine_version=_engine_version(engine, map),
+        protocol_settings=protocol_settings,
+        hyperparameters=specification.config_class(**{k: v for k, v in values.items() if k in of_algorithm}),
+        engine_settings=settings_class(**{key: value for key, value in values.items() if key in of_engine}),
+    )
+
+
+def _engine_version(engine: str, map_name: str) -> str:
+    """Return the version of the engine, UNKNOWN if it is not installed: runs are planned before it is fetched."""
+    try:
+        return envs.engine_version(engine, map_name)
+    except UserError:
+        if not envs.ENGINES[engine].installed_apart:
+            raise
+        return UNKNOWN
+
+
+def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
+    """Return an engine's settings with these overrides.
+
+    Raises:
+        UserError: A key does not exist or a value is not valid.
+    """
+    settings = envs.settings_class(engine)
+    known = _types(settings)
+    for key in overrides:
+        if key not in known:
+            raise unknown(f"setting of the engine {engine!r}", key, known)
+    return settings(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
+
+
+def from_json(described: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration that `RunConfig.to_json` described, with the versions that it names.
+
+    Raises:
+        UserError: The description has another format, or names what this version of the program does not know.
+        KeyError: The description lacks a key.
+    """
+    if described["format"] != FORMAT:
+        raise UserError(f"a configuration has format {described['format']}, this version of roma reads {FORMAT}")
+    config = resolve(**{name: described[name] for name in NAMES}, overrides=settings_of(described))
+    return replace(config, **{name: described[name] for name in VERSIONS})
+
+
+def settings_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a described configuration as one flat dictionary."""
+    return {key: value for section in SETTINGS for key, value in described[section].items()}
+
+
+def identity_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity of a described configuration: names, versions and overrides."""
+    return {name: described[name] for name in (*NAMES, *VERSIONS, "overrides")}
+
+
+def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return in words where the identities of two described configurations differ, both values of each.
+
+    A version that is not known here is not compared.
+    """
+    words = [
+        f"{name} = {held[name]} (not {wanted[name]})"
+        for name in (*NAMES, *VERSIONS)
+        if held[name] != wanted[name] and wanted[name] != UNKNOWN
+    ]
+    held_settings, wanted_settings = settings_of(held), settings_of(wanted)
+    for key in sorted({*held["overrides"], *wanted["overrides"]}):
+        ours, theirs = (settings.get(key, "no setting") for settings in (held_settings, wanted_settings))
+        if ours != theirs:
+            words.append(f"{key} = {_text(ours)} (not {_text(theirs)})")
+        elif (key in held["overrides"]) != (key in wanted["overrides"]) and not words:
+            words.append(f"another default of {key}")
+    return words
+
+
+def check_versions(config: RunConfig, source: object) -> None:
+    """Raise UserError if the configuration read from `source` has versions other than this program's."""
+    here = resolve(**{name: getattr(config, name) for name in NAMES})
+    for name in VERSIONS:
+        theirs, ours = getattr(config, name), getattr(here, name)
+        if theirs != ours and ours != UNKNOWN:
+            what = config.algorithm if name == "algorithm_version" else f"the engine {config.engine} on {config.map}"
+            raise UserError(f"{source} was made with version {theirs} of {what}; this is version {ours}")
+
+
+def canonical_options(config: RunConfig) -> list[str]:
+    """Return the options of `roma train` that make this configuration. Equal identities give equal options."""
+    options = [text for name in NAMES for text in (f"--{name}", str(getattr(config, name)))]
+    for key, value in config.overrides.items():
+        options += ["--set", f"{key}={_text(value)}"]
+    return options
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """{key: value} of texts `key=value`."""
+    pairs = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise UserError(f"{assignment!r} is not of the form key=value")
+        if key.strip() in pairs:
+            raise UserError(f"{key.strip()!r} is set twice")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def milestone_steps(total_steps: int, milestones: Iterable[int] = MILESTONES) -> list[int]:
+    """Return the environment steps at which policies are kept, rising: the milestones before the end, and the end."""
+    return sorted({step for step in milestones if step < total_steps} | {total_steps})
+
+
+def parse(key: str, value: Any, kind: Any) -> Any:
+    """`value`, possibly text, as the type `kind` of the setting `key`; UserError where it is none."""
+    wrong = UserError(f"{key} = {str(value)!r} is not {_describe(kind)}")
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        for choice in arguments:
+            if str(choice) == str(value):
+                return choice
+        raise unknown(f"value of {key}", value, map(str, arguments))
+    if origin in (Union, types.UnionType):  # of the form `kind | None`
+        if value is None or value == "none":
+            return None
+        return parse(key, value, next(argument for argument in arguments if argument is not type(None)))
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) and value != "none" else value
+        if parts == "none":
+            return ()
+        if not isinstance(parts, list | tuple):
+            raise wrong
+        return tuple(parse(key, part, arguments[0]) for part in parts)
+    if kind is bool:
+        choices = {"true": True, "false": False}
+        text = str(value).lower()
+        if text not in choices:
+            raise wrong
+        return choices[text]
+    if kind is str and isinstance(value, str):
+        return value
+    if kind in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            raise wrong from None
+        if math.isfinite(number) and (kind is float or number.is_integer()):  # 1e5 is a whole number too
+            return kind(number)
+    raise wrong
+
+
+def _types(settings: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields."""
+    hints = get_type_hints(settings)
+    return {field.name: hints[field.name] for field in fields(settings)}
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        return f"a list of which each is {_describe(get_args(kind)[0])}"
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join("none" if part is type(None) else _describe(part) for part in get_args(kind))
+    return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(kind, "text")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return ",".join(map(_text, value)) or "none"
+    return str(value)
+
+
+def _check_protocol_settings(settings: Protocol) -> None:
+    for field in fields(settings):
+        if getattr(settings, field.name) < 1:
+            raise UserError(f"{field.name} = {getattr(settings, field.name)} must be at least 1")
+    for name in ("batch_size", "parallel_envs"):
+        if getattr(settings, name) > settings.buffer_size:
+            raise UserError(f"{name} = {getattr(settings, name)} exceeds buffer_size = {settings.buffer_size}")

@@ -1,0 +1,78 @@
+"""`roma evaluate`: the last weights of a finished run, on battles of their own."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from roma import envs
+from roma.cli import main
+from roma.learners import make_learner
+from roma.recordings.evaluate import play_policy
+from roma.runs.checkpoint import load_policy
+from roma.runs.config import resolve
+from roma.runs.directory import FORMAT, RunDirectory
+from roma.runs.runner import Runner
+from roma.runs.training import train
+from roma.support.files import file_digest
+from roma.support.seeding import Stream, episode_seed
+
+SETTINGS = {"parallel_envs": 2, "batch_size": 4, "test_episodes": 2, "parallel_test_envs": 2, "hidden_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    train(resolve("3m", "roma", 1, overrides=SETTINGS), directory, 300)
+    return directory
+
+
+def test_evaluation_says_what_was_played(finished, capsys):
+    assert main(["evaluate", str(finished), "--episodes", "10", "--battles", "4"]) == 0
+    assert "over 10 greedy battles" in capsys.readouterr().out
+    result = json.loads((finished / "evaluations" / "t300.json").read_text())
+    assert len(result["battle_won"]) == len(result["return"]) == len(result["ep_length"]) == result["episodes"] == 10
+    assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
+    assert (result["step"], result["policy"]) == (300, "t300.safetensors")
+    assert result["policy_sha256"] == file_digest(finished / "policies" / "t300.safetensors")
+    assert result["engine_version"] == envs.engine_version("embedded", "3m")
+    assert result["engine_digest"] == envs.engine_digest("embedded")
+
+
+def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
+    path = finished / "policies" / "t300.safetensors"
+    one, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)
+    other, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)
+    assert [(e.seed, e.length, e.episode_return) for e in one] == [(e.seed, e.length, e.episode_return) for e in other]
+    assert [e.seed for e in one] == [episode_seed(1, Stream.EVALUATE, i) for i in range(6)]
+
+
+def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
+    """The run's first test precedes its first update, as the weights kept at step 0 do."""
+    weights, _ = load_policy(finished / "policies" / "t0.safetensors")
+    config = RunDirectory(finished).config
+    env = envs.make(config.engine, config.map, 2, config.engine_settings)
+    learner = make_learner(config.algorithm, config.hyperparameters, env.info, seed=9)
+    acting = {name: value for name, value in weights.items() if name.startswith(("trunk.", "role_"))}
+    learner.online.agent.load_state_dict(acting)
+    played = Runner(env, learner.actor(), config.seed).play(Stream.TEST, 0, 2)
+    tested = pq.read_table(finished / "metrics.parquet").to_pylist()[0]
+    assert tested["updates"] == 0
+    assert sum(episode.episode_return for episode in played) / 2 == tested["test_return_mean"]
+    assert sum(episode.length for episode in played) / 2 == tested["test_ep_length_mean"]
+
+
+def test_weights_decide(finished):
+    first, last = (finished / "policies" / f"t{step}.safetensors" for step in (0, 300))
+    actions = [play_policy(path, Stream.EVALUATE, 1, 1)[0][0].actions.tolist() for path in (first, last)]
+    assert actions[0] != actions[1]
+
+
+def test_an_unfinished_run_is_an_error(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert main(["evaluate", str(tmp_path / "nowhere")]) == 2
+    (tmp_path / "provenance.json").write_text(f'{{"format": {FORMAT}, "total_steps": 100}}')
+    assert main(["evaluate", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error"] * 3
+    assert "not finished" in lines[2]

@@ -1,0 +1,173 @@
+"""Processes are killed at random moments, dozens of times; what comes of their runs in the end is as if none had been.
+
+The commands are `roma train` and `python -m analysis plot`; --kills says how many times.
+"""
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.__main__ import main as analysis
+from roma.runs import checkpoint
+from roma.runs.config import canonical_options, resolve
+from roma.support import container
+from roma.support.files import BESIDE
+from tests.runs import faults
+from tests.synthetic import write_runs
+
+Look = Callable[[bool], None]  # told whether the process had finished
+
+TOTAL_STEPS = 800
+MILESTONES = (0, 400)
+SETTINGS = {
+    "parallel_envs": 4,
+    "batch_size": 8,
+    "buffer_size": 30,
+    "test_interval": 200,
+    "test_episodes": 4,
+    "hidden_dim": 8,
+}
+ON_POLICY = {"batch_size": 4, "buffer_size": 4, "critic_hidden": 8, "target_update_steps": 100}
+ARMS = {"roma": {}, "qmix": {}, "maven": {}, "coma": ON_POLICY}
+SIDE_BY_SIDE = 2
+PLOTTED = {
+    "scale": "drawn",
+    "engine": "embedded",
+    "protocol": "smac_v1",
+    "seeds": [0],
+    "total_steps": 100_000,
+    "milestones": [0],
+    "evaluation_episodes": 4,
+    "maps": ["3m"],
+    "ablation_maps": ["3m"],
+    "cells": [{"maps": "maps", "arms": ["qmix"]}],
+    "figures": ["validation"],
+    "curves": ["test_battle_won_mean"],
+}
+
+
+def train_command(arm: str, directory: Path) -> list[str]:
+    options = canonical_options(resolve("3m", arm, 0, overrides=SETTINGS | ARMS[arm]))
+    command = ["train", *options, "--steps", str(TOTAL_STEPS), "--checkpoint-seconds", "0"]
+    command += ["--milestones", ",".join(map(str, MILESTONES))]
+    return [*command, "--out", str(directory)]
+
+
+def finish(module: str, command: list[str]) -> float:
+    """Seconds that the undisturbed command takes."""
+    start = time.monotonic()
+    process = faults.start(module, command)
+    process.join()
+    assert process.exitcode == 0, command
+    return time.monotonic() - start
+
+
+def kill_often(module: str, command: list[str], directory: Path, kills: int, seconds: float, look: Look) -> None:
+    """Starts the command again and again, kills it within `seconds`, and looks at what it left; at last it may finish.
+
+    A command that was faster than its killer begins anew.
+    """
+    rng = random.Random(str(command))
+    while kills:
+        process = faults.start(module, command)
+        process.join(rng.uniform(0, seconds))
+        process.kill()
+        process.join()
+        look(process.exitcode == 0)
+        if process.exitcode == 0:
+            shutil.rmtree(directory)
+        else:
+            kills -= 1
+    finish(module, command)
+    look(True)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The files of a run or a figure that are a function of its configuration alone."""
+    names = ("metrics.parquet", "config.json", "policies/t*", "*.png", "*.pdf", "*.csv")
+    return {str(file.relative_to(directory)): file.read_bytes() for name in names for file in directory.glob(name)}
+
+
+def examine(directory: Path, expected: dict[str, bytes], finished: bool) -> None:
+    """Whatever is visible under its final name is complete; a finished command has left nothing else."""
+    for name, content in contents(directory).items():
+        assert content == expected[name], name
+    for path in checkpoint.paths(directory / "checkpoints"):
+        container.load(path, checkpoint.KIND)
+    for file in directory.glob("*.json"):
+        json.loads(file.read_text())
+    for file in directory.glob("*.parquet"):
+        pq.read_table(file)
+    if finished:
+        assert contents(directory).keys() == expected.keys()
+        assert not list(directory.rglob(f"{BESIDE}*"))
+
+
+@pytest.mark.usefixtures("without_time_limit")
+def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
+    kills = -(-request.config.getoption("--kills") // len(ARMS))
+
+    def torment(arm: str) -> int:
+        undisturbed, directory = tmp_path / "undisturbed" / arm, tmp_path / arm
+        seconds = finish(faults.ROMA, train_command(arm, undisturbed))
+        expected = contents(undisturbed)
+        assert len(expected) == len({"metrics.parquet", "config.json"}) + len((*MILESTONES, TOTAL_STEPS))
+        resumed = 0
+
+        def look(finished: bool) -> None:
+            nonlocal resumed
+            examine(directory, expected, finished)
+            if finished:
+                resumed += json.loads((directory / "provenance.json").read_text())["resumes"]
+
+        kill_often(faults.ROMA, train_command(arm, directory), directory, kills, seconds, look)
+        return resumed
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        resumed = sum(threads.map(torment, ARMS))
+    print(f"{kills * len(ARMS)} processes killed at work; finished runs had gone on {resumed} times")
+    assert resumed > 0
+
+
+@pytest.mark.usefixtures("without_time_limit")
+def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
+    write_runs(PLOTTED, tmp_path)
+    results = tmp_path / "data" / "embedded" / "drawn"
+    assert analysis(["summarise", str(results), "--runs", "3m/qmix/seed0"]) == 0
+    figures = str(root / "workflow" / "config" / "figures.yaml")
+    command = ["plot", "validation", "--summary", str(results / "summary"), "--figures", figures, "--out"]
+    undisturbed, directory = tmp_path / "undisturbed", tmp_path / "killed"
+    seconds = finish(faults.ANALYSIS, [*command, str(undisturbed)])
+    expected = contents(undisturbed)
+    assert len(expected) == 5
+
+    def look(finished: bool) -> None:
+        for name, content in contents(directory).items():
+            assert content == expected[name], name
+        assert not finished or contents(directory).keys() == expected.keys()
+
+    kills = request.config.getoption("--kills") // 16
+    kill_often(faults.ANALYSIS, [*command, str(directory)], directory, kills, seconds, look)
+
+
+def test_a_run_survives_a_disk_that_fills_up(tmp_path):
+    """Here the largest file that may be written is too small for a checkpoint; tests/system fills a real disk."""
+    undisturbed, directory = tmp_path / "undisturbed", tmp_path / "full"
+    finish(faults.ROMA, train_command("qmix", undisturbed))
+    (last, *_) = reversed(checkpoint.paths(undisturbed / "checkpoints"))
+    process = faults.start(faults.ROMA, train_command("qmix", directory), largest_file=last.stat().st_size - 1000)
+    process.join()
+    assert process.exitcode == 2
+    assert json.loads((directory / "progress.json").read_text())["state"] == "failed"
+    assert len(checkpoint.paths(directory / "checkpoints")) == checkpoint.KEPT
+    assert not list(directory.rglob(f"{BESIDE}*"))
+    finish(faults.ROMA, train_command("qmix", directory))
+    assert "resumed from" in (directory / "train.log").read_text()
+    assert contents(directory) == contents(undisturbed)
