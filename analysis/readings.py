@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from analysis.plots import curves
 from analysis.plots.role_health import with_quotients
 from analysis.summarise import engine_names, joined
+from roma.envs import EMBEDDED
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.learners.roma.config import READINGS
 from roma.runs.config import RunConfig, resolve
@@ -32,7 +33,7 @@ PAGE = Path("docs/readings.md")
 MAPS = ("10m_vs_11m", "MMM2")
 RELEASES = ("roma_release", "roma_release_epsilon_50")
 RELEASE_MAP = "10m_vs_11m"
-SEED, PROTOCOL, ENGINE = 0, "paper", "embedded"
+SEED, PROTOCOL, ENGINE = 0, "paper", EMBEDDED
 INTERVAL = PRESETS[PROTOCOL].protocol.test_interval
 
 # The rule.

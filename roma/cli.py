@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from roma import __version__
-from roma.envs import ENGINES
+from roma.envs import EMBEDDED, ENGINES
 from roma.envs.starcraft2.installation import DEFAULT_VERSION
 from roma.runs.config import MILESTONES, parse, parse_assignments, resolve, resolve_engine_settings
 from roma.runs.protocols import PRESETS
@@ -48,7 +48,7 @@ def build_parser() -> Parser:
     train.add_argument("--algorithm", required=True, help="name of an algorithm, such as roma")
     train.add_argument("--seed", required=True, help="a whole number from 0")
     train.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
-    train.add_argument("--engine", default="embedded", help="what plays the battles; default: embedded")
+    train.add_argument("--engine", default=EMBEDDED, help=f"what plays the battles; default: {EMBEDDED}")
     train.add_argument("--steps", help="environment steps; default: the protocol's")
     train.add_argument(
         "--set",
@@ -172,6 +172,18 @@ def build_parser() -> Parser:
     compilation.set_defaults(run=_compile)
 
     _add_campaign(commands)
+
+    settings = commands.add_parser(
+        "settings",
+        help="list the settings of an algorithm",
+        description="List everything that --set and a scale file's overrides may set for an algorithm: default, value "
+        "under the protocol, valid values, source and meaning.",
+    )
+    settings.add_argument("algorithm", metavar="ALGORITHM", help="name of an algorithm, such as roma")
+    settings.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
+    settings.add_argument("--engine", default=EMBEDDED, help=f"one of {', '.join(ENGINES)}; default: {EMBEDDED}")
+    settings.add_argument("--json", action="store_true", help="print JSON instead of columns")
+    settings.set_defaults(run=_settings)
 
     cost = commands.add_parser(
         "cost",
@@ -411,7 +423,7 @@ def _calibrate(options: argparse.Namespace) -> int:
             raise unknown("map with released runs", name, known)
     battles = _positive("--battles", options.battles or "1000")
     networks = _positive("--networks", options.networks or "20")
-    choices = resolve_engine_settings("embedded", parse_assignments(options.set))
+    choices = resolve_engine_settings(EMBEDDED, parse_assignments(options.set))
     make_writable_directory(options.out)
 
     from roma.recordings.calibrate.play import play
@@ -520,6 +532,13 @@ def _clone(command: str) -> Path:
             sys.path.insert(0, str(place))
             return place
     raise UserError(f"{command} works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from roma.runs.settings import report
+
+    print(report(options.algorithm, options.protocol, options.engine, options.json))
+    return 0
 
 
 def _cost(options: argparse.Namespace) -> int:

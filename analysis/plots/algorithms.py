@@ -12,7 +12,7 @@ from roma import envs
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.runs.config import resolve
 
-ENGINE = "embedded"  # sizes are those of the interface, which engines share
+ENGINE = envs.EMBEDDED  # sizes are those of the interface, which engines share
 OURS = "beyond the paper's table"  # the group of what the paper's table does not list
 
 

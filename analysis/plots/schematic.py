@@ -18,7 +18,7 @@ from roma.nets.mixers import MonotonicMixer
 from roma.nets.roles import GaussianHead
 from roma.runs.config import resolve
 
-ENGINE = "embedded"  # sizes are those of the interface, which engines share
+ENGINE = envs.EMBEDDED  # sizes are those of the interface, which engines share
 WIDTH = 100.0  # of the drawing, in its own units
 INCHES = 6.9
 MIXED = ("W1", "w2", "b1", "v")  # what the mixer makes of the state, in the order of its `widths`

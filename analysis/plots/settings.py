@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ from analysis import style
 from analysis.summarise import scale_of
 from analysis.tables import Table
 from roma.learners import algorithm
-from roma.runs.config import RunConfig, resolve
-from roma.runs.protocols import PRESETS, Protocol
+from roma.runs import settings
 
 SCALE = "the scale file"
 HERE, COUNTED = "this project", "counted"
-KINDS = ("protocol", "algorithm", "engine", "training")  # groups of rows, in this order
+KINDS = (*settings.KINDS, "training")  # groups of rows, in this order
 FEW = 3  # how many arms may be named as exceptions
 
 
@@ -58,26 +56,10 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     return Table(pd.DataFrame(rows), notes, "kind", ["kind", "setting", "value", "of", "source"])
 
 
-def described(setting: str, value: Any, name: str, protocol: str, engine: str, map_name: str) -> tuple[str, str | None]:
-    """Kind of an algorithm's setting, and where this value comes from; None where nobody says.
-
-    In the order in which the words count: a run's overrides, the algorithm's own, the protocol's, the family's.
-    """
-    usual, specification, preset = _usual(map_name, name, protocol, engine), algorithm(name), PRESETS[protocol]
-    of_protocol = setting in Protocol.__dataclass_fields__
-    kind = "protocol" if of_protocol else "engine" if hasattr(usual.engine_settings, setting) else "algorithm"
-    if json.loads(json.dumps(usual.settings()[setting])) != value:
-        return kind, SCALE
-    if setting in specification.overrides or setting in specification.protocol_settings:
-        return kind, specification.sources.get(setting)
-    if of_protocol or setting in preset.hyperparameters:
-        return kind, preset.source
-    return kind, f"engine {engine}" if kind == "engine" else specification.sources.get(setting)
-
-
-@cache
-def _usual(map_name: str, name: str, protocol: str, engine: str) -> RunConfig:
-    return resolve(map=map_name, algorithm=name, seed=0, protocol=protocol, engine=engine)
+def source_of(setting: str, value: Any, name: str, protocol: str, engine: str) -> tuple[str, str | None]:
+    """Return the kind of an algorithm's setting, and where this value of it comes from; None if nobody says."""
+    usual = settings.describe(name, protocol, engine)[setting]
+    return usual.kind, SCALE if json.loads(json.dumps(usual.value)) != value else usual.source or None
 
 
 def _settings(
@@ -89,7 +71,7 @@ def _settings(
     for map_name, arm, setting, text in recorded[["map", "arm", "setting", "value"]].itertuples(index=False):
         name, protocol, engine = map(str, cells.loc[(map_name, arm), ["algorithm", "protocol", "engine"]])
         value = json.loads(text)
-        kind, source = described(setting, value, name, protocol, engine, map_name)
+        kind, source = source_of(setting, value, name, protocol, engine)
         yield arm, (kind, setting, _text(value), source)
 
 

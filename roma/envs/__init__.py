@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
+from roma.envs.registry import EMBEDDED, ENGINES, STARCRAFT2, Engine, check_engine
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.scenarios import canonical_map
-from roma.support.errors import unknown
 from roma.support.files import digest
 
 __all__ = [
+    "EMBEDDED",
     "ENGINES",
+    "STARCRAFT2",
     "Engine",
     "EnvInfo",
     "GameEnv",
     "Outcome",
     "VectorEnv",
+    "check_engine",
     "engine_digest",
     "engine_version",
     "make",
@@ -30,48 +31,10 @@ __all__ = [
 BEFORE_VERSIONS = "0.1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What those who plan runs must know of an engine."""
-
-    installed_apart: bool  # it must be fetched before it can be played
-    side_by_side: int  # battles at once where any number would do
-    battle_memory_mb: int  # of each battle's own process; 0: all battles are in one
-    deterministic: bool  # it can re-simulate episodes from seeds and actions; if not, observations are stored
-    steps_per_second: int  # environment steps of a run on a dozen units, cautiously
-
-
-ENGINES: Mapping[str, Engine] = MappingProxyType(
-    {
-        "embedded": Engine(
-            installed_apart=False,
-            side_by_side=32,
-            battle_memory_mb=0,
-            deterministic=True,
-            steps_per_second=300,
-        ),
-        # The memory and the speed of a game are estimates: none has been measured here.
-        "starcraft2": Engine(
-            installed_apart=True,
-            side_by_side=8,
-            battle_memory_mb=2000,
-            deterministic=False,
-            steps_per_second=40,
-        ),
-    }
-)
-
-
-def check_engine(engine: str) -> None:
-    """UserError unless there is an engine of that name. Whether it can be played here is found out by `make`."""
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
-
-
 def settings_class(engine: str) -> type[Any]:
     """The dataclass of an engine's own settings."""
     check_engine(engine)
-    if engine == "starcraft2":
+    if engine == STARCRAFT2:
         from roma.envs.starcraft2.env import GameSettings
 
         return GameSettings
@@ -94,7 +57,7 @@ def make(
     the engine cannot be played here, with what to run.
     """
     check_engine(engine)
-    if engine == "starcraft2":
+    if engine == STARCRAFT2:
         from roma.envs.starcraft2.env import StarCraft2
 
         return StarCraft2(canonical_map(map_name), n_battles, settings, journal)
@@ -112,7 +75,7 @@ def engine_digest(engine: str) -> str:
         UserError: the engine is not installed.
     """
     check_engine(engine)
-    if engine == "starcraft2":
+    if engine == STARCRAFT2:
         from roma.envs.starcraft2 import env as starcraft2
         from roma.envs.starcraft2 import installation
 
@@ -140,7 +103,7 @@ def engine_version(engine: str, map_name: str) -> str:
     """
     check_engine(engine)
     name = canonical_map(map_name)
-    if engine == "starcraft2":
+    if engine == STARCRAFT2:
         from roma.envs.starcraft2 import env as starcraft2
         from roma.envs.starcraft2 import installation
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from roma.learners.versions import ALGORITHM_VERSIONS
 from roma.support.errors import UserError, unknown
+from roma.support.settings import facts
 
 if TYPE_CHECKING:
     from roma.envs.vector import EnvInfo
@@ -47,12 +48,10 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
         protocol_settings = getattr(module, "PROTOCOL_SETTINGS", {})
         for name, overrides in module.VARIANTS.items():
             words = getattr(module, "DESCRIPTIONS", {}).get(name, "")
-            sources = {**getattr(module, "SOURCES", {})}
-            changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
-            sources |= {key: changed for key in overrides if changed}
             config_class = getattr(module, "CONFIGS", {}).get(name, module.Config)
-            settings = {each.name for each in fields(config_class)} | protocol_settings.keys()
-            sources = {key: source for key, source in sources.items() if key in settings}
+            sources = {each.name: facts(each).source for each in fields(config_class)}
+            changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
+            sources |= {key: changed for key in (*overrides, *protocol_settings) if changed}
             trials = getattr(module, "TUNING_TRIALS", None)
             if name not in ALGORITHM_VERSIONS:
                 raise UserError(f"the algorithm {name!r} has no version: add it to roma/learners/versions.py")

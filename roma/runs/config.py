@@ -12,17 +12,16 @@ run of the same identity takes the place of a shorter one.
 """
 
 import json
-import math
-import types
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from roma import envs, learners
 from roma.runs.protocols import PRESETS, Protocol
 from roma.support.errors import UserError, unknown
 from roma.support.files import digest
 from roma.support.seeding import MAX_RUN_SEED
+from roma.support.settings import kinds, parse, text
 
 FORMAT = 1  # of config.json; raise it when its keys change
 UNKNOWN = "unknown"  # version of an engine that is not installed here
@@ -103,7 +102,7 @@ def resolve(
     algorithm: str,
     seed: int,
     protocol: str = "paper",
-    engine: str = "embedded",
+    engine: str = envs.EMBEDDED,
     overrides: Mapping[str, Any] | None = None,
 ) -> RunConfig:
     """Return the configuration of a run. Values of `overrides` may be text, as on a command line.
@@ -122,8 +121,8 @@ def resolve(
 
     preset, specification = PRESETS[protocol], learners.algorithm(algorithm)
     settings_class = envs.settings_class(engine)
-    of_protocol, of_algorithm = _types(Protocol), _types(specification.config_class)
-    of_engine = _types(settings_class)
+    of_protocol, of_algorithm = kinds(Protocol), kinds(specification.config_class)
+    of_engine = kinds(settings_class)
     known = of_protocol | of_algorithm | of_engine
     values = asdict(preset.protocol)
     values |= {key: value for key, value in preset.hyperparameters.items() if key in known}
@@ -132,8 +131,6 @@ def resolve(
         if key not in known:
             raise unknown(f"setting of {algorithm}", key, known)
         values[key] = parse(key, value, known[key])
-    protocol_settings = Protocol(**{key: value for key, value in values.items() if key in of_protocol})
-    _check_protocol_settings(protocol_settings)
     return RunConfig(
         map=map,
         algorithm=algorithm,
@@ -142,7 +139,7 @@ def resolve(
         engine=engine,
         algorithm_version=specification.version,
         engine_version=_engine_version(engine, map),
-        protocol_settings=protocol_settings,
+        protocol_settings=Protocol(**{key: value for key, value in values.items() if key in of_protocol}),
         hyperparameters=specification.config_class(**{k: v for k, v in values.items() if k in of_algorithm}),
         engine_settings=settings_class(**{key: value for key, value in values.items() if key in of_engine}),
     )
@@ -165,7 +162,7 @@ def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
         UserError: A key does not exist or a value is not valid.
     """
     settings = envs.settings_class(engine)
-    known = _types(settings)
+    known = kinds(settings)
     for key in overrides:
         if key not in known:
             raise unknown(f"setting of the engine {engine!r}", key, known)
@@ -209,7 +206,7 @@ def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     for key in sorted({*held["overrides"], *wanted["overrides"]}):
         ours, theirs = (settings.get(key, "no setting") for settings in (held_settings, wanted_settings))
         if ours != theirs:
-            words.append(f"{key} = {_text(ours)} (not {_text(theirs)})")
+            words.append(f"{key} = {text(ours)} (not {text(theirs)})")
         elif (key in held["overrides"]) != (key in wanted["overrides"]) and not words:
             words.append(f"another default of {key}")
     return words
@@ -227,9 +224,9 @@ def check_versions(config: RunConfig, source: object) -> None:
 
 def canonical_options(config: RunConfig) -> list[str]:
     """Return the options of `roma train` that make this configuration. Equal identities give equal options."""
-    options = [text for name in NAMES for text in (f"--{name}", str(getattr(config, name)))]
+    options = [word for name in NAMES for word in (f"--{name}", str(getattr(config, name)))]
     for key, value in config.overrides.items():
-        options += ["--set", f"{key}={_text(value)}"]
+        options += ["--set", f"{key}={text(value)}"]
     return options
 
 
@@ -249,72 +246,3 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
 def milestone_steps(total_steps: int, milestones: Iterable[int] = MILESTONES) -> list[int]:
     """Return the environment steps at which policies are kept, rising: the milestones before the end, and the end."""
     return sorted({step for step in milestones if step < total_steps} | {total_steps})
-
-
-def parse(key: str, value: Any, kind: Any) -> Any:
-    """`value`, possibly text, as the type `kind` of the setting `key`; UserError where it is none."""
-    wrong = UserError(f"{key} = {str(value)!r} is not {_describe(kind)}")
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        for choice in arguments:
-            if str(choice) == str(value):
-                return choice
-        raise unknown(f"value of {key}", value, map(str, arguments))
-    if origin in (Union, types.UnionType):  # of the form `kind | None`
-        if value is None or value == "none":
-            return None
-        return parse(key, value, next(argument for argument in arguments if argument is not type(None)))
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) and value != "none" else value
-        if parts == "none":
-            return ()
-        if not isinstance(parts, list | tuple):
-            raise wrong
-        return tuple(parse(key, part, arguments[0]) for part in parts)
-    if kind is bool:
-        choices = {"true": True, "false": False}
-        text = str(value).lower()
-        if text not in choices:
-            raise wrong
-        return choices[text]
-    if kind is str and isinstance(value, str):
-        return value
-    if kind in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except ValueError:
-            raise wrong from None
-        if math.isfinite(number) and (kind is float or number.is_integer()):  # 1e5 is a whole number too
-            return kind(number)
-    raise wrong
-
-
-def _types(settings: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields."""
-    hints = get_type_hints(settings)
-    return {field.name: hints[field.name] for field in fields(settings)}
-
-
-def _describe(kind: Any) -> str:
-    if get_origin(kind) is tuple:
-        return f"a list of which each is {_describe(get_args(kind)[0])}"
-    if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join("none" if part is type(None) else _describe(part) for part in get_args(kind))
-    return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(kind, "text")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return ",".join(map(_text, value)) or "none"
-    return str(value)
-
-
-def _check_protocol_settings(settings: Protocol) -> None:
-    for field in fields(settings):
-        if getattr(settings, field.name) < 1:
-            raise UserError(f"{field.name} = {getattr(settings, field.name)} must be at least 1")
-    for name in ("batch_size", "parallel_envs"):
-        if getattr(settings, name) > settings.buffer_size:
-            raise UserError(f"{name} = {getattr(settings, name)} exceeds buffer_size = {settings.buffer_size}")

@@ -8,17 +8,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from roma.learners.base.config import PYMARL, RELEASE
+from roma.support.errors import UserError
+from roma.support.settings import AT_LEAST_ONE, Settings, setting
+
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
-    """A round is `parallel_envs` battles begun together; one update follows each round once `batch_size` are stored."""
+class Protocol(Settings):
+    """How much is played, tested and learnt; the defaults are those of `paper`.
 
-    parallel_envs: int  # battles played side by side in a round of training
-    batch_size: int  # episodes in an update
-    buffer_size: int  # episodes the replay holds; the oldest goes first
-    test_interval: int  # environment steps between greedy tests
-    test_episodes: int  # greedy battles in a test
-    parallel_test_envs: int  # how many of them are played side by side; no influence on which battles they are
+    A round is `parallel_envs` episodes begun together; one update follows each round once `batch_size` are stored.
+    """
+
+    parallel_envs: int = setting(8, "episodes played side by side in a round of training", RELEASE, AT_LEAST_ONE)
+    batch_size: int = setting(32, "episodes in an update", RELEASE, AT_LEAST_ONE)
+    buffer_size: int = setting(5000, "episodes in the replay buffer; the oldest goes first", RELEASE, AT_LEAST_ONE)
+    test_interval: int = setting(20_000, "environment steps between greedy tests", RELEASE, AT_LEAST_ONE)
+    test_episodes: int = setting(24, "greedy episodes in a test", RELEASE, AT_LEAST_ONE)
+    parallel_test_envs: int = setting(8, "test episodes played side by side; changes no episode", RELEASE, AT_LEAST_ONE)
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        for name in ("batch_size", "parallel_envs"):
+            if getattr(self, name) > self.buffer_size:
+                raise UserError(f"{name} = {getattr(self, name)} exceeds buffer_size = {self.buffer_size}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +46,18 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        # Wang et al. 2020, section 5 and the authors' release: 8 battles, 24 test episodes every 20 000 steps.
         "paper": Preset(
-            Protocol(
-                parallel_envs=8,
-                batch_size=32,
-                buffer_size=5000,
-                test_interval=20_000,
-                test_episodes=24,
-                parallel_test_envs=8,
-            ),
+            Protocol(),
             hyperparameters=MappingProxyType({}),
             total_steps=20_050_000,
-            source="the authors' release of ROMA",
+            source=RELEASE,
         ),
-        # Samvelyan et al. 2019 and PyMARL's present defaults: 1 battle, 32 test episodes every 10 000 steps.
+        # Samvelyan et al. 2019 and PyMARL's present defaults.
         "smac_v1": Preset(
-            Protocol(
-                parallel_envs=1,
-                batch_size=32,
-                buffer_size=5000,
-                test_interval=10_000,
-                test_episodes=32,
-                parallel_test_envs=32,
-            ),
+            Protocol(parallel_envs=1, test_interval=10_000, test_episodes=32, parallel_test_envs=32),
             hyperparameters=MappingProxyType({"hypernet_hidden": 64}),
             total_steps=2_000_000,
-            source="PyMARL's configuration for SMAC",
+            source=PYMARL,
         ),
     }
 )

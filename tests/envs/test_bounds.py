@@ -108,8 +108,8 @@ def test_positions_of_ones_own_making_must_fit_the_map() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"move_amount": float("nan")}, "move_amount = nan must be finite"),
-        ({"reward_win": float("inf")}, "reward_win = inf must be finite"),
+        ({"move_amount": float("nan")}, "move_amount = nan must be a finite number"),
+        ({"reward_win": float("inf")}, "reward_win = inf must be a finite number"),
         ({"move_amount": 0}, "move_amount = 0 must be above 0"),
         ({"reward_scale_rate": -1}, "reward_scale_rate = -1 must be above 0"),
     ],

@@ -1,16 +1,18 @@
 """A run's configuration: checked at the door, hashed, and found again from its options."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import fields, replace
-from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roma import envs
 from roma.cli import build_parser
+from roma.envs.skirmish.options import EnvOptions
 from roma.learners import algorithm, algorithm_names
 from roma.runs.config import (
     UNKNOWN,
@@ -23,8 +25,9 @@ from roma.runs.config import (
     parse_assignments,
     resolve,
 )
-from roma.runs.protocols import PRESETS
+from roma.runs.protocols import PRESETS, Protocol
 from roma.support.errors import UserError, unknown
+from roma.support.settings import facts, kinds
 
 settings = st.fixed_dictionaries(
     {},
@@ -124,28 +127,45 @@ def test_mistakes_are_named(arguments, message):
     assert "\n" not in str(error.value)
 
 
-NAMES = [(name, field.name) for name in algorithm_names() for field in fields(algorithm(name).config_class)]
+CLASSES = [algorithm(name).config_class for name in algorithm_names()]
+CLASSES += [Protocol, EnvOptions, *map(envs.settings_class, envs.ENGINES)]
 
 
-@pytest.mark.parametrize(("name", "setting"), NAMES)
-def test_no_number_out_of_bounds_is_a_setting(name, setting):
-    kind = get_type_hints(algorithm(name).config_class)[setting]
-    bounds = algorithm(name).config_class
-    if kind in (int, float) and setting not in bounds.SIGNED:
-        with pytest.raises(UserError, match=f"^{setting} must .* not -1"):
-            resolve("3m", name, 0, overrides={setting: -1})
-    if setting in bounds.POSITIVE:
-        with pytest.raises(UserError, match=f"^{setting} must be positive, not "):
-            resolve("3m", name, 0, overrides={setting: 0 if kind in (int, float) else "8,0"})
-    if setting in bounds.SHARES:
-        with pytest.raises(UserError, match=rf"^{setting} must lie in \[0, 1\], not 1.5"):
-            resolve("3m", name, 0, overrides={setting: 1.5})
+@pytest.mark.parametrize("settings", dict.fromkeys(CLASSES), ids=lambda each: f"{each.__module__}.{each.__name__}")
+def test_every_setting_says_what_it_is_and_refuses_numbers_out_of_bounds(settings):
+    for field in fields(settings):
+        said, kind = facts(field), kinds(settings)[field.name]
+        assert said.help, field.name
+        assert "\n" not in said.help
+        assert said.source, field.name
+        numbers = {said.bound.least - 1, said.bound.most + 1} | ({said.bound.least} if said.bound.is_open else set())
+        for number in (*numbers, math.inf, math.nan) if kind in (int, float) else ():
+            with pytest.raises(UserError, match=f"^{field.name} = {number} must be "):
+                settings(**{field.name: number})
+        if kind == tuple[int, ...]:
+            with pytest.raises(UserError, match=f"^{field.name} = 8,0 must be at least 1"):
+                settings(**{field.name: (8, 0)})
 
 
-def test_bounds_are_of_settings_that_exist():
-    for name in algorithm_names():
-        bounds = algorithm(name).config_class
-        assert {*bounds.POSITIVE, *bounds.SHARES, *bounds.SIGNED} <= {field.name for field in fields(bounds)}
+def test_what_users_set_is_checked_as_it_is_converted():
+    for setting, value, wanted in (
+        ("gamma", "1.5", "between 0 and 1"),
+        ("learning_rate", "0", "above 0"),
+        ("role_dim", "-1", "at least 1"),
+        ("hypernet_hidden", -1, "at least 0"),
+        ("buffer_size", "0", "at least 1"),
+        ("formation_breadth", "9", "between 0.125 and 8"),
+    ):
+        with pytest.raises(UserError, match=f"^{setting} = .* must be {wanted}"):
+            resolve("3m", "roma", 0, overrides={setting: value})
+    assert resolve("3m", "roma", 0, overrides={"entropy_weight": "-1"}).hyperparameters.entropy_weight == -1
+
+
+def test_an_unknown_setting_lists_what_users_can_set():
+    with pytest.raises(UserError, match="did you mean 'role_dim'") as error:
+        resolve("3m", "roma", 0, overrides={"role_dims": "3"})
+    listed = str(error.value).partition("known: ")[2].split(", ")
+    assert set(listed) == set(resolve("3m", "roma", 0).settings())
 
 
 def test_assignments():
@@ -156,7 +176,12 @@ def test_assignments():
 
 
 def test_values_of_other_kinds():
-    assert parse("key", "1e5", int) == 100_000
+    for spelt in ("1e5", "100_000", "100000.0", " 100000", "+1.0E+5", 100_000, 1e5):
+        assert repr(parse("key", spelt, int)) == "100000"
+    assert parse("key", str(2**62 + 1), int) == 2**62 + 1
+    for wrong in ("1.5", 1.5, "ten", "", "inf", math.nan, True, None, [1]):
+        with pytest.raises(UserError, match="is not a whole number"):
+            parse("key", wrong, int)
     assert parse("key", "0,0.5", tuple[float, ...]) == (0.0, 0.5)
     assert parse("key", [1, 2], tuple[int, ...]) == (1, 2)
     assert parse("key", "none", int | None) is None

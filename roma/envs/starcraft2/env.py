@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from logging import getLogger
@@ -39,18 +40,24 @@ from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES, UNITS, map_params
 from roma.envs.vector import EnvInfo, Outcome
 from roma.scenarios import Map, load_map
 from roma.support.errors import UserError
+from roma.support.settings import AT_LEAST_ONE, Settings, setting
 
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 AFTER_RESUME = "replay and learner are restored exactly, battles begin anew"
 LOG_BYTES = 8192  # of a game's log, attached when a run gives up
 
 
+_game_setting = partial(setting, source="engine starcraft2")
+
+
 @dataclass(frozen=True, slots=True)
-class GameSettings:
+class GameSettings(Settings):
     """How the game is played: SMAC's names and values, part of a run's configuration."""
 
-    difficulty: Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"] = "7"  # of the game's player: very hard
-    step_mul: int = 8  # game loops in a timestep
+    difficulty: Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"] = _game_setting(
+        "7", "level of the game's own player; 7 is very hard"
+    )
+    step_mul: int = _game_setting(8, "game loops in a timestep", bound=AT_LEAST_ONE)
 
 
 @dataclass(frozen=True, slots=True)

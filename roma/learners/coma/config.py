@@ -1,38 +1,34 @@
 """Hyper-parameters of COMA (Foerster et al., 2018) as PyMARL sets them for SMAC, in either of its eras."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from roma.learners.base.config import SOURCES, BaseConfig
+from roma.learners.base.config import PYMARL, BaseConfig
+from roma.support.settings import AT_LEAST_ONE, POSITIVE, SHARE, setting
 
 
 @dataclass(frozen=True, slots=True)
 class Config(BaseConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (
-        *BaseConfig.POSITIVE,
-        *("critic_learning_rate", "critic_hidden", "target_update_steps"),
+    """Settings of COMA."""
+
+    epsilon_start: float = setting(
+        0.5, "share of the uniform distribution in the policy, at the first environment step", PYMARL, SHARE
     )
-    SHARES: ClassVar[tuple[str, ...]] = (*BaseConfig.SHARES, "td_lambda")
+    epsilon_finish: float = setting(
+        0.01, "share of the uniform distribution in the policy, once annealed", PYMARL, SHARE
+    )
+    epsilon_anneal_steps: int = setting(100_000, "environment steps of the linear annealing", PYMARL, AT_LEAST_ONE)
+    critic_learning_rate: float = setting(5e-4, "step size of the critic's own RMSprop", PYMARL, POSITIVE)
+    critic_hidden: int = setting(128, "units of each of the critic's two hidden layers", PYMARL, AT_LEAST_ONE)
+    td_lambda: float = setting(0.8, "lambda of the critic's targets; 0: one step, 1: whole episode", PYMARL, SHARE)
+    target_update_steps: int = setting(200, "critic steps between copies into the target critic", PYMARL, AT_LEAST_ONE)
+    state_last_actions: bool = setting(
+        False, "the critic's state keeps its last A*U columns, which are the last actions in SMAC", PYMARL
+    )
 
-    epsilon_start: float = 0.5  # share of the uniform distribution in the policy, at the first environment step
-    epsilon_finish: float = 0.01  # the same once annealed
-    epsilon_anneal_steps: int = 100_000
-    critic_learning_rate: float = 5e-4  # of the critic's own RMSprop
-    critic_hidden: int = 128  # units of each of the critic's two hidden layers
-    td_lambda: float = 0.8  # of the critic's targets; 0: one-step, 1: to the episode's end
-    target_update_steps: int = 200  # critic steps between copies into the target critic
-    state_last_actions: bool = False  # whether the critic's state keeps its last A*U columns, the last actions in SMAC
 
-
-# On-policy: a round of eight battles is a batch, and the replay holds no other.
+# On-policy: a round of eight episodes is a batch, and the replay buffer holds no other.
 PROTOCOL_SETTINGS: dict[str, object] = {"parallel_envs": 8, "batch_size": 8, "buffer_size": 8}
 VARIANTS: dict[str, dict[str, object]] = {"coma": {}}
 DESCRIPTIONS = {"coma": "Counterfactual multi-agent policy gradients (Foerster et al. 2018)"}
-SOURCES = SOURCES | dict.fromkeys(
-    (
-        *("epsilon_start", "epsilon_finish", "epsilon_anneal_steps", "critic_learning_rate", "critic_hidden"),
-        *("td_lambda", "target_update_steps", "state_last_actions", *PROTOCOL_SETTINGS),
-    ),
-    "PyMARL's configuration for SMAC",
-)
+VARIANT_SOURCES = {"coma": PYMARL}
 TUNING_TRIALS = 0

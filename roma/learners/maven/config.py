@@ -7,32 +7,42 @@ names are silent. The released configuration for SMAC itself, noisemix_smac.yaml
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Final, Literal
 
-from roma.learners.qmix.config import MIXING_SOURCES, MixingConfig
+from roma.learners.qmix.config import MixingConfig
+from roma.support.settings import AT_LEAST_ONE, POSITIVE, setting
+
+PLOTTED: Final = "recorded by MAVEN's authors with their plots"
+RELEASED: Final = "MAVEN's released code"
+SMAC: Final = f"{RELEASED}, noisemix_smac.yaml"
+EPISODE: Final = f"{RELEASED}, noisemix_episode.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (
-        *MixingConfig.POSITIVE,
-        *("noise_dim", "discriminator_recurrent", "discriminator_hidden"),
-        *("latent_hidden", "latent_learning_rate", "latent_memory", "latent_batch"),
-    )
+    """Settings of MAVEN."""
 
-    noise_dim: int = 16  # values of z, the latent that a team keeps for a whole episode
-    latent_policy: Literal["learnt", "uniform"] = "learnt"  # z from a policy over the initial state, or any alike
-    mi_weight: float = 0.01  # of the mutual-information loss: how well z can be told from what the team does
-    discriminator: Literal["recurrent", "step"] = "recurrent"  # z is told from a whole episode, or from each step
-    discriminator_recurrent: int = 32  # units of the recurrent discriminator's GRU
-    discriminator_hidden: int = 32  # units of the discriminator's hidden layers
-    discriminator_layers: int = 1  # how many of them
-    latent_hidden: int = 128  # units of the policy over z
-    latent_learning_rate: float = 5e-4  # of its Adam
-    latent_entropy: float = 0.01  # weight of its entropy term
-    latent_memory: int = 512  # episodes it learns from, the last ones
-    latent_batch: int = 64  # episodes in one of its minibatches, drawn with replacement
-    latent_updates: int = 8  # minibatches after each round
+    noise_dim: int = setting(16, "values of z, the latent that a team keeps for a whole episode", PLOTTED, AT_LEAST_ONE)
+    latent_policy: Literal["learnt", "uniform"] = setting(
+        "learnt", "z is drawn by a policy over the initial state, or uniformly", PLOTTED
+    )
+    mi_weight: float = setting(
+        0.01, "weight of the mutual-information loss: how well z can be told from the episode", PLOTTED
+    )
+    discriminator: Literal["recurrent", "step"] = setting(
+        "recurrent", "z is told from a whole episode, or from each step", PLOTTED
+    )
+    discriminator_recurrent: int = setting(32, "units of the recurrent discriminator's GRU", SMAC, AT_LEAST_ONE)
+    discriminator_hidden: int = setting(32, "units of each of the discriminator's hidden layers", EPISODE, AT_LEAST_ONE)
+    discriminator_layers: int = setting(1, "hidden layers of the discriminator", EPISODE)
+    latent_hidden: int = setting(128, "units of the policy over z", RELEASED, AT_LEAST_ONE)
+    latent_learning_rate: float = setting(5e-4, "step size of the Adam of the policy over z", RELEASED, POSITIVE)
+    latent_entropy: float = setting(0.01, "weight of the entropy of the policy over z", PLOTTED)
+    latent_memory: int = setting(512, "last episodes that the policy over z learns from", RELEASED, AT_LEAST_ONE)
+    latent_batch: int = setting(
+        64, "episodes in one of its minibatches, drawn with replacement", RELEASED, AT_LEAST_ONE
+    )
+    latent_updates: int = setting(8, "minibatches of the policy over z after each round", RELEASED)
 
 
 # noisemix_smac.yaml, which also plays 8 battles at once, as the protocol `paper` does, and anneals ε over 50 000 steps.
@@ -50,18 +60,5 @@ DESCRIPTIONS = {
     "maven": "QMIX with a latent of the team's own (Mahajan et al. 2019)",
     "maven_release": "The same with the settings that its authors released for SMAC",
 }
-SOURCES = (
-    MIXING_SOURCES
-    | dict.fromkeys(
-        ("noise_dim", "latent_policy", "mi_weight", "latent_entropy", "discriminator"),
-        "recorded by MAVEN's authors with their plots",
-    )
-    | {"discriminator_recurrent": "MAVEN's released code, noisemix_smac.yaml"}
-    | dict.fromkeys(("discriminator_hidden", "discriminator_layers"), "MAVEN's released code, noisemix_episode.yaml")
-    | dict.fromkeys(
-        ("latent_hidden", "latent_learning_rate", "latent_memory", "latent_batch", "latent_updates"),
-        "MAVEN's released code",
-    )
-)
-VARIANT_SOURCES = {"maven_release": "MAVEN's released code, noisemix_smac.yaml"}
+VARIANT_SOURCES = {"maven_release": SMAC}
 TUNING_TRIALS = 0

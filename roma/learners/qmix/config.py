@@ -1,53 +1,52 @@
 """Hyper-parameters of QMIX (Rashid et al., 2018), its kin, and every learner that mixes utilities into Q_tot."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
-from roma.learners.base.config import PAPER, RELEASE, SOURCES, ValueConfig
+from roma.learners.base.config import PAPER, RELEASE, ValueConfig
+from roma.support.settings import AT_LEAST_ONE, same_setting, setting
+
+QMIX: Final = "Rashid et al. 2018"
 
 
 @dataclass(frozen=True, slots=True)
 class MixingConfig(ValueConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "mixer_embed_dim")
+    """Settings of all that mix utilities into Q_tot."""
 
-    mixer: Literal["qmix", "vdn", "none"] = "qmix"  # Q_tot by a monotonic network or as a sum; none: each its own value
-    mixer_embed_dim: int = 32  # width of the mixing network (paper, appendix B.1)
-    hypernet_hidden: int = 0  # units between state and mixing weights; 0: linear, as in the authors' release
-    mixer_activation: Literal["elu", "relu"] = "elu"  # QMIX's paper and code say ELU, ROMA's appendix B.1 ReLU
-
-
-QMIX = "Rashid et al. 2018"
-MIXING_SOURCES = SOURCES | {
-    "mixer": QMIX,
-    "mixer_embed_dim": PAPER,
-    "hypernet_hidden": RELEASE,
-    "mixer_activation": QMIX,
-}
-SOURCES = MIXING_SOURCES | {"shared_parameters": QMIX, "further_layers": QMIX}
+    mixer: Literal["qmix", "vdn", "none"] = setting(
+        "qmix", "Q_tot by a monotonic network, or as a sum; none: each utility is trained alone", QMIX
+    )
+    mixer_embed_dim: int = setting(32, "width of the mixing network", PAPER, AT_LEAST_ONE)
+    hypernet_hidden: int = setting(0, "units between state and mixing weights; 0: linear, as released", RELEASE)
+    mixer_activation: Literal["elu", "relu"] = setting(
+        "elu", "activation in the mixing network; QMIX's paper and code say ELU, ROMA's appendix B.1 ReLU", QMIX
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*MixingConfig.POSITIVE, "further_layers")
+    """Settings of QMIX."""
 
-    shared_parameters: bool = True  # one agent network for all agents; False: each has its own (paper, appendix B.2)
-    further_layers: tuple[int, ...] = ()  # units of layers with ReLU between GRU and utilities (paper, appendix B.2)
+    shared_parameters: bool = setting(
+        True, "one agent network for all agents; false: each has its own (paper, appendix B.2)", QMIX
+    )
+    further_layers: tuple[int, ...] = setting(
+        (), "units of layers with ReLU between GRU and utilities (paper, appendix B.2)", QMIX, AT_LEAST_ONE
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SumConfig(ValueConfig):
-    """VDN, whose mixer has no settings."""
-
-    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "further_layers")
+    """Settings of VDN, whose mixer has none."""
 
     mixer: ClassVar[str] = "vdn"
-    shared_parameters: bool = True  # as in QMIX
-    further_layers: tuple[int, ...] = ()  # as in QMIX
+    shared_parameters: bool = same_setting(Config, "shared_parameters")
+    further_layers: tuple[int, ...] = same_setting(Config, "further_layers")
 
 
 @dataclass(frozen=True, slots=True)
 class IndependentConfig(SumConfig):
-    """IQL, which has no mixer."""
+    """Settings of IQL, which has no mixer."""
 
     mixer: ClassVar[str] = "none"
 
@@ -67,5 +66,5 @@ DESCRIPTIONS = {
     "qmix_nps": "QMIX, each agent with a network of its own",
     "qmix_lar": "QMIX with two further layers in the agent",
 }
-VARIANT_SOURCES = {"vdn": "Sunehag et al. 2018", "iql": "Tan 1993", "qmix_nps": PAPER, "qmix_lar": PAPER}
+VARIANT_SOURCES = {"qmix_nps": PAPER, "qmix_lar": PAPER}
 TUNING_TRIALS = 0

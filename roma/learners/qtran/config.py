@@ -1,23 +1,24 @@
 """Hyper-parameters of QTRAN-base (Son et al., 2019) as PyMARL sets them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from roma.learners.base.config import SOURCES, ValueConfig
+from roma.learners.base.config import PYMARL, ValueConfig
+from roma.support.settings import AT_LEAST_ONE, setting
 
 
 @dataclass(frozen=True, slots=True)
 class Config(ValueConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*ValueConfig.POSITIVE, "mixer_embed_dim")
+    """Settings of QTRAN-base."""
 
-    mixer_embed_dim: int = 64  # width of the layers of Q_jt and V
-    optimum_weight: float = 1.0  # of L_opt: the utilities' sum equals Q_jt - V at the greedy joint action
-    bound_weight: float = 0.1  # of L_nopt: the utilities' sum is at least Q_jt - V at the joint action taken
+    mixer_embed_dim: int = setting(64, "width of the layers of Q_jt and V", PYMARL, AT_LEAST_ONE)
+    optimum_weight: float = setting(
+        1.0, "weight of L_opt: the utilities' sum equals Q_jt - V at the greedy joint action", PYMARL
+    )
+    bound_weight: float = setting(
+        0.1, "weight of L_nopt: the utilities' sum is at least Q_jt - V at the joint action taken", PYMARL
+    )
 
 
 VARIANTS: dict[str, dict[str, object]] = {"qtran": {}}
 DESCRIPTIONS = {"qtran": "Factorisation without monotonicity, base variant (Son et al. 2019)"}
-SOURCES = SOURCES | dict.fromkeys(
-    ("mixer_embed_dim", "optimum_weight", "bound_weight"), "PyMARL's configuration for SMAC"
-)
 TUNING_TRIALS = 0

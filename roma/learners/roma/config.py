@@ -1,11 +1,12 @@
 """Hyper-parameters of ROMA (Wang et al., ICML 2020), with a named switch for each reading of the paper."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 from roma.learners.base.config import PAPER
-from roma.learners.qmix.config import MIXING_SOURCES, MixingConfig
+from roma.learners.qmix.config import MixingConfig
 from roma.support.errors import UserError
+from roma.support.settings import ANY, AT_LEAST_ONE, POSITIVE, setting
 
 # How `roma` and its ablations reduce L_D over pairs of agents, decided as docs/readings.md says. The other reduction is
 # an arm beside them.
@@ -18,45 +19,70 @@ READINGS = {  # reduction: its arm where the headline has the other one, and wha
 OTHER_READING, OTHER_DESCRIPTION = READINGS[OTHER_REDUCTION]
 
 
+READING: Final = "our reading of the paper: docs/paper_vs_code.md"
+STUDIED: Final = "our reading of the paper: docs/readings.md"
+SEARCHED: Final = "paper, section 5: its authors' grid search"
+RELEASED: Final = "released code, revision 2d60448"
+
+
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
-    POSITIVE: ClassVar[tuple[str, ...]] = (*MixingConfig.POSITIVE, "role_dim", "role_hidden", "variance_floor")
-    SIGNED: ClassVar[tuple[str, ...]] = ("entropy_weight",)
+    """Settings of ROMA; those marked (release) exist for the variant `roma_release`."""
 
-    role_dim: int = 3  # dimensions of a role (paper, appendix B.1)
-    role_hidden: int = 12  # units of the hidden layer in all role networks (paper, appendix B.1)
-    variance_floor: float = 0.1  # least variance of role and posterior (paper, appendix B.1; a variance, no deviation)
-    lambda_identifiability: float = 1e-4  # weight of L_I, Eq. 7 (paper, section 5); 0: not computed
-    lambda_specialisation: float = 1e-2  # weight of L_D, Eq. 7 (paper, section 5); 0: not computed
-    posterior_uses_observation: bool = True  # q_xi reads o^t beside the trajectory, as Eq. 3 says; B.1 omits it
-    absolute_dissimilarity: bool = True  # |d_phi| instead of d_phi; the paper leaves the sign open
-    log_density: bool = True  # log q_xi in L_D, as Eqs. 14 and 17 derive; False: the density of Eqs. 6 and 22
-    pairs: Literal["offdiag", "allpairs"] = (
-        "offdiag"  # pairs the min-max and the Frobenius norm run over; open in paper
+    role_dim: int = setting(3, "dimensions of a role", PAPER, AT_LEAST_ONE)
+    role_hidden: int = setting(12, "units of the hidden layer in all role networks", PAPER, AT_LEAST_ONE)
+    variance_floor: float = setting(
+        0.1, "least variance of role and posterior; a variance, not a standard deviation", PAPER, POSITIVE
     )
-    pair_reduction: Literal["sum", "mean"] = (
-        HEADLINE_REDUCTION  # of L_D: the sum of Eq. 6 as written, or the whole of it over the number of its pairs
+    lambda_identifiability: float = setting(1e-4, "weight of L_I, Eq. 7; 0: not computed", SEARCHED)
+    lambda_specialisation: float = setting(1e-2, "weight of L_D, Eq. 7; 0: not computed", SEARCHED)
+    posterior_uses_observation: bool = setting(
+        True, "q_xi reads o^t beside the trajectory, as Eq. 3 says; appendix B.1 omits it", READING
     )
-    mask_dead: bool = False  # leave dead agents out of both role losses; Eqs. 3 and 6 take all agents
-    mask_padding: bool = True  # role losses over real steps; False: over all slots of the batch (release)
-    role_input: Literal["observation", "everything"] = (
-        "observation"  # what f and q_xi read: o_i (Eq. 1), or the whole input of the trunk (release)
+    absolute_dissimilarity: bool = setting(True, "|d_phi| instead of d_phi; the paper leaves the sign open", READING)
+    log_density: bool = setting(
+        True, "log q_xi in L_D, as Eqs. 14 and 17 derive; false: the density of Eqs. 6 and 22", READING
     )
-    role_layers: Literal["relu", "batchnorm"] = (
-        "relu"  # hidden layers of the role networks; batchnorm: by a step's statistics, then leaky (release)
+    pairs: Literal["offdiag", "allpairs"] = setting(
+        "offdiag", "pairs that min-max and Frobenius norm run over; open in the paper", READING
     )
-    information: Literal["posterior", "role"] = (
-        "posterior"  # I_ij of L_D: log q_xi(rho_i | tau_j), or p_i(rho_j), floored (release)
+    pair_reduction: Literal["sum", "mean"] = setting(
+        HEADLINE_REDUCTION,
+        "reduction of L_D: the sum of Eq. 6 as written, or divided by the number of its pairs",
+        STUDIED,
     )
-    dissimilarity: Literal["trajectories", "roles", "none"] = (
-        "trajectories"  # what d_phi compares; roles: as released; none: L_D without d
+    mask_dead: bool = setting(False, "leave dead agents out of both role losses; Eqs. 3 and 6 take all", READING)
+    mask_padding: bool = setting(
+        True, "role losses over real steps; false: over all slots of the batch (release)", READING
     )
-    matrix_norm: Literal["frobenius", "entrywise"] = "frobenius"  # of D'; entrywise: sum of absolute values (release)
-    hinge_weight: float = 1.0  # of the sum over pairs beside the norm of D' (release: soft_constraint_weight)
-    hinge_counts_self: bool = False  # the sum over pairs takes i = j too (release); needs pairs = allpairs
-    entropy_weight: float = 0.0  # of the role entropy, added to the weighted L_I (release: h_loss_weight)
-    softplus_identifiability: bool = False  # softplus of both, step by step (release)
-    role_at_test: Literal["sampled", "mean"] = "sampled"  # greedy decisions use a sampled role or the mean role
+    role_input: Literal["observation", "everything"] = setting(
+        "observation", "what f and q_xi read: o_i (Eq. 1), or the whole input of the trunk (release)", READING
+    )
+    role_layers: Literal["relu", "batchnorm"] = setting(
+        "relu", "hidden layers of the role networks; batchnorm: a step's statistics, leaky ReLU (release)", READING
+    )
+    information: Literal["posterior", "role"] = setting(
+        "posterior", "I_ij of L_D: log q_xi(rho_i | tau_j), or p_i(rho_j), floored (release)", READING
+    )
+    dissimilarity: Literal["trajectories", "roles", "none"] = setting(
+        "trajectories", "what d_phi compares; roles: as released; none: L_D without d", READING
+    )
+    matrix_norm: Literal["frobenius", "entrywise"] = setting(
+        "frobenius", "norm of D'; entrywise: sum of absolute values (release)", READING
+    )
+    hinge_weight: float = setting(
+        1.0, "weight of the sum over pairs beside the norm of D' (release: soft_constraint_weight)", READING
+    )
+    hinge_counts_self: bool = setting(
+        False, "the sum over pairs takes i = j too (release); needs pairs = allpairs", READING
+    )
+    entropy_weight: float = setting(
+        0.0, "weight of the role entropy, added to the weighted L_I (release: h_loss_weight)", READING, ANY
+    )
+    softplus_identifiability: bool = setting(False, "softplus of L_I and role entropy, step by step (release)", READING)
+    role_at_test: Literal["sampled", "mean"] = setting(
+        "sampled", "greedy decisions use a sampled role or the mean role", READING
+    )
 
     def __post_init__(self) -> None:
         MixingConfig.__post_init__(self)
@@ -121,24 +147,6 @@ DESCRIPTIONS = {
     "roma_release_epsilon_50": "The same, exploring over 50 steps",
     "roma_release_readme": "The same, its README's values for other maps",
 }
-READING = "our reading of the paper: docs/paper_vs_code.md"
-STUDIED = "our reading of the paper: docs/readings.md"
-RELEASED = "released code, revision 2d60448"
-SOURCES = (
-    MIXING_SOURCES
-    | dict.fromkeys(("role_dim", "role_hidden", "variance_floor"), PAPER)
-    | dict.fromkeys(("lambda_identifiability", "lambda_specialisation"), "paper, section 5: its authors' grid search")
-    | dict.fromkeys(
-        (
-            *("posterior_uses_observation", "absolute_dissimilarity", "log_density", "pairs"),
-            *("mask_dead", "mask_padding", "role_input", "role_layers", "information", "dissimilarity"),
-            *("matrix_norm", "hinge_weight", "hinge_counts_self", "entropy_weight", "softplus_identifiability"),
-            "role_at_test",
-        ),
-        READING,
-    )
-    | {"pair_reduction": STUDIED}
-)
 VARIANT_SOURCES = {
     **dict.fromkeys(("roma_td", "roma_td_li", "roma_td_ld"), "paper, table 1"),
     OTHER_READING: STUDIED,

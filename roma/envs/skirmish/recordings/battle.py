@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from roma.envs.registry import EMBEDDED
 from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
@@ -20,7 +21,6 @@ from roma.scenarios import Unit, canonical_map, load_map, load_units
 from roma.scenarios.rows import HEALTH
 from roma.support.errors import UserError
 
-EMBEDDED = "embedded"  # this engine's name
 GOES_ON, WON, LOST, DRAW, TIME_LIMIT = "goes on", "won", "lost", "draw", "time limit"
 RESULTS = {
     kernel.GOES_ON: GOES_ON,

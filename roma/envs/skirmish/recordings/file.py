@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from roma.envs import recorded_engine_version
-from roma.envs.skirmish.recordings.battle import EMBEDDED, Recording, UnitType, play_again
+from roma.envs.registry import EMBEDDED, STARCRAFT2
+from roma.envs.skirmish.recordings.battle import Recording, UnitType, play_again
 from roma.envs.skirmish.versions import version_of
 from roma.scenarios import map_names
 from roma.support import container
@@ -38,7 +39,7 @@ def load(path: Path) -> Recording:
     facts, tensors = container.load(path, KIND)
     if "engine_version" not in facts:  # written before there were versions; games had no settings of ours
         facts |= {
-            "engine": EMBEDDED if facts["choices"] else "starcraft2",
+            "engine": EMBEDDED if facts["choices"] else STARCRAFT2,
             "engine_version": recorded_engine_version(facts),
         }
     values: dict[str, Any] = {name: tensors[name] for name in TENSORS}
