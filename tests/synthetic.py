@@ -17,7 +17,8 @@ from roma.runs.config import milestone_steps
 from roma.runs.directory import FORMAT, RunDirectory
 from roma.scenarios import load_map, load_units
 from roma.support.files import file_digest
-from workflow.grid import Run, check, expand, milestones_of
+from workflow.grid import Run, expand, milestones_of
+from workflow.scale import check
 
 SEGMENT = {
     "since_step": 0,

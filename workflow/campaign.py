@@ -27,10 +27,11 @@ from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
-from workflow.grid import Run, expand, read_scale, results_folder
+from workflow.grid import Run, expand, results_folder
 from workflow.landing import land
 from workflow.merging import bring, finished_runs
 from workflow.order import family
+from workflow.scale import read_scale
 from workflow.shipping import read_shipped, restore
 from workflow.supervisor import LOG, MARK, START_SECONDS, end, members
 from workflow.tracking import ship

@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from io import StringIO
 from pathlib import Path
 
+from analysis import FIGURES
 from roma.support.errors import unknown
 from roma.support.files import write_bytes
-from workflow.grid import FIGURES, Run, expand, read_scale
+from workflow.grid import Run, expand
+from workflow.scale import read_scale
 
 CONFIG = FIGURES.parent
 TABLE = Path(__file__).parent / "cost.csv"

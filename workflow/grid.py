@@ -1,6 +1,6 @@
 """From a scale file to its grid: one run per (map, arm, seed), each with its resolved configuration.
 
-Everything is checked here, before the DAG exists: names and types of keys by the schema, maps, arms and overrides by
+Everything is checked before the DAG exists: names and types of keys by `workflow.scale`, maps, arms and overrides by
 `roma.runs.config`. What is wrong is a UserError of one line.
 """
 
@@ -14,16 +14,14 @@ from typing import Any
 
 import yaml
 
+from analysis import FIGURES
 from roma.envs import ENGINES, Engine
 from roma.learners import algorithm_names
 from roma.runs.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.scenarios import canonical_map, load_map, map_names
 from roma.support.errors import UserError, unknown
-from roma.support.schema import check_schema
 
 ROOT = Path(__file__).resolve().parents[1]  # of this clone
-SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
-FIGURES = Path(__file__).parent / "config" / "figures.yaml"
 
 # The arms of the paper. One that no learner implements yet is skipped, and said so; any other unknown name is an error.
 PAPER_ARMS = (
@@ -134,23 +132,9 @@ class Grid:
         return sorted({steps[run.key], *common[-1:]})
 
 
-def read_scale(path: Path) -> dict[str, Any]:
-    """A scale file's content, checked as by `check`."""
-    if not path.exists():
-        raise UserError(f"there is no scale file {path}")
-    config: dict[str, Any] = yaml.safe_load(path.read_text())
-    check(config, str(path))
-    return config
-
-
 def results_folder(config: Mapping[str, Any]) -> Path:
     """Where all of a scale's results lie, figures apart."""
     return Path("data", config["engine"], config["scale"])
-
-
-def check(config: Mapping[str, Any], source: str) -> None:
-    """UserError of one line where `config`, read from `source`, breaks the schema; unknown keys come first."""
-    check_schema(config, SCHEMA, source)
 
 
 def expand(config: Mapping[str, Any], source: str, built: list[str] | None = None) -> Grid:

@@ -13,7 +13,8 @@ from pathlib import Path
 from analysis.measurements import lacking
 from roma.runs.directory import RunDirectory
 from workflow.budget import LANDED, MB, OF_TRANCHE
-from workflow.grid import Grid, expand, read_scale, results_folder
+from workflow.grid import Grid, expand, results_folder
+from workflow.scale import read_scale
 from workflow.shipping import STUDY
 from workflow.tracking import run_command
 

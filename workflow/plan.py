@@ -11,7 +11,8 @@ from analysis import claims
 from analysis.claims import Claim, Part
 from roma.support.errors import UserError
 from workflow.cost import Cell, Speed, cell_of
-from workflow.grid import Grid, Run, expand, read_scale
+from workflow.grid import Grid, Run, expand
+from workflow.scale import read_scale
 
 HEADLINE = claims.VARIANTS[0]
 PRIMARY = "primary"  # the question whose claims are marked

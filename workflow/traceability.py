@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from analysis import claims, moments
+from analysis import FIGURES, claims, moments
 from roma import learners
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
@@ -28,7 +28,7 @@ from roma.runs.protocols import PRESETS
 from roma.runs.training import TEST_METRICS
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
-from workflow.grid import FIGURES, figure_files
+from workflow.grid import figure_files
 
 SOURCE = Path("docs/traceability.yaml")
 PAGE = Path("docs/traceability.md")
@@ -216,7 +216,7 @@ def output_files() -> frozenset[str]:
 def metrics() -> frozenset[str]:
     """Columns of metrics.parquet, over all learners."""
     families = {learners.algorithm(name).family for name in learners.algorithm_names()}
-    classes = [import_module(f"roma.learners.{family}").Learner for family in families]
+    classes = [import_module(f"roma.learners.{family}.learner").Learner for family in families]
     return frozenset(TEST_METRICS).union(*(learner.stat_names + learner.diagnostic_names for learner in classes))
 
 

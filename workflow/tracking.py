@@ -23,9 +23,10 @@ from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import write_bytes, write_json
 from workflow.budget import choose
-from workflow.grid import expand, figure_specifications, read_scale, results_folder
+from workflow.grid import expand, figure_specifications, results_folder
 from workflow.merging import RECORD as MERGES
 from workflow.merging import finished_runs
+from workflow.scale import read_scale
 from workflow.shipping import BUNDLE, md5_of, read_shipped
 
 UNTRACKED = ("smoke", "demo", "manual")

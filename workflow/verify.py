@@ -43,7 +43,8 @@ from roma.runs.directory import RunDirectory
 from roma.support import owner
 from roma.support.errors import UserError, unknown
 from workflow.cost import scale_file
-from workflow.grid import read_scale, results_folder
+from workflow.grid import results_folder
+from workflow.scale import read_scale
 from workflow.shipping import STUDY, damaged, read_shipped, restore
 
 TRAINED, PLAYED = 3, 10  # runs

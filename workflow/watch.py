@@ -20,7 +20,8 @@ from typing import Any
 
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
-from workflow.grid import Run, expand, read_scale, results_folder
+from workflow.grid import Run, expand, results_folder
+from workflow.scale import read_scale
 
 SILENT_SECONDS = 120.0  # after which a run that said it was running is taken for killed
 LAST_LINES = 3

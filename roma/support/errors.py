@@ -18,7 +18,11 @@ class UserError(Exception):
 def unknown(kind: str, value: object, valid: Iterable[str]) -> UserError:
     """The error for a name that is none of `valid`: it says the nearest valid name, if one is near, and lists all."""
     names = sorted(valid)
-    by_lower_case = {name.lower(): name for name in names}
+    return UserError(f"{str(value)!r} is not a known {kind}{suggestion(value, names)}; known: {', '.join(names)}")
+
+
+def suggestion(value: object, valid: Iterable[str]) -> str:
+    """Return the nearest valid name as a question in brackets, empty if none is near."""
+    by_lower_case = {name.lower(): name for name in valid}
     nearest = get_close_matches(str(value).lower(), by_lower_case, n=1, cutoff=0.5)
-    suggestion = f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
-    return UserError(f"{str(value)!r} is not a known {kind}{suggestion}; known: {', '.join(names)}")
+    return f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""

@@ -1,13 +1,12 @@
 """Files that people write, held against a schema: one line says what is wrong and where."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from roma.support.errors import UserError
+from roma.support.errors import UserError, suggestion
 
 
 def check_schema(value: Any, schema: Path, source: str) -> None:
@@ -22,8 +21,6 @@ def check_schema(value: Any, schema: Path, source: str) -> None:
     if unknown_keys:
         known = sorted(error.schema["properties"])
         key = next(key for key in error.instance if key not in known)
-        nearest = get_close_matches(str(key), known, n=1)
-        suggestion = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         name = f"{where}.{key}" if where else key
-        raise UserError(f"{source}: {name} is not a known key{suggestion}; known: {', '.join(known)}")
+        raise UserError(f"{source}: {name} is not a known key{suggestion(key, known)}; known: {', '.join(known)}")
     raise UserError(f"{source}: {where or 'top level'}: {error.message.splitlines()[0]}")

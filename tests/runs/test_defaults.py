@@ -22,7 +22,8 @@ from roma.runs.config import differences, from_json, resolve
 from roma.runs.directory import RunDirectory
 from roma.runs.protocols import PRESETS
 from roma.scenarios import map_names
-from workflow.grid import check, expand
+from workflow.grid import expand
+from workflow.scale import check
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "defaults.json"
 SCALES = ("study", "sensitivity")

@@ -14,7 +14,6 @@ from roma.support.errors import UserError
 from workflow.grid import (
     FIGURES,
     PAPER_ARMS,
-    check,
     expand,
     fetch_options,
     figure_files,
@@ -24,6 +23,7 @@ from workflow.grid import (
     skipped_notice,
     summaries_beside,
 )
+from workflow.scale import check
 
 BESIDE = ("extra", "extra_smac_v1")
 SCALES = ("smoke", "demo", "lab", "paper")

@@ -8,15 +8,14 @@ from pathlib import Path
 from shlex import quote
 from textwrap import indent
 
+from analysis import FIGURES as FIGURE_LIST
 from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
 from workflow import cost, shipping
-from workflow.grid import FIGURES as FIGURE_LIST
 from workflow.grid import (
-    check,
     checkpoint_option,
     expand,
     fetch_options,
@@ -34,6 +33,7 @@ from workflow.grid import (
 )
 from workflow.identity import conflict, tracked
 from workflow.order import EVALUATION, family, priorities, standing
+from workflow.scale import check
 from workflow.supervisor import CLUSTER, MARK, UNTIL
 from workflow.takeover import take_over
 from workflow.watch import last_lines
@@ -41,7 +41,7 @@ from workflow.watch import last_lines
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
 try:
-    check(config, SOURCE)
+    config.update(check(config, SOURCE))
     GRID = expand(config, SOURCE)
     SHOWN = figure_specifications(config["figures"])
 except UserError as error:
