@@ -35,7 +35,8 @@ SMAC_OPTIONS = "Arguments of `StarCraft2Env` and of `parallel_env`; runs have th
 SCALE_FILES = """\
 Files in `workflow/config` have these keys; `snakemake --config KEY=VALUE` sets them for one call, as in
 `--config 'rollout_episodes={last: 8, earlier: 2}'`. Keys without a default are required. Numbers may be written in any
-way that YAML knows, also `2e6` and `"5"`."""
+way that YAML knows, also `2e6` and `"5"`. `workflow/schemas/config.schema.yaml` is the JSON schema of these files, for
+editors."""
 
 
 def main() -> int:
