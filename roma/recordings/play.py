@@ -10,7 +10,7 @@ import numpy as np
 
 from roma import envs
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.skirmish.options import EnvOptions
+from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.recordings.battle import (
     DRAW,
     GOES_ON,
@@ -73,7 +73,9 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         obs = episode.seen.obs
         recording = recording_of_game(episode, config["engine"], config["map"], who)
     else:
-        battle = Battle(config["map"], choices=from_json(config).engine_settings)
+        choices = from_json(config).engine_settings
+        assert isinstance(choices, Choices)  # episodes without observations are of the embedded engine
+        battle = Battle(config["map"], choices=choices)
         battle.begin(episode.seed)
         seen = [battle.obs[0].copy()]
         for actions in episode.actions:

@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from roma import envs, learners
+from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
 from roma.support.errors import UserError, unknown
 from roma.support.files import digest
 from roma.support.seeding import MAX_RUN_SEED
-from roma.support.settings import kinds, parse, text
+from roma.support.settings import Settings, kinds, parse, text
 
 FORMAT = 1  # of config.json; raise it when its keys change
 UNKNOWN = "unknown"  # version of an engine that is not installed here
@@ -61,8 +62,8 @@ class RunConfig:
     algorithm_version: int
     engine_version: str
     protocol_settings: Protocol
-    hyperparameters: Any
-    engine_settings: Any
+    hyperparameters: BaseConfig
+    engine_settings: Settings
 
     def settings(self) -> dict[str, Any]:
         """Return all settings as one flat dictionary."""
