@@ -26,6 +26,14 @@ class Sha256(Matching):
     FORM = "64 hexadecimal digits"
 
 
+class Words(Matching):
+    """Text that says something."""
+
+    __slots__ = ()
+    PATTERN = r"[\s\S]*\S[\s\S]*"
+    FORM = "not empty"
+
+
 @dataclass(kw_only=True)
 class Download:
     """What `roma starcraft2 fetch` is told."""
@@ -109,7 +117,7 @@ class Scale:
     cells: tuple[Cell, ...] = setting(help="Blocks of the grid, each every one of its arms on every one of its maps.")
     arms: dict[Name, Arm] = setting(None, "Arms that are more than the algorithm of their name.")
     figures: Names = setting(help="Figures to draw, by their names in figures.yaml.")
-    withheld: str = setting(
+    withheld: Words = setting(
         None, 'Why verdicts and roles are not shown, in words that go on after "withheld"; by default they are shown.'
     )
     curves: tuple[Curve, ...] = setting(help="What learning curves show, from top to bottom.")

@@ -130,7 +130,7 @@ def _entries(value: Any, kind: Any, where: str, bound: Bound) -> dict[str, Any]:
 
 def _items(value: Any, kind: Any, where: str, bound: Bound) -> list[Any]:
     """Return the items of a list, converted; text is split at commas."""
-    given = value.split(",") if isinstance(value, str) else value
+    given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise UserError(f"{where} = {str(value)!r} is not {describe(tuple[kind, ...])}")
     items = [convert(each, kind, f"{where}[{place}]", bound) for place, each in enumerate(given)]
