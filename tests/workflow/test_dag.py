@@ -75,7 +75,7 @@ def test_one_line_plans_the_paper_on_the_real_game(repository, snakemake):
     [
         ("seedz=3", "error: workflow/config/tiny.yaml: seedz is not a known key (did you mean 'seeds'?)"),
         ("protocol=papr", "'papr' is not a known protocol (did you mean 'paper'?)"),
-        ("total_steps=0", "error: workflow/config/tiny.yaml: total_steps: 0 is less than the minimum of 1"),
+        ("total_steps=0", "error: workflow/config/tiny.yaml: total_steps = 0 must be at least 1"),
     ],
 )
 def test_a_mistake_stops_in_one_line_before_the_dag(repository, snakemake, key, message):
