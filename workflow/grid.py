@@ -12,14 +12,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from roma.envs import ENGINES, Engine
 from roma.learners import algorithm_names
 from roma.runs.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.scenarios import canonical_map, load_map, map_names
 from roma.support.errors import UserError, unknown
-from roma.support.schema import check_schema
+from roma.support.schema import check_schema, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]  # of this clone
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
@@ -138,7 +136,7 @@ def read_scale(path: Path) -> dict[str, Any]:
     """A scale file's content, checked as by `check`."""
     if not path.exists():
         raise UserError(f"there is no scale file {path}")
-    config: dict[str, Any] = yaml.safe_load(path.read_text())
+    config: dict[str, Any] = read_yaml(path)
     check(config, str(path))
     return config
 
@@ -251,7 +249,7 @@ def figure_titles() -> str:
 
 
 def _figure_list() -> dict[str, dict[str, Any]]:
-    listed: dict[str, dict[str, Any]] = yaml.safe_load(FIGURES.read_text())
+    listed: dict[str, dict[str, Any]] = read_yaml(FIGURES)
     return listed
 
 
