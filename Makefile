@@ -103,9 +103,10 @@ track: $(READY) $(CONFIG) ## commit the finished results of SCALE to DVC and git
 	python -m workflow.tracking track $(CONFIG)
 
 constraints: $(READY) ## choose versions anew, for all platforms; needs uv and git
-	@{ sed -n '/^#/p' constraints.txt; env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --upgrade \
-	  --python-version 3.11 --all-extras --no-annotate --no-header pyproject.toml | sed '/ @ /d'; } > constraints.new
-	mv constraints.new constraints.txt
+	@env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --upgrade --python-version 3.11 \
+	  --all-extras --no-annotate --no-header pyproject.toml > constraints.new
+	@{ sed -n '/^#/p' constraints.txt; sed '/ @ /d' constraints.new; } > constraints.both
+	@rm constraints.new; mv constraints.both constraints.txt
 
 clean-figures: ## remove the figures of SCALE
 	rm -rf figures/*/$(SCALE)

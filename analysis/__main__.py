@@ -6,19 +6,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis import FIGURES
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import atomic_path, make_writable_directory
 from roma.support.owner import end_with_owner
+from roma.support.pictures import import_matplotlib
+from roma.support.schema import read_yaml
 from roma.support.streams import outlive_readers
 
 
 def main(arguments: list[str] | None = None) -> int:
     outlive_readers()
     end_with_owner()
+    import_matplotlib()
     options = parser().parse_args(arguments)
     try:
         options.command(options)
@@ -131,7 +132,7 @@ def readings(options: argparse.Namespace) -> None:
 
 
 def plot(options: argparse.Namespace) -> None:
-    figures = yaml.safe_load(options.figures.read_text())
+    figures = read_yaml(options.figures)
     if options.name not in figures:
         raise unknown("figure", options.name, figures)
     _require_summary(options.summary)

@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from analysis import FIGURES
 from analysis.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
@@ -25,6 +24,7 @@ from roma.recordings.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import atomic_path
+from roma.support.schema import read_yaml
 
 FORMAT = 2  # of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
@@ -55,7 +55,7 @@ def measure(run: RunDirectory, episodes: int = 32, earlier_episodes: int = 8, th
 
 def write(run: RunDirectory, recorded: Rollout, family: str) -> None:
     """Write the tables of a run, whose episodes were played on this family of processors."""
-    figures = yaml.safe_load(FIGURES.read_text()).values()
+    figures = read_yaml(FIGURES).values()
     facts: dict[str, Any] = {"format": FORMAT, "total_steps": recorded.milestones[-1].step, "cpu_family": family}
     for name, table in tables(recorded, figures).items():
         table.attrs.update(facts)  # into the metadata

@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from roma.support.files import atomic_path
+from roma.support.pictures import PDF_FONTS
 
 PALETTE = sns.color_palette("colorblind")
 
@@ -96,9 +97,12 @@ ARM_NOTES = {"qtran": "an update every eight episodes, an eighth of those of its
 
 
 def apply() -> None:
+    """Set how figures look, over matplotlib's defaults: nothing of the reader's settings is left."""
+    mpl.rcdefaults()
     sns.set_theme(
         context="paper",
         style="ticks",
+        font="DejaVu Sans",  # comes with matplotlib; seaborn's first choice is on some machines only
         rc={
             "axes.grid": True,
             "axes.spines.right": False,
@@ -113,7 +117,7 @@ def apply() -> None:
             "legend.frameon": False,
             "legend.fontsize": 8,
             "lines.linewidth": 1.3,
-            "pdf.fonttype": 42,  # fonts as TrueType, which publishers ask for
+            "pdf.fonttype": PDF_FONTS,
             "savefig.dpi": 200,
             "xtick.labelsize": 7.5,
             "xtick.major.size": 3,

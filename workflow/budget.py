@@ -5,7 +5,6 @@ two arms that figures and claims follow over training, and the untrained ones of
 are drawn: one recorded episode. First of all there must be room for every run that the plan still has.
 """
 
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from statistics import mean
 from analysis.measurements import MEASURED, SHOWN_ARMS, lacking
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
+from roma.support.tools import ask
 from workflow.grid import Grid, Run
 from workflow.shipping import BUNDLE, md5_of
 
@@ -41,7 +41,7 @@ def required(run: RunDirectory) -> list[Path]:
     evaluations = sorted(run.evaluation_folder.glob("t*.json"))
     files = [run.config_file, run.metrics_file, run.timing_file, run.provenance_file, *evaluations]
     measured = run.config.has_roles and not lacking(run)
-    return [*files, run.policy_file(run.last_step()), *map(run.measurement_file, MEASURED if measured else ())]
+    return [*files, run.kept_policy(run.last_step()), *map(run.measurement_file, MEASURED if measured else ())]
 
 
 def optional(run: RunDirectory) -> list[tuple[int, Path]]:
@@ -129,7 +129,7 @@ def history(paths: Iterable[Path]) -> int:
 
 
 def _git(*arguments: str, text: str = "") -> str:
-    return subprocess.run(["git", *arguments], input=text, capture_output=True, text=True, check=True).stdout
+    return ask(["git", *arguments], text=text)
 
 
 def _new(files: Iterable[Path], held: Mapping[str, str]) -> list[Path]:

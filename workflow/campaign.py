@@ -20,11 +20,11 @@ from statistics import mean
 from textwrap import indent
 from typing import Any
 
-import yaml
-
 from analysis.measurements import lacking, measure
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
+from roma.support.schema import read_yaml
+from roma.support.tools import ToolError, ask
 from workflow import pausing, watch
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, results_folder
@@ -67,13 +67,9 @@ def read_named(project: Path) -> Named:
             f"there is no {NAMED}: it names the commit that the campaign runs (revision, and tree as of "
             "`git rev-parse COMMIT^{tree}`), a scale, and the open tranches (open: [...])"
         )
-    text = file.read_text()
     if _git(project, "status", "--porcelain", "--", str(NAMED)):
         raise UserError(f"{NAMED} is not committed as it stands: commit it by itself first")
-    try:
-        said = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{NAMED}: {' '.join(str(error).split())}") from None
+    said = read_yaml(file)
     if not isinstance(said, Mapping) or said.keys() != {*KEYS, "open"}:
         raise UserError(f"{NAMED} must have the keys {', '.join([*KEYS, 'open'])} and no others")
     for key, pattern in KEYS.items():
@@ -288,7 +284,8 @@ def slowdown(
 
 
 def _provenance(results: Path, run: Run) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(RunDirectory(results / "runs" / run.directory).provenance_file.read_text())
+    file = RunDirectory(results / "runs" / run.directory).provenance_file
+    facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return facts
 
 
@@ -403,8 +400,7 @@ def check_out(project: Path, folder: Path, commit: str) -> None:
         return
     _git(folder, "fetch", "--quiet", str(project), commit)
     if _object(folder, f"{held}^{{tree}}") != _object(folder, f"{commit}^{{tree}}"):
-        base = subprocess.run(["git", "-C", str(folder), "merge-base", "--is-ancestor", held, commit], check=False)
-        if base.returncode:
+        if not _holds(folder, "merge-base", "--is-ancestor", held, commit):
             raise UserError(f"the campaign is at {held}, from which {commit} does not descend: it only moves forward")
         for guard in GUARDS:
             before, after = (json.loads(_git(folder, "show", f"{name}:{guard}")) for name in (held, commit))
@@ -423,11 +419,13 @@ def _environment(folder: Path, chosen: Path | None) -> Path:
     program = "import roma, workflow.supervisor; print(roma.__file__)"
     environment = _clean_environment() | {"PYTHONPATH": str(folder)}
     try:
-        found = subprocess.run([python, "-c", program], cwd=folder, env=environment, text=True, capture_output=True)
-    except OSError as error:
-        raise UserError(f"there is no environment in {python.parents[1]}: {error.strerror}") from None
-    if found.returncode or not Path(found.stdout.strip()).is_relative_to(folder):
-        raise UserError(f"{python} does not run the code in {folder}: {(found.stdout + found.stderr).strip()}")
+        found = ask([str(python), "-c", program], folder, environment)
+    except ToolError as error:
+        if error.status is None:
+            raise UserError(f"there is no environment in {python.parents[1]}: {error}") from None
+        raise UserError(f"{python} does not run the code in {folder}: {error}") from None
+    if not Path(found).is_relative_to(folder):
+        raise UserError(f"{python} does not run the code in {folder}: {found}")
     return python
 
 
@@ -448,15 +446,20 @@ def _known(state: Path) -> dict[str, Any]:
 
 def _object(folder: Path, name: str) -> str | None:
     """Return the hash of an object of a repository; None where there is none of that name."""
-    command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", name]
-    return subprocess.run(command, text=True, capture_output=True).stdout.strip() or None
+    question = ("rev-parse", "--verify", "--quiet", name)
+    return _git(folder, *question) if _holds(folder, *question) else None
+
+
+def _holds(folder: Path, *question: str) -> bool:
+    """Return the answer of a git command that says no by exit status 1."""
+    try:
+        _git(folder, *question)
+    except ToolError as error:
+        if error.status != 1:
+            raise
+        return False
+    return True
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], text=True, capture_output=True)
-    except OSError as error:
-        raise UserError(f"git is needed: {error.strerror}") from None
-    if done.returncode:
-        raise UserError(f"git {' '.join(arguments[:2])} failed in {folder}: {' '.join(done.stderr.split())}")
-    return done.stdout.strip()
+    return ask(["git", *arguments], folder)

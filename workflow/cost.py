@@ -45,7 +45,7 @@ class Speed:
 
 def read_speeds(path: Path = TABLE) -> dict[Cell, Speed]:
     """Return the measured speeds, by cell."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         speeds = [
             Speed(
                 row["map"],

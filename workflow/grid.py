@@ -12,14 +12,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis import FIGURES
 from roma.envs import ENGINES, Engine
 from roma.learners import algorithm_names
 from roma.runs.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.scenarios import canonical_map, load_map, map_names
 from roma.support.errors import UserError, unknown
+from roma.support.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]  # of this clone
 
@@ -235,7 +234,7 @@ def figure_titles() -> str:
 
 
 def _figure_list() -> dict[str, dict[str, Any]]:
-    listed: dict[str, dict[str, Any]] = yaml.safe_load(FIGURES.read_text())
+    listed: dict[str, dict[str, Any]] = read_yaml(FIGURES)
     return listed
 
 

@@ -4,29 +4,49 @@ Snakemake deletes what a job declares before the command starts and after it fai
 while the DAG is built, before any job: on a mismatch nothing is touched.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-
-from roma.runs.directory import RunDirectory
+from roma.runs.directory import MEASUREMENTS, RunDirectory
+from roma.support.errors import UserError
+from roma.support.schema import read_yaml
 from workflow.grid import Run
 
 
 def tracked(results: Path) -> set[Path]:
     """Return the folders of the runs whose metrics are in the dvc.yaml of this scale."""
     file = results / "dvc.yaml"
-    stages = yaml.safe_load(file.read_text())["stages"] if file.exists() else {}
+    stages = read_yaml(file)["stages"] if file.exists() else {}
     outs = [Path(name) for output in stages.get("metrics", {}).get("outs", []) for name in output]
     return {path.parent for path in outs if path == RunDirectory(path.parent).metrics_file}
 
 
-def conflict(run: Run, results: Path, known: set[Path]) -> str:
+def lost_policies(run: Run, results: Path, evaluated: Iterable[int]) -> list[int]:
+    """Return the steps of a finished run's policies that are not here, but needed for parts that are missing, too.
+
+    Args:
+        run: The run of a scale.
+        results: The folder of the scale's results.
+        evaluated: The environment steps of the policies whose evaluations the scale asks for.
+    """
+    directory = RunDirectory(results / "runs" / run.directory)
+    held = directory.held_steps()
+    if not held or held < run.total_steps:
+        return []
+    wanted = {step for step in evaluated if not directory.evaluation_file(step).exists()}
+    if run.config.has_roles and not all(directory.measurement_file(name).exists() for name in MEASUREMENTS):
+        wanted.add(held)
+    return [step for step in sorted(wanted) if not directory.policy_file(step).exists()]
+
+
+def conflict(run: Run, results: Path, known: set[Path], lost: Iterable[int] = ()) -> str:
     """Return in words why `run` must not be trained in its folder, empty if it may.
 
     Args:
         run: The run of a scale.
         results: The folder of the scale's results.
         known: The folders of tracked runs.
+        lost: See `lost_policies`. Those of a run with a checkpoint are made from it, unless the run is tracked.
     """
     directory = RunDirectory(results / "runs" / run.directory)
     if found := directory.mismatch(run.config.to_json()):
@@ -38,4 +58,10 @@ def conflict(run: Run, results: Path, known: set[Path]) -> str:
         for file in (directory.config_file, directory.provenance_file, directory.metrics_file):
             if not file.exists():
                 return f"{directory.path} is tracked but {file.name} is not here: dvc pull {file}"
+    if directory.path in known or not directory.has_checkpoint():
+        try:
+            for step in lost:
+                directory.kept_policy(step)
+        except UserError as error:
+            return str(error)
     return ""

@@ -4,7 +4,6 @@ Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as th
 """
 
 import shutil
-import subprocess
 import sys
 import zlib
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from analysis.measurements import lacking
 from roma.runs.directory import RunDirectory
+from roma.support.tools import ask
 from workflow.budget import LANDED, MB, OF_TRANCHE
 from workflow.grid import Grid, expand, results_folder
 from workflow.scale import read_scale
@@ -78,8 +78,7 @@ def fitting(files: Iterable[Path], room: int) -> tuple[list[Path], list[Path]]:
 
 def _is_committed(folder: Path) -> bool:
     """Return whether git has the folder; one that is only here was left by an interrupted command."""
-    listed = subprocess.run(["git", "ls-tree", "HEAD", "--", str(folder)], capture_output=True, text=True, check=True)
-    return bool(listed.stdout)
+    return bool(ask(["git", "ls-tree", "HEAD", "--", str(folder)]))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -107,7 +107,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _record(file: Path, given_up: Sequence[dict[str, Any]]) -> None:
-    held = json.loads(file.read_text()) if file.exists() else []
+    held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     new = [entry for entry in given_up if entry not in held]
     if new:
         write_json(file, held + new)

@@ -6,7 +6,6 @@ processors cannot go on here and comes last of all. An evaluation comes before e
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roma.runs.directory import RunDirectory
+from roma.support.tools import ask
 from workflow.cost import Cell, Speed, expected_speed
 from workflow.grid import Run
 
@@ -38,7 +38,7 @@ class Standing:
 def family() -> str:
     """Return this machine's family of processors as runs record it, which depends on the libraries that they load."""
     program = "import roma.runs.training; from roma.support.provenance import describe; print(describe()['cpu_family'])"
-    return subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, check=True).stdout.strip()
+    return ask([sys.executable, "-c", program])
 
 
 def standing(
@@ -55,7 +55,7 @@ def standing(
     """
     said: dict[str, Any] = {"t_env": 0, "steps_per_second": 0.0, "cpu_family": family}
     with suppress(OSError, ValueError):
-        said |= json.loads(RunDirectory(results / "runs" / run.directory).progress_file.read_text())
+        said |= json.loads(RunDirectory(results / "runs" / run.directory).progress_file.read_text(encoding="utf-8"))
     left = max(run.total_steps - said["t_env"], 0)
     rate = said["steps_per_second"] or expected_speed(run, speeds)
     elsewhere = said["t_env"] > 0 and family is not None and said["cpu_family"] != family

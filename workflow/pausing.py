@@ -39,7 +39,7 @@ def state_folder() -> Path:
 def record(state: Path) -> dict[str, Any] | None:
     """Return what the last campaign of this machine wrote about itself; None where there was none."""
     try:
-        known: dict[str, Any] = json.loads((state / RECORD).read_text())
+        known: dict[str, Any] = json.loads((state / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return known
@@ -127,7 +127,7 @@ def paused(state: Path) -> Iterator[None]:
 def _held(lock: Path, kind: int) -> bool:
     """Return whether somebody holds a lock in a way that excludes `kind`."""
     try:
-        with asking(lock.parent), lock.open("a") as file:
+        with asking(lock.parent), lock.open("a", encoding="utf-8") as file:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

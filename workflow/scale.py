@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NewType
 
-import yaml
-
 from roma.envs.registry import EngineName
 from roma.support.errors import UserError
+from roma.support.schema import read_yaml
 from roma.support.settings import AT_LEAST_ONE, setting
 from roma.support.structure import Matching, Name, convert
 
@@ -131,11 +130,7 @@ def read_scale(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise UserError(f"there is no scale file {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return check(content, str(path))
+    return check(read_yaml(path), str(path))
 
 
 def check(config: Any, source: str) -> dict[str, Any]:

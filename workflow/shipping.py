@@ -74,9 +74,9 @@ def read_shipped(root: Path, scale: str) -> dict[str, ShippedRun]:
     """
     files: dict[tuple[str, str], list[ShippedFile]] = {}
     for description in sorted(root.glob(f"data/*/{scale}/dvc.yaml")):
-        ships = set(SHIPS.findall(description.read_text()))
+        ships = set(SHIPS.findall(description.read_text(encoding="utf-8")))
         lock = description.with_name("dvc.lock")
-        for path, md5, size in LOCKED.findall(lock.read_text() if lock.exists() else ""):
+        for path, md5, size in LOCKED.findall(lock.read_text(encoding="utf-8") if lock.exists() else ""):
             if path in ships and (found := OF_RUN.fullmatch(path)):
                 files.setdefault((found[1], found[2]), []).append(ShippedFile(path, md5, int(size)))
     return {
@@ -181,7 +181,7 @@ def md5_of(path: Path) -> str | None:
 def _held_steps(directory: Path) -> int:
     """Return the total steps of the run that is complete in a run directory; 0 if none is."""
     try:
-        steps: int = json.loads((directory / "provenance.json").read_text())["total_steps"]
+        steps: int = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))["total_steps"]
     except (OSError, ValueError, KeyError, TypeError):
         return 0
     return steps if (directory / METRICS).exists() else 0

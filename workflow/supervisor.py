@@ -89,7 +89,7 @@ def _send(process: int, number: int) -> None:
 
 def _name(process: int) -> str:
     try:
-        return Path(f"/proc/{process}/comm").read_text().strip()
+        return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

@@ -18,8 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis import FIGURES, claims, moments
 from roma import learners
 from roma.runs.config import resolve
@@ -28,6 +26,7 @@ from roma.runs.protocols import PRESETS
 from roma.runs.training import TEST_METRICS
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
+from roma.support.schema import read_yaml
 from workflow.grid import figure_files
 
 SOURCE = Path("docs/traceability.yaml")
@@ -66,8 +65,8 @@ class Row:
 
 def load(source: Path = SOURCE) -> dict[str, list[Row]]:
     """The rows of each section, those of panels and claims included."""
-    listed = yaml.safe_load(source.read_text())
-    specifications = yaml.safe_load(FIGURES.read_text())
+    listed = read_yaml(source)
+    specifications = read_yaml(FIGURES)
     sections = {name: [_row(entry) for entry in entries] for name, entries in listed["sections"].items()}
     for name, entries in listed["shown"].items():
         sections[name] = [row for entry in entries for row in _shown(entry, specifications)]
@@ -170,7 +169,7 @@ def _lost_setting(setting: str) -> Iterator[str]:
     if owner in PRESETS:
         values: Any = PRESETS[owner].protocol
     elif owner == "scale":
-        values = argparse.Namespace(**yaml.safe_load(SCALE.read_text()))
+        values = argparse.Namespace(**read_yaml(SCALE))
     else:
         values = resolve(map=MAP, algorithm=owner, seed=0).hyperparameters
     if not hasattr(values, key):
@@ -193,21 +192,21 @@ def symbols(file: Path) -> frozenset[str]:
                 targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
                 yield from (prefix + target.id for target in targets if isinstance(target, ast.Name))
 
-    return frozenset(names(ast.parse(file.read_text()).body))
+    return frozenset(names(ast.parse(file.read_text(encoding="utf-8")).body))
 
 
 @cache
 def rule_names() -> frozenset[str]:
     """Rules of the DAG; a figure's or table's has its name."""
-    texts = [file.read_text() for file in sorted(RULES.glob("*.smk"))]
+    texts = [file.read_text(encoding="utf-8") for file in sorted(RULES.glob("*.smk"))]
     named = {name for text in texts for name in re.findall(r"^rule (\w+):", text, re.MULTILINE)}
-    return frozenset(named | set(yaml.safe_load(FIGURES.read_text())))
+    return frozenset(named | set(read_yaml(FIGURES)))
 
 
 @cache
 def output_files() -> frozenset[str]:
     """Files that rules make, by name."""
-    shown = yaml.safe_load(FIGURES.read_text())
+    shown = read_yaml(FIGURES)
     files = {file for name, figure in shown.items() for file in figure_files(name, figure)}
     return frozenset(files | set(RUN_FILES))
 

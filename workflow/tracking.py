@@ -22,6 +22,8 @@ import yaml
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import write_bytes, write_json
+from roma.support.schema import read_yaml
+from roma.support.tools import ToolError, ask
 from workflow.budget import choose
 from workflow.grid import expand, figure_specifications, results_folder
 from workflow.merging import RECORD as MERGES
@@ -117,7 +119,7 @@ def _trackable(scale: Path) -> tuple[dict[str, Any], Path]:
 def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Sequence[str], ships: Sequence[str]) -> None:
     """Write dvc.yaml and commit its complete stages to DVC and git; those that ship go to the bundle."""
     file = folder / "dvc.yaml"
-    file.write_text(yaml.safe_dump({"stages": dict(stages)}, sort_keys=False, width=120))
+    file.write_text(yaml.safe_dump({"stages": dict(stages)}, sort_keys=False, width=120), encoding="utf-8")
     _dvc("commit", "--force", "--quiet", *(f"{file}:{kind}" for kind in complete))
     if ships:
         _dvc("push", "--quiet", "--remote", "bundle", *(f"{file}:{kind}" for kind in ships))
@@ -157,7 +159,7 @@ def _restore_summary(folder: Path) -> None:
     Raises:
         UserError: an object in the bundle is missing or damaged, or a file here is another one than the tracked.
     """
-    outs = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["summary"]["outs"]
+    outs = read_yaml(folder / "dvc.lock")["stages"]["summary"]["outs"]
     wanted = [out for out in outs if md5_of(Path(out["path"])) != out["md5"]]
     for out in wanted:
         if Path(out["path"]).exists():
@@ -184,7 +186,7 @@ def win_rates(finals: Path) -> dict[str, dict[str, float]]:
 
 def _read_stages(folder: Path) -> dict[str, Any]:
     file = folder / "dvc.yaml"
-    return dict(yaml.safe_load(file.read_text())["stages"]) if file.exists() else {}
+    return dict(read_yaml(file)["stages"]) if file.exists() else {}
 
 
 def _outputs_of(stage: dict[str, Any]) -> list[str]:
@@ -220,7 +222,12 @@ def _stage(outputs: Sequence[str], scale: Path, ships: bool) -> dict[str, Any]:
 
 
 def _has_default_remote() -> bool:
-    return subprocess.run([*DVC, "remote", "default"], capture_output=True).returncode == 0
+    try:
+        return bool(ask([*DVC, "remote", "default"]))
+    except ToolError as error:
+        if "No default remote" not in str(error):
+            raise
+        return False
 
 
 DVC = (sys.executable, "-m", "dvc")

@@ -157,7 +157,7 @@ def play_again(run: RunDirectory) -> Outcome:
     step = run.last_step()
     evaluation = run.read_evaluation(step)
     count, battles = evaluation["episodes"], evaluation["parallel_envs"]
-    played, _ = play_policy(run.policy_file(step), Stream.EVALUATE, count, battles)
+    played, _ = play_policy(run.kept_policy(step), Stream.EVALUATE, count, battles)
     outcomes = [(episode.won, episode.episode_return, episode.length) for episode in played]
     unequal = unequal_episodes(evaluation, outcomes)
     text = f"{count - len(unequal)} of {count} episodes equal"

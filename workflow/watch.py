@@ -66,7 +66,7 @@ def status(run: Run, results: Path, since: float | None = None) -> Status:
         "time": 0.0,
     }
     with suppress(OSError, ValueError):
-        said |= json.loads(directory.progress_file.read_text())
+        said |= json.loads(directory.progress_file.read_text(encoding="utf-8"))
     heard = max(heard, said["time"])
     silent = time.time() - heard
     state = {"stopped": "waiting", "failed": "failed"}.get(said["state"], "running")
@@ -86,7 +86,7 @@ def status(run: Run, results: Path, since: float | None = None) -> Status:
 
 def last_lines(log: Path) -> str:
     """The last lines of a log; empty where it has none."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return "\n".join(lines[-LAST_LINES:])
 
 

@@ -7,13 +7,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis.inference import Region
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError
 from roma.support.files import DIGEST_LENGTH, file_digest
-from roma.support.schema import check_schema
+from roma.support.schema import check_schema, read_yaml
 
 CLAIMS = Path(__file__).parents[1] / "claims.yaml"
 SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"
@@ -112,7 +110,7 @@ def load(file: Path = CLAIMS) -> list[Claim]:
     Raises:
         UserError: The file is not what the schema and the names allow.
     """
-    entries = yaml.safe_load(file.read_text())
+    entries = read_yaml(file)
     check_schema(entries, SCHEMA, str(file))
     claims: list[Claim] = []
     for entry in entries["claims"]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from analysis import style
 from analysis.statistics import student_interval
 from analysis.summarise import inputs_digest, scale_of, withheld
 from roma.support.errors import UserError
+from roma.support.schema import read_yaml
 
 NEEDED = ("runs", "curves", "intervals", "finals")
 OPTIONAL = {  # what is said to be missing where they are not
@@ -73,7 +73,7 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     reason = withheld(summary)
     shown = {name: table for name, table in found_tables.items() if not (reason and name in OF_ROLES)}
     tables = {name: table for name, table in shown.items() if name in NEEDED or len(table)}
-    specifications = yaml.safe_load(figure_list.read_text())
+    specifications = read_yaml(figure_list)
     found = {picture.name: picture for picture in pictures(figures, specifications)}
     claims = found.pop(CLAIMS, None)
     verdicts = claims.file("csv") if claims else None

@@ -22,10 +22,10 @@ SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main"
 
 def render(contents: Contents) -> str:
     """The whole page."""
-    script = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
+    script = "\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    sheet = (WEB / "style.css").read_text()
-    return Template((WEB / "page.html").read_text()).substitute(
+    sheet = (WEB / "style.css").read_text(encoding="utf-8")
+    return Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
         script_digest=_digest(script),
         style_digest=_digest(sheet),
         style=sheet,
@@ -84,7 +84,7 @@ def listing(picture: Picture) -> str:
     """A table as it is written for readers, with links to its files, or that it is missing."""
     readable, numbers = picture.file("md"), picture.file("csv")
     if readable:
-        caption, frame = from_markdown(readable.read_text())
+        caption, frame = from_markdown(readable.read_text(encoding="utf-8"))
     elif numbers:
         caption, frame = "", pd.read_csv(numbers, dtype=str, keep_default_na=False)
     else:

@@ -78,7 +78,7 @@ def evaluate(
     step = run.last_step() if step is None else step
     if step not in run.milestones():
         raise UserError(f"{directory} has no policy of step {step}; kept: {', '.join(map(str, run.milestones()))}")
-    path = run.policy_file(step)
+    path = run.kept_policy(step)
     played, facts = play_policy(path, Stream.EVALUATE, episodes, battles, replays=replays)
     won, returns, lengths = zip(*((e.won, e.episode_return, e.length) for e in played), strict=True)
     config = facts["config"]

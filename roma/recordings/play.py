@@ -32,6 +32,7 @@ from roma.scenarios.rows import HEALTH
 from roma.support.container import DamagedError
 from roma.support.errors import UserError
 from roma.support.files import make_writable_directory
+from roma.support.pictures import import_matplotlib
 from roma.support.seeding import Stream, episode_seed, noise_seed
 
 REPLAY = "battle.safetensors"
@@ -59,7 +60,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     path = checkpoint
     if checkpoint.is_dir():
         run = RunDirectory(checkpoint)
-        path = run.policy_file(run.last_step())
+        path = run.kept_policy(run.last_step())
     try:
         learner, env, facts = load_policy(path, 1)
         config, step = facts["config"], facts["step"]
@@ -170,6 +171,8 @@ def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
 
 
 def _render(recording: Recording, directory: Path) -> None:
+    import_matplotlib()
+
     from roma.envs.skirmish.recordings.drawing import render
 
     render(recording, directory)

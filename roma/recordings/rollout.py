@@ -40,10 +40,11 @@ def record(directory: Path, episodes: int = 32, earlier_episodes: int = 8, threa
     play beside them.
 
     Raises:
-        UserError: The run is not finished, or its agents have no roles.
+        UserError: The run is not finished, its last policy is not here, or its agents have no roles.
     """
     torch.set_num_threads(threads)
     run = RunDirectory(directory)
+    run.kept_policy(run.last_step())
     steps = [step for step in run.milestones() if run.policy_file(step).exists()]  # not all of a shipped run are
     config = run.config
     if not config.has_roles:

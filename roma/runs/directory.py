@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from roma.runs.config import RunConfig, differences, from_json, identity_of
+from roma.runs.config import RunConfig, canonical_options, differences, from_json, identity_of
 from roma.support.errors import UserError
 from roma.support.files import file_digest
 
@@ -208,7 +209,7 @@ class RunDirectory:
 
     def other_run(self, config: RunConfig) -> str | None:
         """Return in words which other run has left work here, None if there is no work."""
-        if not self.metrics_file.exists() and not any(self.checkpoint_folder.glob("t*.safetensors")):
+        if not self.metrics_file.exists() and not self.has_checkpoint():
             return None
         if not self.config_file.exists():
             return "a run without config.json"
@@ -230,7 +231,7 @@ class RunDirectory:
                     file.unlink()
 
     def last_step(self) -> int:
-        """Return the total steps of the finished run, at which its last policy was kept.
+        """Return the total steps of the finished run, at which its last policy was kept (see `kept_policy`).
 
         Raises:
             UserError: The run is not finished.
@@ -241,12 +242,33 @@ class RunDirectory:
             step = int(self.provenance["total_steps"])
         except (KeyError, ValueError, TypeError):
             raise UserError(f"{self.provenance_file} cannot be read: it has no total_steps") from None
-        for file in (self.metrics_file, self.policy_file(step)):
-            if not file.exists():
-                raise UserError(f"the run in {self.path} is not finished: it lacks {file.relative_to(self.path)}")
+        if not self.metrics_file.exists():
+            raise UserError(f"the run in {self.path} is not finished: it lacks {self.metrics_file.name}")
         return step
 
     def milestones(self) -> list[int]:
         """Return the steps of the policies that the finished run has kept, rising; UserError as in `last_step`."""
         last = self.last_step()
         return sorted({*self.provenance["milestones"], last})
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint to go on from."""
+        return any(self.checkpoint_folder.glob("t*.safetensors"))
+
+    def kept_policy(self, step: int) -> Path:
+        """Return the file of a policy that the finished run has kept.
+
+        Raises:
+            UserError: The file was deleted, or never pulled; the message says what brings it back.
+        """
+        file = self.policy_file(step)
+        if file.exists():
+            return file
+        options = [*canonical_options(self.config), "--steps", str(self.last_step())]
+        options += ["--milestones", ",".join(map(str, self.milestones())), "--out", str(self.path)]
+        how = "from the run's checkpoint" if self.has_checkpoint() else "by training the run from the start"
+        options += [] if self.has_checkpoint() else ["--replace"]
+        raise UserError(
+            f"{file} is not here, though the run is finished: where it is tracked, `dvc pull {quote(str(file))}` "
+            f"brings it; `roma train {' '.join(map(quote, options))}` makes it again, {how}"
+        )

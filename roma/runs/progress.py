@@ -40,7 +40,7 @@ def run_log(path: Path) -> Iterator[logging.Logger]:
     log = logging.getLogger("roma.run")
     log.setLevel(logging.INFO)
     log.propagate = False
-    file = _File(path)
+    file = _File(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     screen = _BesideBar(sys.stderr)
     log.handlers = [file, screen]

@@ -36,7 +36,7 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator
     Raises:
         TakenError: another process holds the lock, and `waiting` is None.
     """
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         try:
             _take(file, waiting)
         except OSError as error:

@@ -1,7 +1,8 @@
 """The lowest priority for processes that must not disturb others, and the way back.
 
-Nothing here fails: what a kernel or a user's rights lack is left out. Where the kernel groups processes by session
-(autogroup), `nice` counts only within a session, so that a process needs a session of its own, whose value is set too.
+Nothing here fails: what a kernel or a user's rights lack is left out, and `ionice` says so itself. Where the kernel
+groups processes by session (autogroup), `nice` counts only within a session, so that a process needs a session of its
+own, whose value is set too.
 """
 
 import os
@@ -20,9 +21,9 @@ def lower() -> None:
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LOWEST))
+        Path("/proc/self/autogroup").write_text(str(LOWEST), encoding="utf-8")
     with suppress(OSError):
-        subprocess.run(["ionice", "--class", "idle", "--pid", str(os.getpid())], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["ionice", "--class", "idle", "--pid", str(os.getpid())], check=False)
 
 
 def lift(processes: Iterable[int]) -> None:
@@ -33,4 +34,4 @@ def lift(processes: Iterable[int]) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process, 0)
         with suppress(OSError):
-            Path(f"/proc/{process}/autogroup").write_text("0")
+            Path(f"/proc/{process}/autogroup").write_text("0", encoding="utf-8")

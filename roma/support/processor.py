@@ -27,7 +27,7 @@ def ignore_overrides(environment: MutableMapping[str, str] = os.environ) -> None
 def facts() -> dict[str, str]:
     """Return what Linux says of the first processor; nothing on other systems."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return {}
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -2,15 +2,17 @@
 
 import os
 import platform
-import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from roma.support import processor
+from roma.support.tools import ToolError, ask
 
 PACKAGES = ("roma", "torch", "numpy", "scipy", "numba", "llvmlite", "pyarrow", "safetensors")
+NOT_OURS = 1  # git's exit status where this file is not the repository's: an installed copy inside another repository
 
 
 def describe() -> dict[str, Any]:
@@ -29,17 +31,23 @@ def describe() -> dict[str, Any]:
 
 
 def git_revision() -> tuple[str | None, bool | None]:
-    """Commit of this package's source and whether tracked files differ from it; (None, None) outside git."""
-    source = Path(__file__).parent
+    """Return the commit of this package's source and whether tracked files differ from it; (None, None) outside git.
+
+    The same, with a line on standard error that says why, if git cannot tell.
+    """
+    file = Path(__file__)
+    if not any((folder / ".git").exists() for folder in file.parents):
+        return None, None
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(source), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return ask(["git", *arguments], file.parent)
 
     try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie inside another repository
+        git("ls-files", "--error-unmatch", file.name)
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
+    except ToolError as error:
+        if error.status != NOT_OURS:
+            print(f"WARNING: the run's provenance lacks the commit of its code: {error}", file=sys.stderr)
         return None, None
 
 

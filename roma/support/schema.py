@@ -5,13 +5,31 @@ from typing import Any
 
 import jsonschema
 import yaml
+from yaml.error import MarkedYAMLError
 
 from roma.support.errors import UserError, suggestion
 
 
+def read_yaml(file: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises:
+        UserError: It cannot be read; the message is one line and says where it is wrong.
+    """
+    try:
+        return yaml.safe_load(file.read_bytes())  # of bytes, YAML finds out the encoding itself
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        words = " ".join(filter(None, (error.context, error.problem)))
+        raise UserError(f"{file}{place}: this is not YAML: {words}") from None
+    except (yaml.YAMLError, OSError) as error:
+        raise UserError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+
+
 def check_schema(value: Any, schema: Path, source: str) -> None:
     """UserError of one line where `value`, read from `source`, breaks the schema; unknown keys come first."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(schema.read_text()))
+    validator = jsonschema.Draft202012Validator(read_yaml(schema))
     errors = list(validator.iter_errors(value))
     if not errors:
         return

@@ -36,8 +36,9 @@ def outlive_readers() -> None:
     """Let this process go on when whatever reads its standard output or standard error goes away.
 
     On standard error every failed write is ignored: a message that nobody can read is no reason to end. On standard
-    output only the loss of the reader is; a full disk below a redirected output stays an error. Streams that were
-    closed from the start become /dev/null, since the next file that is opened would get their number.
+    output only the loss of the reader is; a full disk below a redirected output stays an error. A character that the
+    locale's encoding lacks is escaped. Streams that were closed from the start become /dev/null, since the next file
+    that is opened would get their number.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -61,6 +62,6 @@ def _lasting(stream: TextIO, ignored: tuple[int, ...] | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(_Lasting(stream.fileno(), ignored)),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
         line_buffering=bool(getattr(stream, "line_buffering", False)),
     )

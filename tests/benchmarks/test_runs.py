@@ -42,7 +42,7 @@ def moments(monkeypatch):
         original(self, bar)
         if len(self.state.metrics) == tests:
             return
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         arrays = (array for each in self.replay.episodes for array in (each.snapshots, each.actions, each.reward))
         used = pages * page - sum(array.nbytes for array in arrays)
         found.append((self.state.t_env, time.process_time(), used / 1e6))

@@ -56,15 +56,15 @@ def package(tmp_path: Path) -> Path:
 
 def edit(file: Path, old: str, new: str) -> None:
     """Change a source and its length: Python compares modules by time of change, in seconds, and length."""
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     assert old in text
-    file.write_text(text.replace(old, new) + "# edited\n")
+    file.write_text(text.replace(old, new) + "# edited\n", encoding="utf-8")
 
 
 def spoil(folder: Path) -> None:
     """Make a folder impossible to create, for root as well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.write_text("a file stands where the folder should be")
+    folder.write_text("a file stands where the folder should be", encoding="utf-8")
 
 
 def execute(program: str, package: Path, user: str, **environment: str) -> str:

@@ -49,7 +49,7 @@ def test_a_reader_that_goes_away_does_not_end_the_process(tmp_path, lost):
 
 
 def test_a_full_disk_is_an_error_below_the_output_and_none_below_the_messages(tmp_path):
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         assert run(tmp_path, stdout=subprocess.DEVNULL, stderr=full) == (0, 3)
         (tmp_path / "reached").unlink()
         status, first = run(tmp_path, stdout=full, stderr=subprocess.DEVNULL)

@@ -56,7 +56,7 @@ def leftovers(tmp_path_factory):
 def runs(process: int) -> bool:
     """Whether a process is there and no zombie, which nobody may have asked for its status yet."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

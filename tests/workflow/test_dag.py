@@ -339,3 +339,30 @@ def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, 
         process.wait()
     assert {path: path.read_bytes() for path in complete} == shorter
     assert directory.completed_steps(directory.config) == directory.held_steps() == 500
+
+
+def test_policies_that_nothing_needs_are_not_missed_and_others_made_again_or_named(repository, snakemake):
+    write_runs(TINY, repository)
+    snakemake("--touch", "--forceall", "--until", "evaluate", "measure", "--", "figures")
+    run = RunDirectory(repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0")
+    shutil.rmtree(run.policy_folder)
+    assert planned(snakemake("--dry-run", "--", "runs")) == {}
+    run.evaluation_file(100_000).unlink()
+    assert planned(snakemake("--dry-run", "--", "runs")) == {"train": 1, "evaluate": 1, "runs": 1}
+    shutil.rmtree(run.checkpoint_folder)
+    output = snakemake("--", "runs", status=1)
+    policy = run.policy_file(100_000).relative_to(repository)
+    assert f"error: {policy} is not here, though the run is finished: where it is tracked, `dvc pull" in output
+    assert run.metrics_file.exists()
+
+
+def test_an_unwritable_home_is_no_obstacle(repository, snakemake, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert planned(snakemake("--dry-run", "--", "runs"))["train"] == 12
+
+
+def test_environments_made_by_snakemake_are_refused_in_one_line(repository, snakemake):
+    output = snakemake("--software-deployment-method", "conda", "--dry-run", "--", "runs", status=1)
+    assert "error: Snakemake copies environment.yml away from the files that it names" in output
+    assert "Traceback" not in output

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 
@@ -105,10 +106,28 @@ def test_data_files_are_packaged(root, project):
     assert package_data == {
         "analysis": ["*.csv", "*.yaml"],
         "analysis.report": ["web/*"],
-        "roma.envs": ["*.csv"],
+        "roma.envs.starcraft2": ["*.csv"],
         "roma.scenarios": ["*.csv", "*.parquet", "maps/*.json", "units/*.json"],
     }
     for package, patterns in package_data.items():
         for pattern in patterns:
             assert list(root.joinpath(*package.split(".")).glob(pattern))
     assert project["scripts"] == {"roma": "roma.cli:main"}
+
+
+def test_a_clone_that_would_turn_line_ends_has_the_same_bytes(root, tmp_path):
+    for name in (".gitattributes", ".ci/run", "roma/envs/skirmish/rules.py", "Makefile"):
+        (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, tmp_path / "here" / name)
+    stored = tmp_path / "here" / "data" / "bundle" / "object"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"as it\r\nis\n")
+    here = ["git", "-C", str(tmp_path / "here"), "-c", "user.name=nobody", "-c", "user.email=nobody"]
+    subprocess.run([*here, "init", "--quiet"], check=True)
+    subprocess.run([*here, "add", "--force", "."], check=True)
+    subprocess.run([*here, "commit", "--quiet", "-m", "files"], check=True)
+    clone = ["git", "-c", "core.autocrlf=true", "clone", "--quiet", str(tmp_path / "here"), str(tmp_path / "there")]
+    subprocess.run(clone, check=True)
+    for file in (tmp_path / "here").rglob("*"):
+        if file.is_file() and ".git" not in file.parts:
+            assert (tmp_path / "there" / file.relative_to(tmp_path / "here")).read_bytes() == file.read_bytes()

@@ -67,7 +67,7 @@ def track(run, monkeypatch) -> Callable[[], None]:
 
 
 def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     change(content)
     file.write_bytes(json_content(content))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from shlex import quote
 from textwrap import indent
 
+from snakemake.settings.types import DeploymentMethod
+
 from analysis import FIGURES as FIGURE_LIST
 from roma.runs.config import differences
 from roma.envs import ENGINES
@@ -31,12 +33,18 @@ from workflow.grid import (
     skipped_notice,
     summaries_beside,
 )
-from workflow.identity import conflict, tracked
+from workflow.identity import conflict, lost_policies, tracked
 from workflow.order import EVALUATION, family, priorities, standing
 from workflow.scale import check
 from workflow.supervisor import CLUSTER, MARK, UNTIL
 from workflow.takeover import take_over
 from workflow.watch import last_lines
+
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    sys.exit(
+        "error: Snakemake copies environment.yml away from the files that it names, so conda must make the environment: "
+        "conda env create -f environment.yml, conda activate roma, and no --software-deployment-method"
+    )
 
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
@@ -63,7 +71,7 @@ EXTENSION = ".snakemake/extension"
 
 if workflow.is_main_process:
     Path(EXTENSION).parent.mkdir(exist_ok=True)
-    Path(EXTENSION).write_text(str(time.time_ns()))  # Snakemake takes a new time with an old content for no change
+    Path(EXTENSION).write_bytes(b"%d" % time.time_ns())  # Snakemake takes a new time with an old content for no change
 
 # Shipped runs: those that are long enough are restored, all of them if nothing is trained.
 SHIPPED = shipping.read_shipped(Path(), config["scale"])
@@ -149,12 +157,17 @@ def run_files(run):
 
 
 def extension(wildcards):
-    """A file that is newer than all outputs, and is heeded where the run that is here is too short.
+    """A file that is newer than all outputs, and is heeded where the run that is here is too short, or lacks policies.
 
     Snakemake notices a changed `steps` by its own records, which a fresh clone with pulled runs does not have.
     """
     run = run_of(wildcards)
-    return EXTENSION if 0 < held_steps(run) < run.total_steps else ancient(EXTENSION)
+    return EXTENSION if 0 < held_steps(run) < run.total_steps or lost(run) else ancient(EXTENSION)
+
+
+def lost(run):
+    """The steps of policies that are made again, from a checkpoint, because evaluations or measurements need them."""
+    return lost_policies(run, Path(DATA), GRID.evaluated_steps(run, STEPS, milestones_of(config)))
 
 
 def stale(wildcards):
@@ -174,7 +187,8 @@ def stale(wildcards):
 
 def refuse_conflict(wildcards):
     """No input: input functions are called while the DAG is built, before any output is deleted."""
-    problem = conflict(run_of(wildcards), Path(DATA), TRACKED.difference(run.path for run in SHIPPED.values()))
+    run = run_of(wildcards)
+    problem = conflict(run, Path(DATA), TRACKED.difference(run.path for run in SHIPPED.values()), lost(run))
     if problem:
         sys.exit(f"error: {problem}")
     return []

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from roma.support.errors import UserError, unknown
 from roma.support.files import write_bytes
+from roma.support.tools import ToolError, ask
 
 TABLE = Path(__file__).parent / "game_files.csv"
 DEFAULT_VERSION = "4.6.2"  # of the game: the paper's
@@ -60,7 +60,7 @@ class Game:
 @cache
 def table() -> tuple[RemoteFile, ...]:
     """All files that there are to fetch."""
-    with TABLE.open(newline="") as lines:
+    with TABLE.open(newline="", encoding="utf-8") as lines:
         return tuple(
             RemoteFile(row["kind"], row["name"], int(row["build"] or 0) or None, row["sha256"], row["url"])
             for row in csv.DictReader(lines)
@@ -235,8 +235,7 @@ def unpack(archive: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".beside-", dir=folder.parent) as beside:
         if shutil.which("unzip"):  # hundreds of times faster than Python with an encrypted archive
             command = ["unzip", "-q", "-o", "-P", LICENCE_WORD, str(archive), "-d", beside]
-            done = subprocess.run(command, capture_output=True, text=True)
-            complaint = "" if done.returncode == 0 else (done.stderr or done.stdout).strip().splitlines()[-1]
+            complaint = _complaint(command)
         else:
             complaint = _unpack_slowly(archive, Path(beside))
         unpacked = Path(beside, "StarCraftII")
@@ -247,6 +246,15 @@ def unpack(archive: Path, folder: Path) -> None:
         if folder.exists():
             folder.rmdir()
         unpacked.replace(folder)
+
+
+def _complaint(command: list[str]) -> str:
+    """Run a program; return what it said where it failed, or nothing."""
+    try:
+        ask(command)
+    except ToolError as error:
+        return str(error)
+    return ""
 
 
 def _unpack_slowly(archive: Path, folder: Path) -> str:

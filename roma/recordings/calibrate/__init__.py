@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roma.support.files import atomic_path, write_bytes
+from roma.support.pictures import own_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,8 @@ def write_play(plays: Sequence[Play], directory: Path) -> str:
     text = tables.page(comparisons)
     write_csv([tables.flat(row) for row in comparisons], directory / "calibration.csv")
     write_bytes(directory / "calibration.md", text.encode())
-    save_figure(drawing.draw(plays), directory / "calibration")
+    with own_settings():
+        save_figure(drawing.draw(plays), directory / "calibration")
     return text
 
 
@@ -64,7 +66,8 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     write_csv(learning_tables.curve_rows(groups), directory / "learning_curves.csv")
     write_csv(learning_tables.length_rows(groups), directory / "episode_lengths.csv")
     write_bytes(directory / "learning.md", text.encode())
-    save_figure(learning_drawing.draw(groups), directory / "learning")
+    with own_settings():
+        save_figure(learning_drawing.draw(groups), directory / "learning")
     return text
 
 

@@ -28,10 +28,8 @@ def draw(plays: Sequence[Play]) -> Figure:
     Every published value and every untrained network is a dot. Our random play is a faint line from the shortest to the
     longest episode, a line from the 10 % to the 90 % quantile, a bar over the middle half and a dot at the median.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams["pdf.fonttype"] = 42
     figure = Figure(figsize=(9.6, 1.3 + 0.5 * len(plays)), layout="constrained")
     lengths, returns, wins = figure.subplots(1, 3, sharey=True, width_ratios=(2.4, 1.6, 1.1))
     for place, play in enumerate(reversed(plays)):

@@ -30,10 +30,8 @@ def draw(groups: Sequence[Group]) -> Figure:
     Thin lines are single runs, means of five tests centred; thick ones medians over runs, as far as all of a group's
     runs go. Episode lengths are those of `learning`, a step per phase with whiskers of two standard errors.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams["pdf.fonttype"] = 42
     cells = list(dict.fromkeys((group.map, group.algorithm) for group in groups))
     labels = list(dict.fromkeys(group.label for group in groups))
     figure = Figure(figsize=(9.6, 0.9 + 1.9 * len(cells)), layout="constrained")

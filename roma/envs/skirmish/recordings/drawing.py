@@ -25,6 +25,7 @@ from PIL import Image
 from roma.envs.skirmish.recordings.battle import GOES_ON, Recording
 from roma.scenarios.rows import HEALTH, SHIELD, X, Y
 from roma.support.files import atomic_path
+from roma.support.pictures import own_settings
 
 AGENT, ENEMY = "#0072B2", "#E69F00"
 ENEMY_LINE = "#D55E00"  # the fill's orange is too light for a line
@@ -227,6 +228,7 @@ def _key(recording: Recording) -> list[Patch | Line2D]:
     return key
 
 
+@own_settings()
 def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[Figure, list[Axes]]:
     """A figure `width` inches wide, of as many columns as rows, panels in the map's proportions, the key below."""
     left, right, above, between, below = 0.035, 0.985, 0.3, 0.42, 0.62  # margins: fractions of the width; inches
@@ -257,10 +259,15 @@ def pictures(recording: Recording, steps: Iterable[int], view: View) -> Iterator
     """One picture (height, width, 3) for each of these moments."""
     figure, (axes,) = _figure(recording, view, 1, FRAME_WIDTH)
     for step in steps:
-        axes.clear()
-        draw(axes, recording, step, view)
-        axes.set_title(title(recording, step), size=10, loc="left")
-        yield _pixels(figure)
+        yield _frame(figure, axes, recording, step, view)
+
+
+@own_settings()
+def _frame(figure: Figure, axes: Axes, recording: Recording, step: int, view: View) -> NDArray[np.uint8]:
+    axes.clear()
+    draw(axes, recording, step, view)
+    axes.set_title(title(recording, step), size=10, loc="left")
+    return _pixels(figure)
 
 
 def still_moments(recording: Recording) -> tuple[int, int, int, int]:
@@ -272,6 +279,7 @@ def still_moments(recording: Recording) -> tuple[int, int, int, int]:
     return 0, contact, middle, recording.length
 
 
+@own_settings()
 def still(recording: Recording) -> NDArray[np.uint8]:
     """Four moments on one sheet, see `still_moments`."""
     view = battle_view(recording)

@@ -11,6 +11,7 @@ from roma.envs.skirmish.recordings.battle import Battle
 from roma.scenarios import load_map
 from roma.scenarios.rows import HEALTH, SHIELD, X, Y
 from roma.support.errors import unknown
+from roma.support.pictures import import_matplotlib
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 CLEAR = "\033[H\033[J"  # the terminal
@@ -34,6 +35,8 @@ def shown(battle: Battle, mode: str, player: str) -> NDArray[np.uint8] | str | N
         raise unknown("render mode", mode, RENDER_MODES)
     battle.require_begun()
     if mode == "rgb_array":
+        import_matplotlib()
+
         from roma.envs.skirmish.recordings.drawing import picture
 
         return picture(battle.recording(player), -1)
@@ -45,6 +48,8 @@ def shown(battle: Battle, mode: str, player: str) -> NDArray[np.uint8] | str | N
 
 def text(battle: Battle) -> str:
     """Draw a battle in letters, a cell of the map each; agents' letters are capital, `#` is blocked."""
+    import_matplotlib()
+
     from roma.envs.skirmish.recordings.drawing import letter_of
 
     units, n_agents = battle.snapshots[0], battle.info.n_agents

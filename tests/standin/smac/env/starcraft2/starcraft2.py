@@ -271,7 +271,7 @@ class StarCraft2Env:
 
     def save_replay(self):
         prefix = self.replay_prefix or self.map_name
-        Path(self.replay_dir, f"{prefix}_now.SC2Replay").write_text(f"{self._episode_count} battles")
+        Path(self.replay_dir, f"{prefix}_now.SC2Replay").write_text(f"{self._episode_count} battles", encoding="utf-8")
 
     def close(self):
         if self._sc2_proc:

@@ -1,0 +1,66 @@
+"""What is drawn and written depends on nothing of the reader's environment: every byte is the same."""
+
+import os
+import subprocess
+import sys
+
+import matplotlib as mpl
+import pytest
+
+from roma.envs.skirmish.recordings import drawing
+from tests.envs.recorded import random_battle
+
+PROGRAM = """
+import sys
+from analysis.__main__ import main
+summary, out = sys.argv[1:]
+for name in ("fig04", "finals"):
+    assert main(["plot", name, "--summary", summary, "--out", out]) == 0
+assert main(["report", "--summary", summary, "--figures", out, "--out", f"{out}/report.html"]) == 0
+"""
+SETTINGS = (
+    "backend: QtAgg\nfont.size: 20\naxes.facecolor: green\ntext.color: red\nsavefig.bbox: tight\npdf.compression: 0\n"
+)
+CLEAN = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"}
+ENVIRONMENTS = {
+    "ASCII": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "a notebook": {"MPLBACKEND": "module://a_backend.that_only_notebooks_have"},
+    "settings of every figure": {"MPLCONFIGDIR": "settings"},
+    "settings that cannot be read": {},
+}
+
+
+def made(environment, folder, summary, root):
+    """Return the bytes of all files that the program makes in the working folder `folder`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "LC_", "LANG"))}
+    command = [sys.executable, "-c", PROGRAM, summary, folder / "made"]
+    whole = inherited | CLEAN | {"PYTHONPATH": str(root)} | environment
+    done = subprocess.run(command, cwd=folder, env=whole, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return {file.name: file.read_bytes() for file in (folder / "made").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def expected(results, root, tmp_path_factory):
+    return made({}, tmp_path_factory.mktemp("clean"), results / "summary", root)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_byte_of_figures_tables_and_report_is_the_same(name, expected, results, root, tmp_path):
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "matplotlibrc").write_text(SETTINGS, encoding="utf-8")
+    if name == "settings that cannot be read":
+        (tmp_path / "matplotlibrc").write_bytes("font.family: Größe\n".encode("latin-1"))
+    found = made(ENVIRONMENTS[name], tmp_path, results / "summary", root)
+    assert found.keys() == expected.keys()
+    assert {file for file in found if found[file] != expected[file]} == set()
+    assert not found["report.html"].isascii()
+
+
+def test_a_battle_is_drawn_with_our_settings_and_leaves_the_reader_theirs():
+    recording = random_battle("3m", 2, steps=3)
+    before = drawing.still(recording), drawing.picture(recording, 1)
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "green", "lines.linewidth": 9}):
+        assert (drawing.still(recording) == before[0]).all()
+        assert (drawing.picture(recording, 1) == before[1]).all()
+        assert mpl.rcParams["font.size"] == 20

@@ -1,0 +1,39 @@
+"""Files that people write in YAML: one line says what is wrong and where."""
+
+import pytest
+
+from roma.support.errors import UserError
+from roma.support.schema import read_yaml
+from workflow import tracking, watch
+
+
+def test_text_is_utf_8_whatever_the_locale(tmp_path):
+    file = tmp_path / "scale.yaml"
+    file.write_bytes("withheld: Größe × 2\n".encode())
+    assert read_yaml(file) == {"withheld": "Größe × 2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"scale: lab\nmaps: [3m, 8m\nseeds: [0]\n", r"scale\.yaml, line 3, column 6: this is not YAML: while parsing"),
+        (b"<<<<<<< HEAD\nscale: lab\n=======\n", r"scale\.yaml, line 2, column 6: this is not YAML"),
+        (b"scale: \xfc\n", r"scale\.yaml cannot be read: .*invalid start byte"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_where(tmp_path, content, message):
+    file = tmp_path / "scale.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_yaml(file)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("command", [[watch.main, "--once"], [tracking.main, "track"], [tracking.main, "redraw"]])
+def test_no_command_answers_a_mistake_with_a_traceback(tmp_path, capsys, command):
+    file = tmp_path / "scale.yaml"
+    file.write_text("scale: 'lab\n", encoding="utf-8")
+    main, argument = command
+    assert main([argument, str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {file}, line 2, column 1: this is not YAML")
