@@ -73,7 +73,7 @@ def test_every_scale_names_every_cell_of_the_paper(scale, name):
     expand(config, name)
 
 
-@pytest.mark.parametrize(("name", "beside"), zip(BESIDE, ("paper", "lab"), strict=True))
+@pytest.mark.parametrize(("name", "beside"), list(zip(BESIDE, ("paper", "lab"), strict=True)))
 def test_arms_beyond_the_paper_stand_in_scales_of_their_own(scale, name, beside):
     """One beside each scale of the paper's cells, of the same protocol and length: so its runs are comparable."""
     config = scale(name)
