@@ -1,6 +1,7 @@
 """matplotlib with its own defaults: pictures depend on no backend and no matplotlibrc of the reader's."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ def import_matplotlib() -> None:
         assert spec is not None
         assert spec.origin is not None
         os.environ.pop("MPLBACKEND", None)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+            del sys.modules[name]  # what the failed attempt has left
         with chdir(Path(spec.origin).parent / "mpl-data"):  # whose matplotlibrc comes before all others then
             import matplotlib  # noqa: F401
 
