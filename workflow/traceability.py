@@ -216,7 +216,7 @@ def output_files() -> frozenset[str]:
 def metrics() -> frozenset[str]:
     """Columns of metrics.parquet, over all learners."""
     families = {learners.algorithm(name).family for name in learners.algorithm_names()}
-    classes = [import_module(f"roma.learners.{family}").Learner for family in families]
+    classes = [import_module(f"roma.learners.{family}.learner").Learner for family in families]
     return frozenset(TEST_METRICS).union(*(learner.stat_names + learner.diagnostic_names for learner in classes))
 
 
