@@ -16,7 +16,8 @@ from roma.nets.ops.acting import decisions
 from roma.nets.ops.acting.choice import Choice
 from roma.nets.ops.acting.layers import Activation, Floats, LatentLayer, Layer, RoleDecoder, RoleEncoder, Trunk
 from roma.nets.recurrent import RecurrentTrunk, UtilityAgent
-from roma.nets.roles import RoleAgent, StepNormalisation
+from roma.nets.released_roles import StepNormalisation
+from roma.nets.roles import RoleAgent
 
 
 class CompiledAgent(ABC):

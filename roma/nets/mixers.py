@@ -1,5 +1,6 @@
 """Mixers: the utilities of the actions taken, and the state, to Q_tot, or to what stands in its place."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -10,7 +11,24 @@ from roma.nets.ops.mixing import monotonic_mixing
 from roma.nets.ops.selection import state_linear
 
 
-class NoMixer(nn.Module):
+class Mixer(nn.Module, ABC):
+    """A function of the agents' utilities and the state."""
+
+    @abstractmethod
+    def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
+        """Mix the utilities of one action of each agent.
+
+        Args:
+            utilities: Of the actions taken, (..., A).
+            state: States, (..., S).
+            last_actions: Last actions, (..., A), -1 for none, for mixers that read them beside the state.
+
+        Returns:
+            Q_tot (...), or the value of each agent (..., A).
+        """
+
+
+class NoMixer(Mixer):
     """Every agent keeps its own value and learns it from the common reward (IQL, Tan, 1993)."""
 
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
@@ -18,7 +36,7 @@ class NoMixer(nn.Module):
         return utilities
 
 
-class AdditiveMixer(nn.Module):
+class AdditiveMixer(Mixer):
     """Q_tot is the sum of the utilities (VDN, Sunehag et al., 2018)."""
 
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
@@ -26,7 +44,7 @@ class AdditiveMixer(nn.Module):
         return utilities.sum(-1)
 
 
-class MonotonicMixer(nn.Module):
+class MonotonicMixer(Mixer):
     """Q_tot = |w2(s)| . f(|W1(s)| q + b1(s)) + v(s) (QMIX, Rashid et al., 2018), non-decreasing in every utility.
 
     All that is a function of the state alone starts with one matrix product: `state_layer` holds side by side the
@@ -71,7 +89,7 @@ class MonotonicMixer(nn.Module):
         return q_tot.unflatten(0, utilities.shape[:-1])
 
 
-def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> nn.Module:
+def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> Mixer:
     """Return the mixer that a configuration names; `n_actions` if the state ends with one-hot last actions."""
     if config.mixer == "none":
         return NoMixer()

@@ -1,12 +1,11 @@
 """Role networks of ROMA (paper, section 3, appendix B.1): encoder f, decoder g, posterior q_xi, dissimilarity d_phi."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from roma.nets.linear import joint_linear
 from roma.nets.ops.generated import generated_utilities, generated_utilities_of
@@ -30,43 +29,17 @@ class Gaussian(NamedTuple):
 
 
 class Rectifier(nn.Module):
-    """ReLU behind a hidden layer."""
+    """ReLU behind a hidden layer of any width."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
 
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
         """Inputs (R, N, ..., K), rows of each time."""
         return inputs.relu()
 
 
-class StepNormalisation(nn.Module):
-    """Batch normalisation by the statistics of one time's rows, then leaky ReLU: the released code's hidden layers.
-
-    It normalises so in acting and tests too, hence agents and battles played side by side see each other in it; of
-    battles that have ended it sees rows of zeros. The running statistics that torch's layer would keep are never read,
-    and not kept.
-    """
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(units)), nn.Parameter(torch.zeros(units))
-
-    def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
-        """Inputs (R, N, ..., K), rows of each time; statistics run over these rows and N."""
-        rows = torch.tensor(counts, device=inputs.device)
-        times = torch.arange(len(rows), device=inputs.device).repeat_interleave(rows, output_size=len(inputs))
-        rows = rows.view(-1, *[1] * (inputs.dim() - 2))
-
-        def of_time(values: Tensor) -> Tensor:
-            sums = values.new_zeros(len(counts), *values.shape[2:]).index_add(0, times, values.mean(1))
-            return sums / rows
-
-        centred = inputs - of_time(inputs).index_select(0, times).unsqueeze(1)
-        scale = (of_time(centred**2) + 1e-5).rsqrt().index_select(0, times).unsqueeze(1)
-        return functional.leaky_relu(centred * scale * self.weight + self.bias)
-
-
-def activation(layers: str, units: int) -> nn.Module:
-    """What follows a hidden layer, by the name that a configuration gives it."""
-    return Rectifier() if layers == "relu" else StepNormalisation(units)
+Activation = Callable[[int], nn.Module]  # makes what follows a hidden layer of so many units
 
 
 class GaussianHead(nn.Module):
@@ -76,12 +49,19 @@ class GaussianHead(nn.Module):
     """
 
     def __init__(
-        self, in_size: int, hidden: int, role_dim: int, variance_floor: float, layers: str, obs_size: int, lead: int = 0
+        self,
+        in_size: int,
+        hidden: int,
+        role_dim: int,
+        variance_floor: float,
+        obs_size: int,
+        lead: int = 0,
+        activation: Activation = Rectifier,
     ) -> None:
         super().__init__()
         self.lead, self.behind_obs = lead, lead + obs_size
         self.hidden_layer = nn.Linear(in_size, hidden)
-        self.activation = activation(layers, hidden)
+        self.activation = activation(hidden)
         self.output_layer = nn.Linear(hidden, 2 * role_dim)
         self.variance_floor = variance_floor
 
@@ -107,7 +87,7 @@ class GaussianHead(nn.Module):
 
 
 class RoleEncoder(GaussianHead):
-    """f of Eq. 1: the role distribution of agent i given o_i alone, or all that it knows (release)."""
+    """f of Eq. 1: the role distribution of agent i given o_i alone; in the release given all that i knows."""
 
     def forward(self, obs_product: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Gaussian:
         """Product with the observations (R, A, hidden), last actions (R, A), rows of each time to (R, A, role_dim)."""
@@ -116,6 +96,12 @@ class RoleEncoder(GaussianHead):
 
 class TrajectoryEncoder(GaussianHead):
     """q_xi of Eq. 3: the role posterior given the trajectory's GRU state h^{t-1} and, if asked for, what f reads."""
+
+    @property
+    def obs_weights(self) -> tuple[Tensor, ...]:
+        """The weight that meets the observation, in a tuple that is empty if q_xi reads the trajectory alone."""
+        weight = self.obs_weight
+        return (weight,) if weight.shape[1] else ()
 
     def forward(
         self, trajectory: Tensor, obs_product: Tensor | None, last_actions: Tensor, counts: Sequence[int]
@@ -133,34 +119,23 @@ class Dissimilarity(nn.Module):
     The hidden layer on [h_i, h_j] is W_i h_i + W_j h_j, so that only its few units exist per pair.
     """
 
-    def __init__(self, in_size: int, hidden: int, absolute: bool, layers: str = "relu") -> None:
+    def __init__(self, in_size: int, hidden: int, absolute: bool, activation: Activation = Rectifier) -> None:
         super().__init__()
         self.hidden_layer = nn.Linear(2 * in_size, hidden)
-        self.activation = activation(layers, hidden)
+        self.activation = activation(hidden)
         self.output_layer = nn.Linear(hidden, 1)
         self.absolute = absolute
 
     def forward(self, inputs: Tensor, counts: Sequence[int] = ()) -> Tensor:
         """Trajectories or roles (R, A, I) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
         first, second = self.parts(inputs)
-        if isinstance(self.activation, Rectifier):
-            distance = pairwise_units(first, second, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
-        else:
-            distance = self.of_shifted_pairs(first, second, counts)
+        distance = pairwise_units(first, second, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
         return distance.abs() if self.absolute else distance
 
     def parts(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """What i and what j bring into the hidden layer of a pair, (R, A, I) to (R, A, hidden) each."""
         first, second = joint_linear(inputs, *self.hidden_layer.weight.chunk(2, dim=1))
         return first + self.hidden_layer.bias, second
-
-    def of_shifted_pairs(self, first: Tensor, second: Tensor, counts: Sequence[int]) -> Tensor:
-        """Pairs normalised as released: those of all agents i with the agent m places before, for each m apart."""
-        agents = torch.arange(first.shape[1], device=first.device)
-        shift = (agents.unsqueeze(1) - agents) % len(agents)  # [i, j] -> m, and [i, m] -> j
-        units = self.activation(first.unsqueeze(2) + second[:, shift], counts)  # (R, i, m, hidden)
-        by_shift = self.output_layer(units).squeeze(-1)
-        return by_shift.gather(2, shift.expand_as(by_shift))
 
 
 class RoleDecoder(nn.Module):
@@ -170,10 +145,12 @@ class RoleDecoder(nn.Module):
     unit * (that unit's own layer on h): no weight matrix per agent and step is ever formed.
     """
 
-    def __init__(self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int, layers: str = "relu") -> None:
+    def __init__(
+        self, role_dim: int, hidden: int, hidden_dim: int, n_actions: int, activation: Activation = Rectifier
+    ) -> None:
         super().__init__()
         self.hidden_layer = nn.Linear(role_dim, hidden)
-        self.activation = activation(layers, hidden)
+        self.activation = activation(hidden)
         self.output_layer = nn.Linear(hidden, (hidden_dim + 1) * n_actions)  # rows of the weight, then the bias
         self.n_actions = n_actions
 
@@ -216,14 +193,14 @@ class RoleAgent(nn.Module):
         role_hidden: int,
         variance_floor: float,
         mean_role_when_greedy: bool,
-        role_input: str = "observation",
-        role_layers: str = "relu",
+        roles_read_everything: bool = False,
+        activation: Activation = Rectifier,
     ) -> None:
         super().__init__()
         self.trunk = RecurrentTrunk(obs_size, n_actions, n_agents, hidden_dim)
-        in_size = obs_size + (n_actions + n_agents) * (role_input == "everything")
-        self.role_encoder = RoleEncoder(in_size, role_hidden, role_dim, variance_floor, role_layers, obs_size)
-        self.role_decoder = RoleDecoder(role_dim, role_hidden, hidden_dim, n_actions, role_layers)
+        in_size = obs_size + (n_actions + n_agents) * roles_read_everything
+        self.role_encoder = RoleEncoder(in_size, role_hidden, role_dim, variance_floor, obs_size, activation=activation)
+        self.role_decoder = RoleDecoder(role_dim, role_hidden, hidden_dim, n_actions, activation)
         self.role_dim = role_dim
         self.mean_role_when_greedy = mean_role_when_greedy
 

@@ -54,6 +54,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
     """
     import torch
 
+    from roma.learners.base.roles import RoleLearner
     from roma.recordings.evaluate import load_policy
     from roma.runs.runner import Runner
 
@@ -86,6 +87,8 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         if not np.array_equal(recording.units, episode.snapshots):
             raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
     last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
+    if not isinstance(learner, RoleLearner):
+        return recording
     mean, variance = learner.roles(torch.from_numpy(obs), torch.from_numpy(last_actions))
     return replace(recording, role_mean=mean.numpy(), role_variance=variance.numpy())
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roma.learners.base.acting import Floats, TorchActor
-from roma.learners.base.learner import RoleRecord
+from roma.learners.base.roles import RoleRecord
 from roma.nets.roles import RoleAgent
 from roma.recordings.rollout_file import NOBODY
 

@@ -14,7 +14,8 @@ from roma import envs
 from roma.envs import VectorEnv
 from roma.envs.vector import observe_with_actions
 from roma.learners import make_learner
-from roma.learners.base.learner import NetworkLearner, RoleRecord
+from roma.learners.base.learner import NetworkLearner
+from roma.learners.base.roles import RoleLearner, RoleRecord
 from roma.recordings.evaluate import load_policy
 from roma.recordings.role_trials import ShuffledRoles, Trials, try_roles
 from roma.recordings.rollout_file import NOBODY, OF_TRIALS, PROBED_EPISODES, Milestone, Rollout
@@ -84,6 +85,7 @@ def _of_untrained(config: RunConfig) -> list[Recorded]:
 
 def _played(learner: NetworkLearner[Any, Any], env: VectorEnv, seed: int, step: int, episodes: int) -> Recorded:
     """Play episodes, play them again with shuffled roles, and record both."""
+    assert isinstance(learner, RoleLearner), f"{type(learner).__module__} has a role_dim but is no RoleLearner"
     agent = learner.online.agent
     played = Runner(env, learner.actor(), seed).play(Stream.ROLLOUT, 0, episodes)
     shuffled = ShuffledRoles(agent, env.info.n_agents, learner.config.hidden_dim, learner.device)

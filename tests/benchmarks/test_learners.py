@@ -14,7 +14,7 @@ import pytest
 
 from roma.learners import algorithm, algorithm_names, make_learner
 from tests.reference import plain_learner
-from tests.reference.plain_learner import SHAPES, random_batch
+from tests.reference.episodes import SHAPES, random_batch
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
 STEPS = 60

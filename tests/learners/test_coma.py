@@ -14,7 +14,7 @@ from roma.learners.coma.config import Config
 from roma.runs.config import from_json, resolve
 from roma.support.errors import UserError
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
-from tests.reference.plain_learner import padded, random_batch
+from tests.reference.episodes import padded, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LAYERS = {"fc1.": "input_layer.", "fc2.": "hidden_layer.", "fc3.": "output_layer."}

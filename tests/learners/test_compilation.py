@@ -12,7 +12,7 @@ from roma.learners import algorithm_names, make_learner
 from roma.learners.compilation import compile_actors, compile_learners
 from roma.runs.runner import Runner
 from roma.support.seeding import Stream
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import random_batch
 
 
 def signatures():

@@ -13,7 +13,7 @@ from roma.runs import checkpoint
 from roma.runs.config import resolve
 from roma.runs.training import train
 from tests.actors import hidden_of
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import random_batch
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from roma.learners.roma.learner import identifiability_loss, kl_divergence, role_information, specialisation_loss
+from roma.learners.roma.losses import identifiability_loss, kl_divergence, role_information, specialisation_loss
 from roma.nets.roles import Gaussian
 
 DRAWS = 40_000

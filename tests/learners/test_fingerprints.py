@@ -18,7 +18,7 @@ from roma.learners import algorithm_names
 from roma.learners.base.learner import NetworkLearner
 from roma.learners.coma import learner as coma
 from roma.learners.qmix import learner as qmix
-from roma.learners.roma import learner as roma
+from roma.learners.roma import losses as roma
 from roma.learners.versions import ALGORITHM_VERSIONS
 from roma.runs.protocols import PRESETS
 from roma.support.processor import family

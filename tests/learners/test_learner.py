@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch.testing import assert_close
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.base.acting import CompiledActor
+from roma.learners.base.roles import RoleLearner
 from roma.learners.roma.config import HEADLINE_REDUCTION, OTHER_READING, OTHER_REDUCTION
 from roma.nets.ops.acting.choice import epsilon_greedy
 from roma.nets.roles import RoleAgent
@@ -21,7 +23,7 @@ from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.noise import Purpose, normals
 from tests.actors import KINDS, hidden_of
-from tests.reference.plain_learner import SHAPES, random_batch
+from tests.reference.episodes import SHAPES, random_batch
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
@@ -246,6 +248,12 @@ def test_execution_is_decentralised(name, kind):
     assert (actions[:, 1, 2] == others_actions[:, 1, 2]).all()
     assert (hidden[1, 2] == others_hidden[1, 2]).all()
     assert (actions != others_actions).any()
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_learners_with_roles_declare_them(name):
+    learner = import_module(f"roma.learners.{algorithm(name).family}.learner").Learner
+    assert issubclass(learner, RoleLearner) == hasattr(algorithm(name).config_class, "role_dim")
 
 
 def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):

@@ -15,8 +15,9 @@ from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.learners.base.batch import Batch
 from roma.learners.roma.config import OTHER_REDUCTION
-from roma.learners.roma.learner import RoleNoise
-from tests.reference.plain_learner import LOSSES, padded, qmix_loss, random_batch, role_unroll, roma_loss
+from roma.learners.roma.networks import RoleNoise
+from tests.reference.episodes import padded, random_batch
+from tests.reference.plain_learner import LOSSES, qmix_loss, role_unroll, roma_loss
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 LENGTHS = [7, 3, 5]

@@ -23,7 +23,7 @@ from tests.golden.algorithms.reference import (
     mixer_tensors,
     under,
 )
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import random_batch
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 SMALL = {"hidden_dim": 8, "mixer_embed_dim": 6, "noise_dim": 4, "discriminator_hidden": 10}

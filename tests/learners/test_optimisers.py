@@ -49,7 +49,7 @@ import sys
 import torch
 from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import random_batch
 info = EnvInfo("synthetic", 2, 0, 6, 9, 35, 20)
 for name in ("qmix", "coma", "maven"):
     learner = make_learner(name, algorithm(name).config_class(hidden_dim=8), info, 0)

@@ -9,7 +9,7 @@ from roma.learners import make_learner
 from roma.learners.base.batch import PackedBatch
 from roma.learners.qtran.config import Config
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, agent_tensors, batch_of, load, under
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import random_batch
 
 INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LAYERS = {

@@ -11,16 +11,14 @@ from roma.envs.vector import EnvInfo
 from roma.learners import algorithm, make_learner
 from roma.learners.base.batch import PackedBatch
 from roma.learners.base.temporal_difference import masked_mean, td_targets
-from roma.learners.roma.learner import (
-    RoleNoise,
-    Roles,
-    packed_loss,
-    released_information,
-    role_losses_of,
-)
+from roma.learners.roma.config import OTHER_READING, RELEASE
+from roma.learners.roma.losses import Objective, Roles
+from roma.learners.roma.networks import RoleNoise
+from roma.learners.roma.release import SWITCHES, ReleasedObjective, released_information
 from roma.nets.ops.specialisation import min_max_normalised
 from tests.golden.algorithms.reference import STEP_TOLERANCE, TOLERANCE, batch_of, load, mixer_tensors, under
-from tests.reference.plain_learner import random_batch, update
+from tests.reference.episodes import random_batch
+from tests.reference.plain_learner import update
 
 STEP_INFO = EnvInfo("synthetic", n_agents=3, n_enemies=0, n_actions=7, obs_size=12, state_size=15, episode_limit=8)
 LOSS_INFO = EnvInfo("synthetic", n_agents=5, n_enemies=0, n_actions=7, obs_size=24, state_size=9, episode_limit=8)
@@ -75,6 +73,25 @@ def released(info, hidden_dim, name="roma_release", **overrides):
     return make_learner(name, specification.config_class(**values), info, seed=0)
 
 
+def test_the_released_objective_is_for_released_switches_only():
+    readings = {
+        "posterior_uses_observation": False,
+        "absolute_dissimilarity": False,
+        "log_density": False,
+        "pairs": "allpairs",
+        "pair_reduction": "sum",
+        "mask_dead": True,
+        "role_at_test": "mean",
+    }
+    for name in ("roma", "roma_td", "roma_td_li", "roma_td_ld", OTHER_READING):
+        assert type(released(STEP_INFO, 8, name, **readings).objective) is Objective
+    differing = {key: value for key, value in RELEASE.items() if key in SWITCHES}
+    assert differing.keys() == set(SWITCHES)
+    for key, value in (*differing.items(), ("dissimilarity", "none")):
+        needed = {"pairs": "allpairs"} if key == "hinge_counts_self" else {}
+        assert type(released(STEP_INFO, 8, "roma", **{key: value}, **needed).objective) is ReleasedObjective
+
+
 @pytest.mark.parametrize("weights", ["default", "readme_other_maps", "paper_weights", "soft10"])
 def test_role_losses(weights):
     arrays = load("roma_released_role_losses")
@@ -117,9 +134,8 @@ def test_role_losses(weights):
     scaled = min_max_normalised(distance.flatten(1), None).view(distance.shape)
     assert_close(in_columns(scaled), expected["out/d_norm_all"], **TOLERANCE)
 
-    loss, statistics = role_losses_of(
-        online, Roles(distribution, role, before, posterior), torch.ones(6), None, counts, learner.config
-    )
+    roles = Roles(distribution, role, before, posterior, counts)
+    loss, statistics = learner.objective.role_losses(online, roles, torch.ones(6), None)
     assert_close(loss, expected["out/reg_loss"], **TOLERANCE)
     of_pairs = specialisation * statistics["loss_specialisation"]
     assert_close(of_pairs, expected["out/c_dis_loss"], **TOLERANCE)
@@ -147,7 +163,7 @@ def test_a_whole_update():
     # the release also stores the action chosen, but never taken, after an episode's end
     taken = torch.where(arrays["batch/filled"] > 0, arrays["batch/actions"][..., 0].long(), -1)
     packed.last_actions = packed.rows(torch.cat([torch.full_like(taken[:, :1], -1), taken[:, :-1]], dim=1))
-    loss, statistics = packed_loss(learner.online, learner.target, packed, noise, learner.config)
+    loss, statistics = learner.objective(learner.online, learner.target, packed, noise)
     assert_close(loss, arrays["out/loss"], **TOLERANCE)
     assert_close(loss - statistics["loss_td"], arrays["out/loss_reg"], **TOLERANCE)
     assert_close(1e-3 * statistics["loss_specialisation"], arrays["out/loss_dis"], **TOLERANCE)

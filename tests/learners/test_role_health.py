@@ -12,10 +12,10 @@ from torch.testing import assert_close
 from roma.learners import algorithm, make_learner
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.learners.roma.health import EPISODES, role_health
-from roma.learners.roma.learner import RoleNoise
+from roma.learners.roma.networks import RoleNoise
 from tests.learners.test_losses import INFO, double_batch, double_learner, gradients, noise_of
 from tests.reference import plain_learner
-from tests.reference.plain_learner import random_batch
+from tests.reference.episodes import padded, random_batch
 
 TYPES = ["Marine", "Marine", "Medivac", "Marauder", "Zealot"]  # of four agents and an enemy
 LENGTHS = [7, 3, 5]
@@ -34,7 +34,7 @@ def measured(learner, batch, noise=None, types=TYPES):
     """The columns as numbers."""
     numbers = torch.tensor([[sorted(types).index(name) for name in types[: INFO.n_agents]]] * len(batch.obs))
     noise = noise_of(learner, batch) if noise is None else noise
-    found = role_health(learner.online, learner.target, batch, noise, numbers, learner.config)
+    found = role_health(learner.online, learner.target, batch, noise, numbers, learner.objective)
     return {name: value.item() for name, value in found.items()}
 
 
@@ -179,7 +179,7 @@ def test_padding_changes_nothing():
     noise = noise_of(learner, batch)
     grown = RoleNoise(*(torch.cat([part, torch.ones_like(part[:, :3])], dim=1) for part in noise))
     expected = measured(learner, batch, noise)
-    assert measured(learner, plain_learner.padded(batch, 3), grown) == pytest.approx(expected, rel=1e-9)
+    assert measured(learner, padded(batch, 3), grown) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["roma", "roma_release"])

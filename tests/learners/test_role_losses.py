@@ -7,12 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from roma.learners.roma.learner import (
-    identifiability_loss,
-    kl_divergence,
-    role_information,
-    specialisation_loss,
-)
+from roma.learners.roma.losses import identifiability_loss, kl_divergence, role_information, specialisation_loss
 from roma.nets.ops.specialisation import min_max_normalised, off_diagonal
 from roma.nets.roles import Gaussian
 from tests.golden.algorithms.reference import TOLERANCE, load

@@ -10,7 +10,7 @@ NO_ACTIONS = torch.full((50, 1), -1)
 
 
 def test_variance_floor():
-    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, layers="relu", obs_size=4)
+    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, obs_size=4)
     with torch.no_grad():
         encoder.output_layer.bias[3:] = torch.tensor([-20.0, -20.0, 3.0])
     distribution = encoder(torch.randn(50, 1, 12, requires_grad=True), NO_ACTIONS, [50])
@@ -21,7 +21,7 @@ def test_variance_floor():
 
 
 def test_entropy_is_not_negative_at_the_floor():
-    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, layers="relu", obs_size=4)
+    encoder = RoleEncoder(4, 12, 3, variance_floor=0.1, obs_size=4)
     with torch.no_grad():
         encoder.output_layer.bias[3:] = -20.0
     assert (encoder(torch.randn(50, 1, 12), NO_ACTIONS, [50]).entropy() > 0).all()

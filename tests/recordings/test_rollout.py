@@ -10,7 +10,7 @@ from roma import envs
 from roma.cli import main
 from roma.envs.vector import observe
 from roma.learners.roma.config import HEADLINE_REDUCTION
-from roma.learners.roma.learner import specialisation_loss
+from roma.learners.roma.losses import specialisation_loss
 from roma.recordings.evaluate import load_policy, play_policy
 from roma.recordings.rollout_file import KIND, encode, load, save
 from roma.runs.config import resolve

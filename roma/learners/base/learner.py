@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +20,7 @@ from roma.support.memory import keep_large_allocations
 class Networks(nn.Module):
     """Everything that is trained. `agent` is the part that acts; the rest serves training only."""
 
-    agent: Any
-    mixer: Any
-
-
-class RoleRecord(NamedTuple):
-    """The roles in one battle of T moments, and what the role losses make of them; roles count as their means."""
-
-    role_mean: Tensor  # (T, A, role_dim); without roles role_dim is 0
-    role_variance: Tensor  # (T, A, role_dim)
-    trajectory: Tensor  # (T, A, H) the GRU state h^{t-1}, zero at first
-    divergence: Tensor  # (T, A) KL from role to posterior, of which L_I is the mean
-    information: Tensor  # (T, A, A) I_ij of L_D
-    dissimilarity: Tensor  # (T, A, A) d_ij of L_D; (T, 0, 0) where the learner has none
+    agent: nn.Module
 
 
 ConfigType = TypeVar("ConfigType", bound=BaseConfig)
@@ -139,29 +127,8 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         """Return an actor that decides by torch."""
         return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
-    def roles(self, obs: Tensor, last_actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (T, A, role_dim) of the agents' roles in one battle; role_dim is 0 without roles.
-
-        obs (T, A, O), last actions (T, A), -1 for none.
-        """
-        return obs[..., :0], obs[..., :0]
-
-    def role_records(self, obs: Sequence[Tensor], last_actions: Sequence[Tensor]) -> list[RoleRecord]:
-        """Return what is recorded of the roles in the battles of one round, as they were acted on.
-
-        Only learners with roles have it.
-
-        Args:
-            obs: what the agents saw in each battle, (T, A, O).
-            last_actions: what they had done before, (T, A), -1 for none.
-        """
-        raise NotImplementedError
-
     def policy_tensors(self) -> dict[str, Tensor]:
-        """The weights that a policy is: those that acting needs, and those that judge its roles, if it has any.
-
-        Shared with the learner, not copied.
-        """
+        """Return the weights that are kept of a policy: those that acting needs. Shared, not copied."""
         weights: dict[str, Tensor] = self.online.agent.state_dict()
         return weights
 

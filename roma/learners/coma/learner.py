@@ -29,6 +29,8 @@ from roma.support.errors import UserError
 class ComaNetworks(Networks):
     """The agents' shared network, whose outputs are logits, and the critic."""
 
+    agent: UtilityAgent
+
     def __init__(self, config: Config, info: EnvInfo) -> None:
         super().__init__()
         self.agent = UtilityAgent(info.obs_size, info.n_actions, info.n_agents, config.hidden_dim)

@@ -31,7 +31,7 @@ from roma.learners.base.temporal_difference import (
 )
 from roma.learners.maven.config import Config
 from roma.nets.latent import LatentAgent, LatentPolicy, RecurrentDiscriminator, StepDiscriminator
-from roma.nets.mixers import make_mixer
+from roma.nets.mixers import Mixer, make_mixer
 from roma.nets.ops.acting.choice import drawn
 from roma.support import noise
 from roma.support.noise import Purpose
@@ -41,6 +41,9 @@ UNAVAILABLE = -9999999.0  # utility of an action that cannot be taken, as the di
 
 class MavenNetworks(Networks):
     """The acting network with the policy over z, the mixer of state and z, and the discriminator."""
+
+    agent: LatentAgent
+    mixer: Mixer
 
     def __init__(self, config: Config, info: EnvInfo) -> None:
         super().__init__()

@@ -9,12 +9,15 @@ from roma.learners.base.learner import Learner as BaseLearner
 from roma.learners.base.learner import Networks
 from roma.learners.base.temporal_difference import best_actions, taken, td_loss, td_statistics, td_targets
 from roma.learners.qmix.config import Config, SumConfig
-from roma.nets.mixers import make_mixer
+from roma.nets.mixers import Mixer, make_mixer
 from roma.nets.recurrent import UtilityAgent
 
 
 class QmixNetworks(Networks):
     """The agents' network or networks, and the mixer."""
+
+    agent: UtilityAgent
+    mixer: Mixer
 
     def __init__(self, config: Config | SumConfig, info: EnvInfo) -> None:
         super().__init__()
@@ -32,7 +35,7 @@ class QmixNetworks(Networks):
 
 
 def loss(
-    online: Networks, target: Networks, batch: Batch, config: Config | SumConfig
+    online: QmixNetworks, target: QmixNetworks, batch: Batch, config: Config | SumConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """L_TD and its statistics."""
     packed = PackedBatch(batch)

@@ -23,6 +23,9 @@ from roma.nets.recurrent import UtilityAgent
 class QtranNetworks(Networks):
     """The agents' shared network, and the joint values in the place of a mixer."""
 
+    agent: UtilityAgent
+    mixer: JointValue
+
     def __init__(self, config: Config, info: EnvInfo) -> None:
         super().__init__()
         self.agent = UtilityAgent(info.obs_size, info.n_actions, info.n_agents, config.hidden_dim)
