@@ -483,10 +483,10 @@ def _campaign(options: argparse.Namespace) -> int:
     if options.action == "start" and options.cores is not None:
         _positive("--cores", options.cores)
 
-    from workflow import campaign
+    from workflow.campaign import collection, control, status
 
     if options.action == "start":
-        said = campaign.start(
+        said = control.start(
             clone,
             options.folder,
             options.cores or "all",
@@ -496,15 +496,15 @@ def _campaign(options: argparse.Namespace) -> int:
             options.usual_priority,
         )
     elif options.action in ("status", "collect"):
-        said = {"status": campaign.status, "collect": campaign.collect}[options.action](clone)
+        said = {"status": status.status, "collect": collection.collect}[options.action](clone)
     elif options.action == "merge":
-        said = campaign.merge(clone, options.other)
+        said = collection.merge(clone, options.other)
     elif options.action == "plan":
         from workflow import cost, plan
 
         said = plan.report(cost.scale_file(options.scale), cost.read_speeds())
     else:
-        said = {"pause": campaign.pause, "resume": campaign.resume, "stop": campaign.stop}[options.action]()
+        said = {"pause": control.pause, "resume": control.resume, "stop": control.stop}[options.action]()
     print(said)
     return 0
 
@@ -516,7 +516,7 @@ def _clone(command: str) -> Path:
         UserError: It is in none.
     """
     for place in (Path.cwd(), *Path.cwd().parents):
-        if (place / "workflow" / "campaign.py").exists():
+        if (place / "workflow" / "grid.py").exists():
             sys.path.insert(0, str(place))
             return place
     raise UserError(f"{command} works in a clone of the project: neither {Path.cwd()} nor a folder above is one")

@@ -61,7 +61,7 @@ def end(folder: Path, state: Path, seconds: float | None = None, spared: Sequenc
     """
     deadline = time.monotonic() + (STOP_SECONDS if seconds is None else seconds)
     # Interrupted, Snakemake cancels what it has submitted to a cluster; terminated, it would wait for it.
-    asking = signal.SIGINT if (pausing.record(state) or {}).get("slurm") else signal.SIGTERM
+    asking = signal.SIGINT if pausing.record(state).get("slurm") else signal.SIGTERM
     asked: set[tuple[int, str]] = set()
     pausing.signal_group(state, signal.SIGCONT)
     while processes := [process for process in members(folder) if process not in (os.getpid(), *spared)]:
@@ -148,8 +148,8 @@ def alone(state: Path) -> Iterator[None]:
             with pausing.asking(state):
                 locked = held.enter_context(locks.exclusive(state / pausing.ALIVE))
         except locks.TakenError:
-            known = pausing.record(state) or {}
-            raise UserError(f"a campaign runs on this machine already, in {known.get('folder')}") from None
+            folder = pausing.record(state).get("folder")
+            raise UserError(f"a campaign runs on this machine already, in {folder}") from None
         if not locked:
             raise UserError(f"the file system of {state} knows no locks: set XDG_STATE_HOME to a folder on another one")
         yield

@@ -24,8 +24,8 @@ from analysis import claims, moments
 from roma import learners
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
+from roma.runs.loop import TEST_METRICS
 from roma.runs.protocols import PRESETS
-from roma.runs.training import TEST_METRICS
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
 from workflow.grid import FIGURES, figure_files
