@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from roma.support import locks, owner, priority
-from roma.support.errors import UserError
+from roma.support.errors import UserError, exit_status
 from roma.support.files import write_json
 from roma.support.provenance import now
 from workflow import pausing
@@ -183,11 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ[UNTIL] = str(options.until)
     facts = {name: getattr(options, name) for name in ("scale", "revision", "open", "cores", "until", "slurm")}
     facts |= {"folder": str(folder), "started": now()}
-    try:
-        return supervise(snakemake_command(options), folder, state, facts, options.until)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: supervise(snakemake_command(options), folder, state, facts, options.until))
 
 
 if __name__ == "__main__":

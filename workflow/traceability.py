@@ -1,21 +1,20 @@
 """From each part of the paper to what stands for it here: docs/traceability.yaml, checked, as docs/traceability.md.
 
-    python -m workflow.traceability
+    roma docs traceability
 
 A row names code, settings, rule, output and test. All of them are looked up: it is an error if a row has no code or no
 test, if a target is gone, or if a part of the paper has no row. The rows of panels and claims come from the figure list
 and the list of claims.
 """
 
-import argparse
 import ast
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -170,7 +169,7 @@ def _lost_setting(setting: str) -> Iterator[str]:
     if owner in PRESETS:
         values: Any = PRESETS[owner].protocol
     elif owner == "scale":
-        values = argparse.Namespace(**yaml.safe_load(SCALE.read_text()))
+        values = SimpleNamespace(**yaml.safe_load(SCALE.read_text()))
     else:
         values = resolve(map=MAP, algorithm=owner, seed=0).hyperparameters
     if not hasattr(values, key):
@@ -216,7 +215,7 @@ def output_files() -> frozenset[str]:
 def metrics() -> frozenset[str]:
     """Columns of metrics.parquet, over all learners."""
     families = {learners.algorithm(name).family for name in learners.algorithm_names()}
-    classes = [import_module(f"roma.learners.{family}").Learner for family in families]
+    classes = [import_module(f"roma.learners.{family}.learner").Learner for family in families]
     return frozenset(TEST_METRICS).union(*(learner.stat_names + learner.diagnostic_names for learner in classes))
 
 
@@ -225,7 +224,7 @@ def render(sections: Mapping[str, Sequence[Row]]) -> str:
     lines = [
         "# From the paper to this repository",
         "",
-        f"Made from [{SOURCE.name}]({SOURCE.name}) by `python -m workflow.traceability`; a test fails where a row has",
+        f"Made from [{SOURCE.name}]({SOURCE.name}) by `roma docs traceability`; a test fails where a row has",
         "no target, a target is gone, or this page is stale. Settings are what a run's configuration resolves to.",
     ]
     for section, rows in sections.items():
@@ -251,20 +250,14 @@ def _linked(target: str) -> str:
     return f"[`{symbol.removeprefix(':') or Path(file).name}`](../{file})"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m workflow.traceability", description=__doc__.splitlines()[0])
-    parser.parse_args(arguments)
-    try:
-        sections = load()
-        lost = list(problems(sections))
-        if lost:
-            raise UserError(f"{SOURCE}: {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else ""))
-        write_bytes(PAGE, render(sections).encode())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def write() -> None:
+    """Write the page.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        UserError: Something is missing or gone; nothing is written.
+    """
+    sections = load()
+    lost = list(problems(sections))
+    if lost:
+        raise UserError(f"{SOURCE}: {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else ""))
+    write_bytes(PAGE, render(sections).encode())

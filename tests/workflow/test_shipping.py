@@ -247,8 +247,21 @@ def test_roles_are_measured_on_the_processors_that_trained_the_run(results, monk
     assert collection.measure_runs(runs, STUDY) == []
 
 
+def test_runs_that_ship_are_restored_by_name_or_all(origin, clone):
+    command, runs = (sys.executable, "-m", "roma", "restore"), FOLDER / "runs"
+    assert "3m/qmix/seed1 is in place" in call(clone, *command, "3m/qmix/seed1")
+    assert [path.relative_to(clone / runs).as_posix() for path in (clone / runs).glob("*/*/*")] == ["3m/qmix/seed1"]
+    assert "'3m/qmix/seed7' is not a known shipped run" in call(clone, *command, "3m/qmix/seed7", status=2)
+    call(clone / "docs", *command)
+    assert contents(clone / runs).items() <= contents(origin / runs).items()
+    assert len(list((clone / runs).glob("*/*/*"))) == 4
+    lost = shipping.read_shipped(clone, "study")["3m/roma/seed0"].files[0]
+    (clone / lost.path).write_text("another")
+    assert "is not the file that ships" in call(clone, *command, "3m/roma/seed0", status=2)
+
+
 def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
-    command = (sys.executable, "-m", "workflow.tracking")
+    command = (sys.executable, "-m", "roma")
     assert "ship with the repository" in call(clone, *command, "redraw", SCALE, status=2)
 
 
