@@ -105,7 +105,7 @@ def test_data_files_are_packaged(root, project):
     assert package_data == {
         "analysis": ["*.csv", "*.yaml"],
         "analysis.report": ["web/*"],
-        "roma.envs": ["*.csv"],
+        "roma.envs.starcraft2": ["*.csv"],
         "roma.scenarios": ["*.csv", "*.parquet", "maps/*.json", "units/*.json"],
     }
     for package, patterns in package_data.items():
