@@ -49,10 +49,10 @@ demo: ## train the demo and draw its figures
 	@$(MAKE) --no-print-directory figures SCALE=demo
 
 watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
-	python -m workflow.watch $(CONFIG)
+	roma watch $(CONFIG)
 
 verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train and play a sample again, drawn by SEED and RUNS: of SCALE, or else of the study
-	python -m workflow.verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
+	roma verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 test: $(READY) ## run the tests
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
@@ -97,10 +97,10 @@ format: $(READY) ## put code into style
 	snakefmt Snakefile workflow/rules
 
 redraw: $(READY) $(CONFIG) ## pull the summary of SCALE, draw its figures and write its report again, without any training
-	python -m workflow.tracking redraw $(CONFIG)
+	roma redraw $(CONFIG)
 
 track: $(READY) $(CONFIG) ## commit the finished results of SCALE to DVC and git
-	python -m workflow.tracking track $(CONFIG)
+	roma track $(CONFIG)
 
 constraints: $(READY) ## choose versions anew, for all platforms; needs uv and git
 	@env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --upgrade --python-version 3.11 \

@@ -1,6 +1,6 @@
 """What was seen to learn: finished runs added to the record in docs/learning, its table and its picture.
 
-    python -m analysis learning RUN_DIRECTORY ...
+    roma docs learning RUN_DIRECTORY ...
 
 `runs.csv` has a row a run: what it was, which code and engine version made it; `curves.csv` a row a test. The table
 stands in docs/learning.md between two markers. A run has passed at the first test that ends five whose mean reaches
@@ -25,7 +25,7 @@ from roma.support.files import DIGEST_LENGTH, atomic_path, write_bytes
 
 FOLDER = Path("docs/learning")
 PAGE = Path("docs/learning.md")
-BEGIN, END = "<!-- table: made by python -m analysis learning -->", "<!-- end of the table -->"
+BEGIN, END = "<!-- table: made by roma docs learning -->", "<!-- end of the table -->"
 IDENTITY = ["protocol", "map", "arm", "seed"]
 KEPT = ["t_env", "test_battle_won_mean", "test_return_mean", "test_ep_length_mean", "updates"]
 TESTS = 5  # whose mean counts

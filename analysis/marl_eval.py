@@ -1,6 +1,6 @@
 """Final performance and learning curves in the JSON of marl-eval (Gorsane et al. 2022), for its own plots and tables.
 
-    python -m analysis export --summary data/embedded/study/summary --out runs.json
+    roma export --summary data/embedded/study/summary --out runs.json
 
 The layout is environment, task, algorithm, seed; each seed has its tests as `step_0`, `step_1`, ... with `step_count`
 in environment steps, and the mean of its last tenth in `absolute_metrics`.

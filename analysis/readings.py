@@ -1,6 +1,6 @@
 """The study of ROMA's readings: L_D as a sum or a mean over pairs of agents, and the release with its own exploration.
 
-    python -m analysis readings RUN_DIRECTORY ...
+    roma docs readings RUN_DIRECTORY ...
 
 adds finished runs to the record in docs/readings, then writes the blocks of docs/readings.md and its pictures.
 `runs.csv` has a row a run: what it was, which code and engine made it; `tests.csv` a row a test. Arms here are `sum`
@@ -267,7 +267,7 @@ def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
 def with_blocks(page: str, runs: pd.DataFrame, tests: pd.DataFrame) -> str:
     """The page's text with what the record says between its markers. UserError where they are missing."""
     for name, content in {"readings": reading_block(runs, tests), "release": release_block(runs, tests)}.items():
-        begin, end = f"<!-- {name}: made by python -m analysis readings -->", f"<!-- end of {name} -->"
+        begin, end = f"<!-- {name}: made by roma docs readings -->", f"<!-- end of {name} -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):

@@ -201,7 +201,7 @@ def withheld(summary: Path) -> str:
     """
     file = summary / "plan.parquet"
     if not file.exists():
-        raise UserError(f"{file} is missing: python -m analysis summarise makes it")
+        raise UserError(f"{file} is missing: roma summarise makes it")
     return str(pd.read_parquet(file).attrs["withheld"])
 
 

@@ -5,14 +5,15 @@ from threading import RLock
 import torch
 from tqdm import tqdm
 
-import analysis.__main__
+import analysis.drawing
 import analysis.plots.curves
-import roma.cli
+import roma.cli.results
+import roma.cli.runs
 import roma.runs.training
 from roma.envs.skirmish.compilation import compile_engine
 from roma.learners.compilation import compile_actors, compile_learners
 
-LOADED = (analysis.__main__, analysis.plots.curves, roma.cli, roma.runs.training)
+LOADED = (analysis.drawing, analysis.plots.curves, roma.cli.results, roma.cli.runs, roma.runs.training)
 
 compile_engine()
 compile_actors()

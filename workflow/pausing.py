@@ -36,12 +36,12 @@ def state_folder() -> Path:
     return base / "roma" / socket.gethostname()
 
 
-def record(state: Path) -> dict[str, Any] | None:
-    """Return what the last campaign of this machine wrote about itself; None where there was none."""
+def record(state: Path) -> dict[str, Any]:
+    """Return what the last campaign of this machine wrote about itself; nothing where there was none."""
     try:
         known: dict[str, Any] = json.loads((state / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        return {}
     return known
 
 
@@ -95,8 +95,7 @@ def signal_group(state: Path, number: int) -> None:
 
 def _group(state: Path) -> int | None:
     """Return the process group of the running campaign; None where none runs."""
-    known = record(state) if alive(state) else None
-    return known.get("group") if known else None
+    return record(state).get("group") if alive(state) else None
 
 
 def _send(group: int | None, number: int) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from roma.support import locks, owner, priority
-from roma.support.errors import UserError
+from roma.support.errors import UserError, exit_status
 from roma.support.files import write_json
 from roma.support.provenance import now
 from workflow import pausing
@@ -61,7 +61,7 @@ def end(folder: Path, state: Path, seconds: float | None = None, spared: Sequenc
     """
     deadline = time.monotonic() + (STOP_SECONDS if seconds is None else seconds)
     # Interrupted, Snakemake cancels what it has submitted to a cluster; terminated, it would wait for it.
-    asking = signal.SIGINT if (pausing.record(state) or {}).get("slurm") else signal.SIGTERM
+    asking = signal.SIGINT if pausing.record(state).get("slurm") else signal.SIGTERM
     asked: set[tuple[int, str]] = set()
     pausing.signal_group(state, signal.SIGCONT)
     while processes := [process for process in members(folder) if process not in (os.getpid(), *spared)]:
@@ -148,8 +148,8 @@ def alone(state: Path) -> Iterator[None]:
             with pausing.asking(state):
                 locked = held.enter_context(locks.exclusive(state / pausing.ALIVE))
         except locks.TakenError:
-            known = pausing.record(state) or {}
-            raise UserError(f"a campaign runs on this machine already, in {known.get('folder')}") from None
+            folder = pausing.record(state).get("folder")
+            raise UserError(f"a campaign runs on this machine already, in {folder}") from None
         if not locked:
             raise UserError(f"the file system of {state} knows no locks: set XDG_STATE_HOME to a folder on another one")
         yield
@@ -183,11 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ[UNTIL] = str(options.until)
     facts = {name: getattr(options, name) for name in ("scale", "revision", "open", "cores", "until", "slurm")}
     facts |= {"folder": str(folder), "started": now()}
-    try:
-        return supervise(snakemake_command(options), folder, state, facts, options.until)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: supervise(snakemake_command(options), folder, state, facts, options.until))
 
 
 if __name__ == "__main__":

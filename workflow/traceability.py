@@ -1,29 +1,28 @@
 """From each part of the paper to what stands for it here: docs/traceability.yaml, checked, as docs/traceability.md.
 
-    python -m workflow.traceability
+    roma docs traceability
 
 A row names code, settings, rule, output and test. All of them are looked up: it is an error if a row has no code or no
 test, if a target is gone, or if a part of the paper has no row. The rows of panels and claims come from the figure list
 and the list of claims.
 """
 
-import argparse
 import ast
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from analysis import FIGURES, claims, moments
 from roma import learners
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
+from roma.runs.loop import TEST_METRICS
 from roma.runs.protocols import PRESETS
-from roma.runs.training import TEST_METRICS
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
 from roma.support.schema import read_yaml
@@ -169,7 +168,7 @@ def _lost_setting(setting: str) -> Iterator[str]:
     if owner in PRESETS:
         values: Any = PRESETS[owner].protocol
     elif owner == "scale":
-        values = argparse.Namespace(**read_yaml(SCALE))
+        values = SimpleNamespace(**read_yaml(SCALE))
     else:
         values = resolve(map=MAP, algorithm=owner, seed=0).hyperparameters
     if not hasattr(values, key):
@@ -224,7 +223,7 @@ def render(sections: Mapping[str, Sequence[Row]]) -> str:
     lines = [
         "# From the paper to this repository",
         "",
-        f"Made from [{SOURCE.name}]({SOURCE.name}) by `python -m workflow.traceability`; a test fails where a row has",
+        f"Made from [{SOURCE.name}]({SOURCE.name}) by `roma docs traceability`; a test fails where a row has",
         "no target, a target is gone, or this page is stale. Settings are what a run's configuration resolves to.",
     ]
     for section, rows in sections.items():
@@ -250,20 +249,14 @@ def _linked(target: str) -> str:
     return f"[`{symbol.removeprefix(':') or Path(file).name}`](../{file})"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m workflow.traceability", description=__doc__.splitlines()[0])
-    parser.parse_args(arguments)
-    try:
-        sections = load()
-        lost = list(problems(sections))
-        if lost:
-            raise UserError(f"{SOURCE}: {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else ""))
-        write_bytes(PAGE, render(sections).encode())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def write() -> None:
+    """Write the page.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        UserError: Something is missing or gone; nothing is written.
+    """
+    sections = load()
+    lost = list(problems(sections))
+    if lost:
+        raise UserError(f"{SOURCE}: {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else ""))
+    write_bytes(PAGE, render(sections).encode())

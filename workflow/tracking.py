@@ -1,7 +1,7 @@
 """Finished results of a scale into DVC, and figures out of what DVC holds.
 
-    python -m workflow.tracking track workflow/config/lab.yaml
-    python -m workflow.tracking redraw workflow/config/lab.yaml
+    roma track lab
+    roma redraw lab
 
 `track` describes the results in the scale's dvc.yaml, one stage per kind, so that each kind can be pulled by itself:
 dvc pull data/embedded/lab/dvc.yaml:metrics. Summaries are small: they go to the remote `bundle`, a folder of the
@@ -9,7 +9,6 @@ repository. The other kinds go to the default remote, which each user chooses; w
 `ship`, for `roma campaign collect`, has all that it tracks in the bundle, but for checkpoints.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -241,20 +240,3 @@ def run_command(*command: str) -> None:
     """Run a command in the working folder; UserError if it fails."""
     if subprocess.run(command).returncode:
         raise UserError(f"failed: {' '.join(command[:6])}{' ...' if len(command) > 6 else ''}")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m workflow.tracking", description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["track", "redraw"])
-    parser.add_argument("scale", type=Path, help="scale file, such as workflow/config/lab.yaml")
-    options = parser.parse_args(arguments)
-    try:
-        {"track": track, "redraw": redraw}[options.action](options.scale)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

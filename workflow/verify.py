@@ -1,25 +1,23 @@
-"""`make verify`: whether the shipped runs of a scale are what this code makes.
+"""`roma verify`: whether the shipped runs of a scale are what this code makes.
 
-    python -m workflow.verify
-    python -m workflow.verify --seed 7 --runs 5
-    python -m workflow.verify workflow/config/lab.yaml --runs 10m_vs_11m/roma/seed0 MMM2/qmix/seed2
+    roma verify
+    roma verify --seed 7 --runs 5
+    roma verify lab --runs 10m_vs_11m/roma/seed0 MMM2/qmix/seed2
 
 1. Every shipped file is compared with its checksum, and with the digests in the runs' provenance.
 2. Three runs are trained again for their first steps; every row of metrics must be equal bit for bit on the family of
    processors that trained them. Elsewhere the losses of first updates and the test returns are judged.
 3. The final evaluations of ten runs are played again from their weights, episode by episode.
 
-Nothing that is recorded is written. The exit status is 1 if anything is not as recorded.
+Nothing that is recorded is written.
 """
 
-import argparse
 import io
 import math
 import multiprocessing
 import os
 import random
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -36,16 +34,13 @@ from analysis.verification import (
     judge_returns,
     unequal_episodes,
 )
-from roma.cli import main as roma
 from roma.envs import ENGINES
 from roma.runs.config import RunConfig, check_versions
 from roma.runs.directory import RunDirectory
 from roma.support import owner
 from roma.support.errors import UserError, unknown
-from workflow.cost import scale_file
 from workflow.grid import results_folder
-from workflow.scale import read_scale
-from workflow.shipping import STUDY, damaged, read_shipped, restore
+from workflow.shipping import damaged, read_shipped, restore
 
 TRAINED, PLAYED = 3, 10  # runs
 CPU_SECONDS = 90  # that training one run again may take
@@ -217,10 +212,15 @@ def repeat(
         trained: Those to train again.
         played: Those to play again.
     """
+    from roma.envs.skirmish.compilation import compile_engine
+    from roma.learners.compilation import compile_actors, compile_learners
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _begin, (owner.mark(),)) as pool:
         try:
-            pool.submit(roma, ["compile"]).result()  # once, rather than in all processes side by side
+            # Once, rather than in all processes side by side.
+            for compiled in [pool.submit(part) for part in (compile_engine, compile_actors, compile_learners)]:
+                compiled.result()
             training = []
             for run in trained:
                 seeds = [other for other in runs if (other.map, other.arm) == (run.map, run.arm)]
@@ -247,8 +247,16 @@ def _print_outcome(run: RunDirectory, future: Future[Outcome]) -> Outcome:
     return outcome
 
 
-def verify(config: Mapping[str, Any], seed: int, asked: Sequence[str]) -> int:
-    """Verify the shipped runs of a scale, print what is found, and return the number of failures."""
+def verify(config: Mapping[str, Any], seed: int | None = None, asked: Sequence[str] | None = None) -> int:
+    """Verify the shipped runs of a scale, print what is found, and return the number of failures.
+
+    Args:
+        config: The scale.
+        seed: Of the draw; None: another each time.
+        asked: See `draw`; None: TRAINED runs are trained again.
+    """
+    seed = random.randrange(SEEDS) if seed is None else seed
+    asked = asked or [str(TRAINED)]
     results = results_folder(config)
     runs, wrong = shipped(config["scale"], results)
     trained, played = draw(results, runs, seed, asked)
@@ -276,31 +284,3 @@ def verify(config: Mapping[str, Any], seed: int, asked: Sequence[str]) -> int:
     )
     print(f"Failures: {failures}")
     return failures
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 1 where anything is not as recorded, 2 after a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.verify", description=__doc__.splitlines()[0])
-    default = scale_file(STUDY)
-    parser.add_argument("scale", nargs="?", type=Path, default=default, help=f"scale file; default: {default.name}")
-    parser.add_argument("--seed", type=int, help="of the draw; default: another each time")
-    parser.add_argument(
-        "--runs",
-        nargs="+",
-        default=[str(TRAINED)],
-        metavar="N|MAP/ARM/seedK",
-        help=f"how many runs to train again, or which to train and to play again; default: {TRAINED}",
-    )
-    options = parser.parse_args(arguments)
-    seed = random.randrange(SEEDS) if options.seed is None else options.seed
-    try:
-        return int(verify(read_scale(options.scale), seed, options.runs) > 0)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

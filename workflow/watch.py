@@ -1,12 +1,12 @@
 """How far a scale is: done, running, failed, waiting; steps a second and the time left; what failed runs said last.
 
-    python -m workflow.watch workflow/config/lab.yaml
+    roma watch lab
 
 It reads files only, so it may run anywhere the results are seen from, and at any time, also after the workflow's end.
 """
 
-import argparse
 import json
+import select
 import sys
 import time
 from collections import Counter
@@ -19,7 +19,6 @@ from textwrap import indent
 from typing import Any
 
 from roma.runs.directory import RunDirectory
-from roma.support.errors import UserError
 from workflow.grid import Run, expand, results_folder
 from workflow.scale import read_scale
 
@@ -120,28 +119,26 @@ def _duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m workflow.watch", description=__doc__.splitlines()[0])
-    parser.add_argument("scale", type=Path, help="scale file, such as workflow/config/lab.yaml")
-    parser.add_argument("--seconds", type=float, default=5.0, help="between two looks; default: 5")
-    parser.add_argument("--once", action="store_true", help="look once; status 1 if a run has failed")
-    options = parser.parse_args(arguments)
-    try:
-        config = read_scale(options.scale)
-        runs = expand(config, str(options.scale)).runs.values()
+def follow(scale: Path, seconds: float, once: bool) -> int:
+    """Print how a scale stands again and again, until all its runs are done or nobody reads it any more.
+
+    Args:
+        scale: The scale file.
+        seconds: The time between two looks.
+        once: Look once.
+
+    Returns:
+        1 if a run has failed, else 0.
+    """
+    config = read_scale(scale)
+    runs = expand(config, str(scale)).runs.values()
+    reader = select.poll()
+    reader.register(1, 0)  # nothing but errors and hang-ups
+    with suppress(KeyboardInterrupt):
         while True:
             statuses = [status(run, results_folder(config)) for run in runs]
             print((CLEAR if sys.stdout.isatty() else "") + overview(statuses), flush=True)
             failed = any(each.state == "failed" for each in statuses)
-            if options.once or all(each.state == "done" for each in statuses):
+            if once or all(each.state == "done" for each in statuses) or reader.poll(1000 * seconds):
                 return int(failed)
-            time.sleep(options.seconds)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return 0

@@ -35,7 +35,7 @@ def settings_class(engine: str) -> type[Any]:
     """The dataclass of an engine's own settings."""
     check_engine(engine)
     if engine == STARCRAFT2:
-        from roma.envs.starcraft2.env import GameSettings
+        from roma.envs.starcraft2.worker import GameSettings
 
         return GameSettings
     from roma.envs.skirmish.options import Choices
@@ -76,12 +76,11 @@ def engine_digest(engine: str) -> str:
     """
     check_engine(engine)
     if engine == STARCRAFT2:
-        from roma.envs.starcraft2 import env as starcraft2
         from roma.envs.starcraft2 import installation
 
-        starcraft2.check_package()
+        installation.check_package()
         maps = {name: file.sha256 for name, file in installation.of_kind("map").items()}
-        return digest(json.dumps([starcraft2.facts(), maps], sort_keys=True).encode())
+        return digest(json.dumps([installation.facts(), maps], sort_keys=True).encode())
     from roma.envs.skirmish.source import source_digest
 
     return source_digest()
@@ -104,11 +103,10 @@ def engine_version(engine: str, map_name: str) -> str:
     check_engine(engine)
     name = canonical_map(map_name)
     if engine == STARCRAFT2:
-        from roma.envs.starcraft2 import env as starcraft2
         from roma.envs.starcraft2 import installation
 
-        starcraft2.check_package()
-        facts = [starcraft2.facts(), installation.of_kind("map")[name].sha256]
+        installation.check_package()
+        facts = [installation.facts(), installation.of_kind("map")[name].sha256]
         shown = digest(json.dumps(facts, sort_keys=True).encode())[:8]
         return f"{installation.installed_game().version}+{shown}"
     from roma.envs.skirmish.versions import version_of

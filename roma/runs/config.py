@@ -19,6 +19,7 @@ from typing import Any
 from roma import envs, learners
 from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
+from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import digest
 from roma.support.seeding import MAX_RUN_SEED
@@ -111,7 +112,7 @@ def resolve(
     Raises:
         UserError: A name or a key does not exist (the message has the nearest valid one), or a value is not valid.
     """
-    map = envs.canonical_map(map)
+    map = canonical_map(map)
     if algorithm not in learners.algorithm_names():
         raise unknown("algorithm", algorithm, learners.algorithm_names())
     if not 0 <= seed <= MAX_RUN_SEED:

@@ -1,6 +1,7 @@
 """The one error a user is meant to read: a single line, without a traceback."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 
@@ -26,3 +27,18 @@ def suggestion(value: object, valid: Iterable[str]) -> str:
     by_lower_case = {name.lower(): name for name in valid}
     nearest = get_close_matches(str(value).lower(), by_lower_case, n=1, cutoff=0.5)
     return f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """Run a command; print the one line of a UserError, and no traceback if the user interrupts it.
+
+    Returns:
+        The exit status: the command's own, 2 after a UserError, 130 after an interruption.
+    """
+    try:
+        return command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

@@ -2,7 +2,7 @@ from itertools import count
 
 import pytest
 
-from analysis.__main__ import main
+from roma.cli import main
 from tests.analysis.summaries import CLAIM, judged_all, write_summary
 from tests.synthetic import write_runs
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.__main__ import main
 from analysis.plots import aggregates
 from analysis.statistics import interquartile_mean, performance_profile, probability_of_improvement
+from roma.cli import main
 from tests.analysis.summaries import around, write_summary
 from workflow.grid import FIGURES, figure_files
 
@@ -87,4 +87,4 @@ def test_the_export_has_marl_evals_layout(summary, scores, tmp_path):
 
 def test_the_export_needs_a_summary(tmp_path, capsys):
     assert main(["export", "--summary", str(tmp_path / "none"), "--out", str(tmp_path / "runs.json")]) == 2
-    assert "python -m analysis summarise makes it" in capsys.readouterr().err
+    assert "roma summarise makes it" in capsys.readouterr().err

@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from analysis import claims
-from analysis.__main__ import main
 from analysis.claims import UNDECIDED
 from analysis.claims.entries import EFFICIENCY
 from analysis.evidence import FINAL
+from roma.cli import main
 from roma.learners import algorithm_names
 from roma.support.errors import UserError
 from tests.analysis.summaries import CLAIM

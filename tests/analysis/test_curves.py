@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from analysis import style
-from analysis.__main__ import main
 from analysis.plots import curves
+from roma.cli import main
 from roma.support.errors import UserError
 
 SPECIFICATION = {"maps": ["MMM2", "10z5b_vs_2s3z"], "arms": ["roma", "iql", "qmix"]}

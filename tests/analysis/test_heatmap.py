@@ -5,8 +5,8 @@ import pytest
 import yaml
 from matplotlib.patches import Rectangle
 
-from analysis.__main__ import main
 from analysis.plots import heatmap
+from roma.cli import main
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs
 from workflow.grid import FIGURES, expand

@@ -261,9 +261,7 @@ def test_a_page_without_a_place_is_refused():
 
 def test_the_page_shows_the_record(root):
     page = (root / readings.PAGE).read_text(encoding="utf-8")
-    assert readings.with_blocks(page, *readings.read(root / readings.FOLDER)) == page, (
-        "run: python -m analysis readings"
-    )
+    assert readings.with_blocks(page, *readings.read(root / readings.FOLDER)) == page, "run: roma docs readings"
 
 
 def test_the_headline_is_what_the_rule_says_of_the_record(root):

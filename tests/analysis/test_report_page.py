@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from analysis import claims, tables
-from analysis.__main__ import main
 from analysis.report.claims import linked
 from analysis.report.contents import episodes, pictures, read, role_measures, rounded
 from analysis.report.page import from_markdown, render
+from roma.cli import main
 
 FIGURE_LIST = """
 fig04: {title: Known, plot: curves, maps: [MMM2], arms: [roma]}

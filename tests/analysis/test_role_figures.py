@@ -8,10 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from analysis import style
-from analysis.__main__ import FIGURES, main
+from analysis import FIGURES, style
 from analysis.plots import dissimilarity, episode, evolution, measures, rolespace
 from analysis.statistics import student_interval
+from roma.cli import main
 
 EPISODE = {
     "title": "Roles",

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.__main__ import main
 from analysis.plots import role_health
 from analysis.runs import expected_runs
 from analysis.statistics import student_interval
 from analysis.summarise import role_health as table_of
+from roma.cli import main
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import measurements, roles, rollouts
-from analysis.__main__ import main
 from analysis.runs import expected_runs
+from roma.cli import main
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
 from tests.milestones import milestone

@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 
-from analysis.__main__ import main
 from analysis.plots import schematic
 from roma import envs
+from roma.cli import main
 from roma.learners import make_learner
 from roma.runs.config import resolve
 

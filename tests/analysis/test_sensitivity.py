@@ -6,8 +6,8 @@ import pytest
 import yaml
 from scipy.stats import ttest_ind
 
-from analysis.__main__ import main
 from analysis.plots import sensitivity
+from roma.cli import main
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs
 from workflow.grid import FIGURES

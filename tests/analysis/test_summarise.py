@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.__main__ import main
 from analysis.runs import expected_runs, found_runs
 from analysis.statistics import student_interval
 from analysis.summarise import (
@@ -20,6 +19,7 @@ from analysis.summarise import (
     withheld,
     write,
 )
+from roma.cli import main
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from tests.analysis.conftest import SCALE
@@ -178,6 +178,5 @@ def test_evaluations_of_earlier_policies_stand_beside_the_last(tmp_path):
 
 @pytest.mark.parametrize("word", ["MMM2/roma", "MMM2=3", "MMM2/roma=many"])
 def test_a_planned_cell_is_a_map_an_arm_and_a_number(results, capsys, word):
-    with pytest.raises(SystemExit):
-        main(["summarise", str(results), "--planned", word])
+    assert main(["summarise", str(results), "--planned", word]) == 2
     assert f"{word!r} is not MAP/ARM=N" in capsys.readouterr().err

@@ -10,8 +10,8 @@ import yaml
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
-from analysis.__main__ import main
 from analysis.plots import algorithms, finals, published, release, settings
+from roma.cli import main
 from roma.learners import algorithm, algorithm_names
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs

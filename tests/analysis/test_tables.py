@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.__main__ import main
+from roma.cli import main
 
 FRAME = pd.DataFrame(
     {

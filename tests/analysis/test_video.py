@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from analysis import rollouts, video
-from analysis.__main__ import main
+from roma.cli import main
 
 
 def test_one_frame_a_moment_of_the_shown_episode(results, tmp_path, monkeypatch):

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from analysis import claims
-from analysis.__main__ import main
 from analysis.report.contents import read
 from analysis.runs import found_runs
 from analysis.summarise import summarise, write
+from roma.cli import main
 from workflow.grid import FIGURES, figure_files, figure_specifications
 
 WHY = "until the analysis plan is final"

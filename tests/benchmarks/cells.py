@@ -70,14 +70,14 @@ def speed(cell: Cell, steps: int | None = None) -> float:
         cell: what is measured.
         steps: over how many environment steps; None: the protocol's test interval.
     """
-    from roma.runs import training
+    from roma.runs import loop, training
 
     config = resolve(cell[0], cell[1], 0, cell[2])
     window = steps or config.protocol_settings.test_interval
     moments: list[tuple[int, float]] = []  # after each round with an update: environment steps, processor time in s
 
-    class Run(training.Run):
-        def _play_round(self, bar: training.Bar) -> None:
+    class Run(loop.Run):
+        def _play_round(self, bar: loop.Bar) -> None:
             super()._play_round(bar)
             if self.state.updates:
                 moments.append((self.state.t_env, time.process_time()))

@@ -27,19 +27,19 @@ def test_from_finished_runs_to_the_report(root, tmp_path):
     results, pages = tmp_path / "data" / "embedded" / "lab", tmp_path / "figures"
     inputs = ["--summary", str(results / "summary")]
 
-    def analysis(*arguments: str) -> None:
+    def roma(*arguments: str) -> None:
         start = time.perf_counter()
         environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as Snakemake has it for one thread
-        subprocess.run([sys.executable, "-m", "analysis", *arguments], check=True, cwd=root, env=environment)
+        subprocess.run([sys.executable, "-m", "roma", *arguments], check=True, cwd=root, env=environment)
         print(f"{time.perf_counter() - start:8.1f} s  {' '.join(arguments[:2])}")
 
     start, moments = time.perf_counter(), [processor_seconds()]
-    analysis("summarise", str(results))
+    roma("summarise", str(results))
     moments.append(processor_seconds())
     with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(lambda name: analysis("plot", name, *inputs, "--out", str(pages)), config["figures"]))
+        list(pool.map(lambda name: roma("plot", name, *inputs, "--out", str(pages)), config["figures"]))
     moments.append(processor_seconds())
-    analysis("report", "--figures", str(pages), *inputs, "--out", str(pages / "report.html"))
+    roma("report", "--figures", str(pages), *inputs, "--out", str(pages / "report.html"))
     moments.append(processor_seconds())
 
     summary, plots, report = (after - before for before, after in pairwise(moments))

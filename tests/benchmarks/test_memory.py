@@ -16,7 +16,7 @@ import numpy as np
 
 from roma.runs.config import resolve
 from roma.runs.runner import Episode
-from roma.runs.training import Run
+from roma.runs.loop import Run
 
 algorithm, directory = sys.argv[1:]
 config = resolve("27m_vs_30m", algorithm, 0)

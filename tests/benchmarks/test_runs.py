@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from roma.runs.config import resolve
-from roma.runs.training import Run, train
+from roma.runs.loop import Run
+from roma.runs.training import train
 
 AIMS = {("roma", "MMM2"): 2500, ("qmix", "2s3z"): 4000}
 LONG_RUN = 1_000_000  # environment steps from which on growth is judged

@@ -238,7 +238,7 @@ def test_the_doctor_names_what_is_missing(standin, capsys, monkeypatch, tmp_path
         return capsys.readouterr().out.splitlines()
 
     versions = dict.fromkeys(("smac", "pysc2", "s2clientprotocol", "protobuf"), "1")
-    monkeypatch.setattr("roma.envs.starcraft2.env.package_versions", lambda: versions)
+    monkeypatch.setattr("roma.envs.starcraft2.installation.package_versions", lambda: versions)
     found = lines(0)
     assert found[0] == "ok      packages: smac 1, pysc2 1, s2clientprotocol 1, protobuf 1"
     assert "version 4.6.2, build 69232" in found[1]

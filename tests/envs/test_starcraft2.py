@@ -13,7 +13,6 @@ import pytest
 
 from roma import envs
 from roma.envs.skirmish.engine import RandomPolicy
-from roma.envs.starcraft2 import env as starcraft2
 from roma.envs.starcraft2 import installation
 from roma.envs.starcraft2.env import GameSettings, Patience, StarCraft2
 from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES
@@ -296,9 +295,9 @@ def test_what_is_missing_is_said_with_what_to_run(standin, tmp_path, monkeypatch
     with pytest.raises(UserError, match="there is no StarCraft II"):
         envs.engine_digest("starcraft2")
     monkeypatch.syspath_prepend(str(tmp_path / "wrong"))
-    assert f"another project than SMAC; run: pip uninstall --yes smac && {starcraft2.INSTALL}" in refused()
+    assert f"another project than SMAC; run: pip uninstall --yes smac && {installation.INSTALL}" in refused()
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not entry.endswith(("wrong", "standin"))])
-    assert refused() == f"engine 'starcraft2' needs SMAC, which is not installed; run: {starcraft2.INSTALL}"
+    assert refused() == f"engine 'starcraft2' needs SMAC, which is not installed; run: {installation.INSTALL}"
 
 
 def test_settings_reach_smac_and_the_journal(battles):
@@ -331,12 +330,12 @@ def test_the_digest_is_of_the_game(standin):
     (newer / "SC2_x64").touch()
     assert envs.engine_digest("starcraft2") != digest
     assert envs.engine_version("starcraft2", "3m").startswith("4.10+")
-    assert starcraft2.facts()["game_version"] == "4.10"
+    assert installation.facts()["game_version"] == "4.10"
 
 
 def real_game() -> bool:
     try:
-        starcraft2.check_package()
+        installation.check_package()
         return installation.game_at(installation.game_folder()) is not None
     except UserError:
         return False

@@ -4,29 +4,28 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Sequence
-from importlib import import_module
 from multiprocessing.process import BaseProcess
-
-ROMA, ANALYSIS = "roma.cli", "analysis.__main__"
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.preloaded"])
 
 
-def start(module: str, arguments: Sequence[str], largest_file: int | None = None) -> BaseProcess:
-    """Starts the command whose `main` is in `module`; the process has its exit status once it has been joined.
+def start(arguments: Sequence[str], largest_file: int | None = None) -> BaseProcess:
+    """Starts the command `roma`; the process has its exit status once it has been joined.
 
     It may write files of at most `largest_file` bytes, as on a disk that is about to be full.
     """
-    process = context.Process(target=_command, args=(module, list(arguments), largest_file))
+    process = context.Process(target=_command, args=(list(arguments), largest_file))
     process.start()
     return process
 
 
-def _command(module: str, arguments: list[str], largest_file: int | None) -> None:
+def _command(arguments: list[str], largest_file: int | None) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silence, stream)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    os._exit(import_module(module).main(arguments))
+    from roma.cli import main
+
+    os._exit(main(arguments))

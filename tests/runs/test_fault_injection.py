@@ -1,6 +1,6 @@
 """Processes are killed at random moments, dozens of times; what comes of their runs in the end is as if none had been.
 
-The commands are `roma train` and `python -m analysis plot`; --kills says how many times.
+The commands are `roma train` and `roma plot`; --kills says how many times.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.__main__ import main as analysis
+from roma.cli import main as roma
 from roma.runs import checkpoint
 from roma.runs.config import canonical_options, resolve
 from roma.support import container
@@ -60,23 +60,23 @@ def train_command(arm: str, directory: Path) -> list[str]:
     return [*command, "--out", str(directory)]
 
 
-def finish(module: str, command: list[str]) -> float:
+def finish(command: list[str]) -> float:
     """Seconds that the undisturbed command takes."""
     start = time.monotonic()
-    process = faults.start(module, command)
+    process = faults.start(command)
     process.join()
     assert process.exitcode == 0, command
     return time.monotonic() - start
 
 
-def kill_often(module: str, command: list[str], directory: Path, kills: int, seconds: float, look: Look) -> None:
+def kill_often(command: list[str], directory: Path, kills: int, seconds: float, look: Look) -> None:
     """Starts the command again and again, kills it within `seconds`, and looks at what it left; at last it may finish.
 
     A command that was faster than its killer begins anew.
     """
     rng = random.Random(str(command))
     while kills:
-        process = faults.start(module, command)
+        process = faults.start(command)
         process.join(rng.uniform(0, seconds))
         process.kill()
         process.join()
@@ -85,7 +85,7 @@ def kill_often(module: str, command: list[str], directory: Path, kills: int, sec
             shutil.rmtree(directory)
         else:
             kills -= 1
-    finish(module, command)
+    finish(command)
     look(True)
 
 
@@ -116,7 +116,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
 
     def torment(arm: str) -> int:
         undisturbed, directory = tmp_path / "undisturbed" / arm, tmp_path / arm
-        seconds = finish(faults.ROMA, train_command(arm, undisturbed))
+        seconds = finish(train_command(arm, undisturbed))
         expected = contents(undisturbed)
         assert len(expected) == len({"metrics.parquet", "config.json"}) + len((*MILESTONES, TOTAL_STEPS))
         resumed = 0
@@ -127,7 +127,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
             if finished:
                 resumed += json.loads((directory / "provenance.json").read_text())["resumes"]
 
-        kill_often(faults.ROMA, train_command(arm, directory), directory, kills, seconds, look)
+        kill_often(train_command(arm, directory), directory, kills, seconds, look)
         return resumed
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
@@ -140,11 +140,11 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
 def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
     write_runs(PLOTTED, tmp_path)
     results = tmp_path / "data" / "embedded" / "drawn"
-    assert analysis(["summarise", str(results), "--runs", "3m/qmix/seed0"]) == 0
+    assert roma(["summarise", str(results), "--runs", "3m/qmix/seed0"]) == 0
     figures = str(root / "workflow" / "config" / "figures.yaml")
     command = ["plot", "validation", "--summary", str(results / "summary"), "--figures", figures, "--out"]
     undisturbed, directory = tmp_path / "undisturbed", tmp_path / "killed"
-    seconds = finish(faults.ANALYSIS, [*command, str(undisturbed)])
+    seconds = finish([*command, str(undisturbed)])
     expected = contents(undisturbed)
     assert len(expected) == 5
 
@@ -154,20 +154,20 @@ def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
         assert not finished or contents(directory).keys() == expected.keys()
 
     kills = request.config.getoption("--kills") // 16
-    kill_often(faults.ANALYSIS, [*command, str(directory)], directory, kills, seconds, look)
+    kill_often([*command, str(directory)], directory, kills, seconds, look)
 
 
 def test_a_run_survives_a_disk_that_fills_up(tmp_path):
     """Here the largest file that may be written is too small for a checkpoint; tests/system fills a real disk."""
     undisturbed, directory = tmp_path / "undisturbed", tmp_path / "full"
-    finish(faults.ROMA, train_command("qmix", undisturbed))
+    finish(train_command("qmix", undisturbed))
     (last, *_) = reversed(checkpoint.paths(undisturbed / "checkpoints"))
-    process = faults.start(faults.ROMA, train_command("qmix", directory), largest_file=last.stat().st_size - 1000)
+    process = faults.start(train_command("qmix", directory), largest_file=last.stat().st_size - 1000)
     process.join()
     assert process.exitcode == 2
     assert json.loads((directory / "progress.json").read_text())["state"] == "failed"
     assert len(checkpoint.paths(directory / "checkpoints")) == checkpoint.KEPT
     assert not list(directory.rglob(f"{BESIDE}*"))
-    finish(faults.ROMA, train_command("qmix", directory))
+    finish(train_command("qmix", directory))
     assert "resumed from" in (directory / "train.log").read_text()
     assert contents(directory) == contents(undisturbed)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from analysis.__main__ import main
+from roma.cli import main
 from tests.synthetic import write_runs
 
 SCALE = {

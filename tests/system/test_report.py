@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from analysis.__main__ import main
+from roma.cli import main
 from tests.synthetic import write_runs
 from tests.system.browser import chromium
 from tests.system.test_pdf import SCALE

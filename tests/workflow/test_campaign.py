@@ -17,7 +17,10 @@ import yaml
 from roma.cli import main
 from roma.support.errors import UserError
 from tests.workflow.conftest import TINY, copy_repository, write_scale
-from workflow import campaign, cost, order, pausing, supervisor, watch
+from workflow import cost, order, pausing, supervisor, watch
+from workflow.campaign.clone import GUARDS, NAMED, check_out, find_commit, read_named
+from workflow.campaign.control import next_time
+from workflow.campaign.status import seconds_a_step, slowdown, used_hours
 from workflow.grid import expand
 
 SCALE = TINY | {"seeds": [0, 1], "maps": ["3m"], "cells": [{"maps": ["3m"], "arms": ["qmix", "iql"]}]}
@@ -93,7 +96,7 @@ def name_revision(project, at="HEAD", **changes):
         "scale": "tiny",
         "open": [],
     }
-    (project / campaign.NAMED).write_text(yaml.safe_dump(said | changes))
+    (project / NAMED).write_text(yaml.safe_dump(said | changes))
     return commit(project, "Name the revision")
 
 
@@ -103,7 +106,7 @@ def small(tmp_path):
     project = tmp_path / "project"
     (project / "workflow").mkdir(parents=True)
     (project / "tests" / "golden").mkdir(parents=True)
-    for guard in campaign.GUARDS:
+    for guard in GUARDS:
         (project / guard).write_text(json.dumps({"3m": "digests"}))
     (project / "code").write_text("1")
     git(project, "init", "--quiet")
@@ -306,11 +309,11 @@ def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
 
 def test_the_next_moment_of_a_clock():
     now = datetime(2026, 2, 28, 23, 30)
-    assert campaign.next_time("23:31", now) == datetime(2026, 2, 28, 23, 31)
-    assert campaign.next_time("06:05", now) == datetime(2026, 3, 1, 6, 5)
-    assert campaign.next_time("23:30", now) == datetime(2026, 3, 1, 23, 30)
+    assert next_time("23:31", now) == datetime(2026, 2, 28, 23, 31)
+    assert next_time("06:05", now) == datetime(2026, 3, 1, 6, 5)
+    assert next_time("23:30", now) == datetime(2026, 3, 1, 23, 30)
     with pytest.raises(UserError, match="'25:00' is not a time of the form HH:MM"):
-        campaign.next_time("25:00", now)
+        next_time("25:00", now)
 
 
 def test_core_hours_are_processor_time_and_the_end_counts_on_the_time_that_runs_get(tmp_path):
@@ -324,13 +327,13 @@ def test_core_hours_are_processor_time_and_the_end_counts_on_the_time_that_runs_
     standings = [watch.status(run, tmp_path, 0.0) for run in runs]
     assert [each.state for each in standings] == ["waiting", "running", "waiting", "waiting"]
 
-    rates = campaign.seconds_a_step(runs, standings, tmp_path)
+    rates = seconds_a_step(runs, standings, tmp_path)
     speeds = cost.read_speeds()
     assert rates == {run.key: 1 / cost.expected_speed(run, speeds) for run in runs}
     used = 36_000 * (rates[running.key] + rates[stopped.key]) / 3600
-    assert campaign.used_hours(runs, standings, tmp_path, rates) == pytest.approx(used)
-    assert campaign.slowdown(runs, standings, rates) == pytest.approx(1 / (rates[running.key] * 10.0))
-    assert campaign.slowdown([stopped], [standings[2]], rates) == 1.0
+    assert used_hours(runs, standings, tmp_path, rates) == pytest.approx(used)
+    assert slowdown(runs, standings, rates) == pytest.approx(1 / (rates[running.key] * 10.0))
+    assert slowdown([stopped], [standings[2]], rates) == 1.0
 
     # What a finished run took is known, and expected of the other seeds of its cell.
     folder = tmp_path / "runs" / finished.directory
@@ -339,57 +342,57 @@ def test_core_hours_are_processor_time_and_the_end_counts_on_the_time_that_runs_
     (folder / "provenance.json").write_text(json.dumps(facts))
     (folder / "metrics.parquet").touch()
     standings[0] = watch.status(finished, tmp_path, 0.0)
-    rates = campaign.seconds_a_step(runs, standings, tmp_path)
+    rates = seconds_a_step(runs, standings, tmp_path)
     same = [run for run in runs if (run.map, run.arm) == (finished.map, finished.arm)]
     assert len(same) == 2
     assert all((rates[run.key] == 7.2) == (run in same) for run in runs)
-    assert campaign.used_hours(runs[:1], standings[:1], tmp_path, rates) == 2.0
+    assert used_hours(runs[:1], standings[:1], tmp_path, rates) == 2.0
 
 
 def test_the_clone_moves_forward_only_to_where_runs_can_go_on(small, tmp_path):
     clone = tmp_path / "clone"
     first = git(small, "rev-parse", "HEAD~1")
-    campaign.check_out(small, clone, first)
+    check_out(small, clone, first)
     assert git(clone, "rev-parse", "HEAD") == first
     (small / "code").write_text("2")
-    (small / campaign.GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "digests"}))
+    (small / GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "digests"}))
     second = commit(small, "More code and another map")
-    campaign.check_out(small, clone, second)
+    check_out(small, clone, second)
     assert (clone / "code").read_text() == "2"
     with pytest.raises(UserError, match="only moves forward"):
-        campaign.check_out(small, clone, first)
-    (small / campaign.GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "other digests"}))
+        check_out(small, clone, first)
+    (small / GUARDS[0]).write_text(json.dumps({"3m": "digests", "8m": "other digests"}))
     third = commit(small, "Another engine")
-    message = f"runs cannot go on from {second} to {third}: 8m in {campaign.GUARDS[0]} differs"
+    message = f"runs cannot go on from {second} to {third}: 8m in {GUARDS[0]} differs"
     with pytest.raises(UserError, match=message):
-        campaign.check_out(small, clone, third)
+        check_out(small, clone, third)
     assert git(clone, "rev-parse", "HEAD") == second
     (clone / "code").write_text("3")
     with pytest.raises(UserError, match="were changed: a campaign runs what is committed"):
-        campaign.check_out(small, clone, second)
+        check_out(small, clone, second)
 
 
 def test_a_folder_that_is_none_of_the_campaign_is_refused(small, tmp_path):
     for folder in (small / "clone", tmp_path):
         with pytest.raises(UserError, match="must not contain each other"):
-            campaign.check_out(small, folder, "HEAD")
+            check_out(small, folder, "HEAD")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(UserError, match="is there and is no clone"):
-        campaign.check_out(small, tmp_path / "full", "HEAD")
+        check_out(small, tmp_path / "full", "HEAD")
 
 
 def test_a_commit_that_is_lost_is_found_by_its_tree(small):
-    named = campaign.read_named(small)
-    assert campaign.find_commit(small, named) == git(small, "rev-parse", "HEAD~1")
+    named = read_named(small)
+    assert find_commit(small, named) == git(small, "rev-parse", "HEAD~1")
     name_revision(small, "HEAD~1", revision="0" * 40)
-    assert campaign.find_commit(small, campaign.read_named(small)) == git(small, "rev-parse", "HEAD~2")
+    assert find_commit(small, read_named(small)) == git(small, "rev-parse", "HEAD~2")
     name_revision(small, tree="0" * 40)
     with pytest.raises(UserError, match=f"the tree of .* is .*, not {'0' * 40}"):
-        campaign.find_commit(small, campaign.read_named(small))
+        find_commit(small, read_named(small))
     name_revision(small, revision="0" * 40, tree="1" * 40)
     with pytest.raises(UserError, match="neither the commit"):
-        campaign.find_commit(small, campaign.read_named(small))
+        find_commit(small, read_named(small))
 
 
 @pytest.mark.parametrize(
@@ -403,23 +406,23 @@ def test_a_commit_that_is_lost_is_found_by_its_tree(small):
 def test_a_mistake_in_the_named_revision_is_one_line(small, changes, message):
     name_revision(small, **changes)
     with pytest.raises(UserError, match=message):
-        campaign.read_named(small)
+        read_named(small)
 
 
 def test_what_is_named_is_committed(small):
-    (small / campaign.NAMED).write_text("revision: 1\n")
+    (small / NAMED).write_text("revision: 1\n")
     with pytest.raises(UserError, match="is not committed as it stands"):
-        campaign.read_named(small)
-    (small / campaign.NAMED).unlink()
+        read_named(small)
+    (small / NAMED).unlink()
     with pytest.raises(UserError, match=r"there is no workflow/campaign\.yaml"):
-        campaign.read_named(small)
+        read_named(small)
 
 
 def test_mistakes_are_one_line(small, monkeypatch, capsys, state):
     monkeypatch.chdir(small.parent)
     assert main(["campaign", "status"]) == 2
     assert "roma campaign works in a clone of the project" in capsys.readouterr().err
-    monkeypatch.chdir(Path(campaign.__file__).parent)
+    monkeypatch.chdir(Path(supervisor.__file__).parent)
     for arguments, message in (
         (["start", "--cores", "0"], "must be at least 1"),
         (["start", "--until", "noon"], "is not a time of the form HH:MM"),

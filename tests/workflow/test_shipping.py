@@ -14,7 +14,8 @@ from roma.support.errors import UserError
 from tests.synthetic import SEGMENT, write_runs
 from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 from tests.workflow.test_tracking import call, damage
-from workflow import budget, campaign, landing, shipping
+from workflow import budget, landing, shipping
+from workflow.campaign import collection
 from workflow.grid import expand
 
 STUDY = TINY | {
@@ -232,22 +233,35 @@ def test_a_longer_run_begins_anew_without_a_checkpoint(root, tmp_path, keeps):
 
 def test_roles_are_measured_on_the_processors_that_trained_the_run(results, monkeypatch):
     asked = []
-    monkeypatch.setattr(campaign, "measure", lambda run, last, earlier: asked.append((run.seed, last, earlier)))
+    monkeypatch.setattr(collection, "measure", lambda run, last, earlier: asked.append((run.seed, last, earlier)))
     runs = [RunDirectory(results / "runs" / "3m" / arm / f"seed{seed}") for arm in ("roma", "qmix") for seed in (0, 1)]
-    monkeypatch.setattr(campaign, "family", lambda: "another")
-    said = campaign.measure_runs(runs, STUDY)
+    monkeypatch.setattr(collection, "family", lambda: "another")
+    said = collection.measure_runs(runs, STUDY)
     assert said == ["2 runs wait to be measured by a collect on the processors that trained them"]
     assert asked == []
-    monkeypatch.setattr(campaign, "family", lambda: SEGMENT["cpu_family"])
-    assert campaign.measure_runs(runs, STUDY | {"rollout_episodes": {"last": 4}}) == []
+    monkeypatch.setattr(collection, "family", lambda: SEGMENT["cpu_family"])
+    assert collection.measure_runs(runs, STUDY | {"rollout_episodes": {"last": 4}}) == []
     assert asked == [(0, 4, 8), (1, 4, 8)]
     write_runs(STUDY | {"milestones": [0, 500_000], "total_steps": 600_000}, Path())  # with measurements
-    monkeypatch.setattr(campaign, "family", lambda: pytest.fail("nothing is to be measured"))
-    assert campaign.measure_runs(runs, STUDY) == []
+    monkeypatch.setattr(collection, "family", lambda: pytest.fail("nothing is to be measured"))
+    assert collection.measure_runs(runs, STUDY) == []
+
+
+def test_runs_that_ship_are_restored_by_name_or_all(origin, clone):
+    command, runs = (sys.executable, "-m", "roma", "restore"), FOLDER / "runs"
+    assert "3m/qmix/seed1 is in place" in call(clone, *command, "3m/qmix/seed1")
+    assert [path.relative_to(clone / runs).as_posix() for path in (clone / runs).glob("*/*/*")] == ["3m/qmix/seed1"]
+    assert "'3m/qmix/seed7' is not a known shipped run" in call(clone, *command, "3m/qmix/seed7", status=2)
+    call(clone / "docs", *command)
+    assert contents(clone / runs).items() <= contents(origin / runs).items()
+    assert len(list((clone / runs).glob("*/*/*"))) == 4
+    lost = shipping.read_shipped(clone, "study")["3m/roma/seed0"].files[0]
+    (clone / lost.path).write_text("another")
+    assert "is not the file that ships" in call(clone, *command, "3m/roma/seed0", status=2)
 
 
 def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
-    command = (sys.executable, "-m", "workflow.tracking")
+    command = (sys.executable, "-m", "roma")
     assert "ship with the repository" in call(clone, *command, "redraw", SCALE, status=2)
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from roma.cli import main
 from workflow import traceability
-from workflow.traceability import PAGE, Row, load, main, problems, render
+from workflow.traceability import PAGE, Row, load, problems, render
 
 WHOLE = Row(
     "Eq. 1",
@@ -35,7 +36,7 @@ def test_every_part_of_the_paper_has_a_row_and_every_row_its_targets(sections):
 
 
 def test_the_page_is_fresh(sections):
-    assert PAGE.read_text() == render(sections), "run: python -m workflow.traceability"
+    assert PAGE.read_text() == render(sections), "run: roma docs traceability"
 
 
 def test_every_claim_and_every_panel_has_a_row(sections):
@@ -83,7 +84,7 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
     broken.write_text(traceability.SOURCE.read_text().replace("shown: fig04", "shown: fig44"))
     monkeypatch.setattr(traceability, "load", lambda: load(broken))
     monkeypatch.setattr(traceability, "PAGE", tmp_path / "page.md")
-    assert main([]) == 2
+    assert main(["docs", "traceability"]) == 2
     message = capsys.readouterr().err
     assert "Figure 4 is shown by fig44, which is not in figures.yaml" in message
     assert message.count("\n") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis.__main__ import main as analysis
+from roma.cli import main as roma
 from tests.synthetic import write_run, write_runs
 from tests.workflow.conftest import TINY, write_scale
 from workflow.grid import expand
@@ -39,7 +39,7 @@ def make(folder, target, status=0):
 def summarise(folder):
     cells = [f"{map_name}/{arm}" for map_name in TINY["maps"] for arm in ("roma", "qmix")]
     names = [f"{cell}/seed{seed}" for cell in cells for seed in TINY["seeds"]]
-    assert analysis(["summarise", str(folder / FOLDER), "--runs", *names]) == 0
+    assert roma(["summarise", str(folder / FOLDER), "--runs", *names]) == 0
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_damaged_or_missing_object_is_an_error_that_names_it(tracked, tmp_path
 
 
 def test_what_cannot_be_tracked_or_redrawn_is_one_line(repository):
-    command = (sys.executable, "-m", "workflow.tracking")
+    command = (sys.executable, "-m", "roma")
     for scale in ("smoke", "demo"):
         assert "is never tracked" in call(repository, *command, "track", f"workflow/config/{scale}.yaml", status=2)
     assert call(repository, *command, "track", SCALE, status=2).startswith("error: there is no summary in")

@@ -1,4 +1,4 @@
-"""`make verify`, on real runs of some hundred steps: which changes it finds, and by what."""
+"""`roma verify`, on real runs of some hundred steps: which changes it finds, and by what."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import workflow.verify as verification
+from roma.cli import main
 from roma.learners.qmix import learner as qmix
 from roma.recordings.evaluate import evaluate
 from roma.runs.config import resolve
@@ -24,7 +25,7 @@ from tests.synthetic import write_runs
 from tests.workflow.conftest import SHORT, TINY, write_scale
 from tests.workflow.test_tracking import IDENTITY
 from workflow.tracking import ship
-from workflow.verify import again_steps, draw, main, play_again, shipped, train_again
+from workflow.verify import again_steps, draw, play_again, shipped, train_again
 
 SCALE = Path("workflow/config/tiny.yaml")
 RESULTS = Path("data/embedded/tiny")
@@ -105,7 +106,7 @@ def move_elsewhere(run: RunDirectory) -> None:
 def test_runs_that_are_as_recorded_pass(run, track, capfd):
     track()
     before = {file: file.read_bytes() for file in RESULTS.rglob("*") if file.is_file()}
-    assert main([str(SCALE), "--seed", "5"]) == 0
+    assert main(["verify", str(SCALE), "--seed", "5"]) == 0
     printed = capfd.readouterr().out
     assert "2 runs in data/embedded/tiny; the same draw again: --seed 5 --runs 3" in printed
     assert "3m/qmix/seed0: 500 of 500 steps, 3 of 3 rows: " in printed
@@ -128,7 +129,7 @@ def test_runs_that_are_as_recorded_pass(run, track, capfd):
 def test_a_change_that_is_tracked_like_the_rest_is_found(run, track, capfd, change, found):
     change(run)
     track()
-    assert main([str(SCALE), *DRAWN]) == 1
+    assert main(["verify", str(SCALE), *DRAWN]) == 1
     printed = capfd.readouterr().out
     assert [line[: len(found)] for line in printed.splitlines() if line.startswith("FAILED")] == [found]
     assert "Failures: 1" in printed
@@ -137,7 +138,7 @@ def test_a_change_that_is_tracked_like_the_rest_is_found(run, track, capfd, chan
 def test_a_file_that_is_not_the_tracked_one_is_found_first(run, track, capfd):
     track()
     change_outcome(run)
-    assert main([str(SCALE), *DRAWN]) == 1
+    assert main(["verify", str(SCALE), *DRAWN]) == 1
     printed = capfd.readouterr().out
     assert "FAILED data/embedded/tiny/runs/3m/qmix/seed0/evaluations/t500.json is not the file that ships" in printed
     assert "Failures: 1; nothing was trained or played" in printed
@@ -181,7 +182,7 @@ def test_on_another_family_unequal_outcomes_are_counted(run):
 def test_a_run_of_another_version_is_not_repeated(run, capfd):
     for file in (run.config_file, run.provenance_file):
         rewrite(file, lambda content: content.get("config", content).update(engine_version="99"))
-    assert main([str(SCALE), *DRAWN]) == 1
+    assert main(["verify", str(SCALE), *DRAWN]) == 1
     assert "was made with version 99 of the engine embedded on 3m; this is version" in capfd.readouterr().out
 
 
@@ -190,7 +191,7 @@ def test_processes_end_with_the_command_also_when_it_is_killed(run, root, tmp_pa
     rewrite(run.provenance_file, lambda facts: facts.update(total_steps=endless, cpu_seconds=1e-9))
     shutil.copy(run.policy_file(STEPS), run.policy_file(endless))
     (scratch := tmp_path / "scratch").mkdir()
-    command = [sys.executable, "-P", "-m", "workflow.verify", str(SCALE), *DRAWN]  # -P: not with the code of the copy
+    command = [sys.executable, "-P", "-m", "roma", "verify", str(SCALE), *DRAWN]  # -P: not with the code of the copy
     environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(scratch)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
     try:
@@ -240,18 +241,18 @@ def test_the_seed_decides_the_draw(tmp_path, monkeypatch):
     ],
 )
 def test_a_wrong_name_is_refused(run, capfd, arguments, message):
-    assert main([str(SCALE), *arguments]) == 2
+    assert main(["verify", str(SCALE), *arguments]) == 2
     assert f"error: {message}" in capfd.readouterr().err
 
 
 def test_runs_that_ship_are_put_into_place(run, track, capfd):
     track()
     shutil.rmtree(RESULTS / "runs")
-    assert main([str(SCALE), *DRAWN]) == 0
+    assert main(["verify", str(SCALE), *DRAWN]) == 0
     assert f"3m/qmix/seed0: {EPISODES} of {EPISODES} episodes equal" in capfd.readouterr().out
 
 
 def test_that_there_are_no_runs_is_said(run, capfd):
     shutil.rmtree(RESULTS)
-    assert main([str(SCALE)]) == 2
+    assert main(["verify", str(SCALE)]) == 2
     assert "error: there is no finished run in data/embedded/tiny to verify" in capfd.readouterr().err

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
+from roma.cli import main
 from roma.support.files import write_json
 from tests.synthetic import write_run
 from tests.workflow.conftest import TINY
 from workflow.grid import expand
-from workflow.watch import LAST_LINES, SILENT_SECONDS, main, overview, status
+from workflow.watch import LAST_LINES, SILENT_SECONDS, overview, status
 
 RUNS = list(expand(TINY, "tiny").runs.values())
 
@@ -104,17 +107,25 @@ def test_the_overview_adds_up(tmp_path):
 def test_the_command_reads_a_scale(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
     scale = "workflow/config/tiny.yaml"
-    assert main([scale, "--once"]) == 0
+    assert main(["watch", scale, "--once"]) == 0
     assert (
         "0 done, 0 running, 0 failed, 12 waiting\n0.0% of all steps, 0 steps/s, unknown time left"
         in capsys.readouterr().out
     )
     results = repository / "data" / "embedded" / "tiny"
     progress(results, RUNS[0], "failed")
-    assert main([scale, "--once"]) == 1
-    assert main(["workflow/config/tinny.yaml", "--once"]) == 2
+    assert main(["watch", scale, "--once"]) == 1
+    assert main(["watch", "workflow/config/tinny.yaml", "--once"]) == 2
     (results / "runs" / RUNS[0].directory / "progress.json").write_text(json.dumps({})[:1])
     assert status(RUNS[0], results).state == "waiting"
     for run in RUNS:
         write_run(run, results / "runs" / run.directory, 5, 4)
-    assert main([scale]) == 0  # ends by itself when all is done
+    assert main(["watch", scale]) == 0  # ends by itself when all is done
+
+
+def test_the_command_ends_with_its_reader(repository):
+    command = [sys.executable, "-m", "roma", "watch", "tiny", "--seconds", "3600"]
+    process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE)
+    assert process.stdout.readline().startswith(b"0 done")
+    process.stdout.close()
+    assert process.wait() == 0

@@ -31,6 +31,6 @@ for name, figure in SHOWN.items():
         message:
             f"Drawing {name}"
         shell:
-            "python -m analysis plot {params.figure} --summary {params.summary} --out {params.directory} --metrics {params.curves}"
+            "roma plot {params.figure} --summary {params.summary} --out {params.directory} --metrics {params.curves}"
             f" --figures {quote(str(FIGURE_LIST))}"
             " > {log} 2>&1"

@@ -25,6 +25,6 @@ rule report:
     message:
         "Writing {output}"
     shell:
-        "python -m analysis report --summary {params.summary} --figures {params.figures} --out {output}"
+        "roma report --summary {params.summary} --figures {params.figures} --out {output}"
         f" --list {quote(str(FIGURE_LIST))}"
         " > {log} 2>&1"

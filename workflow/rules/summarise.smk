@@ -29,6 +29,6 @@ rule summarise:
     message:
         "Summarising {DATA}/runs"
     shell:
-        "python -m analysis summarise {params.directory} --runs {params.runs}"
+        "roma summarise {params.directory} --runs {params.runs}"
         " --planned {params.planned} --withheld {params.withheld}"
         " > {log} 2>&1"

@@ -23,4 +23,4 @@ rule video:
     message:
         "Animating a battle on {wildcards.map}"
     shell:
-        "python -m analysis video {wildcards.map} --summary {params.summary} --out {params.directory} > {log} 2>&1"
+        "roma video {wildcards.map} --summary {params.summary} --out {params.directory} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""The files of the real game: where they lie, how they are fetched and how they are checked.
+"""The real game and the packages that play it: where they lie, how they are fetched and how they are checked.
 
 What there is to fetch, from where and with which checksums, stands in game_files.csv. The game lies in the folder that
 SC2PATH names, otherwise in a cache of the user's; its maps lie inside it.
@@ -16,12 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from roma.support.errors import UserError, unknown
 from roma.support.files import write_bytes
 from roma.support.tools import ToolError, ask
 
+INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 TABLE = Path(__file__).parent / "game_files.csv"
 DEFAULT_VERSION = "4.6.2"  # of the game: the paper's
 LICENCE_WORD = "iagreetotheeula"  # the password of the archives; who types it accepts the licence
@@ -270,6 +274,38 @@ def _unpack_slowly(archive: Path, folder: Path) -> str:
     return ""
 
 
+def check_package() -> None:
+    """UserError, with what to run, unless the package of SMAC is there, and not the other of that name."""
+    spec = find_spec("smac")
+    if spec is None:
+        raise UserError(f"engine 'starcraft2' needs SMAC, which is not installed; run: {INSTALL}")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    if not any((folder / "env" / "starcraft2").is_dir() for folder in folders):
+        raise UserError(
+            f"the installed package smac is another project than SMAC; run: pip uninstall --yes smac && {INSTALL}"
+        )
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of SMAC (its commit, where it came from git) and of what it stands on; None where one is missing."""
+    return {name: _version(name) for name in ("smac", "pysc2", "s2clientprotocol", "protobuf")}
+
+
+def _version(name: str) -> str | None:
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        return None
+    _, commit, after = (found.read_text("direct_url.json") or "").partition('"commit_id": "')
+    return after.partition('"')[0] if commit else found.version
+
+
+def facts() -> dict[str, Any]:
+    """What is installed here: the game and its packages. UserError where there is no game."""
+    game = installed_game()
+    return {"game_version": game.version, "game_build": game.build, "packages": package_versions()}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that the doctor looked at."""
@@ -281,12 +317,10 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Looks at each part that the real game needs."""
-    from roma.envs.starcraft2 import env as starcraft2
-
     findings = []
     try:
-        starcraft2.check_package()
-        versions = ", ".join(f"{name} {version}" for name, version in starcraft2.package_versions().items())
+        check_package()
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
         findings.append(Finding("packages", "None" not in versions, versions))
     except UserError as error:
         findings.append(Finding("packages", False, str(error)))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from roma.runs import training
 from roma.runs.config import RunConfig, resolve
+from roma.runs.loop import Run
 from roma.runs.protocols import PRESETS
-from roma.runs.training import Run, train
+from roma.runs.training import train
 
 SCALES = Path(__file__).parents[3] / "workflow" / "config"
 STEPS = {"3m": 1250, "2s3z": 2750}  # environment steps of a run, for each battle of a round: 50 updates and a few more

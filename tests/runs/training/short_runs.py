@@ -3,9 +3,12 @@
 import signal
 import sys
 
+from roma.runs import loop, training
 from roma.runs.config import canonical_options, resolve
 from roma.runs.directory import RunDirectory
-from roma.runs.training import Run, train
+from roma.runs.loop import Run
+from roma.runs.training import train
+from roma.support.provenance import describe
 
 TOTAL_STEPS = 1600
 MILESTONES = (0, 800, 5000)
@@ -57,6 +60,12 @@ def stop_in_round(monkeypatch, number, *signal_numbers):
         original(self, bar)
 
     monkeypatch.setattr(Run, "_play_round", play_round)
+
+
+def describe_as(monkeypatch, **facts):
+    """Has runs describe themselves with other facts, as on another machine or at another revision."""
+    for module in (loop, training):
+        monkeypatch.setattr(module, "describe", lambda: describe() | facts)
 
 
 def everything(directory):

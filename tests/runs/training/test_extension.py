@@ -16,11 +16,20 @@ import pytest
 
 from roma.learners.roma.learner import Learner as RomaLearner
 from roma.recordings.evaluate import evaluate
-from roma.runs import checkpoint, training
+from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
-from roma.support.provenance import describe
-from tests.runs.training.short_runs import CONFIG, QMIX, TOTAL_STEPS, command, everything, results, run, stop_in_round
+from tests.runs.training.short_runs import (
+    CONFIG,
+    QMIX,
+    TOTAL_STEPS,
+    command,
+    describe_as,
+    everything,
+    results,
+    run,
+    stop_in_round,
+)
 
 
 def test_an_extended_run_equals_one_of_that_length(undisturbed, tmp_path):
@@ -161,10 +170,10 @@ def test_a_run_of_another_version_is_replaced_only_on_request(undisturbed, tmp_p
 
 
 def test_a_complete_run_stays_whole_while_a_longer_one_begins_anew_elsewhere(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": "Abacus"})
+    describe_as(monkeypatch, cpu_family="Abacus")
     run(tmp_path, TOTAL_STEPS // 2)
     shorter = everything(tmp_path)
-    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": "Slide-rule"})
+    describe_as(monkeypatch, cpu_family="Slide-rule")
     with monkeypatch.context() as stopped:
         stop_in_round(stopped, 2)
         assert run(tmp_path, same_family=True) == signal.SIGTERM

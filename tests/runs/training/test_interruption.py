@@ -12,9 +12,8 @@ import time
 
 import pytest
 
-from roma.runs import checkpoint, training
-from roma.support.provenance import describe
-from tests.runs.training.short_runs import COMA, MAVEN, command, results, run, stop_in_round
+from roma.runs import checkpoint
+from tests.runs.training.short_runs import COMA, MAVEN, command, describe_as, results, run, stop_in_round
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 8])
@@ -91,7 +90,7 @@ def test_a_run_whose_terminal_is_closed_writes_a_checkpoint(tmp_path):
 
 def test_on_request_a_run_goes_on_only_on_the_family_of_processors_that_began_it(undisturbed, tmp_path, monkeypatch):
     def play_on(family, rounds):
-        monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu_family": family})
+        describe_as(monkeypatch, cpu_family=family)
         stop_in_round(monkeypatch, rounds)
         assert run(tmp_path, same_family=True) == signal.SIGTERM
         (newest, *_) = reversed(checkpoint.paths(tmp_path / "checkpoints"))

@@ -11,14 +11,23 @@ from roma import envs
 from roma.learners.qmix.learner import Learner
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.learners.roma.learner import Learner as RomaLearner
-from roma.runs import training
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
-from roma.runs.training import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run
+from roma.runs.loop import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run
 from roma.support.files import file_digest
 from roma.support.provenance import describe
 from roma.support.seeding import Stream, episode_seed
-from tests.runs.training.short_runs import COMA, CONFIG, QMIX, SETTINGS, TOTAL_STEPS, results, run, stop_in_round
+from tests.runs.training.short_runs import (
+    COMA,
+    CONFIG,
+    QMIX,
+    SETTINGS,
+    TOTAL_STEPS,
+    describe_as,
+    results,
+    run,
+    stop_in_round,
+)
 
 
 def test_a_finished_run_has_all_outputs(undisturbed):
@@ -119,7 +128,7 @@ def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, m
     run(tmp_path)
     stop_in_round(monkeypatch, 2)
     run(tmp_path)  # still on the same machine
-    monkeypatch.setattr(training, "describe", lambda: describe() | {"cpu": "Abacus", "git_revision": "later"})
+    describe_as(monkeypatch, cpu="Abacus", git_revision="later")
     run(tmp_path)
     moved = json.loads((tmp_path / "provenance.json").read_text())
     before, after = moved["segments"]

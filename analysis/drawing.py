@@ -1,0 +1,61 @@
+"""One entry of the figure list: a figure with its panels and its data as CSV, or a table."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from analysis import style, summarise, tables, withheld
+from roma.support.errors import unknown
+from roma.support.files import atomic_path
+from roma.support.schema import read_yaml
+
+
+def draw(name: str, listed: Path, summary: Path, folder: Path, metrics: Sequence[str]) -> None:
+    """Draw a figure, or write a table.
+
+    Args:
+        name: The entry's name, such as fig04 or table1.
+        listed: The figure list.
+        summary: The folder of the tidy tables.
+        folder: The folder of the files made.
+        metrics: The metrics that curves show, drawn one above the other.
+
+    Raises:
+        UserError: There is no such entry, or a tidy table is missing.
+    """
+    specifications = read_yaml(listed)
+    if name not in specifications:
+        raise unknown("figure", name, specifications)
+    if "table" in specifications[name]:
+        _write_table(summary, specifications[name], folder / name)
+    else:
+        _draw_figure(summary, specifications[name], metrics, folder / name)
+
+
+def _write_table(summary: Path, specification: Mapping[str, Any], target: Path) -> None:
+    kind = specification["table"]
+    if kind in withheld.ROLE_TABLES and (reason := summarise.withheld(summary)):
+        table = withheld.table(reason)
+    else:
+        table = import_module(f"analysis.plots.{kind}").table(summary, specification)
+    sentences = [specification["title"], *table.notes, f"Inputs {summarise.inputs_digest(summary)}"]
+    tables.write(table.frame, target, ". ".join(sentences) + ".", table.groups, table.shown)
+
+
+def _draw_figure(summary: Path, specification: Mapping[str, Any], metrics: Sequence[str], target: Path) -> None:
+    kind = specification["plot"]
+    if kind in withheld.ROLE_PANELS and (reason := summarise.withheld(summary)):
+        frame = withheld.table(reason).frame
+        figure = withheld.figure(specification["title"], reason)
+        pictures = dict.fromkeys(specification["maps"], figure)
+    else:
+        module = import_module(f"analysis.plots.{kind}")
+        frame = module.data(summary, specification, metrics)
+        figure = module.draw(frame)
+        pictures = {panel: module.draw(part) for panel, part in module.panels(frame).items()}
+    style.save(figure, target)
+    for panel, picture in pictures.items():
+        style.save(picture, target.with_name(f"{target.name}_{panel}"))
+    with atomic_path(target.with_name(f"{target.name}.csv")) as beside:
+        frame.to_csv(beside, index=False)

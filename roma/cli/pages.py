@@ -1,0 +1,86 @@
+"""`roma claims` and `docs`: the paper's claims, and pages of docs that are made from runs and code, in a clone."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import chdir
+from pathlib import Path
+
+from roma.cli.options import Parser, clone, positive, require_folder
+from roma.support.errors import UserError
+from roma.support.files import make_writable_directory
+
+
+def claims(parser: Parser) -> None:
+    """Add the options of `roma claims`."""
+    parser.description = (
+        "Print the claims of analysis/claims.yaml, each after its question, marked if it is reported as an "
+        "estimate. With --simulate, judge simulated studies whose truth is known, over a grid of truths, and write "
+        "docs/operating_characteristics.md: power and false verdicts of every claim."
+    )
+    parser.add_argument("--simulate", action="store_true", help="simulate studies and write the page")
+    parser.add_argument("--draws", help="simulated studies at each point of the grid; default: 2000")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="also write the whole grid as CSV")
+    parser.set_defaults(run=_claims)
+
+
+def _claims(options: argparse.Namespace) -> int:
+    if not options.simulate and (options.draws or options.table):
+        raise UserError("--draws and --table go with --simulate")
+    draws = None if options.draws is None else positive("--draws", options.draws)
+    place = clone("roma claims")
+    if options.table is not None:
+        make_writable_directory(options.table.parent)
+
+    from analysis import claims
+    from analysis.claims import characteristics
+
+    listed = claims.load()
+    if not options.simulate:
+        for claim in listed:
+            print(f"{claim.question}: {claim.id}{' (estimate)' if claim.estimate else ''}: {claim.statement}")
+        return 0
+    page = place / characteristics.PAGE
+    grid = characteristics.write(listed, page, draws or characteristics.DRAWS)
+    if options.table is not None:
+        grid.to_csv(options.table, index=False, lineterminator="\n")
+    print(f"written to {page}")
+    return 0
+
+
+def docs(parser: Parser) -> None:
+    """Add the pages of `roma docs`."""
+    parser.description = "Write a page of docs that is made from runs or code."
+    pages = parser.add_subparsers(dest="page", required=True)
+    for name, text in (
+        ("learning", "add finished runs to docs/learning.md, the record of what was seen to learn"),
+        ("readings", "add finished runs to docs/readings.md, the study of how L_D is read"),
+    ):
+        page = pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        page.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: the page is made anew")
+    text = "write docs/traceability.md: from each part of the paper to what stands for it here"
+    pages.add_parser("traceability", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=_docs)
+
+
+def _docs(options: argparse.Namespace) -> int:
+    place = clone("roma docs")
+    runs = [run.absolute() for run in getattr(options, "runs", [])]
+    for run in runs:
+        require_folder(run)
+    with chdir(place):
+        if options.page == "traceability":
+            from workflow import traceability
+
+            traceability.write()
+        elif options.page == "learning":
+            from analysis import learning
+
+            learning.record(runs)
+            learning.write()
+        else:
+            from analysis import readings
+
+            readings.record(runs)
+            readings.write()
+    return 0

@@ -1,0 +1,225 @@
+"""`roma train`, `evaluate`, `rollout`, `measure` and `settings`: what is done with one run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roma.cli.options import Parser, positive, require_folder
+from roma.envs import EMBEDDED, ENGINES
+from roma.runs.config import MILESTONES, parse, parse_assignments, resolve
+from roma.runs.protocols import PRESETS
+from roma.support.errors import UserError
+from roma.support.files import make_writable_directory
+
+if TYPE_CHECKING:
+    from roma.recordings.rollout_file import Rollout
+
+
+def train(parser: Parser) -> None:
+    """Add the options of `roma train`."""
+    parser.description = (
+        "Train one run. If its folder has a checkpoint, go on from there, with the same result as if the "
+        "run had never been interrupted. A run may be made longer by asking for more steps."
+    )
+    parser.add_argument("--map", required=True, help="name of a map, such as 2s3z")
+    parser.add_argument("--algorithm", required=True, help="name of an algorithm, such as roma")
+    parser.add_argument("--seed", required=True, help="a whole number from 0")
+    parser.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
+    parser.add_argument("--engine", default=EMBEDDED, help=f"what plays the battles; default: {EMBEDDED}")
+    parser.add_argument("--steps", help="environment steps; default: the protocol's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the protocol, of the algorithm or of the engine; may be repeated",
+    )
+    parser.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
+    parser.add_argument(
+        "--milestones",
+        help="environment steps at which policies are kept, as in 0,50000,1e6, besides the end; default: "
+        + ",".join(map(str, MILESTONES)),
+    )
+    parser.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
+    parser.add_argument(
+        "--replace", action="store_true", help="begin anew, where the folder holds a run of other settings"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="wait where another process is writing the run, instead of failing"
+    )
+    parser.add_argument(
+        "--same-family",
+        action="store_true",
+        help="go on only on the family of processors that began the run; on another begin anew and keep its checkpoint",
+    )
+    parser.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for nets this small")
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    config = resolve(
+        options.map,
+        options.algorithm,
+        parse("--seed", options.seed, int),
+        options.protocol,
+        options.engine,
+        parse_assignments(options.set),
+    )
+    steps = PRESETS[config.protocol].total_steps if options.steps is None else positive("--steps", options.steps)
+    milestones = MILESTONES
+    if options.milestones is not None:
+        milestones = parse("--milestones", options.milestones, tuple[int, ...])
+        if min(milestones, default=0) < 0:
+            raise UserError(f"--milestones = {options.milestones!r}: no step may be negative")
+    threads = positive("--threads", options.threads)
+    checkpoint_seconds = parse("--checkpoint-seconds", options.checkpoint_seconds, float)
+    default = Path("data", config.engine, "manual", "runs", config.map, config.algorithm, f"seed{config.seed}")
+    directory = options.out or default
+    make_writable_directory(directory)
+
+    from roma.runs.training import train
+
+    signal_number = train(
+        config,
+        directory,
+        steps,
+        milestones,
+        options.device,
+        threads,
+        checkpoint_seconds,
+        options.replace,
+        options.wait,
+        options.same_family,
+    )
+    return 0 if signal_number is None else 128 + signal_number
+
+
+def evaluate(parser: Parser) -> None:
+    """Add the options of `roma evaluate`."""
+    parser.description = (
+        "Play greedy episodes with a policy of a finished run, on seeds of their own, and write "
+        "evaluations/t<step>.json into the run's folder."
+    )
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--step", help="milestone of the policy; default: the run's end")
+    parser.add_argument("--episodes", default="256", help="greedy episodes; default: 256")
+    side_by_side = ", ".join(f"{engine.side_by_side} on {name}" for name, engine in ENGINES.items())
+    parser.add_argument("--battles", help=f"how many of them side by side; default: {side_by_side}")
+    parser.add_argument("--save-replays", type=Path, metavar="FOLDER", help="for the game's own replays, if it is one")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    episodes = positive("--episodes", options.episodes)
+    battles = None if options.battles is None else positive("--battles", options.battles)
+    threads = positive("--threads", options.threads)
+    require_folder(options.run_directory)
+
+    from roma.recordings.evaluate import evaluate
+
+    step = None if options.step is None else parse("--step", options.step, int)
+    result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays, step)
+    print(
+        f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
+        f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
+        f"length {result['ep_length_mean']:.1f} over {episodes} greedy battles"
+    )
+    return 0
+
+
+def rollout(parser: Parser) -> None:
+    """Add the options of `roma rollout`."""
+    parser.description = (
+        "Play greedy episodes of every policy that a finished run has kept, and record units, actions, "
+        "roles, I and d in one file."
+    )
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
+    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    parser.add_argument("--out", type=Path, help="file; default: beside the folder runs, rollouts/MAP/ARM/seedK")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    parser.set_defaults(run=_rollout)
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    numbers = _played(options)
+
+    from roma.recordings.rollout import record
+    from roma.recordings.rollout_file import save
+    from roma.runs.directory import RunDirectory
+
+    out = options.out or RunDirectory(options.run_directory).rollout_file
+    make_writable_directory(out.parent)
+    recorded = record(options.run_directory, *numbers)
+    save(out, recorded)
+    _say_won(recorded)
+    print(f"written to {out}")
+    return 0
+
+
+def measure(parser: Parser) -> None:
+    """Add the options of `roma measure`."""
+    parser.description = (
+        "Play the episodes that roma rollout records, and write what summaries need of them: small tables "
+        "in measurements/MAP/ARM/seedK beside the folder runs, or else in the run's own folder."
+    )
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
+    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    parser.set_defaults(run=_measure)
+
+
+def _measure(options: argparse.Namespace) -> int:
+    numbers = _played(options)
+
+    from analysis.measurements import measure
+    from roma.runs.directory import MEASUREMENTS, RunDirectory
+
+    run = RunDirectory(options.run_directory)
+    folder = run.measurement_file(MEASUREMENTS[0]).parent
+    make_writable_directory(folder)
+    _say_won(measure(run, *numbers))
+    print(f"written to {folder}")
+    return 0
+
+
+def _played(options: argparse.Namespace) -> tuple[int, int, int]:
+    """Return how many episodes are to be played, of the last policy and of each earlier one, and the threads."""
+    require_folder(options.run_directory)
+    return (
+        positive("--episodes", options.episodes),
+        positive("--earlier-episodes", options.earlier_episodes),
+        positive("--threads", options.threads),
+    )
+
+
+def _say_won(recorded: Rollout) -> None:
+    config = recorded.config
+    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
+    for milestone in recorded.milestones:
+        print(f"{milestone.step:>10} steps: {milestone.won.sum()} of {len(milestone.won)}")
+
+
+def settings(parser: Parser) -> None:
+    """Add the options of `roma settings`."""
+    parser.description = (
+        "List everything that --set and a scale file's overrides may set for an algorithm: default, value under the "
+        "protocol, valid values, source and meaning."
+    )
+    parser.add_argument("algorithm", metavar="ALGORITHM", help="name of an algorithm, such as roma")
+    parser.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
+    parser.add_argument("--engine", default=EMBEDDED, help=f"one of {', '.join(ENGINES)}; default: {EMBEDDED}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of columns")
+    parser.set_defaults(run=_settings)
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from roma.runs.settings import report
+
+    print(report(options.algorithm, options.protocol, options.engine, options.json))
+    return 0

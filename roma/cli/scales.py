@@ -1,0 +1,163 @@
+"""`roma cost`, `watch`, `verify`, `restore`, `track` and `redraw`: what is done with a whole scale, in a clone."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import chdir
+from pathlib import Path
+
+from roma.cli.options import Parser, clone
+from roma.support.errors import UserError, unknown
+
+SCALE = "name of a scale, such as lab, or its file"
+
+
+def cost(parser: Parser) -> None:
+    """Add the options of `roma cost`."""
+    parser.description = (
+        "Print the core-hours that training all runs of a scale takes, by the speeds in workflow/cost.csv, and the "
+        "processor on which these were measured."
+    )
+    parser.add_argument("scale", metavar="SCALE", help="name of a file in workflow/config, such as lab")
+    parser.set_defaults(run=_cost)
+
+
+def _cost(options: argparse.Namespace) -> int:
+    clone("roma cost")
+
+    from workflow import cost
+
+    print(cost.report(options.scale, cost.read_speeds()))
+    return 0
+
+
+def watch(parser: Parser) -> None:
+    """Add the options of `roma watch`."""
+    parser.description = (
+        "Print how many runs of a scale are done, running, failed and waiting, steps a second, the time left, and what "
+        "failed runs said last. Only files are read, so it may be called at any time and from any machine."
+    )
+    _add_scale(parser)
+    parser.add_argument("--seconds", type=float, default=5.0, help="between two looks; default: 5")
+    parser.add_argument("--once", action="store_true", help="look once; status 1 if a run has failed")
+    parser.set_defaults(run=_watch)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    place = clone("roma watch")
+
+    from workflow.watch import follow
+
+    scale = _scale_file(options.scale, place)
+    with chdir(place):
+        return follow(scale, options.seconds, options.once)
+
+
+def verify(parser: Parser) -> None:
+    """Add the options of `roma verify`."""
+    parser.description = (
+        "Compare shipped runs with their checksums, train some again for their first steps, and play the final "
+        "evaluations of others again from their weights. The exit status is 1 if anything is not as recorded."
+    )
+    parser.add_argument("scale", metavar="SCALE", nargs="?", help=f"{SCALE}; default: study")
+    parser.add_argument("--seed", type=int, help="of the draw; default: another each time")
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        metavar="N|MAP/ARM/seedK",
+        help="how many runs to train again, or which to train and to play again; default: 3",
+    )
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    place = clone("roma verify")
+
+    from workflow.scale import read_scale
+    from workflow.shipping import STUDY
+    from workflow.verify import verify
+
+    scale = _scale_file(options.scale or STUDY, place)
+    with chdir(place):
+        return int(verify(read_scale(scale), options.seed, options.runs) > 0)
+
+
+def restore(parser: Parser) -> None:
+    """Add the options of `roma restore`."""
+    parser.description = (
+        "Copy runs that ship with the repository into place. `make figures` does so by itself, and where nothing is "
+        "installed `python workflow/shipping.py MAP/ARM/seedK` does."
+    )
+    parser.add_argument("runs", nargs="*", metavar="MAP/ARM/seedK", help="which runs; default: all that ship")
+    parser.add_argument("--scale", help="name of a scale; default: study")
+    parser.set_defaults(run=_restore)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    place = clone("roma restore")
+
+    from workflow import shipping
+
+    shipped = shipping.read_shipped(place, options.scale or shipping.STUDY)
+    for name in options.runs or shipped:
+        if name not in shipped:
+            raise unknown("shipped run", name, shipped)
+        try:
+            shipping.restore(place, shipped[name])
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        print(f"{place / shipped[name].path} is in place")
+    return 0
+
+
+def track(parser: Parser) -> None:
+    """Add the options of `roma track`."""
+    parser.description = (
+        "Commit the finished results of a scale to DVC and git, and push them as far as remotes are known."
+    )
+    _add_scale(parser)
+    parser.set_defaults(run=_track)
+
+
+def _track(options: argparse.Namespace) -> int:
+    place = clone("roma track")
+
+    from workflow import tracking
+
+    scale = _scale_file(options.scale, place)
+    with chdir(place):
+        tracking.track(scale)
+    return 0
+
+
+def redraw(parser: Parser) -> None:
+    """Add the options of `roma redraw`."""
+    parser.description = (
+        "Restore the summary of a scale, if it is tracked, draw its figures and write its report again. Nothing is "
+        "trained, and neither DVC nor git is asked."
+    )
+    _add_scale(parser)
+    parser.set_defaults(run=_redraw)
+
+
+def _redraw(options: argparse.Namespace) -> int:
+    place = clone("roma redraw")
+
+    from workflow import tracking
+
+    scale = _scale_file(options.scale, place)
+    with chdir(place):
+        tracking.redraw(scale)
+    return 0
+
+
+def _add_scale(parser: Parser) -> None:
+    parser.add_argument("scale", metavar="SCALE", help=SCALE)
+
+
+def _scale_file(text: str, place: Path) -> Path:
+    """Return the file of a scale that is named or given as a file; relative to the clone `place` if it lies there."""
+    from workflow.cost import scale_file
+
+    file = Path(text).resolve() if text.endswith(".yaml") else scale_file(text)
+    return file.relative_to(place) if file.is_relative_to(place) else file

@@ -1,0 +1,83 @@
+"""Bringing finished runs into the project's clone, from the campaign's or another machine's, and tracking them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+from analysis.measurements import lacking, measure
+from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from workflow.campaign.clone import folder_of, read_named
+from workflow.grid import results_folder
+from workflow.landing import land
+from workflow.merging import bring, finished_runs
+from workflow.order import family
+from workflow.scale import read_scale
+from workflow.shipping import read_shipped, restore
+from workflow.tracking import ship
+
+
+def collect(project: Path) -> str:
+    """Bring the campaign's finished runs into the project's clone and track them; return what to tell the user.
+
+    What is tracked is asked of the project's clone: an interrupted collection, or what was lost since, is made up for.
+
+    Raises:
+        UserError: see `workflow.merging.bring`.
+    """
+    named, folder = read_named(project), folder_of(project)
+    if not (folder / ".git").exists():
+        raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
+    return _bring(project, folder, named.scale)
+
+
+def merge(project: Path, other: Path) -> str:
+    """Bring the finished runs of another clone, such as another machine's, into this one and track them.
+
+    Args:
+        project: the project's clone.
+        other: the other clone's folder.
+
+    Raises:
+        UserError: see `workflow.merging.bring`.
+    """
+    if not other.is_dir() or other.resolve() == project.resolve():
+        raise UserError(f"{other} is not the folder of another clone")
+    return _bring(project, other, read_named(project).scale)
+
+
+def _bring(project: Path, source: Path, scale: str) -> str:
+    file = Path("workflow", "config", f"{scale}.yaml")
+    config = read_scale(project / file)
+    results = results_folder(config)
+    for run in read_shipped(project, scale).values():
+        try:
+            restore(project, run)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+    brought = bring(source / results, project / results)
+    here = finished_runs(project / results)
+    said = [f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"]
+    said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
+    if here:
+        with chdir(project):  # where DVC and git look for what they track
+            said += [ship(file), *land(file)]
+    return "\n".join(said)
+
+
+def measure_runs(runs: Sequence[RunDirectory], config: Mapping[str, Any]) -> list[str]:
+    """Measure the roles of finished runs that have not been measured and were trained on this family of processors.
+
+    Return what to tell the user of those that were trained elsewhere.
+    """
+    wanted = [run for run in runs if run.config.has_roles and lacking(run)]
+    here = family() if wanted else ""
+    played = config.get("rollout_episodes", {})
+    elsewhere = 0
+    for run in wanted:
+        if run.provenance["segments"][-1]["cpu_family"] == here:
+            measure(run, played.get("last", 32), played.get("earlier", 8))
+        else:
+            elsewhere += 1
+    return [f"{elsewhere} runs wait to be measured by a collect on the processors that trained them"] * (elsewhere > 0)

@@ -1,0 +1,126 @@
+"""How far the campaign is, what it took, and when each of its tranches ends."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import mean
+from textwrap import indent
+from typing import Any
+
+from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from workflow import pausing, watch
+from workflow.campaign.clone import folder_of, read_named
+from workflow.cost import expected_speed, read_speeds
+from workflow.grid import Run, expand, results_folder
+from workflow.scale import read_scale
+
+
+def status(project: Path, now: datetime | None = None) -> str:
+    """Return what is done, running, failed and left of the open tranches, core-hours, and when each tranche ends."""
+    now = now or datetime.now()
+    state = pausing.state_folder()
+    known, named, folder = pausing.record(state), read_named(project), folder_of(project)
+    source = folder / "workflow" / "config" / f"{named.scale}.yaml"
+    if not source.exists():
+        raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
+    runs = open_runs(source, named.open)
+    results = folder / results_folder(read_scale(source))
+    alive = pausing.alive(state)
+    since = datetime.fromisoformat(known["started"]).timestamp() if alive else float("inf")
+    standings = [watch.status(run, results, since) for run in runs]
+    rates = seconds_a_step(runs, standings, results)
+    used, slower = used_hours(runs, standings, results, rates), slowdown(runs, standings, rates)
+    count = Counter(each.state for each in standings)
+    left = [each.left * rates[run.key] / 3600 for run, each in zip(runs, standings, strict=True)]
+    cores = int(known["cores"]) if str(known.get("cores", "")).isdecimal() else os.cpu_count() or 1
+    lines = [
+        f"{named.scale} at {named.revision[:12]} in {folder}: {_condition(state, known)}",
+        f"{count['done']} done, {count['running']} running, {count['failed']} failed, {count['waiting']} left",
+        f"{used:.1f} core-hours used, {sum(left):.1f} left",
+    ]
+    names = [tranche_of(run) for run in runs]
+    ahead = 0.0
+    for name in dict.fromkeys(names):
+        of_tranche = [place for place, other in enumerate(names) if other == name]
+        done = sum(standings[place].state == "done" for place in of_tranche)
+        ahead += sum(left[place] for place in of_tranche)
+        # The last runs of a tranche do not share out over all cores.
+        hours = max([ahead / cores, *(left[place] for place in of_tranche)]) * slower
+        moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
+        ends = moment if done < len(of_tranche) else "done"
+        lines.append(f"  {name:<8} {done:>4} of {len(of_tranche):>4}  {ends}")
+    for run, each in zip(runs, standings, strict=True):
+        if each.state == "failed":
+            lines += [f"FAILED {run.directory} at {each.done:,} steps", indent(each.reason, "  | ")]
+    return "\n".join(lines)
+
+
+def open_runs(source: Path, tranches: Sequence[str]) -> list[Run]:
+    """Return the runs of a scale's open tranches, in the order of the tranches; none named: all runs."""
+    config = read_scale(source) | ({"open_tranches": list(tranches)} if tranches else {})
+    grid = expand(config, str(source))
+    order = list(config.get("tranches", []))
+    return sorted(grid.runs.values(), key=lambda run: order.index(tranche_of(run)) if order else 0)
+
+
+def tranche_of(run: Run) -> str:
+    """Return the first open tranche that asks for a run; "all" in a scale without tranches."""
+    return next(iter(run.tranches), "all")
+
+
+def used_hours(
+    runs: Sequence[Run], standings: Sequence[watch.Status], results: Path, rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return the core-hours that finished runs took, and others so far at their seconds a step."""
+    seconds = 0.0
+    for run, standing in zip(runs, standings, strict=True):
+        done = standing.state == "done"
+        seconds += _provenance(results, run)["cpu_seconds"] if done else standing.done * rates[run.key]
+    return seconds / 3600
+
+
+def seconds_a_step(
+    runs: Sequence[Run], standings: Sequence[watch.Status], results: Path
+) -> dict[tuple[str, str, int], float]:
+    """Return the seconds of processor time that an environment step of each run takes.
+
+    They are those of the same run, or the mean of the runs of the same map and arm, as far as finished; else what is
+    expected.
+    """
+    measured, speeds = {}, read_speeds()
+    for run, standing in zip(runs, standings, strict=True):
+        if standing.state == "done":
+            facts = _provenance(results, run)
+            measured[run.key] = facts["cpu_seconds"] / facts["environment_steps"]
+    found = {}
+    for run in runs:
+        alike = [rate for key, rate in measured.items() if key[:2] == run.key[:2]]
+        found[run.key] = measured.get(run.key) or mean(alike or [1 / expected_speed(run, speeds)])
+    return found
+
+
+def slowdown(
+    runs: Sequence[Run], standings: Sequence[watch.Status], rates: Mapping[tuple[str, str, int], float]
+) -> float:
+    """Return how many times as long as their processor time the running runs take, beside the machine's other work."""
+    times = [1 / (rates[run.key] * each.rate) for run, each in zip(runs, standings, strict=True) if each.rate]
+    return max(1.0, mean(times or [1.0]))
+
+
+def _provenance(results: Path, run: Run) -> dict[str, Any]:
+    file = RunDirectory(results / "runs" / run.directory).provenance_file
+    facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return facts
+
+
+def _condition(state: Path, known: Mapping[str, Any]) -> str:
+    if not pausing.alive(state):
+        return "stopped" if known else "never started on this machine"
+    paused = "paused" if pausing.wanted(state) else "running"
+    started = datetime.fromisoformat(known["started"]).astimezone()
+    limit = "" if known.get("until") is None else f", until {datetime.fromtimestamp(known['until']):%Y-%m-%d %H:%M}"
+    return f"{paused}, started {started:%Y-%m-%d %H:%M}{limit}"
