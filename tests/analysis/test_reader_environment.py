@@ -12,7 +12,7 @@ from tests.envs.recorded import random_battle
 
 PROGRAM = """
 import sys
-from analysis.__main__ import main
+from roma.cli import main
 summary, out = sys.argv[1:]
 for name in ("fig04", "finals"):
     assert main(["plot", name, "--summary", summary, "--out", out]) == 0
