@@ -64,7 +64,7 @@ def finish(command: list[str]) -> float:
     """Seconds that the undisturbed command takes."""
     start = time.monotonic()
     process = faults.start(command)
-    process.join()
+    faults.join(process)
     assert process.exitcode == 0, command
     return time.monotonic() - start
 
@@ -77,9 +77,9 @@ def kill_often(command: list[str], directory: Path, kills: int, seconds: float, 
     rng = random.Random(str(command))
     while kills:
         process = faults.start(command)
-        process.join(rng.uniform(0, seconds))
+        faults.join(process, rng.uniform(0, seconds))
         process.kill()
-        process.join()
+        faults.join(process)
         look(process.exitcode == 0)
         if process.exitcode == 0:
             shutil.rmtree(directory)
@@ -163,7 +163,7 @@ def test_a_run_survives_a_disk_that_fills_up(tmp_path):
     finish(train_command("qmix", undisturbed))
     (last, *_) = reversed(checkpoint.paths(undisturbed / "checkpoints"))
     process = faults.start(train_command("qmix", directory), largest_file=last.stat().st_size - 1000)
-    process.join()
+    faults.join(process)
     assert process.exitcode == 2
     assert json.loads((directory / "progress.json").read_text())["state"] == "failed"
     assert len(checkpoint.paths(directory / "checkpoints")) == checkpoint.KEPT
