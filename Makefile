@@ -39,7 +39,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@python=$$($(FIND_PYTHON)); \
 	if [ -z "$$python" ]; then echo "error: Python 3.11 was not found (tried python3.11, python3, python)" >&2; exit 1; fi; \
 	"$$python" -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'
 	@touch $@
 
 figures: $(READY) $(CONFIG) ## draw figures and report: of SCALE, trained as far as it is missing, or else of what ships

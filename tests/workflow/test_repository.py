@@ -11,6 +11,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from roma import __version__
+
 
 @pytest.fixture
 def project(root):
@@ -62,9 +64,10 @@ def test_conda_and_pip_take_the_same(root, project):
     conda = [part for part in environment["dependencies"] if isinstance(part, str)]
     (pip,) = (part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
     assert conda == ["python>=3.11,<3.12", "pip"]
-    assert pip == ["-c constraints.txt", "-e ."]
+    assert pip == ["-c constraints.txt", "-e .[dev,slurm]"]
     assert project["requires-python"] == ">=3.11"
-    assert "pip install --quiet --disable-pip-version-check -c constraints.txt -e ." in (root / "Makefile").read_text()
+    command = "pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'"
+    assert command in (root / "Makefile").read_text()
 
 
 def test_continuous_integration_is_one_script(root):
@@ -101,11 +104,38 @@ def test_citation_names_software_and_paper(root):
     assert [author["family-names"] for author in paper["authors"]] == ["Wang", "Dong", "Lesser", "Zhang"]
 
 
+def test_the_version_is_the_same_everywhere(root, project):
+    assert "version" in project["dynamic"]  # taken from the package
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    heading = re.search(r"^## (\S+),", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert {citation["version"], heading[1]} == {__version__}
+
+
+def test_what_runs_needs_no_tool_of_development(root, project):
+    development = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["dev"]}
+    needed = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    assert not development & needed
+    imported = set()
+    for package in ("roma", "analysis", "workflow"):
+        for path in (root / package).rglob("*.py"):
+            imported |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
+    assert not {canonicalize_name(name) for name in imported} & development
+
+
+def test_commands_of_the_quick_checks_are_those_of_make_lint(root):
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    makefile = (root / "Makefile").read_text()
+    lint = makefile[makefile.index("lint:") : makefile.index("format:")]
+    for hook in hooks:
+        assert hook["name"].split()[0] in lint
+
+
 def test_data_files_are_packaged(root, project):
     package_data = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert package_data == {
-        "analysis": ["*.csv", "*.yaml"],
+        "analysis": ["*.csv", "*.yaml", "py.typed"],
         "analysis.report": ["web/*"],
+        "roma": ["py.typed"],
         "roma.envs.starcraft2": ["*.csv"],
         "roma.scenarios": ["*.csv", "*.parquet", "maps/*.json", "units/*.json"],
     }
