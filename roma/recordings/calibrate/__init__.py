@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roma.support.errors import UserError
 from roma.support.files import atomic_path, write_bytes
 from roma.support.pictures import own_settings
 
@@ -57,11 +58,19 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     """Compare recorded runs in and below `places` with the released ones; return the Markdown.
 
     Writes learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv into `directory`, which must exist.
+
+    Raises:
+        UserError: No run is long enough to be compared, or as in `recorded.find`.
     """
     from roma.recordings.calibrate import learning, learning_drawing, learning_tables, recorded
 
     runs, unfinished = recorded.find(places)
     groups = learning.group_runs(runs)
+    if not any(group.curves and group.lengths for group in groups):
+        raise UserError(
+            f"the longest of these runs has {max(group.end for group in groups):,} steps; comparing begins at "
+            f"{learning.CHECKPOINTS[0]:,}"
+        )
     text = learning_tables.page(groups, learning.missing(groups, unfinished, map_names()))
     write_csv(learning_tables.curve_rows(groups), directory / "learning_curves.csv")
     write_csv(learning_tables.length_rows(groups), directory / "episode_lengths.csv")

@@ -184,6 +184,15 @@ def test_mistakes(tmp_path: Path) -> None:
         recorded.find([run])
 
 
+def test_runs_that_are_too_short_for_any_comparison_are_named_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "runs" / "short", end=20_000)
+    assert main(["calibrate", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    assert "the longest of these runs has 20,010 steps; comparing begins at" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_the_maps_compared_are_those_of_engine_and_released_runs() -> None:
     names = calibrate.map_names()
     assert len(names) == 14
