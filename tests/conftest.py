@@ -4,7 +4,8 @@ import errno
 import faulthandler
 import fcntl
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -39,6 +40,14 @@ def random_episodes(request: pytest.FixtureRequest) -> int:
 def without_time_limit() -> None:
     """For tests that take as long as the command line asks: nobody ends them as hanging."""
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def import_path() -> Iterator[None]:
+    """What a test adds to the import path goes with it: commands add the clone that they work in."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -137,11 +137,8 @@ def rollout(parser: Parser) -> None:
         "Play greedy episodes of every policy that a finished run has kept, and record units, actions, "
         "roles, I and d in one file."
     )
-    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
-    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    _add_played(parser)
     parser.add_argument("--out", type=Path, help="file; default: beside the folder runs, rollouts/MAP/ARM/seedK")
-    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
     parser.set_defaults(run=_rollout)
 
 
@@ -167,10 +164,7 @@ def measure(parser: Parser) -> None:
         "Play the episodes that roma rollout records, and write what summaries need of them: small tables "
         "in measurements/MAP/ARM/seedK beside the folder runs, or else in the run's own folder."
     )
-    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
-    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
-    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    _add_played(parser)
     parser.set_defaults(run=_measure)
 
 
@@ -186,6 +180,14 @@ def _measure(options: argparse.Namespace) -> int:
     _say_won(measure(run, *numbers))
     print(f"written to {folder}")
     return 0
+
+
+def _add_played(parser: Parser) -> None:
+    """Add the run, and what `_played` reads."""
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
+    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
 
 
 def _played(options: argparse.Namespace) -> tuple[int, int, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from roma.cli.options import Parser, clone
@@ -44,12 +45,9 @@ def watch(parser: Parser) -> None:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    place = clone("roma watch")
+    with _scale_in_clone("roma watch", options.scale) as scale:
+        from workflow.watch import follow
 
-    from workflow.watch import follow
-
-    scale = _scale_file(options.scale, place)
-    with chdir(place):
         return follow(scale, options.seconds, options.once)
 
 
@@ -71,14 +69,10 @@ def verify(parser: Parser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    place = clone("roma verify")
+    with _scale_in_clone("roma verify", options.scale) as scale:
+        from workflow.scale import read_scale
+        from workflow.verify import verify
 
-    from workflow.scale import read_scale
-    from workflow.shipping import STUDY
-    from workflow.verify import verify
-
-    scale = _scale_file(options.scale or STUDY, place)
-    with chdir(place):
         return int(verify(read_scale(scale), options.seed, options.runs) > 0)
 
 
@@ -120,12 +114,9 @@ def track(parser: Parser) -> None:
 
 
 def _track(options: argparse.Namespace) -> int:
-    place = clone("roma track")
+    with _scale_in_clone("roma track", options.scale) as scale:
+        from workflow import tracking
 
-    from workflow import tracking
-
-    scale = _scale_file(options.scale, place)
-    with chdir(place):
         tracking.track(scale)
     return 0
 
@@ -141,12 +132,9 @@ def redraw(parser: Parser) -> None:
 
 
 def _redraw(options: argparse.Namespace) -> int:
-    place = clone("roma redraw")
+    with _scale_in_clone("roma redraw", options.scale) as scale:
+        from workflow import tracking
 
-    from workflow import tracking
-
-    scale = _scale_file(options.scale, place)
-    with chdir(place):
         tracking.redraw(scale)
     return 0
 
@@ -155,9 +143,20 @@ def _add_scale(parser: Parser) -> None:
     parser.add_argument("scale", metavar="SCALE", help=SCALE)
 
 
-def _scale_file(text: str, place: Path) -> Path:
-    """Return the file of a scale that is named or given as a file; relative to the clone `place` if it lies there."""
-    from workflow.cost import scale_file
+@contextmanager
+def _scale_in_clone(command: str, named: str | None) -> Iterator[Path]:
+    """Let the block work in the clone of the project, with the file of a scale, relative to the clone if it lies there.
 
+    Args:
+        command: The command that needs the clone, such as `roma watch`.
+        named: The scale's name or its file; None: the study, whose runs ship.
+    """
+    place = clone(command)
+
+    from workflow.cost import scale_file
+    from workflow.shipping import STUDY
+
+    text = named or STUDY
     file = Path(text).resolve() if text.endswith(".yaml") else scale_file(text)
-    return file.relative_to(place) if file.is_relative_to(place) else file
+    with chdir(place):
+        yield file.relative_to(place) if file.is_relative_to(place) else file
