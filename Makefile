@@ -18,7 +18,7 @@ CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
 # Pauses a campaign that runs on this machine, for as long as the command takes.
-PAUSING := python workflow/pausing.py
+PAUSING := python workflow/campaign/pausing.py
 FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
 

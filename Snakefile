@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from workflow.shipping import STUDY, read_shipped
+from workflow.artifacts.shipping import STUDY, read_shipped
 
 min_version("9.0")
 

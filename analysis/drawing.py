@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from analysis import style, summarise, tables, withheld
+from analysis import style, summarise, withheld
+from analysis import table as tables
 from roma.support.errors import unknown
 from roma.support.files import atomic_path
 from roma.support.schema import read_yaml
@@ -38,7 +39,7 @@ def _write_table(summary: Path, specification: Mapping[str, Any], target: Path) 
     if kind in withheld.ROLE_TABLES and (reason := summarise.withheld(summary)):
         table = withheld.table(reason)
     else:
-        table = import_module(f"analysis.plots.{kind}").table(summary, specification)
+        table = import_module(f"analysis.tables.{kind}").table(summary, specification)
     sentences = [specification["title"], *table.notes, f"Inputs {summarise.inputs_digest(summary)}"]
     tables.write(table.frame, target, ". ".join(sentences) + ".", table.groups, table.shown)
 
@@ -50,7 +51,7 @@ def _draw_figure(summary: Path, specification: Mapping[str, Any], metrics: Seque
         figure = withheld.figure(specification["title"], reason)
         pictures = dict.fromkeys(specification["maps"], figure)
     else:
-        module = import_module(f"analysis.plots.{kind}")
+        module = import_module(f"analysis.figures.{kind}")
         frame = module.data(summary, specification, metrics)
         figure = module.draw(frame)
         pictures = {panel: module.draw(part) for panel, part in module.panels(frame).items()}

@@ -7,7 +7,7 @@ plan       one row a cell that the scale trains, now or later, with its number o
 evaluations  one row an evaluated policy of a run: its greedy battles on seeds of their own
 finals     the same of each run's last policy, and in `final_win_rate` the mean of the tests of its last tenth
 role_health  one row a test of a run with roles: what shows the health of its role losses
-roles, episodes, dissimilarity: of the runs with roles that have been measured, see analysis.measurements
+roles, episodes, dissimilarity: of the runs with roles that have been measured, see analysis.measures.measurements
 settings   one row a setting of each map and arm
 cost       one row a run: time, speed and memory, steps and updates
 
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import measurements
+from analysis.measures import measurements
 from analysis.statistics import quartiles, student_interval
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.runs.config import settings_of

@@ -57,7 +57,7 @@ def different_machines(facts: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
     Args:
         facts: The run's provenance; the run may have been made in parts, on several machines.
-        here: A segment of the repetition's provenance, or as `roma.support.provenance.describe` returns it.
+        here: A segment of the repetition's provenance, or as `roma.support.system.provenance.describe` returns it.
     """
     new = _rounding(here)
     differences = [

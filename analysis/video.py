@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis import style
-from analysis.plots import rolespace
-from analysis.rollouts import ROLE_COLUMNS
+from analysis.figures import rolespace
+from analysis.measures.rollouts import ROLE_COLUMNS
 from analysis.summarise import withheld
 from roma.support.errors import UserError
 from roma.support.files import atomic_path, make_writable_directory

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.tables import Table
+from analysis.table import Table
 
-ROLE_PANELS = ("episode", "evolution", "measures")  # modules of analysis.plots that show roles
+ROLE_PANELS = ("episode", "evolution", "measures")  # modules of analysis.figures that show roles
 ROLE_TABLES = ("dissimilarity",)
 
 

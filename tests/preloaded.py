@@ -6,14 +6,14 @@ import torch
 from tqdm import tqdm
 
 import analysis.drawing
-import analysis.plots.curves
+import analysis.figures.curves
 import roma.cli.results
 import roma.cli.runs
 import roma.runs.training
 from roma.envs.skirmish.compilation import compile_engine
 from roma.learners.compilation import compile_actors, compile_learners
 
-LOADED = (analysis.drawing, analysis.plots.curves, roma.cli.results, roma.cli.runs, roma.runs.training)
+LOADED = (analysis.drawing, analysis.figures.curves, roma.cli.results, roma.cli.runs, roma.runs.training)
 
 compile_engine()
 compile_actors()

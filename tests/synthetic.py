@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from analysis import measurements
+from analysis.measures import measurements
 from roma.learners.roma.columns import ROLE_COLUMNS
 from roma.recordings.rollout_file import NOBODY, Milestone, Rollout
 from roma.runs.config import milestone_steps

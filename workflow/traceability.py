@@ -17,7 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from analysis import FIGURES, claims, moments
+from analysis import FIGURES, claims
+from analysis.measures import moments
 from roma import learners
 from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
@@ -89,10 +90,12 @@ def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Itera
     if name not in specifications:
         raise UserError(f"{SOURCE}: {entry['item']} is shown by {name}, which is not in {FIGURES.name}")
     figure = specifications[name]
-    module = figure.get("plot") or figure["table"]
-    code = (f"analysis/plots/{module}.py:{'draw' if 'plot' in figure else 'table'}",)
+    if "plot" in figure:
+        code = f"analysis/figures/{figure['plot']}.py:draw"
+    else:
+        code = f"analysis/tables/{figure['table']}.py:table"
     targets: dict[str, Any] = {
-        "code": code,
+        "code": (code,),
         "settings": (f"figures.yaml {name}",),
         "rule": (name,),
         "test": (entry["test"],),

@@ -37,10 +37,10 @@ from analysis.verification import (
 from roma.envs import ENGINES
 from roma.runs.config import RunConfig, check_versions
 from roma.runs.directory import RunDirectory
-from roma.support import owner
 from roma.support.errors import UserError, unknown
+from roma.support.system import owner
+from workflow.artifacts.shipping import damaged, read_shipped, restore
 from workflow.grid import results_folder
-from workflow.shipping import damaged, read_shipped, restore
 
 TRAINED, PLAYED = 3, 10  # runs
 CPU_SECONDS = 90  # that training one run again may take
@@ -145,8 +145,8 @@ def play_again(run: RunDirectory) -> Outcome:
     import torch
 
     from roma.recordings.evaluate import play_policy
-    from roma.support.provenance import describe
     from roma.support.seeding import Stream
+    from roma.support.system.provenance import describe
 
     torch.set_num_threads(1)
     step = run.last_step()

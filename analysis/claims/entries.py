@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from analysis.inference import Region
+from analysis.claims.inference import Region
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError
 from roma.support.files import DIGEST_LENGTH, file_digest
@@ -18,7 +18,7 @@ SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"
 
 VARIANTS = HEADLINE, RELEASE = ("roma", "roma_release")
 EITHER = "either"  # the variant of claims without ROMA, which are judged once
-# How the terms of a contrast are changed into those of a null; analysis.nulls says what they are.
+# How the terms of a contrast are changed into those of a null; analysis.measures.nulls says what they are.
 NULLS: dict[str, dict[str, Any]] = {
     "untrained": {"stage": 0, "reference": "untrained"},
     "roma_td": {"arms": ("roma_td",)},

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.entries import HEADLINE, Claim, Part, Term
-from analysis.evidence import EVALUATION, FINAL, OF_TESTS, Evidence
-from analysis.inference import Estimate, contrast, moments, seeds_needed
+from analysis.claims.evidence import EVALUATION, FINAL, OF_TESTS, Evidence
+from analysis.claims.inference import Estimate, contrast, moments, seeds_needed
 from analysis.statistics import FEWEST_SEEDS, Floats
 
 LOWEST, HIGHEST = 0.10, 0.95  # win rates between which at least one side of a comparison must lie

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from analysis.claims.entries import HEADLINE, Claim, Part, Term
+from analysis.claims.evidence import AREA, FINAL, OF_TESTS, UNSTEADINESS
 from analysis.claims.findings import HIGHEST, LOWEST, sides
+from analysis.claims.inference import Estimate, Moments, binomial_variance, contrast, moments
 from analysis.claims.verdicts import decide
-from analysis.evidence import AREA, FINAL, OF_TESTS, UNSTEADINESS
-from analysis.inference import Estimate, Moments, binomial_variance, contrast, moments
 from analysis.statistics import Floats, student_interval
 
 BATTLES_OF = {FINAL: 256, AREA: 10_000}  # behind a win rate

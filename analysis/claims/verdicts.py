@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import validity
+from analysis.claims import validity
 from analysis.claims.entries import EITHER, HEADLINE, VARIANTS, Claim
+from analysis.claims.evidence import OF_TESTS, Evidence
 from analysis.claims.findings import Finding, find
-from analysis.evidence import OF_TESTS, Evidence
-from analysis.inference import holm_levels, partial_conjunction
+from analysis.claims.inference import holm_levels, partial_conjunction
+from analysis.claims.validity import Standing
 from analysis.statistics import ALPHA, Floats
-from analysis.validity import Standing
 
 VERDICTS = REPRODUCED, CONTRADICTED, UNDECIDED, ESTIMATED, SETTLED, FAILS, NOT_VALIDATED, NOT_TRAINED = (
     "reproduced on this engine",

@@ -101,7 +101,7 @@ def _article(picture: Picture, missing: str = "", body: str = "") -> str:
 
 
 def from_markdown(text: str) -> tuple[str, pd.DataFrame]:
-    """Caption and cells of a table that `analysis.tables` wrote."""
+    """Caption and cells of a table that `analysis.table` wrote."""
     text = text.replace("$", "")
     lines = [line.removeprefix("| ").removesuffix(" |") for line in text.splitlines() if line.startswith("|")]
     head, _, *body = [[cell.replace(r"\|", "|") for cell in line.split(" | ")] for line in lines]

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from roma import __version__
 from roma.cli.options import Parser
 from roma.support.errors import exit_status
-from roma.support.owner import end_with_owner
-from roma.support.streams import outlive_readers
+from roma.support.system.owner import end_with_owner
+from roma.support.system.streams import outlive_readers
 
 
 class Group(NamedTuple):

@@ -74,12 +74,12 @@ def _docs(options: argparse.Namespace) -> int:
 
             traceability.write()
         elif options.page == "learning":
-            from analysis import learning
+            from analysis.studies import learning
 
             learning.record(runs)
             learning.write()
         else:
-            from analysis import readings
+            from analysis.studies import readings
 
             readings.record(runs)
             readings.write()

@@ -171,7 +171,7 @@ def measure(parser: Parser) -> None:
 def _measure(options: argparse.Namespace) -> int:
     numbers = _played(options)
 
-    from analysis.measurements import measure
+    from analysis.measures.measurements import measure
     from roma.runs.directory import MEASUREMENTS, RunDirectory
 
     run = RunDirectory(options.run_directory)

@@ -80,7 +80,7 @@ def restore(parser: Parser) -> None:
     """Add the options of `roma restore`."""
     parser.description = (
         "Copy runs that ship with the repository into place. `make figures` does so by itself, and where nothing is "
-        "installed `python workflow/shipping.py MAP/ARM/seedK` does."
+        "installed `python workflow/artifacts/shipping.py MAP/ARM/seedK` does."
     )
     parser.add_argument("runs", nargs="*", metavar="MAP/ARM/seedK", help="which runs; default: all that ship")
     parser.add_argument("--scale", help="name of a scale; default: study")
@@ -90,7 +90,7 @@ def restore(parser: Parser) -> None:
 def _restore(options: argparse.Namespace) -> int:
     place = clone("roma restore")
 
-    from workflow import shipping
+    from workflow.artifacts import shipping
 
     shipped = shipping.read_shipped(place, options.scale or shipping.STUDY)
     for name in options.runs or shipped:
@@ -115,7 +115,7 @@ def track(parser: Parser) -> None:
 
 def _track(options: argparse.Namespace) -> int:
     with _scale_in_clone("roma track", options.scale) as scale:
-        from workflow import tracking
+        from workflow.artifacts import tracking
 
         tracking.track(scale)
     return 0
@@ -133,7 +133,7 @@ def redraw(parser: Parser) -> None:
 
 def _redraw(options: argparse.Namespace) -> int:
     with _scale_in_clone("roma redraw", options.scale) as scale:
-        from workflow import tracking
+        from workflow.artifacts import tracking
 
         tracking.redraw(scale)
     return 0
@@ -153,8 +153,8 @@ def _scale_in_clone(command: str, named: str | None) -> Iterator[Path]:
     """
     place = clone(command)
 
+    from workflow.artifacts.shipping import STUDY
     from workflow.cost import scale_file
-    from workflow.shipping import STUDY
 
     text = named or STUDY
     file = Path(text).resolve() if text.endswith(".yaml") else scale_file(text)

@@ -11,7 +11,7 @@ from roma.learners.base.learner import NetworkLearner
 from roma.runs import checkpoint
 from roma.runs.config import check_versions, from_json
 from roma.runs.directory import FORMAT, RunDirectory
-from roma.runs.runner import Episode, Runner
+from roma.runs.experience.runner import Episode, Runner
 from roma.support.errors import UserError
 from roma.support.files import file_digest, write_json
 from roma.support.seeding import Stream

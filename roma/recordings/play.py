@@ -25,7 +25,7 @@ from roma.envs.skirmish.recordings.battle import (
 from roma.envs.skirmish.recordings.file import can_be_played_again, load, save, verify
 from roma.runs.config import from_json
 from roma.runs.directory import RunDirectory
-from roma.runs.runner import Episode
+from roma.runs.experience.runner import Episode
 from roma.scenarios import load_map, load_units
 from roma.scenarios.actions import FIRST_TARGET
 from roma.scenarios.rows import HEALTH
@@ -56,7 +56,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
 
     from roma.learners.base.roles import RoleLearner
     from roma.recordings.evaluate import load_policy
-    from roma.runs.runner import Runner
+    from roma.runs.experience.runner import Runner
 
     path = checkpoint
     if checkpoint.is_dir():

@@ -21,7 +21,7 @@ from roma.recordings.role_trials import ShuffledRoles, Trials, try_roles
 from roma.recordings.rollout_file import NOBODY, OF_TRIALS, PROBED_EPISODES, Milestone, Rollout
 from roma.runs.config import RunConfig
 from roma.runs.directory import RunDirectory
-from roma.runs.runner import Episode, Runner, unit_types
+from roma.runs.experience.runner import Episode, Runner, unit_types
 from roma.scenarios.rows import HEALTH
 from roma.support.errors import UserError
 from roma.support.seeding import MAX_RUN_SEED, Stream, noise_seed

@@ -3,7 +3,7 @@
 A checkpoint is one file of roma.support.container. It holds the tensors of the learner, the counters and records of the
 run, and the replay buffer as seeds, actions and, if the actor draws any, latents: a deterministic engine re-simulates
 the episodes on resume. It holds no observation and no random state. For an engine that is not deterministic the
-episodes themselves are stored, beside the checkpoints (roma.runs.episodes).
+episodes themselves are stored, beside the checkpoints (roma.runs.experience.episodes).
 
 A damaged checkpoint is noticed by its checksum, and the one before is used instead.
 """
@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roma.envs import VectorEnv
-from roma.runs import episodes as episode_files
 from roma.runs.config import RunConfig, identity_of
-from roma.runs.replay import Replay
-from roma.runs.runner import Episode, resimulate
-from roma.support import container, locks
+from roma.runs.experience import episodes as episode_files
+from roma.runs.experience.replay import Replay
+from roma.runs.experience.runner import Episode, resimulate
+from roma.support import container
 from roma.support.errors import UserError
 from roma.support.files import digest, remove_unfinished, write_bytes
+from roma.support.system import locks
 
 KIND = container.Kind("checkpoint", "checkpoint", format=1)
 POLICY = container.Kind("policy", "policy", format=1)
@@ -211,7 +212,7 @@ def only_writer(directory: Path, wait: bool = False) -> Iterator[bool]:
         wait: wait until the other process is done.
 
     Yields:
-        Whether processes on other machines are kept away too (`roma.support.locks.exclusive`).
+        Whether processes on other machines are kept away too (`roma.support.system.locks.exclusive`).
 
     Raises:
         UserError: another process is writing it, and `wait` is false.

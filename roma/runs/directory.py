@@ -24,7 +24,7 @@ from roma.support.files import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASUREMENTS = ("roles", "dissimilarity", "episodes")  # tables of a run with roles, see analysis.measurements
+MEASUREMENTS = ("roles", "dissimilarity", "episodes")  # tables of a run with roles, see analysis.measures.measurements
 FORMAT = 1  # of the JSON files of a run; raise it when their keys change
 
 

@@ -20,14 +20,14 @@ from roma.runs import checkpoint
 from roma.runs.checkpoint import Checkpoint, RunState
 from roma.runs.config import RunConfig
 from roma.runs.directory import FORMAT, RunDirectory
+from roma.runs.experience.replay import BatchBuilder, Replay
+from roma.runs.experience.runner import Episode, Runner, unit_types
 from roma.runs.progress import Bar, Pulse
-from roma.runs.replay import BatchBuilder, Replay
-from roma.runs.runner import Episode, Runner, unit_types
 from roma.support.errors import UserError
 from roma.support.files import digest, json_content, parquet_content, remove_unfinished, write_bytes, write_together
-from roma.support.memory import return_unused_memory
-from roma.support.provenance import describe, now
 from roma.support.seeding import Stream, seed_of
+from roma.support.system.memory import return_unused_memory
+from roma.support.system.provenance import describe, now
 
 COUNTERS = ("t_env", "episode", "updates")
 TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")

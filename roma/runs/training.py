@@ -17,7 +17,7 @@ from roma.runs.loop import Run
 from roma.runs.progress import run_log
 from roma.support.errors import UserError
 from roma.support.files import DiskFullError
-from roma.support.provenance import describe
+from roma.support.system.provenance import describe
 
 # Sent by whoever ends a process: a person, a terminal that is closed, or a batch system at its limits of time.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)

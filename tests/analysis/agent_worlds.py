@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis import behaviour, influence, nulls, roles
-from analysis.measurements import chance_of
+from analysis.measures import behaviour, influence, nulls, roles
+from analysis.measures.measurements import chance_of
 from tests.analysis.summaries import STEPS
 from tests.analysis.worlds import ABLATIONS, EPISODES, MARINES, NETWORKS, SEEDS, ZERG, row, several
 from tests.milestones import milestone

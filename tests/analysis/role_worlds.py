@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from analysis import behaviour, measures, nulls, probes, roles
+from analysis.measures import behaviour, nulls, probes, roles
+from analysis.measures import milestones as measures
 from tests.analysis.worlds import ABLATIONS, COURSE, EPISODES, NETWORKS, SEEDS, ZERG, row, several
 from tests.milestones import milestone
 

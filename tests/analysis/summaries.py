@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from analysis import claims
-from analysis.evidence import Evidence
+from analysis.claims.evidence import Evidence
 
 STEPS = 2_000_000
 MILESTONES = (0, 600_000, 1_000_000, STEPS)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import claims, tables
+from analysis import claims
+from analysis import table as tables
 from analysis.report.claims import linked
 from analysis.report.contents import episodes, pictures, read, role_measures, rounded
 from analysis.report.page import from_markdown, render

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import entries, verdicts
-from analysis.evidence import Evidence
+from analysis.claims.evidence import Evidence
 from tests.analysis.agent_worlds import (
     alike,
     contact,

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from roma.runs.config import resolve
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError, unknown
-from roma.support.processor import facts
+from roma.support.system.processor import facts
 from workflow.cost import Cell, Speed, read_speeds, scale_runs, write_speeds
 
 ENDLESS = 1_000_000_000  # environment steps

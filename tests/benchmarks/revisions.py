@@ -27,8 +27,8 @@ from statistics import mean
 from typing import NamedTuple
 
 from roma.runs.config import resolve
-from roma.support import processor
 from roma.support.errors import UserError
+from roma.support.system import processor
 
 MAPS = ("2s3z", "MMM2", "10m_vs_11m", "27m_vs_30m")
 CELLS = tuple(f"{map_name}/{algorithm}" for algorithm in ("qmix", "roma") for map_name in MAPS)

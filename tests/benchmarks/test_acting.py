@@ -17,7 +17,7 @@ from roma import envs
 from roma.envs.skirmish.engine import RandomPolicy
 from roma.learners import algorithm_names, make_learner
 from roma.runs.config import resolve
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.support.seeding import Stream
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from roma.runs.config import resolve
-from roma.runs.runner import Episode
+from roma.runs.experience.runner import Episode
 from roma.runs.loop import Run
 
 algorithm, directory = sys.argv[1:]

@@ -21,7 +21,7 @@ from roma.envs.skirmish.recordings.file import load
 from roma.envs.smac import StarCraft2Env, get_map_params, smac_maps
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError
-from roma.support.locks import exclusive
+from roma.support.system.locks import exclusive
 
 WORKERS = 8
 

@@ -17,7 +17,7 @@ from roma.envs.starcraft2 import installation
 from roma.envs.starcraft2.env import GameSettings, Patience, StarCraft2
 from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES
 from roma.runs.config import resolve
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.scenarios import load_map
 from roma.support.errors import UserError
 from roma.support.seeding import Stream, episode_seed

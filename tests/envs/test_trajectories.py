@@ -18,7 +18,7 @@ from roma.envs.skirmish import rules
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.versions import VERSIONS
 from roma.runs.config import resolve
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.runs.training import train
 from roma.scenarios import load_map, load_units, map_names, names, reading
 from roma.scenarios.actions import EAST, NORTH, NOTHING, STOP
@@ -106,7 +106,7 @@ KERNEL_CHANGES: dict[str, tuple[Edits, set[str]]] = {
     "healing": ({"combat.py": ("u[j].health += given", "u[j].health += 0.5 * given")}, {"MMM"}),
     "splash": ({"combat.py": ("<= r.unit[k].splash", "<= 1.5 * r.unit[k].splash")}, {"6z4b"}),
     "shields": ({"combat.py": ("u[j].shield -= absorbed", "u[j].shield -= 0.9 * absorbed")}, {"2s3z"}),
-    "reward": ({"reward.py": ("reward /= most", "reward /= 2.0 * most")}, {"3m", "2s3z", "MMM", "6z4b"}),
+    "reward": ({"interface.py": ("reward /= most", "reward /= 2.0 * most")}, {"3m", "2s3z", "MMM", "6z4b"}),
     "a docstring": ({"loop.py": ("Advance one battle's units (N,) by one game loop.", "Play on.")}, set()),
     "a faster loop": (
         {

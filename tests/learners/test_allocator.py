@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import os
 import numpy as np
-from roma.support.memory import keep_large_allocations, return_unused_memory
+from roma.support.system.memory import keep_large_allocations, return_unused_memory
 
 def megabytes():
     with open("/proc/self/statm") as file:

@@ -10,7 +10,7 @@ from roma import envs
 from roma.runs.config import resolve
 from roma.learners import algorithm_names, make_learner
 from roma.learners.compilation import compile_actors, compile_learners
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.support.seeding import Stream
 from tests.reference.episodes import random_batch
 

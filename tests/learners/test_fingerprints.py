@@ -21,12 +21,12 @@ from roma.learners.qmix import learner as qmix
 from roma.learners.roma import losses as roma
 from roma.learners.versions import ALGORITHM_VERSIONS
 from roma.runs.protocols import PRESETS
-from roma.support.processor import family
+from roma.support.system.processor import family
 from tests.learners.fingerprints import golden
 from tests.learners.fingerprints.__main__ import main
 from tests.learners.fingerprints.golden import Record, Traces
 from tests.learners.fingerprints.runs import EXCLUDED, LEAST_UPDATES, STEPS, Trace, run_config, run_names, trace_anew
-from tests.support.test_processor import OVERRIDES
+from tests.support.system.test_processor import OVERRIDES
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ("coma", "qmix", "roma")
@@ -110,7 +110,7 @@ torch.ones(2, 2) @ torch.ones(2, 2)
 PROGRAM = """
 import json, sys
 {first}
-from roma.support.processor import family
+from roma.support.system.processor import family
 from tests.learners.fingerprints import golden
 from tests.learners.fingerprints.runs import trace
 found = {{name: trace(name, {run!r}) for name in {sample!r}}}

@@ -16,9 +16,9 @@ import pytest
 from roma.cli import main
 from roma.runs import checkpoint
 from roma.support import container
+from tests.workflow.campaign.test_campaign import commit, git, kill_all, name_revision
 from tests.workflow.conftest import SHORT, copy_repository, write_scale
-from tests.workflow.test_campaign import commit, git, kill_all, name_revision
-from workflow import pausing, supervisor
+from workflow.campaign import pausing, supervisor
 from workflow.grid import expand
 
 SMALL = {"test_episodes": 4, "hidden_dim": 16}

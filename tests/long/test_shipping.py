@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis import measurements
+from analysis.measures import measurements
 from roma.runs.config import MILESTONES
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from tests.synthetic import SEGMENT, invented_rollout, write_run
+from tests.workflow.artifacts.test_shipping import SCALE, ship, snakemake
+from tests.workflow.artifacts.test_tracking import call
 from tests.workflow.conftest import copy_repository, planned
-from tests.workflow.test_shipping import SCALE, ship, snakemake
-from tests.workflow.test_tracking import call
 from workflow.grid import expand
 
 RUNS = 200

@@ -12,7 +12,7 @@ from roma.recordings.evaluate import play_policy
 from roma.runs.checkpoint import load_policy
 from roma.runs.config import resolve
 from roma.runs.directory import FORMAT, RunDirectory
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.runs.training import train
 from roma.support.files import file_digest
 from roma.support.seeding import Stream, episode_seed

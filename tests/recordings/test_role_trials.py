@@ -9,7 +9,7 @@ from roma.envs.vector import observe_with_actions
 from roma.learners import make_learner
 from roma.recordings.role_trials import ShuffledRoles, following, try_roles
 from roma.runs.config import resolve
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.support.seeding import Stream
 
 SMALL = {"hidden_dim": 16, "role_at_test": "mean"}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis import measurements, rollouts
+from analysis.measures import measurements, rollouts
 from roma import envs
 from roma.cli import main
 from roma.envs.vector import observe
@@ -15,7 +15,7 @@ from roma.recordings.evaluate import load_policy, play_policy
 from roma.recordings.rollout_file import KIND, encode, load, save
 from roma.runs.config import resolve
 from roma.runs.directory import MEASUREMENTS, RunDirectory
-from roma.runs.replay import BatchBuilder
+from roma.runs.experience.replay import BatchBuilder
 from roma.runs.training import train
 from roma.support.errors import UserError
 from roma.support.seeding import Stream

@@ -12,8 +12,8 @@ from roma.learners import make_learner
 from roma.runs import checkpoint
 from roma.runs.checkpoint import RunState
 from roma.runs.config import resolve
-from roma.runs.replay import Replay
-from roma.runs.runner import Runner
+from roma.runs.experience.replay import Replay
+from roma.runs.experience.runner import Runner
 from roma.support.errors import UserError
 from roma.support.seeding import Stream
 

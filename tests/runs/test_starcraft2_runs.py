@@ -12,10 +12,11 @@ from roma import cli, envs
 from roma.envs.skirmish.recordings.file import load
 from roma.recordings import rollout_file
 from roma.recordings.evaluate import evaluate
-from roma.runs import checkpoint, episodes
+from roma.runs import checkpoint
 from roma.runs.config import resolve
+from roma.runs.experience import episodes
+from roma.runs.experience.replay import BatchBuilder, Replay
 from roma.runs.loop import Run
-from roma.runs.replay import BatchBuilder, Replay
 from roma.runs.training import train
 from roma.support.errors import UserError
 from tests.runs.training.short_runs import stop_in_round

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow import pausing
+from workflow.campaign import pausing
 
 PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
 FOLDERS = ("workflow", "analysis", "tests", "roma", "docs/learning")

@@ -22,9 +22,9 @@ from roma.runs.directory import RunDirectory
 from roma.runs.training import train
 from roma.support.files import file_digest, json_content
 from tests.synthetic import write_runs
+from tests.workflow.artifacts.test_tracking import IDENTITY
 from tests.workflow.conftest import SHORT, TINY, write_scale
-from tests.workflow.test_tracking import IDENTITY
-from workflow.tracking import ship
+from workflow.artifacts.tracking import ship
 from workflow.verify import again_steps, draw, play_again, shipped, train_again
 
 SCALE = Path("workflow/config/tiny.yaml")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from roma.support.errors import UserError
 from roma.support.schema import read_yaml
-from roma.support.tools import ToolError, ask
-from workflow import pausing
+from roma.support.system.tools import ToolError, ask
+from workflow.campaign import pausing
 
 NAMED = Path("workflow/campaign.yaml")
 KEYS = {"revision": "[0-9a-f]{40}", "tree": "[0-9a-f]{40}", "scale": "[A-Za-z0-9_]+"}
@@ -117,7 +117,7 @@ def find_python(folder: Path, chosen: Path | None) -> Path:
         if done.returncode:
             raise UserError(f"the environment in {folder} could not be made, see above")
     python = (chosen.absolute() if chosen else folder / ".venv") / "bin" / "python"
-    program = "import roma, workflow.supervisor; print(roma.__file__)"
+    program = "import roma, workflow.campaign.supervisor; print(roma.__file__)"
     environment = clean_environment() | {"PYTHONPATH": str(folder)}
     try:
         found = ask([str(python), "-c", program], folder, environment)

@@ -5,17 +5,17 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from analysis.measurements import lacking, measure
+from analysis.measures.measurements import lacking, measure
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
+from workflow.artifacts.landing import land
+from workflow.artifacts.shipping import read_shipped, restore
+from workflow.artifacts.tracking import ship
 from workflow.campaign.clone import folder_of, read_named
+from workflow.campaign.merging import bring, finished_runs
+from workflow.campaign.order import family
 from workflow.grid import results_folder
-from workflow.landing import land
-from workflow.merging import bring, finished_runs
-from workflow.order import family
 from workflow.scale import read_scale
-from workflow.shipping import read_shipped, restore
-from workflow.tracking import ship
 
 
 def collect(project: Path) -> str:
@@ -24,7 +24,7 @@ def collect(project: Path) -> str:
     What is tracked is asked of the project's clone: an interrupted collection, or what was lost since, is made up for.
 
     Raises:
-        UserError: see `workflow.merging.bring`.
+        UserError: see `workflow.campaign.merging.bring`.
     """
     named, folder = read_named(project), folder_of(project)
     if not (folder / ".git").exists():
@@ -40,7 +40,7 @@ def merge(project: Path, other: Path) -> str:
         other: the other clone's folder.
 
     Raises:
-        UserError: see `workflow.merging.bring`.
+        UserError: see `workflow.campaign.merging.bring`.
     """
     if not other.is_dir() or other.resolve() == project.resolve():
         raise UserError(f"{other} is not the folder of another clone")

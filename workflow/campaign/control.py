@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from roma.support.errors import UserError
-from workflow import pausing
+from workflow.campaign import pausing
 from workflow.campaign.clone import check_out, clean_environment, find_commit, find_python, read_named
-from workflow.supervisor import LOG, MARK, START_SECONDS, end, members
+from workflow.campaign.supervisor import LOG, MARK, START_SECONDS, end, members
 from workflow.watch import last_lines
 
 
@@ -46,7 +46,7 @@ def start(
     check_out(project, folder, find_commit(project, named))
     python = find_python(folder, environment)
     (state / pausing.PAUSED).unlink(missing_ok=True)
-    command = [str(python), "-m", "workflow.supervisor", "--scale", named.scale, "--revision", named.revision]
+    command = [str(python), "-m", "workflow.campaign.supervisor", "--scale", named.scale, "--revision", named.revision]
     command += ["--cores", cores, "--open", *named.open]
     command += [*(["--slurm"] if slurm else []), *(["--usual-priority"] if usual_priority else [])]
     command += [] if end_time is None else ["--until", str(end_time.timestamp())]

@@ -12,7 +12,8 @@ from typing import Any
 
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
-from workflow import pausing, watch
+from workflow import watch
+from workflow.campaign import pausing
 from workflow.campaign.clone import folder_of, read_named
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, results_folder

@@ -15,8 +15,9 @@ from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
 from roma.runs.directory import MEASUREMENTS, RunDirectory
-from roma.support import owner
-from workflow import cost, shipping
+from roma.support.system import owner
+from workflow import cost
+from workflow.artifacts import shipping
 from workflow.grid import (
     checkpoint_option,
     expand,
@@ -34,9 +35,9 @@ from workflow.grid import (
     summaries_beside,
 )
 from workflow.identity import conflict, lost_policies, tracked
-from workflow.order import EVALUATION, family, priorities, standing
+from workflow.campaign.order import EVALUATION, family, priorities, standing
 from workflow.scale import check
-from workflow.supervisor import CLUSTER, MARK, UNTIL
+from workflow.campaign.supervisor import CLUSTER, MARK, UNTIL
 from workflow.takeover import take_over
 from workflow.watch import last_lines
 

@@ -7,7 +7,7 @@ import numpy as np
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.kernel.compiler import KERNEL
 from roma.scenarios.actions import STOP
-from roma.support.locks import exclusive
+from roma.support.system.locks import exclusive
 
 LOG = getLogger("roma.compilation")
 COMPILED, COMPILING = "compiled", "compiling.lock"  # files beside the machine code

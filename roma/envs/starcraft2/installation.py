@@ -23,7 +23,7 @@ from typing import Any
 
 from roma.support.errors import UserError, unknown
 from roma.support.files import write_bytes
-from roma.support.tools import ToolError, ask
+from roma.support.system.tools import ToolError, ask
 
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 TABLE = Path(__file__).parent / "game_files.csv"

@@ -14,7 +14,7 @@ from roma.learners.base.acting import Actor, CompiledActor, TorchActor
 from roma.learners.base.batch import Batch
 from roma.learners.base.config import BaseConfig, ValueConfig
 from roma.learners.base.optimisers import Optimiser, RMSprop
-from roma.support.memory import keep_large_allocations
+from roma.support.system.memory import keep_large_allocations
 
 
 class Networks(nn.Module):

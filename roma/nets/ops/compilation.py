@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roma.support.compilation import Compiler
-from roma.support.threads import one_blas_thread
+from roma.support.system.threads import one_blas_thread
 
 BLOCK = 1024  # rows whose products stay in the processor's cache
 

@@ -62,7 +62,10 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     Raises:
         UserError: No run is long enough to be compared, or as in `recorded.find`.
     """
-    from roma.recordings.calibrate import learning, learning_drawing, learning_tables, recorded
+    from roma.recordings.calibrate.learned import comparison as learning
+    from roma.recordings.calibrate.learned import drawing as learning_drawing
+    from roma.recordings.calibrate.learned import recorded
+    from roma.recordings.calibrate.learned import tables as learning_tables
 
     runs, unfinished = recorded.find(places)
     groups = learning.group_runs(runs)

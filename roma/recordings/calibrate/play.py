@@ -83,7 +83,7 @@ def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDA
     from roma import learners
     from roma.envs.skirmish.engine import Skirmish
     from roma.runs.config import resolve
-    from roma.runs.runner import Runner
+    from roma.runs.experience.runner import Runner
     from roma.support.seeding import Stream
 
     env = Skirmish(map_name, EPISODES_PER_NETWORK, choices=choices)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roma.recordings.calibrate.comparison import Comparison
-from roma.recordings.calibrate.learning import Group, curve_at
+from roma.recordings.calibrate.learned.comparison import Group, curve_at
 from roma.scenarios.released_runs import complete_runs
 
 MAPS = 10  # at least, with released runs, before the requirements on shares of maps can be met

@@ -14,7 +14,7 @@ from roma.envs.skirmish.engine import Skirmish
 from roma.runs import checkpoint
 from roma.runs.config import NAMES, resolve
 from roma.runs.directory import RunDirectory
-from roma.runs.runner import Runner
+from roma.runs.experience.runner import Runner
 from roma.support.container import DamagedError
 from roma.support.errors import UserError
 from roma.support.seeding import Stream

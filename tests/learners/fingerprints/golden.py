@@ -16,7 +16,7 @@ from typing import Any
 from roma.envs import engine_version
 from roma.learners import algorithm_names
 from roma.learners.versions import ALGORITHM_VERSIONS
-from roma.support.processor import family
+from roma.support.system.processor import family
 from tests.learners.fingerprints.runs import STEPS, Digests, Losses, Trace, run_names, trace
 
 FILE = Path(__file__).parents[2] / "golden" / "fingerprints.json"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from roma.recordings.calibrate import learning, statistics
+from roma.recordings.calibrate import statistics
+from roma.recordings.calibrate.learned import comparison as learning
 from roma.recordings.calibrate.statistics import PHASES
 from roma.scenarios import released_runs as released
 

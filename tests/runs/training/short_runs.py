@@ -8,7 +8,7 @@ from roma.runs.config import canonical_options, resolve
 from roma.runs.directory import RunDirectory
 from roma.runs.loop import Run
 from roma.runs.training import train
-from roma.support.provenance import describe
+from roma.support.system.provenance import describe
 
 TOTAL_STEPS = 1600
 MILESTONES = (0, 800, 5000)

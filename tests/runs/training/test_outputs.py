@@ -15,8 +15,8 @@ from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from roma.runs.loop import COUNTERS, TEST_METRICS, TRAIN_METRICS, Run
 from roma.support.files import file_digest
-from roma.support.provenance import describe
 from roma.support.seeding import Stream, episode_seed
+from roma.support.system.provenance import describe
 from tests.runs.training.short_runs import (
     COMA,
     CONFIG,

@@ -22,7 +22,11 @@ from roma.envs.skirmish.kernel.combat import (
 from roma.envs.skirmish.kernel.geometry import (
     waypoints,
 )
-from roma.envs.skirmish.kernel.interface import observe, observe_many
+from roma.envs.skirmish.kernel.interface import (
+    observe,
+    observe_many,
+    settle,
+)
 from roma.envs.skirmish.kernel.layout import (
     ATTACK,
     ATTACK_MOVE,
@@ -50,9 +54,6 @@ from roma.envs.skirmish.kernel.loop import (
 )
 from roma.envs.skirmish.kernel.movement import (
     ARRIVED,
-)
-from roma.envs.skirmish.kernel.reward import (
-    settle,
 )
 
 __all__ = [

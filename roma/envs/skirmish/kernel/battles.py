@@ -6,11 +6,10 @@ import numpy as np
 
 from roma.envs.skirmish.kernel.chance import uniform
 from roma.envs.skirmish.kernel.compiler import compiled, inlined
-from roma.envs.skirmish.kernel.interface import observe
+from roma.envs.skirmish.kernel.interface import observe, settle
 from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GOES_ON, GUARD, IDLE, LOOPS_PER_STEP
 from roma.envs.skirmish.kernel.loop import play_loop
 from roma.envs.skirmish.kernel.orders import give_order, script
-from roma.envs.skirmish.kernel.reward import settle
 from roma.scenarios.rows import COOLDOWN, ENERGY, HEALTH, SHIELD, X, Y
 
 

@@ -1,0 +1,83 @@
+"""Whether the engine stands for the game on a map: QMIX, VDN and IQL under SMAC's protocol beside the released runs.
+
+docs/analysis_plan.md has the rule: a map fails where an arm's level at 2 million steps is more than 25 points from the
+released median, or where QMIX does not lead an arm that it leads by 15 points in the released runs. No verdict on win
+rates is given there.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.evidence import Evidence
+from roma.scenarios import map_names, released_runs
+
+PROTOCOL, STEPS = "smac_v1", 2_000_000  # environment steps
+TESTS = 5  # whose mean is a run's level
+LEADER, COMPARED = "qmix", ("qmix", "vdn", "iql")
+MARGIN, LEAD = 0.25, 0.15
+COLUMNS = ["map", "arm", "released runs", "released", "our runs", "ours", "difference"]
+
+
+class Standing(Enum):
+    """What is known of the engine on a map."""
+
+    VALIDATED = "as in the released runs"
+    FAILED = "engine not validated here"
+    NOT_COMPARED = "not compared with public runs"
+    NO_PUBLIC_RUN = "no public run to compare with"
+
+
+def levels(evidence: Evidence) -> pd.DataFrame:
+    """Return COLUMNS of every map of ours with released runs, and of every compared arm that they have.
+
+    A level is the median over runs of the mean of five tests, NaN without runs of ours that are long enough. Ours are
+    the arm's own runs under the protocol, or those of `<arm>_smac_v1` in a scale of another protocol.
+    """
+    rows = []
+    for name in map_names():
+        for arm in [arm for arm in COMPARED if arm in released_runs.algorithms(name)]:
+            released = released_runs.win_rates_before(name, arm, STEPS, TESTS)
+            rows.append([name, arm, len(released), float(np.median(released)), *_ours(evidence, name, arm)])
+    table = pd.DataFrame(rows, columns=COLUMNS[:-1])
+    return table.assign(difference=table["ours"] - table["released"])
+
+
+def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:
+    """Return the number of our runs of an arm and their level."""
+    for name in (arm, f"{arm}_{PROTOCOL}"):
+        alike = evidence.has(map_name, name) and evidence.protocol(map_name, name) == PROTOCOL
+        if alike and evidence.total_steps(map_name, name) >= STEPS:
+            found = evidence.last_tests(map_name, name, TESTS, STEPS)
+            return len(found), float(found.median())
+    return 0, float("nan")
+
+
+def standings(evidence: Evidence) -> dict[str, Standing]:
+    """Return how the engine stands on every map."""
+    table = levels(evidence)
+    return {name: _standing(table[table["map"] == name].set_index("arm")) for name in map_names()}
+
+
+def _standing(of_map: pd.DataFrame) -> Standing:
+    if of_map.empty:
+        return Standing.NO_PUBLIC_RUN
+    compared = of_map[of_map["our runs"] > 0]
+    if LEADER not in compared.index:
+        return Standing.NOT_COMPARED
+    others = compared.drop(index=LEADER)
+    leads = compared.loc[LEADER, ["released", "ours"]] - others[["released", "ours"]]
+    lost = (leads["released"] >= LEAD) & (leads["ours"] <= 0)
+    far = compared["difference"].abs() > MARGIN
+    return Standing.FAILED if far.any() or lost.any() else Standing.VALIDATED
+
+
+def caveat(standing: Mapping[str, Standing]) -> str:
+    """Return in words what is known of the engine on these maps, those where it is validated left out."""
+    maps: dict[Standing, list[str]] = {}
+    for name, each in standing.items():
+        maps.setdefault(each, []).append(name)
+    maps.pop(Standing.VALIDATED, None)
+    return "; ".join(f"{each.value}: {', '.join(names)}" for each, names in maps.items())

@@ -1,0 +1,166 @@
+"""Roles beside the battlefield at moments of one episode (figures 1, 3, 7, 10 and 12)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis import style
+from analysis.figures import rolespace
+from analysis.figures.rolespace import ROLE_COLUMNS, panels
+from analysis.measures import moments, nulls, roles
+from roma.scenarios.actions import FIRST_TARGET
+
+__all__ = ["data", "draw", "panels"]
+
+WIDTH, SINGLE_WIDTH = 2.35, 4.9  # inches of a column of panels, and of a single pair of them
+TITLE_HEIGHT, ROLES_HEIGHT, BATTLE_HEIGHT, KEY_HEIGHT = 0.38, 2.15, 1.6, 0.42
+DEAD_ACTION, STOP_ACTION = 0, 1
+GROUPS = 2  # of roles
+
+
+def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
+    """The units at each moment that is shown, as in the table of episodes, with panel, by, group and duty.
+
+    A panel whose run or moment is missing has one row, without t.
+    """
+    shown = rolespace.read(summary, specification)
+    (arm,) = specification["arms"]
+    parts = []
+    for map_name in specification["maps"]:
+        run = shown[shown["map"] == map_name]
+        whole = run[run["step"] == run["step"].max()]
+        for moment in specification["moments"][map_name]:
+            found = _moment(whole, moment) if len(whole) else None
+            panel = moments.name(moment)
+            if found is None:
+                parts.append(rolespace.missing(map_name, arm, panel))
+            else:
+                at = whole[whole["t"] == found]
+                parts.append(
+                    _described(at, whole, specification).assign(panel=panel, by=specification["colours"][map_name])
+                )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _moment(episode: pd.DataFrame, moment: moments.Moment) -> int | None:
+    """The t of a moment in an episode; None if it does not come to it."""
+    agents = episode[episode["is_agent"].astype(bool)]
+    alive = agents.pivot_table(index="t", columns="unit", values="health").to_numpy() > 0
+    index = moments.locate(moment, alive, agents.drop_duplicates("unit").sort_values("unit")["type"].tolist())
+    return None if index is None else index + 1
+
+
+def _described(at: pd.DataFrame, episode: pd.DataFrame, specification: dict[str, Any]) -> pd.DataFrame:
+    """The living agents with their group and what its members do from then on, if the specification asks for it.
+
+    Groups are those of k-means on the roles; `silhouette` says how clear they are, and `structureless` what silhouette
+    roles of the same mean and covariance have without groups.
+    """
+    if not specification.get("responsibilities"):
+        return at
+    living = (at["is_agent"].astype(bool) & (at["health"] > 0)).to_numpy()
+    points, counted = at.loc[living, ROLE_COLUMNS].to_numpy(float)[None], np.ones((1, living.sum()), bool)
+    labels = roles.clusters(points, counted, GROUPS)[0]
+    order = list(dict.fromkeys(labels.tolist()))  # the group of the first agent comes first
+    names = pd.Series([f"group {order.index(label) + 1}" for label in labels.tolist()], at.index[living])
+    later = episode[episode["t"] >= at["t"].iloc[0]]
+    duties = {name: _duty(later[later["unit"].isin(at.loc[names.index[names == name], "unit"])]) for name in set(names)}
+    rng = np.random.default_rng(0)
+    drawn = [nulls.structureless(points, counted, rng)[0] for _ in range(nulls.DRAWS)]
+    return at.assign(
+        group=names,
+        duty=names.map(duties),
+        silhouette=_silhouette(points[0], labels),
+        structureless=np.mean([_silhouette(each, roles.clusters(each[None], counted, GROUPS)[0]) for each in drawn]),
+    )
+
+
+def _silhouette(points: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    return float(roles.silhouette(roles.distances(points[None]), labels[None])[0])
+
+
+def _duty(of_group: pd.DataFrame) -> str:
+    """What living agents of a group spend their decisions on, and how many of them die."""
+    decisions = of_group[(of_group["health"] > 0) & (of_group["action"] > DEAD_ACTION)]["action"]
+    total = max(len(decisions), 1)
+    attack = (decisions >= FIRST_TARGET).sum() / total
+    still = (decisions == STOP_ACTION).sum() / total
+    dead = of_group.groupby("unit")["health"].min() <= 0
+    return (
+        f"attack or heal {attack:.0%}, move {1 - attack - still:.0%}, hold {still:.0%}; {dead.sum()} of {len(dead)} die"
+    )
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """The frame of `data`, or a panel of it, as a picture: roles above or left, the battlefield below or right."""
+    style.apply()
+    shown = [units for _, units in frame.groupby(["map", "panel"], sort=False)]
+    single = len(shown) == 1
+    width = SINGLE_WIDTH if single else WIDTH * len(shown)
+    lines = style.wrapped(rolespace.face(frame) + _explained(frame), width)
+    duties = [_duties(units) for units in shown]
+    foot = rolespace.LINE * len(lines) + 0.1
+    under = rolespace.LINE * max(map(len, duties)) + 0.06
+    content = ROLES_HEIGHT if single else ROLES_HEIGHT + BATTLE_HEIGHT
+    height = TITLE_HEIGHT + content + under + KEY_HEIGHT + foot
+    figure = Figure(figsize=(width, height))
+
+    for place, units in enumerate(shown):
+        letter = f"({'abcdefgh'[place]}) " if len(shown) > 1 else ""
+        left, across, top = place * WIDTH, width if single else WIDTH, height - TITLE_HEIGHT
+        title = f"{letter}{units['map'].iloc[0]}\n{units['panel'].iloc[0]}"
+        rolespace.draw_title(figure, left + across / 2, top, title)
+        if rolespace.is_missing(units):
+            rolespace.absent_panel(rolespace.add_axes(figure, left, top - content, across, content), units)
+            continue
+        by = units["by"].iloc[0]
+        limits = rolespace.role_limits(frame[frame["map"] == units["map"].iloc[0]])
+        of_roles = rolespace.add_axes(
+            figure, left - 0.02, top - ROLES_HEIGHT, WIDTH - 0.16, ROLES_HEIGHT, projection="3d"
+        )
+        rolespace.draw_roles(of_roles, units, by, limits)
+        corner = (WIDTH + 0.15, top - ROLES_HEIGHT + 0.4) if single else (left + 0.12, top - content + 0.05)
+        rolespace.draw_battlefield(rolespace.add_axes(figure, *corner, WIDTH - 0.24, BATTLE_HEIGHT - 0.15), units, by)
+        figure.text(
+            (left + across / 2) / width, (top - content - 0.02) / height, "\n".join(duties[place]),
+            ha="center", va="top", fontsize=5.8, linespacing=1.35,
+        )  # fmt: skip
+    if frame["t"].notna().any():
+        rolespace.draw_key(figure, frame, foot + 0.06)
+    rolespace.draw_face(figure, lines)
+    return figure
+
+
+def _duties(units: pd.DataFrame) -> list[str]:
+    """How clear the groups are, and two lines a group: its agents and what they do."""
+    if "duty" not in units or units["duty"].isna().all():
+        return []
+    agents = units[units["duty"].notna()]
+    clear, chance = agents[["silhouette", "structureless"]].iloc[0]
+    return [
+        f"two groups of roles: silhouette {clear:.2f}, {chance:.2f} without structure",
+        *(
+            line
+            for group, part in agents.groupby("group", sort=True)
+            for line in (f"{group}: {rolespace.ranges(part['unit'].to_numpy(int))}", part["duty"].iloc[0])
+        ),
+    ]
+
+
+def _explained(frame: pd.DataFrame) -> list[str]:
+    """What the colours and the numbers mean where a legend cannot say it."""
+    by = set(frame["by"].dropna()) if "by" in frame else set()
+    lines = ["t counts decisions from 1; arrows: whom an agent is about to attack or heal"]
+    if "type" in by:
+        lines[0] += "; paler colours: less health"
+    if "duty" in frame and frame["duty"].notna().any():
+        lines.append(
+            "below each panel: two groups of the living agents by k-means on their roles, with silhouette and that of"
+            " normal roles of the same covariance, and what each group decides from that moment to the end"
+        )
+    return lines

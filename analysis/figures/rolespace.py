@@ -1,0 +1,310 @@
+"""What figures of roles share: how agents are coloured, the battlefield, the roles in their own three dimensions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d import Axes3D, proj3d
+from numpy.typing import NDArray
+
+from analysis import style
+from analysis.measures.rollouts import ROLE_COLUMNS
+from analysis.summarise import facts_of, joined
+from roma.scenarios import SIZE, load_map, load_units
+
+HEALTHIEST, LIVING, DEAD, ENEMY = to_hex(style.PALETTE[0]), "0.7", "#c1121f", "0.45"
+DEAD_MARK, HEALTHIEST_MARK = "X", "D"
+INK, GROUND, ROCK = "0.1", "1", "0.86"
+CARDINAL = colormaps["cividis"]  # from the south to the north
+MARK_POINTS = 7.5  # width of an agent's mark, in print
+NEAR, APART = 5.0, 6.5  # points between marks: nearer agents share a label; only one as far from all has it inside
+LABEL_POINTS = 5.2  # size of a label beside marks
+# Where a label may stand, from its marks' middle: the nearest place first, above before below.
+PLACES = [
+    (radius * np.cos(angle), radius * np.sin(angle))
+    for radius in (8, 12, 17, 23, 30, 38)
+    for angle in np.pi / 2 + np.array([0, 1, -1, 2, -2, 3, -3, 4]) * np.pi / 4
+]
+MARGIN = 1.6  # map units around what is shown of a battlefield
+ROOM = 0.08  # around the roles, as a share of their range
+LINE = 0.118  # inches of a line of small print
+VIEW = {"elev": 22, "azim": -58}
+LEADER: dict[str, Any] = {"arrowstyle": "-", "lw": 0.5, "color": INK, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0.5)}
+HALO = [Stroke(linewidth=1.6, foreground="white"), Normal()]
+MISSING = "not run yet"
+Box = tuple[float, ...]  # left, bottom, right, top
+
+
+def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
+    """The episodes of the seed that is shown of each of the specification's maps, of its one arm, with facts."""
+    (arm,) = specification["arms"]
+    episodes = pd.read_parquet(summary / "episodes.parquet")
+    chosen = episodes["shown"].astype(bool) & (episodes["arm"] == arm) & episodes["map"].isin(specification["maps"])
+    runs, one = pd.read_parquet(summary / "runs.parquet"), ["map", "arm", "seed"]
+    facts = facts_of(summary, runs, one).merge(runs[[*one, "total_steps"]])
+    return episodes[chosen].merge(facts, "left", one)
+
+
+def missing(map_name: str, arm: str, panel: str) -> pd.DataFrame:
+    """The one row that stands for a panel whose run is missing."""
+    return pd.DataFrame([{"map": map_name, "arm": arm, "panel": panel, "t": np.nan}])
+
+
+def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The parts of a frame that are also drawn alone, by map."""
+    return {str(name): part for name, part in frame.groupby("map", sort=False)}
+
+
+def is_missing(units: pd.DataFrame) -> bool:
+    return bool(units["t"].isna().all())
+
+
+def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The agents among the units of a moment with their `fill` and `mark`, by "type", "health" or "position".
+
+    By "role" the units bring their `role_fill`.
+    """
+    agents = units[units["is_agent"].astype(bool)].copy()
+    alive = agents["health"] > 0
+    share = health_share(agents)
+    if by == "type":
+        agents["fill"] = [
+            _lighter(style.UNIT_TYPES[kind][0], left) for kind, left in zip(agents["type"], share, strict=True)
+        ]
+        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+    elif by == "role":
+        agents["fill"] = agents["role_fill"]
+        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+    elif by == "position":
+        south = (agents["y"] - agents["y"].min()) / max(np.ptp(agents["y"]), 1e-9)
+        agents["fill"] = [to_hex(CARDINAL(value)) for value in south]
+        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+    else:
+        agents["fill"], agents["mark"] = LIVING, "o"
+        best = share == share.max()
+        if best.sum() < alive.sum():
+            agents.loc[best, ["fill", "mark"]] = [HEALTHIEST, HEALTHIEST_MARK]
+    agents.loc[~alive, "fill"], agents.loc[~alive, "mark"] = DEAD, DEAD_MARK
+    return agents
+
+
+def health_share(units: pd.DataFrame) -> pd.Series:
+    """Health and shield as a share of what the type has."""
+    return (units["health"] + units["shield"]) / (units["max_health"] + units["max_shield"])
+
+
+def _lighter(colour: Any, share: float) -> str:
+    """A colour for so much health: itself at full health, ever paler below."""
+    strength = 0.35 + 0.65 * share
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
+    """What the marks mean, for a legend; the frame's panels say by what agents are coloured."""
+    drawn = [coloured(units, units["by"].iloc[0]) for _, units in frame[frame["t"].notna()].groupby(["map", "panel"])]
+    agents = pd.concat(drawn)
+    by = dict(list(agents[agents["mark"] != DEAD_MARK].groupby("by", sort=False)))
+    entries: list[tuple[str, Any, str]] = []
+    if "health" in by:
+        both = (("healthiest agent", HEALTHIEST, HEALTHIEST_MARK), ("other agent", LIVING, "o"))
+        entries += [entry for entry in both if entry[2] in set(by["health"]["mark"])]
+    if "type" in by:
+        entries += [(kind, *style.UNIT_TYPES[kind]) for kind in by["type"]["type"].unique()]
+    if "position" in by:
+        of_places = (("southernmost agent", 0.0), ("in the middle", 0.5), ("northernmost agent", 1.0))
+        entries += [(where, CARDINAL(at), "o") for where, at in of_places]
+    if (agents["mark"] == DEAD_MARK).any():
+        entries.append(("dead agent", DEAD, DEAD_MARK))
+    filled = [
+        Line2D([], [], ls="none", marker=mark, ms=6, mfc=colour, mec=INK, mew=0.5, label=label)
+        for label, colour, mark in entries
+    ]
+    enemy = Line2D([], [], ls="none", marker="o", ms=6, mfc="none", mec=ENEMY, mew=1.0, label="enemy")
+    return [*filled, enemy] if enemies else filled
+
+
+def draw_key(figure: Figure, frame: pd.DataFrame, bottom: float, enemies: bool = True) -> None:
+    """The legend, so many inches above the lower edge."""
+    handles = key(frame, enemies)
+    rows = -(-len(handles) // max(int(figure.get_figwidth() / 0.95), 1))
+    figure.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, bottom / figure.get_figheight()),
+        ncols=-(-len(handles) // rows), fontsize=6.5, handletextpad=0.1, columnspacing=1.0, borderaxespad=0,
+    )  # fmt: skip
+
+
+def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFrame | None = None) -> None:
+    """Where everyone stands, to scale, and whom the agents are about to attack or heal.
+
+    The view holds all agents and living enemies among `seen`, by default these units.
+    """
+    scenario, alive = load_map(units["map"].iloc[0]), units["health"] > 0
+    ground = np.array([[scenario.is_walkable((x, y)) for x in range(SIZE)] for y in range(SIZE)], float)
+    axes.imshow(ground, origin="lower", extent=(0, SIZE, 0, SIZE), cmap="gray", vmin=-6, vmax=1)
+    for unit in units[~units["is_agent"].astype(bool) & alive].to_dict("records"):
+        size = load_units()[unit["type"]].radius
+        axes.add_patch(Circle((unit["x"], unit["y"]), size, facecolor="none", edgecolor=ENEMY, lw=0.9, zorder=2))
+    agents = coloured(units, by)
+    places = units.set_index("unit")[["x", "y"]].astype(float)
+    for agent in agents.to_dict("records"):
+        start = agent["x"], agent["y"]
+        axes.plot(
+            *start, agent["mark"], ms=MARK_POINTS, mfc=agent["fill"], mec=INK, mew=0.5, zorder=4 + (agent["health"] > 0)
+        )
+        if agent["target"] >= 0 and agent["health"] > 0:
+            end = tuple(places.loc[agent["target"]])
+            axes.annotate(
+                "", end, start, arrowprops={"arrowstyle": "-|>", "mutation_scale": 5, "lw": 0.6, "color": "0.35"}
+            )
+    seen = units if seen is None else seen
+    held = seen.loc[(seen["health"] > 0) | seen["is_agent"].astype(bool), ["x", "y"]].to_numpy(float)
+    low, high = held.min(0) - MARGIN, held.max(0) + MARGIN
+    box = axes.get_window_extent()
+    middle, width = (low + high) / 2, max(high[0] - low[0], (high[1] - low[1]) * box.width / box.height)
+    height = width * box.height / box.width
+    axes.set_xlim(middle[0] - width / 2, middle[0] + width / 2)
+    axes.set_ylim(middle[1] - height / 2, middle[1] + height / 2)
+    _number(axes, agents, agents[["x", "y"]].to_numpy(float))
+    axes.set(xticks=[], yticks=[], facecolor=ROCK)
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.6", linewidth=0.6)
+
+
+def draw_roles(axes: Axes3D, units: pd.DataFrame, by: str, limits: NDArray[np.float64]) -> None:
+    """The role means of the agents in their own three dimensions; limits (2, 3) of the axes."""
+    agents = coloured(units, by)
+    points = agents[ROLE_COLUMNS].to_numpy(float)
+    axes.view_init(**VIEW)
+    axes.set_box_aspect((1, 1, 1), zoom=0.97)
+    axes.set(xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2])
+    for point in points:
+        axes.plot(*np.stack([point, [*point[:2], limits[0, 2]]]).T, color="0.75", lw=0.5, zorder=1)
+    for mark, fill, point in zip(agents["mark"], agents["fill"], points, strict=True):
+        axes.plot(*point[:, None], mark, ms=MARK_POINTS, mfc=fill, mec=INK, mew=0.5, zorder=3)
+    for name, axis in zip("123", (axes.xaxis, axes.yaxis, axes.zaxis), strict=True):
+        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axis.set_label_text(f"role {name}", fontsize=6.5)
+        axis.set_tick_params(labelsize=5.5, pad=-2)
+        axis.labelpad = -6 if axis is axes.zaxis else -8
+        axis.set_pane_color((0.97, 0.97, 0.97, 1))
+    projected = np.stack(proj3d.proj_transform(*points.T, axes.get_proj())[:2], -1)
+    _number(axes, agents, projected)
+
+
+def role_limits(units: pd.DataFrame) -> NDArray[np.float64]:
+    """Limits (2, 3) of axes that hold all role means of these units, of equal length."""
+    points = units[ROLE_COLUMNS].dropna().to_numpy(float)
+    middle = (points.min(0) + points.max(0)) / 2
+    half = max(float(np.ptp(points, axis=0).max()) * (0.5 + ROOM), 1e-6)
+    return np.stack([middle - half, middle + half])
+
+
+def _number(axes: Axes, agents: pd.DataFrame, places: NDArray[np.float64]) -> None:
+    """The agents' numbers on their marks; where marks overlap beside them, one label for those at about a place."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    to_points = 72 / figure.dpi
+    in_points = axes.transData.transform(places) * to_points
+    numbers, fills = agents["unit"].to_numpy(int), agents["fill"].to_list()
+    gaps = np.linalg.norm(in_points[:, None] - in_points, axis=-1)
+    np.fill_diagonal(gaps, np.inf)
+    leaders: dict[int, list[int]] = {}
+    for place in range(len(in_points)):
+        near = [leader for leader in leaders if gaps[leader, place] < NEAR]
+        leaders.setdefault(near[0] if near else place, []).append(place)
+    taken = [(*(point - MARK_POINTS / 2), *(point + MARK_POINTS / 2)) for point in in_points]
+    bounds = tuple(np.array(axes.get_window_extent().extents) * to_points)
+    for leader, members in leaders.items():
+        if gaps[leader].min() >= APART:
+            ink = "white" if sum(to_rgb(fills[leader])) < 1.4 else INK
+            style_of: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": ink, "fontsize": 4.6}
+            axes.annotate(str(numbers[leader]), places[leader], zorder=9, annotation_clip=False, **style_of)
+        else:
+            text = ranges(numbers[members])
+            middle = in_points[members].mean(0)
+            offset = _free_place(middle, text, taken, bounds)
+            axes.annotate(
+                text, places[members].mean(0), offset, textcoords="offset points", ha="center", va="center_baseline",
+                fontsize=LABEL_POINTS, color=INK, zorder=9, annotation_clip=False, path_effects=HALO, arrowprops=LEADER,
+            )  # fmt: skip
+
+
+def _free_place(middle: NDArray[np.float64], text: str, taken: list[Box], bounds: Box) -> tuple[float, float]:
+    """Where a label hides least of what is `taken`, which it joins, and leaves least of it out of bounds, in points."""
+    half = np.array([0.3 * LABEL_POINTS * len(text), 0.55 * LABEL_POINTS])
+    boxes = [(*(middle + place - half), *(middle + place + half)) for place in PLACES]
+    area = 4 * half.prod()
+    hidden = [sum(_common(box, other) for other in taken) + area - _common(box, bounds) for box in boxes]
+    best = int(np.argmin(np.round(hidden, 3)))
+    taken.append(boxes[best])
+    return PLACES[best]
+
+
+def _common(one: Box, other: Box) -> float:
+    """Area that two boxes share."""
+    width, height = (min(one[axis + 2], other[axis + 2]) - max(one[axis], other[axis]) for axis in (0, 1))
+    return float(max(width, 0) * max(height, 0))
+
+
+def ranges(numbers: NDArray[np.int64]) -> str:
+    """[0, 1, 2, 5] as 0–2, 5."""
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{part[0]}" if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
+
+
+def absent_panel(axes: Axes, units: pd.DataFrame) -> None:
+    """A panel whose run is missing says so."""
+    axes.set_axis_off()
+    text = f"{MISSING}:\n{style.label(units['arm'].iloc[0])} on {units['map'].iloc[0]}"
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, transform=axes.transAxes)
+
+
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **keywords: Any) -> Any:
+    """Axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up), **keywords)
+
+
+def draw_title(figure: Figure, middle: float, bottom: float, title: str) -> None:
+    """The two lines above a panel, at a place given in inches."""
+    across, up = figure.get_size_inches()
+    figure.text(middle / across, (bottom + 0.02) / up, title, ha="center", fontsize=7.5, linespacing=1.3)
+
+
+def draw_face(figure: Figure, lines: Sequence[str]) -> None:
+    """Lines at the foot of the picture."""
+    foot = 0.06 / figure.get_figheight()
+    figure.text(0.5, foot, "\n".join(lines), ha="center", va="bottom", fontsize=6, color="0.25", linespacing=1.4)
+
+
+def face(frame: pd.DataFrame) -> list[str]:
+    """The lines that every figure of roles has: engine, scale, inputs, which runs, which episodes, what is missing."""
+    drawn = frame[frame["t"].notna()]
+    lines = []
+    if len(drawn):
+        lines.append(f"{joined(drawn['engine'])}; scale {drawn['scale'].iloc[0]}; inputs {drawn['inputs'].iloc[0][:8]}")
+    runs = drawn.groupby(["map", "arm", "seed"], sort=False) if len(drawn) else ()
+    for (map_name, arm, seed), run in runs:
+        last = run[run["step"] == run["step"].max()].iloc[0]
+        lines.append(
+            f"{map_name}: {style.label(str(arm))}, seed {seed:.0f} (median final win rate), "
+            f"{last['total_steps']:,.0f} steps; recorded episode {last['episode']:.0f}: {last['rule']}"
+        )
+    absent = frame[frame["t"].isna()]
+    lines += [
+        f"{MISSING}: {style.label(str(arm))} on {name}"
+        for name, arm in absent[["map", "arm"]].drop_duplicates().to_numpy()
+    ]
+    return lines

@@ -1,0 +1,1 @@
+"""Measures of roles and behaviour in recorded episodes."""

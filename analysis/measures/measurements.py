@@ -1,0 +1,142 @@
+"""`roma measure`: what summaries need of the roles of a run, in small tables made once from its weights.
+
+roles          one row a measure of a milestone, of each of its episodes, and of its nulls (analysis.measures.nulls);
+               `episode` is ALL for the whole milestone, and the network's number where the reference is `untrained`
+dissimilarity  one row a pair of unit types of an episode
+episodes       the episode that figures show, without which all but the pictures can be made
+
+They lie in `measurements/<map>/<arm>/seed<k>` beside the folder `runs`. Summaries read them and play nothing, so that
+no verdict depends on the reader's processor. Run directories never change; these tables may be made anew, under a new
+FORMAT.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis import FIGURES
+from analysis.measures.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
+from roma.recordings.rollout_file import Rollout
+from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import atomic_path
+from roma.support.schema import read_yaml
+
+FORMAT = 2  # of the tables; raise it when their columns or measures change
+MEASURED = ("roles", "dissimilarity")
+SHOWN_ARMS = ("roma", "roma_release")  # of which figures and report draw episodes
+CELL = ["map", "arm", "seed"]
+ATTRIBUTES = b"PANDAS_ATTRS"  # where pandas keeps a table's attrs in parquet's metadata
+
+
+def measure(run: RunDirectory, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
+    """Play episodes of every policy of a finished run that is here, write its tables, and return what was played.
+
+    Args:
+        run: A finished run.
+        episodes: To be played of its last policy.
+        earlier_episodes: To be played of each earlier policy.
+        threads: Of torch.
+
+    Raises:
+        UserError: The run is not finished, or its agents have no roles.
+    """
+    from roma.recordings.rollout import record
+    from roma.support.system.provenance import describe  # here, so that reading tables does not wait for torch
+
+    recorded = record(run.path, episodes, earlier_episodes, threads)
+    write(run, recorded, describe()["cpu_family"])
+    return recorded
+
+
+def write(run: RunDirectory, recorded: Rollout, family: str) -> None:
+    """Write the tables of a run, whose episodes were played on this family of processors."""
+    figures = read_yaml(FIGURES).values()
+    facts: dict[str, Any] = {"format": FORMAT, "total_steps": recorded.milestones[-1].step, "cpu_family": family}
+    for name, table in tables(recorded, figures).items():
+        table.attrs.update(facts)  # into the metadata
+        file = run.measurement_file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as beside:
+            table.to_parquet(beside, compression="zstd", index=False)
+
+
+def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
+    """Return in words why these tables of a finished run do not serve; empty if they do.
+
+    Raises:
+        UserError: A table is damaged.
+    """
+    for file in map(run.measurement_file, names):
+        if not file.exists():
+            return f"{file} is missing"
+        try:
+            facts = json.loads(pq.read_schema(file).metadata[ATTRIBUTES])
+            made, steps = facts["format"], facts["total_steps"]
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{file} is damaged: {error!r}") from None
+        if made != FORMAT:
+            return f"{file} has format {made}, this version of roma makes {FORMAT}"
+        if steps != run.last_step():
+            return f"{file} was made at {steps} steps, the run has {run.last_step()}"
+    return ""
+
+
+def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables of these runs by name, with map, arm and seed in front.
+
+    Roles are those of whole milestones, with `chance`, the variance that a value has because so many episodes were
+    played; rows of the reference `untrained` have a number of the network as their seed. `shown` says whether an
+    episode is of the run that is drawn of its map and arm.
+    """
+    roles, dissimilarity = ([_read(run, name) for run in runs] for name in MEASURED)
+    recorded = [run for run in runs if run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])]
+    shown = shown_seeds(finals)
+    episodes = [_read(run, "episodes").assign(shown=shown[run.map, run.arm] == run.seed) for run in recorded]
+    return {
+        "roles": in_one(list(map(_of_milestones, roles)), [*CELL, *ROLES, "chance"]).drop(columns="episode"),
+        "dissimilarity": in_one(dissimilarity, [*CELL, *DISSIMILARITY]),
+        "episodes": in_one(episodes, [*CELL, "shown", *EPISODES]),
+    }
+
+
+def _of_milestones(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of whole milestones and of untrained networks, of a run's measures, with `chance`."""
+    untrained = table["reference"] == UNTRAINED
+    networks = table["seed"] * (table.loc[untrained, "episode"].max() + 1) + table["episode"]
+    whole = table.assign(seed=table["seed"].where(~untrained, networks).astype(int))
+    whole = whole[untrained | (table["episode"] == ALL)]
+    of_episodes = table[(table["reference"] == ROLES_THEMSELVES) & (table["episode"] != ALL)]
+    chance = of_episodes.groupby(["step", "measure", "reference"])["value"].agg(chance_of).rename("chance")
+    return whole.merge(chance.reset_index(), "left", ["step", "measure", "reference"])
+
+
+def chance_of(values: pd.Series) -> float:
+    """Return the variance of the mean of values, one an episode; that of a binomial share where all are 0 or 1.
+
+    To a share half an episode is added on either side, so that 0 and 1 have one too (Agresti and Coull 1998).
+    """
+    n = len(values)
+    if values.isin([0, 1]).all():
+        share = (values.sum() + 0.5) / (n + 1)
+        return float(share * (1 - share) / n)
+    return float(values.var(ddof=1) / n) if n > 1 else float("nan")
+
+
+def shown_seeds(finals: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Of each (map, arm) the seed of median final win rate: of an even number the lower, of equals the first."""
+    ordered = finals.sort_values(["battle_won_mean", "seed"])
+    cells = ordered.groupby(["map", "arm"], sort=False)["seed"]
+    return {(str(map_name), str(arm)): int(seeds.iloc[(len(seeds) - 1) // 2]) for (map_name, arm), seeds in cells}
+
+
+def _read(run: RunDirectory, name: str) -> pd.DataFrame:
+    file = run.measurement_file(name)
+    try:
+        return pd.read_parquet(file).assign(**run.cell)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{file} is damaged: {error!r}") from None

@@ -1,0 +1,1 @@
+"""Studies beside the grid, recorded in docs: what was seen to learn, and readings of the paper."""

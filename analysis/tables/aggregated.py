@@ -1,0 +1,34 @@
+"""Final performance over all maps at once, of the same data as its figure: interquartile mean and improvement."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import style
+from analysis.figures.aggregates import IMPROVEMENT, IQM, data, notes
+from analysis.table import Table
+from analysis.tables.finals import between
+
+SHOWN = ["algorithm", "interquartile mean", "95 %", "improvement", "improvement, 95 %"]
+
+
+def table(summary: Path, specification: dict[str, Any]) -> Table:
+    """Return interquartile mean and probability of improvement of each arm, of the same data as the figure."""
+    frame = data(summary, specification, [])
+    rows = []
+    for arm in specification["arms"]:
+        row: dict[str, Any] = {"algorithm": style.label(arm), "arm": arm}
+        for statistic, name in ((IQM, IQM), (IMPROVEMENT, "improvement")):
+            found = frame[(frame["arm"] == arm) & (frame["statistic"] == statistic)]
+            lead = "" if statistic == IQM else "improvement, "
+            value, low, high = found[["value", "low", "high"]].iloc[0] if len(found) else (np.nan,) * 3
+            row |= {name: value, f"{lead}low": low, f"{lead}high": high, f"{lead}95 %": between(low, high)}
+        rows.append(row)
+    reference = style.label(specification["arms"][0])
+    said = [
+        *notes(frame),
+        f"Improvement: the probability that a run of {reference} wins more than one of the arm, ties half",
+    ]
+    return Table(pd.DataFrame(rows), said, None, SHOWN)

@@ -1,0 +1,1 @@
+"""Learned play: recorded runs beside the released ones."""

@@ -1,0 +1,144 @@
+"""What of finished runs ships, within the room that the repository's history has for it.
+
+Of every run: metrics, settings, evaluations, final weights and measurements. Of earlier weights: those at STAGES of the
+two arms that figures and claims follow over training, and the untrained ones of other arms with roles. Of the arms that
+are drawn: one recorded episode. First of all there must be room for every run that the plan still has.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from analysis.measures.measurements import MEASURED, SHOWN_ARMS, lacking
+from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.system.tools import ask
+from workflow.artifacts.shipping import BUNDLE, md5_of
+from workflow.grid import Grid, Run
+
+MB = 1_000_000
+BUDGET = 150 * MB  # of history, for all that ships
+OF_TRANCHE = 8 * MB  # for summaries, figures and report of each, in LANDED
+LANDED = "tranches"  # in the folder of a scale's results
+STAGES = (0, 500_000, 2_000_000, 6_000_000, 10_000_000)  # environment steps
+FOLLOWED_ARMS = ("roma", "roma_td")
+UNTRAINED = (0,)
+UNKNOWN_RUN = 600_000  # bytes of a run before any has finished: weights of 0.2 MB, metrics of 10 million steps
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ships, and what was said about it."""
+
+    files: list[Path]
+    left_out: list[Path]
+    said: str
+
+
+def required(run: RunDirectory) -> list[Path]:
+    """Return the files of a finished run that always ship."""
+    evaluations = sorted(run.evaluation_folder.glob("t*.json"))
+    files = [run.config_file, run.metrics_file, run.timing_file, run.provenance_file, *evaluations]
+    measured = run.config.has_roles and not lacking(run)
+    return [*files, run.kept_policy(run.last_step()), *map(run.measurement_file, MEASURED if measured else ())]
+
+
+def optional(run: RunDirectory) -> list[tuple[int, Path]]:
+    """Return what ships of a finished run if there is room, with the environment steps it is of."""
+    if not run.config.has_roles:
+        return []
+    last, stages = run.last_step(), STAGES if run.arm in FOLLOWED_ARMS else UNTRAINED
+    found = [(step, run.policy_file(step)) for step in run.milestones() if step in stages and step < last]
+    drawn = run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])
+    return [*found, *([(last, run.measurement_file("episodes"))] if drawn else [])]
+
+
+def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mapping[str, str]) -> Choice:
+    """Return what ships of these runs. What ships already stays; of the rest, the earliest steps are left out first.
+
+    Args:
+        results: The folder of the scale's results.
+        runs: Its finished runs.
+        grid: All its runs, of every tranche.
+        held: MD5 of what ships already, by path.
+
+    Raises:
+        UserError: There is no room for what must ship.
+    """
+    used = history([BUNDLE, results])
+    always = {run: required(run) for run in runs}
+    files = [file for of_run in always.values() for file in of_run]
+    added = sum(map(_size, _new(files, held)))
+    coming, tranches = reserved(results, always, grid)
+    if used + added > BUDGET:
+        raise UserError(
+            f"{_mb(used)} of {_mb(BUDGET)} MB of history are used, and the finished runs need {_mb(added)} MB more: "
+            "nothing was added"
+        )
+    room = BUDGET - used - added - coming - tranches
+    left_out = []
+    for _, file in sorted((entry for run in runs for entry in optional(run)), key=lambda entry: (-entry[0], entry[1])):
+        cost = sum(map(_size, _new([file], held)))
+        if cost <= max(room, 0):
+            files.append(file)
+            room, added = room - cost, added + cost
+        else:
+            left_out.append(file)
+    said = [
+        f"history: {_mb(used)} of {_mb(BUDGET)} MB used, {_mb(added)} MB more with this; "
+        f"kept free: {_mb(coming)} MB for runs to come, {_mb(tranches)} MB for {len(grid.tranches)} tranches"
+    ]
+    if left_out:
+        said.append(f"left out, as there is no room: {len(left_out)} files, from {left_out[-1]} to {left_out[0]}")
+    return Choice(files, left_out, "\n".join(said))
+
+
+def reserved(results: Path, always: Mapping[RunDirectory, Sequence[Path]], grid: Grid) -> tuple[int, int]:
+    """Return the bytes kept free for the runs still to come, and for what is to be drawn of tranches.
+
+    A run is expected to need as much as the finished ones of its cell do, or else of its algorithm, or of all; of
+    tables, as much a step.
+    """
+    finished = {f"{run.map}/{run.arm}/seed{run.seed}": run.last_step() for run in always}
+    coming = [run for run in grid.runs.values() if finished.get(run.directory, 0) < run.total_steps]
+    landed = history([results / LANDED])
+    return sum(_expected(run, always) for run in coming), max(OF_TRANCHE * len(grid.tranches) - landed, 0)
+
+
+def _expected(run: Run, always: Mapping[RunDirectory, Sequence[Path]]) -> int:
+    of_cell = [other for other in always if (other.map, other.arm) == (run.map, run.arm)]
+    of_algorithm = [other for other in always if other.config.algorithm == run.config.algorithm]
+    alike = of_cell or of_algorithm or list(always)
+    if not alike:
+        return UNKNOWN_RUN
+    return round(mean(sum(_size(file) * _longer(run, other, file) for file in always[other]) for other in alike))
+
+
+def _longer(run: Run, other: RunDirectory, file: Path) -> float:
+    """Return how many times as large a file of another run is to be expected in this one."""
+    return run.total_steps / other.last_step() if file.suffix == ".parquet" else 1.0
+
+
+def history(paths: Iterable[Path]) -> int:
+    """Return the bytes that everything ever committed below these paths takes in git's store."""
+    listed = _git("rev-list", "--objects", "HEAD", "--", *map(str, paths))
+    objects = (line.partition(" ") for line in listed.splitlines())
+    names = "".join(f"{name}\n" for name, _, path in objects if path)
+    return sum(map(int, _git("cat-file", "--batch-check=%(objectsize:disk)", text=names).split()))
+
+
+def _git(*arguments: str, text: str = "") -> str:
+    return ask(["git", *arguments], text=text)
+
+
+def _new(files: Iterable[Path], held: Mapping[str, str]) -> list[Path]:
+    return [file for file in files if md5_of(file) != held.get(file.as_posix())]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _mb(size: int) -> str:
+    return f"{size / MB:.1f}"

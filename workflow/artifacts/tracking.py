@@ -1,0 +1,242 @@
+"""Finished results of a scale into DVC, and figures out of what DVC holds.
+
+    roma track lab
+    roma redraw lab
+
+`track` describes the results in the scale's dvc.yaml, one stage per kind, so that each kind can be pulled by itself:
+dvc pull data/embedded/lab/dvc.yaml:metrics. Summaries are small: they go to the remote `bundle`, a folder of the
+repository. The other kinds go to the default remote, which each user chooses; without one they stay in the cache.
+`ship`, for `roma campaign collect`, has all that it tracks in the bundle, but for checkpoints.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from roma.runs.directory import RunDirectory
+from roma.support.errors import UserError
+from roma.support.files import write_bytes, write_json
+from roma.support.schema import read_yaml
+from roma.support.system.tools import ToolError, ask
+from workflow.artifacts.budget import choose
+from workflow.artifacts.shipping import BUNDLE, md5_of, read_shipped
+from workflow.campaign.merging import RECORD as MERGES
+from workflow.campaign.merging import finished_runs
+from workflow.grid import expand, figure_specifications, results_folder
+from workflow.scale import read_scale
+
+UNTRACKED = ("smoke", "demo", "manual")
+METRICS = "metrics.json"  # final win rates, in git itself
+
+RUN = RunDirectory(Path("runs/*/*/seed*"))  # a pattern
+KINDS = {
+    "summary": ("summary/*.parquet",),
+    "metrics": tuple(map(str, (RUN.metrics_file, RUN.timing_file, RUN.evaluation_file("*")))),
+    "configs": tuple(map(str, (RUN.config_file, RUN.provenance_file))),
+    "policies": (str(RUN.policy_file("*")),),
+    "measurements": ("measurements/*/*/*/*.parquet",),
+    "checkpoints": (str(RUN.checkpoint_folder),),
+}
+
+
+def track(scale: Path) -> None:
+    """Commit the finished results of a scale to DVC and to git, and push them as far as remotes are known."""
+    config, folder = _trackable(scale)
+    if not list(folder.glob(KINDS["summary"][0])):
+        raise UserError(f"there is no summary in {folder}: run snakemake --configfile {scale} first")
+    if read_shipped(Path(), config["scale"]):
+        raise UserError(
+            f"runs of scale {config['scale']!r} ship with the repository: roma campaign collect tracks them"
+        )
+    stages = _read_stages(folder)
+    complete = []
+    for kind in KINDS:
+        tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
+        absent = [name for name in tracked if not Path(name).exists() and not _is_outgrown(Path(name))]
+        if not set(found) - set(tracked) and absent:
+            print(f"{kind}: not all here, left as tracked before")
+        elif absent:
+            raise UserError(f"{kind}: {absent[0]} is tracked but not here; dvc pull {folder}/dvc.yaml:{kind} first")
+        elif found:
+            stages[kind] = _stage(found, scale, ships=kind == "summary")
+            complete.append(kind)
+    if "summary" in complete:
+        write_json(folder / METRICS, win_rates(folder / "summary" / "finals.parquet"))
+        stages["summary"]["metrics"] = [{(folder / METRICS).as_posix(): {"cache": False, "persist": True}}]
+    if complete != ["summary"] and not _has_default_remote():
+        print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
+        print("  dvc remote add --default --local store URL && dvc push")
+    _commit(config["scale"], folder, stages, complete, [kind for kind in complete if kind == "summary"])
+
+
+def ship(scale: Path) -> str:
+    """Commit the finished runs of a scale to DVC and git, and what ships of them to the bundle; return what was said.
+
+    What ships must be in place. Of a run that the plan may extend, the newest checkpoint goes to the default remote, if
+    there is one.
+
+    Raises:
+        UserError: There is no room for the runs, see `workflow.artifacts.budget.choose`.
+    """
+    config, folder = _trackable(scale)
+    runs = [RunDirectory(folder / "runs" / name) for name in finished_runs(folder)]
+    grid = expand(config, str(scale))
+    shipped = read_shipped(Path(), config["scale"])
+    held = {file.path: file.md5 for run in shipped.values() for file in run.files}
+    choice = choose(folder, runs, grid, held)
+    found: dict[str, list[str]] = {}
+    for file in choice.files:
+        kind = next(kind for kind, patterns in KINDS.items() if any(map(file.match, patterns)))
+        found.setdefault(kind, []).append(file.as_posix())
+    ships = list(found)
+    if _has_default_remote():
+        planned = {run.directory: run.total_steps for run in grid.runs.values()}
+        extended = [run for run in runs if run.last_step() < planned.get("/".join(run.path.parts[-3:]), 0)]
+        newest = [max(run.checkpoint_folder.glob("t*.safetensors"), default=None) for run in extended]
+        kept = [file.as_posix() for file in newest if file]
+        found |= {"checkpoints": kept} if kept else {}
+    here = {path: md5_of(Path(path)) for kind in ships for path in found[kind]}
+    if here != held or found.keys() != _read_stages(folder).keys():
+        stages = {kind: _stage(sorted(paths), scale, ships=kind in ships) for kind, paths in found.items()}
+        _commit(config["scale"], folder, stages, list(found), ships)
+    return choice.said
+
+
+def _trackable(scale: Path) -> tuple[dict[str, Any], Path]:
+    """Return a scale and the folder of its results; UserError if it is one that is never tracked."""
+    config = read_scale(scale)
+    if config["scale"] in UNTRACKED:
+        raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
+    return config, results_folder(config)
+
+
+def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Sequence[str], ships: Sequence[str]) -> None:
+    """Write dvc.yaml and commit its complete stages to DVC and git; those that ship go to the bundle."""
+    file = folder / "dvc.yaml"
+    file.write_text(yaml.safe_dump({"stages": dict(stages)}, sort_keys=False, width=120), encoding="utf-8")
+    _dvc("commit", "--force", "--quiet", *(f"{file}:{kind}" for kind in complete))
+    if ships:
+        _dvc("push", "--quiet", "--remote", "bundle", *(f"{file}:{kind}" for kind in ships))
+    large = [f"{file}:{kind}" for kind in complete if kind not in ships]
+    if large and _has_default_remote():
+        _dvc("push", "--quiet", *large)
+    written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, BUNDLE)
+    paths = [str(path) for path in written if path.exists()]
+    run_command("git", "add", "--", *paths)
+    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
+        run_command("git", "commit", "--quiet", "-m", f"Track results of scale {scale}", "--", *paths)
+
+
+def redraw(scale: Path) -> None:
+    """Restore the summary of a scale, if it is tracked; draw its figures and write its report. No other rule can run.
+
+    Neither DVC nor git is asked, so that an archive of the repository serves as well as a clone.
+    """
+    config = read_scale(scale)
+    folder = results_folder(config)
+    if read_shipped(Path(), config["scale"]):
+        raise UserError(f"runs of scale {config['scale']!r} ship with the repository: `make figures` draws them")
+    if (folder / "dvc.yaml").exists():
+        _restore_summary(folder)
+    elif not list(folder.glob(KINDS["summary"][0])):
+        raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
+    rules = [*figure_specifications(config["figures"]), "report"]
+    run_command(
+        *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
+        *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),
+    )
+
+
+def _restore_summary(folder: Path) -> None:
+    """Copy the tracked summary of a scale from the bundle.
+
+    Raises:
+        UserError: an object in the bundle is missing or damaged, or a file here is another one than the tracked.
+    """
+    outs = read_yaml(folder / "dvc.lock")["stages"]["summary"]["outs"]
+    wanted = [out for out in outs if md5_of(Path(out["path"])) != out["md5"]]
+    for out in wanted:
+        if Path(out["path"]).exists():
+            raise UserError(
+                f"{out['path']} is not the file that is tracked: `make track` keeps it, without it the tracked one is "
+                "drawn"
+            )
+    objects = {out["path"]: Path(BUNDLE, "files", "md5", out["md5"][:2], out["md5"][2:]) for out in wanted}
+    broken = [f"{out['path']} (md5 {out['md5']})" for out in wanted if md5_of(objects[out["path"]]) != out["md5"]]
+    if broken:
+        raise UserError(f"missing or damaged in {BUNDLE}: {', '.join(broken)}")
+    for name, stored in objects.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(name), stored.read_bytes())
+
+
+def win_rates(finals: Path) -> dict[str, dict[str, float]]:
+    """Map, arm: the final win rate, the mean over seeds; small enough for git, and for `dvc metrics diff`."""
+    rates: dict[str, dict[str, float]] = {}
+    for (map_name, arm), cell in pd.read_parquet(finals).groupby(["map", "arm"]):
+        rates.setdefault(str(map_name), {})[str(arm)] = round(float(cell["battle_won_mean"].mean()), 6)
+    return rates
+
+
+def _read_stages(folder: Path) -> dict[str, Any]:
+    file = folder / "dvc.yaml"
+    return dict(read_yaml(file)["stages"]) if file.exists() else {}
+
+
+def _outputs_of(stage: dict[str, Any]) -> list[str]:
+    return [name for output in stage.get("outs", []) for name in output]
+
+
+def _found(folder: Path, kind: str) -> list[str]:
+    """Results of a kind that are here, of runs only those that are finished."""
+    found = sorted(path for pattern in KINDS[kind] for path in folder.glob(pattern))
+    if KINDS[kind][0].startswith(str(RUN.path)):
+        depth = len(folder.parts) + len(RUN.path.parts)
+        found = [path for path in found if RunDirectory(Path(*path.parts[:depth])).metrics_file.exists()]
+    return [path.as_posix() for path in found]
+
+
+def _is_outgrown(evaluation: Path) -> bool:
+    """Whether a file is the evaluation of a policy that the run here has not kept, as a longer one took its place."""
+    run = RunDirectory(evaluation.parents[1])
+    if evaluation.parent != run.evaluation_folder or not run.held_steps():
+        return False
+    kept = {*run.provenance["milestones"], run.held_steps()}
+    return evaluation not in map(run.evaluation_file, kept)
+
+
+def _stage(outputs: Sequence[str], scale: Path, ships: bool) -> dict[str, Any]:
+    """A stage of dvc.yaml. `persist` keeps DVC from deleting what is there before it would run the command."""
+    settings = {"persist": True} | ({"remote": "bundle"} if ships else {})
+    return {
+        "cmd": f"snakemake --cores all --configfile {scale.as_posix()} -- summary",
+        "wdir": "../../..",
+        "outs": [{name: dict(settings)} for name in outputs],
+    }
+
+
+def _has_default_remote() -> bool:
+    try:
+        return bool(ask([*DVC, "remote", "default"]))
+    except ToolError as error:
+        if "No default remote" not in str(error):
+            raise
+        return False
+
+
+DVC = (sys.executable, "-m", "dvc")
+
+
+def _dvc(*arguments: str) -> None:
+    run_command(*DVC, *arguments)
+
+
+def run_command(*command: str) -> None:
+    """Run a command in the working folder; UserError if it fails."""
+    if subprocess.run(command).returncode:
+        raise UserError(f"failed: {' '.join(command[:6])}{' ...' if len(command) > 6 else ''}")
