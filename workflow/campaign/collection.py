@@ -11,10 +11,10 @@ from roma.support.errors import UserError
 from workflow.artifacts.landing import land
 from workflow.artifacts.shipping import read_shipped, restore
 from workflow.artifacts.tracking import ship
-from workflow.campaign.clone import folder_of, read_named
-from workflow.campaign.merging import bring, finished_runs
+from workflow.campaign.clone import Named, folder_of, read_named
+from workflow.campaign.merging import bring, copy_run, finished_runs, read_result
 from workflow.campaign.order import family
-from workflow.grid import results_folder
+from workflow.grid import expand, results_folder
 from workflow.scale import read_scale
 
 
@@ -51,11 +51,7 @@ def _bring(project: Path, source: Path, scale: str) -> str:
     file = Path("workflow", "config", f"{scale}.yaml")
     config = read_scale(project / file)
     results = results_folder(config)
-    for run in read_shipped(project, scale).values():
-        try:
-            restore(project, run)
-        except ValueError as error:
-            raise UserError(str(error)) from None
+    _restore(project, scale)
     brought = bring(source / results, project / results)
     here = finished_runs(project / results)
     said = [f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"]
@@ -64,6 +60,39 @@ def _bring(project: Path, source: Path, scale: str) -> str:
         with chdir(project):  # where DVC and git look for what they track
             said += [ship(file), *land(file)]
     return "\n".join(said)
+
+
+def supply(project: Path, folder: Path, named: Named) -> None:
+    """Copy what is finished in the project's clone into the campaign's, if that has nothing of it, as after its loss.
+
+    A run that an open tranche asks to be longer is left out: it begins anew there, as its checkpoints do not ship.
+
+    Args:
+        project: the project's clone.
+        folder: the campaign's clone.
+        named: what the campaign is to run.
+
+    Raises:
+        UserError: a file that ships is damaged, or one in its place would be lost.
+    """
+    file = project / "workflow" / "config" / f"{named.scale}.yaml"
+    config = read_scale(file) | ({"open_tranches": list(named.open)} if named.open else {})
+    results = results_folder(config)
+    _restore(project, named.scale)
+    for run in expand(config, str(file)).runs.values():
+        source, target = (place / results / "runs" / run.directory for place in (project, folder))
+        if not target.exists() and (result := read_result(source)) and result.total_steps >= run.total_steps:
+            copy_run(source, target)
+            for evaluation in RunDirectory(target).evaluation_folder.glob("t*.json"):
+                evaluation.touch()  # Snakemake makes it again if it is older than the metrics
+
+
+def _restore(project: Path, scale: str) -> None:
+    for run in read_shipped(project, scale).values():
+        try:
+            restore(project, run)
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
 
 def measure_runs(runs: Sequence[RunDirectory], config: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from roma.support.errors import UserError
 from workflow.campaign import pausing
 from workflow.campaign.clone import check_out, clean_environment, find_commit, find_python, read_named
+from workflow.campaign.collection import supply
 from workflow.campaign.supervisor import LOG, MARK, START_SECONDS, end, members
 from workflow.watch import last_lines
 
@@ -44,6 +45,7 @@ def start(
     named = read_named(project)
     folder = (folder or project.parent / f"{project.name}-campaign").resolve()
     check_out(project, folder, find_commit(project, named))
+    supply(project, folder, named)
     python = find_python(folder, environment)
     (state / pausing.PAUSED).unlink(missing_ok=True)
     command = [str(python), "-m", "workflow.campaign.supervisor", "--scale", named.scale, "--revision", named.revision]

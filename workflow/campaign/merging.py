@@ -82,7 +82,7 @@ def bring(source: Path, target: Path) -> list[str]:
     if conflicts:
         raise UserError("; ".join(conflicts))
     for name in wanted:
-        _copy(source / "runs" / name, target / "runs" / name)
+        copy_run(source / "runs" / name, target / "runs" / name)
     _record(target / RECORD, given_up)
     return wanted
 
@@ -93,7 +93,7 @@ def _contains(longer: Result, shorter: Result) -> bool:
     return bool(whole.iloc[: len(part)].equals(part))
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_run(source: Path, target: Path) -> None:
     """Copy a run's folder, with its newest checkpoint, in one step: until then, what was there before stays."""
     beside, before = target.with_name(f"{BESIDE}new-{target.name}"), target.with_name(f"{BESIDE}old-{target.name}")
     for leftover in (beside, before):

@@ -15,6 +15,8 @@ from roma.support.files import file_digest
 from tests.synthetic import write_run
 from tests.workflow.campaign.test_campaign import commit, git, name_revision
 from tests.workflow.conftest import TINY, copy_repository, write_scale
+from workflow.campaign.clone import read_named
+from workflow.campaign.collection import supply
 from workflow.campaign.merging import RECORD, bring, finished_runs
 from workflow.grid import expand
 
@@ -195,3 +197,30 @@ def test_collected_and_merged_runs_are_tracked(project, tmp_path, capsys):
     assert f"error: {RUNS[0].directory} has two different results of 200000 steps" in capsys.readouterr().err
     assert main(["campaign", "merge", str(project)]) == 2
     assert "is not the folder of another clone" in capsys.readouterr().err
+
+
+def test_a_lost_clone_is_supplied_with_what_is_tracked(project, tmp_path):
+    running = tmp_path / "project-campaign"
+    git(tmp_path, "clone", "--quiet", str(project), str(running))
+    finish(running / RESULTS, RUNS[0])
+    shorten(finish(running / RESULTS, RUNS[1]), 10, 50_000)  # the scale asks for more steps
+    assert main(["campaign", "collect"]) == 0
+    shutil.rmtree(running)
+    shutil.rmtree(project / RESULTS / "runs")
+    shutil.rmtree(project / ".dvc" / "cache")
+    git(tmp_path, "clone", "--quiet", str(project), str(running))
+    begun = running / RESULTS / "runs" / RUNS[2].directory / "progress.json"
+    begun.parent.mkdir(parents=True)
+    begun.write_text("{}")
+
+    supply(project, running, read_named(project))
+    assert finished_runs(running / RESULTS) == [RUNS[0].directory]
+    supplied = running / RESULTS / "runs" / RUNS[0].directory
+    assert contents(supplied) == contents(project / RESULTS / "runs" / RUNS[0].directory)
+    (evaluation,) = supplied.glob("evaluations/t*.json")
+    assert evaluation.stat().st_mtime >= (supplied / "metrics.parquet").stat().st_mtime  # else it is made again
+    assert [path.name for path in begun.parent.iterdir()] == [begun.name]
+
+    (supplied / "metrics.parquet").unlink()  # a longer run has begun in its place
+    supply(project, running, read_named(project))
+    assert finished_runs(running / RESULTS) == []
