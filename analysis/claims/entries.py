@@ -1,5 +1,6 @@
 """What is claimed: entries of claims.yaml as contrasts of means over seeds, each with the region where it must lie."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,11 +11,12 @@ from typing import Any
 from analysis.claims.inference import Region
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError
-from roma.support.files import DIGEST_LENGTH, file_digest
+from roma.support.files import DIGEST_LENGTH, digest
 from roma.support.schema import check_schema, read_yaml
 
 CLAIMS = Path(__file__).parents[1] / "claims.yaml"
 SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"
+WORDING = ("because", "place", "statement")  # keys of sentences, which decide nothing
 
 VARIANTS = HEADLINE, RELEASE = ("roma", "roma_release")
 EITHER = "either"  # the variant of claims without ROMA, which are judged once
@@ -100,8 +102,15 @@ class Claim:
 
 
 @cache
-def claims_digest() -> str:
-    return file_digest(CLAIMS)[:DIGEST_LENGTH]
+def claims_digest(file: Path = CLAIMS) -> str:
+    """Return a digest of everything in a file of claims that can change a verdict, which leaves out their wording."""
+    return digest(json.dumps(_without_wording(read_yaml(file)), sort_keys=True).encode())[:DIGEST_LENGTH]
+
+
+def _without_wording(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_wording(each) for key, each in value.items() if key not in WORDING}
+    return [_without_wording(each) for each in value] if isinstance(value, list) else value
 
 
 def load(file: Path = CLAIMS) -> list[Claim]:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from analysis import claims
-from analysis.claims import UNDECIDED
+from analysis.claims import UNDECIDED, entries
 from analysis.claims.entries import EFFICIENCY
 from analysis.claims.evidence import FINAL
 from roma.cli import main
@@ -82,3 +82,17 @@ def test_the_command_writes_a_verdict_on_each_for_both_variants(results, tmp_pat
     assert frame[frame["verdict"] == UNDECIDED]["why"].notna().all()
     assert frame[frame["verdict"] == UNDECIDED]["seeds needed"].notna().all()
     assert claims.claims_digest() in (tmp_path / "once" / "claims.md").read_text().splitlines()[0]
+
+
+def test_the_digest_follows_what_decides_and_not_the_wording(tmp_path):
+    text = entries.CLAIMS.read_text()
+    for old, new, alike in (
+        ("ROMA wins more than QMIX,", "ROMA beats QMIX,", True),
+        ("\n  - id: study_lead", "\n  # The first one.\n  - id: study_lead", True),
+        ("weight: -1", "weight: -2", False),
+        ("10m_vs_11m: 8000000", "10m_vs_11m: 7000000", False),
+    ):
+        changed = tmp_path / f"{new.strip()[:9]}.yaml"
+        changed.write_text(text.replace(old, new, 1))
+        assert changed.read_text() != text
+        assert (claims.claims_digest(changed) == claims.claims_digest()) == alike
