@@ -39,6 +39,7 @@ FORMAT = 2  # of the tables; raise it when their columns change
 CELL = ["map", "arm"]
 JOINT = " and "
 LAST = 0.9  # of a run's steps; final performance is the mean of the tests after them
+LANDED = "tranches"  # in the folder of a scale's results: what was drawn when a tranche was complete
 CLOCKED = ("cost",)
 COST = ("wall_seconds", "peak_memory_mb", "updates", "total_steps", "resumes")
 # What curves keep of a run's metrics, with the values each can have.
@@ -99,8 +100,12 @@ def inputs_digest(directory: Path) -> str:
 
 
 def scale_of(summary: Path) -> str:
-    """Return the name of the scale that a summary is of: its folder's, which may be a link to another place."""
-    return Path(os.path.abspath(summary)).parent.name
+    """Return the name of the scale that a summary is of: its folder's, which may be a link to another place.
+
+    The summary of a tranche lies in a folder of the tranche's own, in the folder LANDED of the scale.
+    """
+    folder = Path(os.path.abspath(summary)).parent
+    return folder.parents[1].name if folder.parent.name == LANDED else folder.name
 
 
 def summaries_beside(summary: Path, specification: Mapping[str, Any]) -> dict[str, Path]:

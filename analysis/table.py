@@ -46,21 +46,28 @@ def write(
     and what is absent is a dash; `shown` are the columns they see, by default all. Same frame, same bytes.
     """
     write_bytes(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, lineterminator="\n").encode())
-    names = list(frame if shown is None else shown)
-    rows = [
-        names,
-        *(list(row) for row in zip(*([_cell(value) for value in frame[name]] for name in names), strict=True)),
-    ]
-    write_bytes(stem.with_name(f"{stem.name}.md"), _markdown(rows, caption).encode())
+    names = list(map(str, frame if shown is None else shown))
+    rows = _rows(frame, names)
+    write_bytes(stem.with_name(f"{stem.name}.md"), f"**{caption}**\n\n{_markdown(rows)}\n".encode())
     numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in names]
     group = names.index(groups) if groups else None
     write_bytes(stem.with_name(f"{stem.name}.tex"), _latex(rows, numeric, caption, group).encode())
 
 
-def _markdown(rows: Sequence[list[str]], caption: str) -> str:
+def markdown(table: Table) -> str:
+    """Return the columns of a table that readers see as lines of Markdown, without a caption."""
+    return _markdown(_rows(table.frame, list(map(str, table.frame if table.shown is None else table.shown))))
+
+
+def _rows(frame: pd.DataFrame, names: Sequence[str]) -> list[list[str]]:
+    """Return the head and the rows of these columns, as readers see them."""
+    columns = [[_cell(value) for value in frame[name]] for name in names]
+    return [list(names), *map(list, zip(*columns, strict=True))]
+
+
+def _markdown(rows: Sequence[list[str]]) -> str:
     ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in ruled]
-    return "\n".join([f"**{caption}**", "", *lines, ""])
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in ruled)
 
 
 def _latex(rows: Sequence[list[str]], numeric: Sequence[bool], caption: str, group: int | None) -> str:

@@ -164,6 +164,21 @@ def _powers(table: pd.DataFrame) -> Iterator[str]:
         yield f"| `{claim}` | " + " | ".join([*cells, f"{worst[claim]:.3f}"]) + " |"
 
 
+def read_powers(page: str) -> dict[tuple[str, str], str]:
+    """Return the powers that a written page shows, by claim and column such as "n 5, 0.2"."""
+    found: dict[tuple[str, str], str] = {}
+    columns: list[str] = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| claim | n "):
+            columns = cells
+        elif columns and line.startswith("| `"):
+            found |= {(cells[0].strip("`"), name): cell for name, cell in zip(columns[1:], cells[1:], strict=True)}
+        elif not line.startswith("|"):
+            columns = []
+    return found
+
+
 def _families(table: pd.DataFrame, draws: int) -> Iterator[str]:
     yield "| family | n 3 | n 5 | n 10 |"
     yield "|---|---|---|---|"

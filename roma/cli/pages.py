@@ -58,8 +58,11 @@ def docs(parser: Parser) -> None:
     ):
         page = pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         page.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: the page is made anew")
-    text = "write docs/traceability.md: from each part of the paper to what stands for it here"
-    pages.add_parser("traceability", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    for name, text in (
+        ("traceability", "write docs/traceability.md: from each part of the paper to what stands for it here"),
+        ("results", "write docs/results.md: the study's results in words, as of its latest complete tranche"),
+    ):
+        pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=_docs)
 
 
@@ -70,9 +73,13 @@ def _docs(options: argparse.Namespace) -> int:
         require_folder(run)
     with chdir(place):
         if options.page == "traceability":
-            from workflow import traceability
+            from workflow.pages import traceability
 
             traceability.write()
+        elif options.page == "results":
+            from workflow.pages import results
+
+            results.write()
         elif options.page == "learning":
             from analysis.studies import learning
 

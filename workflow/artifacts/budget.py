@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from analysis.measures.measurements import MEASURED, SHOWN_ARMS, lacking
+from analysis.summarise import LANDED
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.system.tools import ask
@@ -20,7 +21,6 @@ from workflow.grid import Grid, Run
 MB = 1_000_000
 BUDGET = 150 * MB  # of history, for all that ships
 OF_TRANCHE = 8 * MB  # for summaries, figures and report of each, in LANDED
-LANDED = "tranches"  # in the folder of a scale's results
 STAGES = (0, 500_000, 2_000_000, 6_000_000, 10_000_000)  # environment steps
 FOLLOWED_ARMS = ("roma", "roma_td")
 UNTRAINED = (0,)

@@ -1,6 +1,7 @@
 """What is drawn of the study's runs when a tranche is complete: in git, so that it can be seen before any command.
 
-Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as they were then. A clone draws its own.
+Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as they were then; docs/results.md puts them
+into words. A clone draws its own.
 """
 
 import shutil
@@ -10,12 +11,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.measures.measurements import lacking
+from analysis.summarise import LANDED
 from roma.runs.directory import RunDirectory
 from roma.support.system.tools import ask
-from workflow.artifacts.budget import LANDED, MB, OF_TRANCHE
+from workflow.artifacts.budget import MB, OF_TRANCHE
 from workflow.artifacts.shipping import STUDY
 from workflow.artifacts.tracking import run_command
 from workflow.grid import Grid, expand, results_folder
+from workflow.pages import results as results_page
 from workflow.scale import read_scale
 
 KINDS = (".html", ".md", ".tex", ".png", ".pdf", ".parquet", ".csv")  # those that fit are taken in this order
@@ -42,9 +45,11 @@ def land(scale: Path) -> list[str]:
             target = results / LANDED / tranche / places[file]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    run_command("git", "add", "--", str(results / LANDED))
+    results_page.write()
+    paths = [str(results / LANDED), str(results_page.PAGE)]
+    run_command("git", "add", "--", *paths)
     message = f"Draw the study as of {' and '.join(new)}"
-    run_command("git", "commit", "--quiet", "-m", message, "--", str(results / LANDED))
+    run_command("git", "commit", "--quiet", "-m", message, "--", *paths)
     said = f"{', '.join(new)}: {len(taken)} files drawn, {sum(map(_size, taken)) / MB:.1f} MB, in {results / LANDED}"
     return [said + (f"; {len(left_out)} left out, as there is no room" if left_out else "")]
 

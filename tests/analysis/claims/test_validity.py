@@ -9,7 +9,7 @@ from analysis import claims
 from analysis.claims import validity
 from analysis.claims.evidence import Evidence
 from analysis.claims.validity import Standing
-from analysis.tables.validity import table
+from analysis.tables.beside.validity import table
 from roma.scenarios import released_runs
 from tests.analysis.summaries import CLAIM, STEPS, around, judged_all, write_summary
 from workflow.grid import FIGURES

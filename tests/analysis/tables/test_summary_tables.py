@@ -10,7 +10,8 @@ import yaml
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
-from analysis.tables import algorithms, finals, published, release, settings
+from analysis.tables import algorithms, finals, settings
+from analysis.tables.beside import published, release
 from roma.cli import main
 from roma.learners import algorithm, algorithm_names
 from tests.analysis.conftest import SCALE

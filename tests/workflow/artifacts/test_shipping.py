@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.summarise import LANDED
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from tests.synthetic import SEGMENT, write_runs
@@ -320,12 +321,12 @@ def test_a_run_to_come_needs_what_its_cell_or_its_algorithm_does(results):
 
 
 def test_history_is_what_git_keeps(results):
-    (results / budget.LANDED).mkdir()
+    (results / LANDED).mkdir()
     for content in (random.Random(0).randbytes(5000), b""):  # what is removed stays in the history
-        (results / budget.LANDED / "report.html").write_bytes(content)
-        call(Path.cwd(), "git", "add", "--force", str(results / budget.LANDED))
+        (results / LANDED / "report.html").write_bytes(content)
+        call(Path.cwd(), "git", "add", "--force", str(results / LANDED))
         call(Path.cwd(), "git", "commit", "--quiet", "--message", "Land")
-    assert 5000 < budget.history([results / budget.LANDED]) < 6000
+    assert 5000 < budget.history([results / LANDED]) < 6000
     assert budget.history([shipping.BUNDLE]) == 0
     tranches = budget.reserved(results, {}, expand(STUDY, "study"))[1]
     assert 5000 < 2 * budget.OF_TRANCHE - tranches < 6000
@@ -334,11 +335,11 @@ def test_history_is_what_git_keeps(results):
 def test_a_complete_tranche_is_drawn_into_git_once(clone):
     for run in shipping.read_shipped(clone, "study").values():
         shipping.restore(clone, run)
-    (clone / FOLDER / budget.LANDED / "first").mkdir(parents=True)  # left by an interrupted command
+    (clone / FOLDER / LANDED / "first").mkdir(parents=True)  # left by an interrupted command
     program = f"from pathlib import Path; from workflow.artifacts.landing import land; print(land(Path({SCALE!r})))"
     said = call(clone, sys.executable, "-c", program)
     assert re.search(r"\['first: \d+ files drawn, \d\.\d MB, in data/embedded/study/tranches'\]\n$", said)
-    landed = call(clone, "git", "ls-files", str(FOLDER / budget.LANDED)).split()
+    landed = call(clone, "git", "ls-files", str(FOLDER / LANDED)).split()
     for file in ("figures/report.html", "figures/validation.pdf", "summary/finals.parquet"):
         assert f"{FOLDER}/tranches/first/{file}" in landed
     assert {Path(file).parts[4] for file in landed} == {"first"}

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from roma.cli import main
-from workflow import traceability
-from workflow.traceability import PAGE, Row, load, problems, render
+from workflow.pages import traceability
+from workflow.pages.traceability import PAGE, Row, load, problems, render
 
 WHOLE = Row(
     "Eq. 1",

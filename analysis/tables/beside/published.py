@@ -15,7 +15,7 @@ from analysis.claims.evidence import Evidence
 from analysis.table import Table
 from roma.scenarios import released_runs
 
-PUBLISHED = Path(__file__).parents[1] / "published.csv"
+PUBLISHED = Path(__file__).parents[2] / "published.csv"
 TESTS = 5  # of which the published run data take the mean: those that end at the step compared
 STEPS = 2_000_000  # environment steps at which the released runs are read
 RELEASED = {"protocol": "smac_v1", "steps": STEPS, "grade": "A", "source": "SMAC v1.0 run data (arXiv:1902.04043v5)"}

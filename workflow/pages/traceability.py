@@ -93,7 +93,7 @@ def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Itera
     if "plot" in figure:
         code = f"analysis/figures/{figure['plot']}.py:draw"
     else:
-        code = f"analysis/tables/{figure['table']}.py:table"
+        code = f"analysis/tables/{figure['table'].replace('.', '/')}.py:table"
     targets: dict[str, Any] = {
         "code": (code,),
         "settings": (f"figures.yaml {name}",),

@@ -1,0 +1,1 @@
+"""Tables of our results beside those of others: the released runs of StarCraft II, the paper, the authors' code."""
