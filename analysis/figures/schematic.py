@@ -74,10 +74,10 @@ def draw(frame: pd.DataFrame) -> Figure:
     """The frame of `data` as a picture: an agent left, the mixing network right, below it what only training needs."""
     style.apply()
     has_roles = "agent.role_encoder" in set(frame["module"])
-    sheet = Sheet(frame, height=60 if has_roles else 50)
+    sheet = Sheet(frame, height=64 if has_roles else 50)
     if has_roles:
         _role_agent(sheet)
-        _mixer(sheet, bottom=29)
+        _mixer(sheet, bottom=33)
         _role_losses(sheet)
     else:
         _utility_agent(sheet)
@@ -163,8 +163,8 @@ def _role_agent(sheet: Sheet) -> None:
     sheet.arrow((x, 31.5), (x, 40.5))
     sheet.text((x - 1, 36), r"$h_i^t$", ha="right")
     sheet.box((x, 44), 20, "utility layer", f"{hidden} → {facts['actions']}", ROLE)
-    sheet.arrow((x, 47.5), (x, 53), (GUTTER, 53), (GUTTER, 39), (56, 39))
-    sheet.text((x - 1, 51), r"$Q_i(\tau_i, \cdot, \rho_i)$", ha="right")
+    sheet.arrow((x, 47.5), (x, 54), (GUTTER, 54), (GUTTER, 43), (56, 43))
+    sheet.text((x - 1, 51.5), r"$Q_i(\tau_i, \cdot, \rho_i)$", ha="right")
 
     encoder, decoder = "agent.role_encoder", "agent.role_decoder"
     role = sheet.size(f"{decoder}.hidden_layer", "inputs")
@@ -220,21 +220,26 @@ def _mixer(sheet: Sheet, bottom: float) -> None:
 
 def _role_losses(sheet: Sheet) -> None:
     """The networks that only the losses on roles need."""
-    sheet.region(52.5, 2, 99, 27, r"in training only; $L_I$ and $L_D$ train $f$, $q_\xi$ and $d_\phi$", DASHES)
+    sheet.region(52.5, 2, 99, 31, r"in training only; $L_I$ and $L_D$ train $f$, $q_\xi$ and $d_\phi$", DASHES)
     posterior, distance = "trajectory_encoder", "dissimilarity"
     hidden = sheet.size("agent.trunk.gru")
     read, units = (sheet.size(f"{posterior}.hidden_layer", end) for end in ("inputs", "outputs"))
     role = sheet.size(f"{posterior}.output_layer") // 2
     detail = f"{hidden} + {read - hidden} → {units} → 2 × {role}"
-    sheet.box((65, 18.5), 18, r"posterior $q_\xi(\rho_i\,|\,\tau_i, o_i)$", detail, LOSS)
+    sheet.box((65, 20.5), 18, r"posterior $q_\xi(\rho_i\,|\,\tau_i, o_i)$", detail, LOSS)
     compared, units = (sheet.size(f"{distance}.hidden_layer", end) for end in ("inputs", "outputs"))
     detail = f"2 × {compared // 2} → {units} → {sheet.size(f'{distance}.output_layer')}"
     sheet.box((65, 7), 18, r"dissimilarity $d_\phi(\tau_i, \tau_j)$", detail, LOSS)
-    sheet.box((87, 18.5), 21, r"$L_I$, Eq. 3", r"$D_{KL}[\,p(\rho_i|o_i)\;||\;q_\xi\,]$", LOSS)
+    sheet.box((87, 20.5), 21, r"$L_I$, Eq. 3", r"$D_{KL}[\,p(\rho_i|o_i)\;||\;q_\xi\,]$", LOSS)
     sheet.box((87, 7), 21, r"$L_D$, Eq. 6", r"$||D||_F - \sum \min\{\log q_\xi + d_\phi, 1\}$", LOSS)
     sheet.arrow((36, 36), (GUTTER, 36), (GUTTER, 7), (56, 7))
-    sheet.arrow((GUTTER, 18.5), (56, 18.5))
-    sheet.text((GUTTER + 1.2, 12.8), r"$h^{t-1}$, no gradient", 6, rotation=90, color="0.25")
-    sheet.arrow((74, 18.5), (76.5, 18.5))
+    sheet.arrow((GUTTER, 20.5), (56, 20.5))
+    sheet.text((GUTTER + 1.2, 13.8), r"$h^{t-1}$, no gradient", 6, rotation=90, color="0.25")
+    for x, given in ((65, r"$o_i^t$"), (87, r"$p(\rho_i\,|\,o_i^t)$")):
+        sheet.text((x, 27.6), given, 7)
+        sheet.arrow((x, 26.2), (x, 24))
+    sheet.text((92.5, 14), r"$\rho_i^t$", 7)
+    sheet.arrow((91, 14.8), (91, 10.5))
+    sheet.arrow((74, 20.5), (76.5, 20.5))
     sheet.arrow((74, 7), (76.5, 7))
-    sheet.arrow((74, 17), (76.5, 9))
+    sheet.arrow((74, 19), (76.5, 9))
