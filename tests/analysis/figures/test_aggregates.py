@@ -9,6 +9,7 @@ import yaml
 
 from analysis.figures import aggregates
 from analysis.statistics import interquartile_mean, performance_profile, probability_of_improvement
+from analysis.tables import aggregated
 from roma.cli import main
 from tests.analysis.summaries import around, write_summary
 from workflow.grid import FIGURES, figure_files
@@ -66,7 +67,7 @@ def test_without_seeds_enough_the_figure_says_so(tmp_path):
     frame = aggregates.data(summary, SPECIFICATION, [])
     assert frame.empty
     assert "no map has 3 seeds of every arm yet" in [text.get_text() for text in aggregates.draw(frame).texts]
-    assert aggregates.table(summary, SPECIFICATION).frame["interquartile mean"].isna().all()
+    assert aggregated.table(summary, SPECIFICATION).frame["interquartile mean"].isna().all()
 
 
 def test_the_export_has_marl_evals_layout(summary, scores, tmp_path):
