@@ -12,8 +12,9 @@ import pytest
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from tests.synthetic import SEGMENT, write_runs
+from tests.workflow import forked
 from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
-from tests.workflow.test_tracking import call, damage
+from tests.workflow.test_tracking import call, damage, environment_of
 from workflow import budget, landing, shipping
 from workflow.campaign import collection
 from workflow.grid import expand
@@ -35,7 +36,9 @@ DRAWN = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
 
 
 def snakemake(folder, *arguments, status=0):
-    return call(folder, sys.executable, "-m", "snakemake", "--cores", "2", *arguments, status=status)
+    found, printed = forked.snakemake(folder, "--cores", "2", *arguments, environment=environment_of(folder))
+    assert found == status, printed
+    return printed
 
 
 def ship_runs(folder, scale):
@@ -134,7 +137,8 @@ def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
         f"from pathlib import Path; from workflow.tracking import ship; ship(Path({SCALE!r}))",
     )
     call(clone, "git", "pull", "--quiet", str(grown), "HEAD")
-    assert planned(snakemake(clone, "--", "figures")) == {"restore": 1, **DRAWN}
+    assert planned(snakemake(clone, "--until", "restore", "--", "figures")) == {"restore": 1}
+    assert planned(snakemake(clone, "--dry-run", "--", "figures")) == DRAWN
     assert damaged(clone) == []
 
 
