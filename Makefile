@@ -54,13 +54,16 @@ watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another ter
 verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train and play a sample again, drawn by SEED and RUNS: of SCALE, or else of the study
 	roma verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
+# Compiled once and by all cores, rather than by each test process for itself.
 test: $(READY) ## run the tests
+	$(PAUSING) roma compile
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns, the engine with bounds checked, its branches, 10 000 episodes a map, PEERS
+test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns and runs, the engine with bounds checked, its branches, 10 000 episodes a map, PEERS
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
+	pytest tests/runs/test_fault_injection.py --kills=100
 
 # A folder beside the environment, so that nobody else imports the peers and no torch but the project's can come.
 .peers/.ready: tests/peers/requirements.txt | $(READY)

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--random-episodes", type=int, default=250, help="episodes of random play a map; default: 250")
     parser.addoption("--campaign-kills", type=int, default=20, help="kills of a whole campaign; default: 20")
-    parser.addoption("--kills", type=int, default=50, help="processes killed by the fault injection; default: 50")
+    parser.addoption("--kills", type=int, default=16, help="processes killed by the fault injection; default: 16")
 
 
 @pytest.fixture

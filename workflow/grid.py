@@ -7,7 +7,7 @@ Everything is checked before the DAG exists: names and types of keys by `workflo
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -233,6 +233,7 @@ def figure_titles() -> str:
     return json.dumps([[name, "table" in figure, figure["title"]] for name, figure in _figure_list().items()])
 
 
+@cache  # Snakemake asks for every run: reading it each time took a third of a plan of 345
 def _figure_list() -> dict[str, dict[str, Any]]:
     listed: dict[str, dict[str, Any]] = read_yaml(FIGURES)
     return listed

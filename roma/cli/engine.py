@@ -147,6 +147,16 @@ def _compile(options: argparse.Namespace) -> int:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
+    from roma.envs.skirmish.kernel.compiler import KERNEL
+    from roma.nets.ops.acting.compiler import COMPILER as ACTING
+    from roma.nets.ops.compiler import COMPILER as LEARNING
+    from roma.support.compilation import all_compiled, mark_compiled
+    from roma.support.noise import COMPILER as NOISE
+
+    packages = (KERNEL, ACTING, LEARNING, NOISE)
+    if all_compiled(packages):  # finding that out by calling the functions takes seconds: torch is imported
+        return 0
+
     from roma.envs.skirmish.compilation import compile_engine
     from roma.learners.compilation import compile_actors, compile_learners
 
@@ -155,4 +165,5 @@ def _compile(options: argparse.Namespace) -> int:
         compile_actors()
         compile_learners()
         engine.result()
+    mark_compiled(packages)
     return 0

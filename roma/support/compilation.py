@@ -11,8 +11,10 @@ import hashlib
 import os
 import pickle
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from logging import NOTSET, WARNING, getLogger
@@ -20,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 KEPT = (
     4  # states of a package whose machine code is kept: for work on several branches, or with several options of Numba
 )
+MARK = "complete"  # file beside the machine code that says for which sources and processor all of it is there
 DIGEST_LENGTH = 16  # hexadecimal digits of the digest in a folder's name
 
 _config: Any = numba.config  # its members are set at run time, from the environment
@@ -129,6 +133,39 @@ class Compiler:
             shutil.rmtree(folder, ignore_errors=True)  # another process may remove it too
 
 
+def all_compiled(compilers: Sequence[Compiler]) -> bool:
+    """Return whether `mark_compiled` was called for these sources, this processor and this version of Python.
+
+    Args:
+        compilers: Those of all packages in question.
+    """
+    for compiler in compilers:
+        try:
+            if compiler.folder is None or (compiler.folder / MARK).read_text(encoding="utf-8") != _needed():
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def mark_compiled(compilers: Sequence[Compiler]) -> None:
+    """Say beside the machine code that it is all there; where that cannot be written, nobody is told.
+
+    Args:
+        compilers: Those of all packages in question.
+    """
+    with suppress(OSError):
+        for compiler in compilers:
+            if compiler.folder is not None:
+                (compiler.folder / MARK).write_text(_needed(), encoding="utf-8")
+
+
+def _needed() -> str:
+    """Return a digest (hex) of what decides which machine code is needed: with it, none is missing."""
+    processor = (get_host_cpu_name(), get_host_cpu_features().flatten(), sys.version_info[:2])
+    return hashlib.sha256(f"{Compiler('roma').digest} {processor}".encode()).hexdigest()
+
+
 def _source_files(name: str) -> list[Path]:
     """Return the source files of a module, or of a package with its subpackages; the file of `name` itself is first."""
     spec = find_spec(name)
@@ -158,13 +195,25 @@ def _last_use(folder: Path) -> int:
         return 0
 
 
+class _Locator(UserProvidedCacheLocator):
+    """The subfolder of a module's machine code, named like the module.
+
+    Numba names it after the path of the source file, so that another clone with the same sources would find nothing in
+    a folder that both use.
+    """
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self._cache_path = os.path.join(_config.CACHE_DIR, py_func.__module__)
+
+
 class _CacheImplementation(CompileResultCacheImpl):
     """Numba's conversion of a compiled function from and to what is stored, with a digest.
 
     A file that kept its length but lost a part, as after a power failure, would be loaded and executed otherwise.
     """
 
-    _locator_classes = [UserProvidedCacheLocator]  # noqa: RUF012  (Numba's other folders ignore the digest)
+    _locator_classes = [_Locator]  # noqa: RUF012  (Numba's other folders ignore the digest)
 
     def reduce(self, cres: Any) -> tuple[bytes, bytes]:
         content = serialize.dumps(super().reduce(cres))

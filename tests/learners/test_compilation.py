@@ -40,3 +40,10 @@ for name in algorithm_names():
 
 def test_nothing_is_left_to_compile_for_any_algorithm():
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
+
+
+def test_where_all_is_compiled_the_command_does_nothing():
+    """It does not even import torch, which takes seconds."""
+    subprocess.run([sys.executable, "-m", "roma", "compile"], check=True)
+    again = "import sys; from roma.cli import main; assert main(['compile']) == 0; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", again], check=True)

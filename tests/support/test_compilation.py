@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import numba
 import pytest
 
-from roma.support.compilation import KEPT, Compiler
+from roma.support import compilation
+from roma.support.compilation import KEPT, Compiler, all_compiled, mark_compiled
 
 FILES = {
     "rooms/__init__.py": "",
@@ -111,6 +113,17 @@ def test_two_users_of_a_read_only_installation_keep_their_own(package: Path, tmp
         assert [folder.parent for folder in home.rglob("rooms-*")] == [home / ".cache" / "roma"]
 
 
+def test_a_copy_of_the_sources_finds_what_another_compiled(package: Path, tmp_path: Path) -> None:
+    shared = str(tmp_path / "shared")
+    copy = shutil.copytree(package, tmp_path / "copy" / "site", ignore=shutil.ignore_patterns("__pycache__"))
+    first, second = (run(folder, NUMBA_CACHE_DIR=shared) for folder in (package, copy))
+    assert (first[:2], second[:2]) == ((7, 0), (7, 1))
+    assert first[2] == second[2]
+    edit(copy / "rooms" / "numbers.py", "3 * x", "4 * x")
+    assert run(copy, NUMBA_CACHE_DIR=shared)[:2] == (9, 0)
+    assert run(package, NUMBA_CACHE_DIR=shared)[:2] == (7, 1)
+
+
 def test_where_nothing_can_be_written_it_is_compiled_in_memory(package: Path, tmp_path: Path) -> None:
     spoil(package / "rooms" / "__pycache__")
     spoil(tmp_path / "nobody")
@@ -183,6 +196,29 @@ def test_a_folder_named_by_the_user_comes_first_and_one_of_another_user_is_passe
     third = Compiler("roma.support").folder
     second.rmdir()
     assert third == tmp_path / "xdg" / "roma" / first.name
+
+
+def test_that_all_is_compiled_is_known_for_these_sources_and_this_processor(
+    named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compilers = [Compiler("roma.support"), Compiler("roma.scenarios")]
+    assert not all_compiled(compilers)
+    mark_compiled(compilers[:1])
+    assert not all_compiled(compilers)
+    mark_compiled(compilers)
+    assert all_compiled([Compiler("roma.support"), Compiler("roma.scenarios")])
+    with monkeypatch.context() as patched:
+        patched.setattr(compilation, "get_host_cpu_name", lambda: "abacus")
+        assert not all_compiled(compilers)
+    digest = Compiler("roma").digest
+    with monkeypatch.context() as patched:  # a source of the project that is none of these packages
+        patched.setattr(Compiler, "digest", property(lambda compiler: f"another than {digest}"))
+        assert not all_compiled(compilers)
+    assert all_compiled(compilers)
+    assert compilers[0].folder is not None
+    shutil.rmtree(compilers[0].folder)
+    mark_compiled(compilers)  # is no error
+    assert not all_compiled(compilers)
 
 
 def refuse_in(parent: Path) -> Any:

@@ -1,12 +1,15 @@
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from roma.envs.skirmish.kernel.compiler import KERNEL
+from roma.nets.ops import compiler as ops
+from roma.nets.ops.acting import compiler as acting
+from roma.support import noise
+from tests.workflow import forked
 from workflow.campaign import pausing
 
 PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
@@ -39,7 +42,10 @@ SHORT = TINY | {
 
 
 def copy_repository(root: Path, target: Path) -> None:
-    """The files that the DAG and the tracking consist of, without any result."""
+    """The files that the DAG and the tracking consist of, without any result.
+
+    Compiling anew costs 50 seconds of a core: the copy uses the machine code of the original.
+    """
     nothing_made = shutil.ignore_patterns("__pycache__", "golden", ".*")
     for part in FOLDERS:
         shutil.copytree(root / part, target / part, ignore=nothing_made)
@@ -49,6 +55,11 @@ def copy_repository(root: Path, target: Path) -> None:
     for part in ("config", ".gitignore"):
         shutil.copy(root / ".dvc" / part, target / ".dvc" / part)
     (target / "profiles").symlink_to("workflow/profiles")
+    for compiler in (KERNEL, acting.COMPILER, ops.COMPILER, noise.COMPILER):
+        if compiler.folder and compiler.folder.is_relative_to(root):
+            link = target / compiler.folder.relative_to(root)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(compiler.folder)
 
 
 @pytest.fixture
@@ -65,15 +76,14 @@ def write_scale(repository: Path, config: dict) -> Path:
 
 
 @pytest.fixture
-def snakemake(repository) -> Callable[..., subprocess.CompletedProcess]:
+def snakemake(repository) -> Callable[..., str]:
     """Calls Snakemake there; standard output and error come together."""
 
     def call(*arguments: str, scale: str | None = "tiny", status: int = 0) -> str:
         chosen = ["--configfile", f"workflow/config/{scale}.yaml"] if scale else []
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *chosen, *arguments]
-        done = subprocess.run(command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        found, printed = forked.snakemake(repository, "--cores", "2", *chosen, *arguments)
+        assert found == status, printed
+        return printed
 
     return call
 

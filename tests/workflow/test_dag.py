@@ -18,14 +18,30 @@ import yaml
 from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from tests.synthetic import write_runs
-from tests.workflow.conftest import SHORT, TINY, planned, write_scale
+from tests.workflow import forked
+from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 
 
-def finish(repository, snakemake):
-    """All runs of the tiny scale as if they had been trained, their summary and figures made for real."""
-    write_runs(TINY, repository)
-    snakemake("--touch", "--forceall", "--until", "evaluate", "measure", "--", "figures")
-    snakemake("--allowed-rules", "summarise", "validation", "report", "figures", "--", "figures")
+@pytest.fixture(scope="module")
+def made(root, tmp_path_factory):
+    """A repository with all runs of the tiny scale as if they had been trained, summary and figures made for real."""
+    folder = tmp_path_factory.mktemp("finished") / "roma"
+    copy_repository(root, folder)
+    scale = write_scale(folder, TINY).relative_to(folder).as_posix()
+    write_runs(TINY, folder)
+    touch = ("--touch", "--forceall", "--until", "evaluate", "measure")
+    for options in (touch, ("--allowed-rules", "summarise", "validation", "report", "figures")):
+        status, printed = forked.snakemake(folder, "--cores", "2", "--configfile", scale, *options, "--", "figures")
+        assert status == 0, printed
+    return folder
+
+
+@pytest.fixture
+def finished(made, repository):
+    """Another repository with the same results, their times and Snakemake's records."""
+    for part in (".snakemake", "data", "figures"):
+        shutil.copytree(made / part, repository / part)
+    return repository
 
 
 def test_without_a_file_the_demo_is_planned(repository, snakemake):
@@ -86,8 +102,8 @@ def test_a_mistake_stops_in_one_line_before_the_dag(repository, snakemake, key, 
     assert not (repository / "data").exists()
 
 
+@pytest.mark.usefixtures("finished")
 def test_what_makes_it_plan_again(repository, snakemake):
-    finish(repository, snakemake)
     figure = repository / "figures" / "embedded" / "tiny"
     names = {f"{stem}.{kind}" for stem in ("validation", "validation_3m") for kind in ("png", "pdf")}
     assert {file.name for file in figure.iterdir()} == names | {"validation.csv", "report.html"}
@@ -138,8 +154,8 @@ def files_below(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("finished")
 def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(repository, snakemake):
-    finish(repository, snakemake)
     before = files_below(repository / "data"), files_below(repository / "figures")
     faster = {"maps": ["8m"], "arms": ["roma"], "overrides": {"learning_rate": 0.001}}
     write_scale(repository, TINY | {"cells": [{"maps": "maps", "arms": ["qmix"]}, faster]})
@@ -242,16 +258,14 @@ def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how, ta
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     scale = write_scale(repository, SHORT)
     write_runs(SHORT, elsewhere)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(repository / "Snakefile")]
-    command += ["--directory", str(elsewhere)] if how == "--directory" else []
+    options = ["--cores", "2", "--snakefile", str(repository / "Snakefile")]
+    options += ["--directory", str(elsewhere)] if how == "--directory" else []
 
     def call(*arguments):
         folder = repository if how == "--directory" else elsewhere
-        done = subprocess.run(
-            [*command, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        status, printed = forked.snakemake(folder, *options, *arguments)
+        assert status == 0, printed
+        return printed
 
     call("--configfile", str(scale), "--touch", "--forceall", "--until", "evaluate", "--", target)
     rules = ("summarise", "validation", "report", target)

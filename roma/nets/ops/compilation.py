@@ -15,24 +15,23 @@ from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
 
-from roma.support.compilation import Compiler
+from roma.nets.ops.compiler import COMPILER
 from roma.support.system.threads import one_blas_thread
 
 BLOCK = 1024  # rows whose products stay in the processor's cache
 
 one_blas_thread()
-_compiler = Compiler("roma.nets.ops")
 _RELAXED = {"contract", "nsz", "arcp"}  # infinities and what is not a number are kept
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel."""
-    return _compiler.compile(function, fastmath=_RELAXED)
+    return COMPILER.compile(function, fastmath=_RELAXED)
 
 
 def summing(function: Callable[..., Any]) -> Any:
     """Compile a kernel whose inner loops sum, each in several partial sums."""
-    return _compiler.compile(function, fastmath=_RELAXED | {"reassoc"})
+    return COMPILER.compile(function, fastmath=_RELAXED | {"reassoc"})
 
 
 def arrays(*values: Tensor) -> tuple[NDArray[Any], ...]:

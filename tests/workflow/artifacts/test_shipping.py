@@ -13,7 +13,8 @@ from analysis.summarise import LANDED
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from tests.synthetic import SEGMENT, write_runs
-from tests.workflow.artifacts.test_tracking import call, damage
+from tests.workflow import forked
+from tests.workflow.artifacts.test_tracking import call, damage, environment_of
 from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 from workflow.artifacts import budget, landing, shipping
 from workflow.campaign import collection
@@ -36,7 +37,9 @@ DRAWN = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
 
 
 def snakemake(folder, *arguments, status=0):
-    return call(folder, sys.executable, "-m", "snakemake", "--cores", "2", *arguments, status=status)
+    found, printed = forked.snakemake(folder, "--cores", "2", *arguments, environment=environment_of(folder))
+    assert found == status, printed
+    return printed
 
 
 def ship_runs(folder, scale):

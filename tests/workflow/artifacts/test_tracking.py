@@ -21,12 +21,16 @@ FOLDER = Path("data/embedded/tiny")
 IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def call(folder, *command, status=0):
-    """What the command prints. Commands of this environment come first, as in an activated one."""
+def environment_of(folder):
+    """Commands of this environment come first, as in an activated one."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
+    return {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
+
+
+def call(folder, *command, status=0):
+    """What the command prints."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment_of(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == status, done.stdout
     return done.stdout

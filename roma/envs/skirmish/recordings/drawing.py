@@ -7,10 +7,12 @@ enemies light with a dark one, so that a print in grey can be read as well. Unit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection, PolyCollection
@@ -114,12 +116,17 @@ def title(recording: Recording, step: int) -> str:
 
 def draw(axes: Axes, recording: Recording, step: int, view: View, letters: float = 7.0) -> None:
     """The battle after `step` timesteps, with the attacks of the last one. `letters`: size of the units' letters."""
+    _draw_ground(axes, recording, view)
+    _draw_units(axes, recording, step, letters)
+
+
+def _draw_units(axes: Axes, recording: Recording, step: int, letters: float = 7.0) -> None:
+    """All that changes from step to step."""
     x, y, health, shield = recording.units[step][:, [X, Y, HEALTH, SHIELD]].T
     types = [recording.types[name] for name in recording.unit_types]
     radius = np.array([kind.radius for kind in types])
     mine = np.arange(len(types)) < recording.n_agents
     alive = health > 0
-    _draw_ground(axes, recording, view)
 
     ranges = [(x[i], y[i], radius[i] + types[i].range, mine[i]) for i in np.flatnonzero(alive)]
     visible = max(0.15, min(0.5, 4 / max(len(ranges), 1)))
@@ -258,14 +265,21 @@ def picture(recording: Recording, step: int) -> NDArray[np.uint8]:
 def pictures(recording: Recording, steps: Iterable[int], view: View) -> Iterator[NDArray[np.uint8]]:
     """One picture (height, width, 3) for each of these moments."""
     figure, (axes,) = _figure(recording, view, 1, FRAME_WIDTH)
+    with own_settings():
+        _draw_ground(axes, recording, view)
+    ground = set(axes.collections)
     for step in steps:
-        yield _frame(figure, axes, recording, step, view)
+        yield _frame(figure, axes, recording, step, ground)
 
 
 @own_settings()
-def _frame(figure: Figure, axes: Axes, recording: Recording, step: int, view: View) -> NDArray[np.uint8]:
-    axes.clear()
-    draw(axes, recording, step, view)
+def _frame(
+    figure: Figure, axes: Axes, recording: Recording, step: int, ground: AbstractSet[Artist]
+) -> NDArray[np.uint8]:
+    for artist in (*axes.collections, *axes.patches, *axes.texts):
+        if artist not in ground:
+            artist.remove()
+    _draw_units(axes, recording, step)
     axes.set_title(title(recording, step), size=10, loc="left")
     return _pixels(figure)
 
