@@ -146,9 +146,9 @@ def chance_of(values: pd.Series) -> float:
 
 
 def shown_seeds(finals: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Return the seed with the median final win rate of each (map, arm).
+    """Return the seed with the median win rate in the final evaluation, for each (map, arm).
 
-    Of an even number of seeds it is the lower median, of equal win rates the smallest seed.
+    An even number of seeds gives the lower median; of equal win rates, the smallest seed comes first.
     """
     ordered = finals.sort_values(["battle_won_mean", "seed"])
     cells = ordered.groupby(["map", "arm"], sort=False)["seed"]
