@@ -136,6 +136,16 @@ def engine_names(runs: pd.DataFrame) -> pd.Series:
     return runs["engine"] + " engine version " + runs["engine_version"]
 
 
+def origin(runs: pd.DataFrame, scale: str) -> str:
+    """Return the note of tables on their runs: engine, scale and protocol.
+
+    Args:
+        runs: Rows of the table `runs`.
+        scale: Name of the scale.
+    """
+    return f"Runs on the {joined(engine_names(runs))}, scale {scale}, protocol {joined(runs['protocol'])}"
+
+
 def joined(values: Iterable[object]) -> str:
     """Join the unique values with " and ", splitting values joined before."""
     return JOINT.join(sorted({part for value in values for part in str(value).split(JOINT)}))
