@@ -210,7 +210,7 @@ def test_the_release_takes_romas_place(judge):
             {},
             {"3m/roma": around(0.7), "3m/qmix": around(0.3)},
             {"steps": 100_000},
-            "runs of 3m compared at 100000 steps, the claim asks for 2000000 under smac_v1",
+            "runs of 3m compared at 100000 steps, the claim requires 2000000 under protocol smac_v1",
             "no number",
         ),
         (ROLES, BOTH, {}, "the summary has no table of roles", "no number"),
