@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def has_roles(self) -> bool:
-        """Whether the summary has measures of roles."""
+        """True if the summary has measures of roles."""
         return bool(self._roles)
 
     @property

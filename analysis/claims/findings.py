@@ -39,7 +39,7 @@ class Finding:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the part holds or fails at level `alpha`; None if it is undecided."""
+        """True if the part holds at level `alpha`, False if it fails, None if it is undecided."""
         inside, outside = self.p_values
         return True if 2 * inside < self.alpha else False if 2 * outside < self.alpha else None
 

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROUNDS = 10  # iterations of k-means
-DIRECT = 4  # up to so many features, distances are computed from differences, which keeps equal distances equal
+DIRECT = 4  # most features for which distances are computed from differences, which keeps equal distances equal
 
 
 def distances(features: NDArray[Any]) -> Floats:

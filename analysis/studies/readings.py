@@ -90,7 +90,7 @@ class Judgement:
 
     @property
     def sound(self) -> bool:
-        """Whether ratio and share are within the bounds of the rule."""
+        """True if ratio and share are within the bounds of the rule."""
         return LEAST_RATIO <= self.ratio <= LARGEST_RATIO and self.high_share < SHARE
 
 
