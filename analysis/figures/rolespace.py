@@ -18,7 +18,7 @@ from mpl_toolkits.mplot3d import Axes3D, proj3d
 from numpy.typing import NDArray
 
 from analysis import style
-from analysis.measures.rollouts import ROLE_COLUMNS
+from analysis.measures.rollouts import ROLE_COLUMNS, RULES
 from analysis.summarise import facts_of, joined
 from roma.scenarios import SIZE, load_map, load_units
 
@@ -313,7 +313,8 @@ def caption(frame: pd.DataFrame) -> list[str]:
         last = run[run["step"] == run["step"].max()].iloc[0]
         lines.append(
             f"{map_name}: {style.label(str(arm))}, one run, seed {seed:.0f} (median final evaluation), "
-            f"{last['total_steps']:,.0f} steps; recorded greedy episode {last['episode']:.0f}: {last['rule']}"
+            f"{last['total_steps']:,.0f} steps; recorded greedy episode {last['episode']:.0f}: "
+            f"{RULES.get(last['rule'], last['rule'])}"
         )
     absent = frame[frame["t"].isna()]
     lines += [

@@ -34,6 +34,14 @@ EPISODES = [
     *ROLE_COLUMNS,
     *SIGMA_COLUMNS,
 ]
+# Rules that choose the episode to show: the value recorded in the tables, which must stay the same, and its wording.
+RULES = {
+    "first won episode that comes to all that is shown": "first won episode with all moments shown",
+    "first episode that comes to all that is shown: none of them was won": (
+        "first episode with all moments shown, as no such episode was won"
+    ),
+    "longest episode: none comes to all that is shown": "longest episode, as no episode has all moments shown",
+}
 DISSIMILARITY = ["step", "episode", "scaling", "type_a", "type_b", "relation", "d_mean", "d_std", "pairs"]
 
 
@@ -233,13 +241,11 @@ def chosen_episode(milestone: Milestone, names: Sequence[str], wanted: Sequence[
         )
         for start, length in zip(milestone.starts, milestone.lengths, strict=True)
     ]
-    for rule, suits in (
-        ("first won episode that comes to all that is shown", milestone.won & complete),
-        ("first episode that comes to all that is shown: none of them was won", np.array(complete)),
-    ):
+    first_won, first, longest = RULES
+    for rule, suits in ((first_won, milestone.won & complete), (first, np.array(complete))):
         if suits.any():
             return int(suits.argmax()), rule
-    return int(milestone.lengths.argmax()), "longest episode: none comes to all that is shown"
+    return int(milestone.lengths.argmax()), longest
 
 
 def _unit_rows(rollout: Rollout, milestone: Milestone, number: int, part: slice) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
+from analysis.measures.rollouts import RULES
 from analysis.statistics import student_interval
 from analysis.summarise import inputs_digest, scale_of, withheld
 from roma.support.errors import UserError
@@ -204,7 +205,7 @@ def episodes(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
             {
                 **{"map": map_name, "arm": arm, "seed": seed, "step": step},
                 **{name: bool(rows[name].iloc[0]) for name in ("shown", "won")},
-                "rule": str(rows["rule"].iloc[0]),
+                "rule": RULES.get(str(rows["rule"].iloc[0]), str(rows["rule"].iloc[0])),
                 "agents": int(first["is_agent"].sum()),
                 "types": first["type"].astype(str).tolist(),
                 **{name: rounded(first[name], 1) for name in ("max_health", "max_shield")},
