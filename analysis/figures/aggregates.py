@@ -139,5 +139,5 @@ def notes(frame: pd.DataFrame) -> list[str]:
         f"{frame.attrs['origin']}; {first['seeds']} seeds of every arm on {first['maps']}",
         "Final win rate: mean of the tests in the last tenth of a run; 95 % percentile intervals by stratified"
         f" bootstrap, {REPETITIONS} repetitions, seed {SEED}",
-        *([f"Missing, no runs or too few seeds: {first['absent']}"] if first["absent"] else []),
+        *([f"Arms without runs or with too few seeds: {first['absent']}"] if first["absent"] else []),
     ]
