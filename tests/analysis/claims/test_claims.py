@@ -225,7 +225,7 @@ def test_the_release_takes_romas_place(judge):
             {},
             {"3m/roma": around(0.7), "3m/qmix": around(0.3)},
             {"steps": {"3m/roma": 2 * STEPS}},
-            "runs of roma, qmix on 3m have no evaluation at one step",
+            "runs of roma, qmix on 3m have no evaluation at a common step",
             "no number",
         ),
     ],

@@ -37,7 +37,7 @@ def test_one_of_several_parts_must_fail_the_more_clearly(judge):
     found = judge(ON_EACH, below | above)
     assert (found.verdict, found.why) == (
         UNDECIDED,
-        "beyond the threshold, not clearly enough for one of several parts (3m)",
+        "beyond the threshold, but not significant for one of several parts (3m)",
     )
 
 

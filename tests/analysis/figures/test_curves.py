@@ -34,9 +34,9 @@ def test_an_arm_without_runs_is_named_and_not_drawn(frame):
     assert labels == ["ROMA", "QMIX"]
 
 
-def test_face_says_engine_scale_protocol_seeds_statistic(frame):
+def test_the_caption_says_engine_scale_protocol_seeds_statistic(frame):
     text = "\n".join(curves.caption(frame))
-    for fact in ("embedded engine version 1", "scale lab", "protocol smac_v1", "95 % Student t interval of 3 seeds"):
+    for fact in ("embedded engine version 1", "scale lab", "protocol smac_v1", "95 % Student t interval over 3 seeds"):
         assert fact in text
     assert "32 greedy episodes per test" in text
     assert "10z5b_vs_2s3z: against 2 Zealots and 3 Stalkers" in text

@@ -216,7 +216,7 @@ def test_measures_over_training_stand_beside_their_nulls(summary):
     assert "not run yet: ROMA, TD loss only" in said
     assert "missing runs: 27m_vs_30m/roma" in said
     assert "27m_vs_30m/observations" not in said
-    assert "step 0 untrained" in said.replace("\n", " ")
+    assert "step 0: untrained" in said.replace("\n", " ")
     assert list(measures.panels(frame)) == specification["maps"]
 
 

@@ -60,7 +60,7 @@ def test_table_1_has_the_papers_ten_rows_in_two_groups_and_ours(tmp_path):
     assert frame["description"].notna().all()
     assert set(frame["trials here"]) == {0}
     assert frame.set_index("arm").loc[["roma", "qtran", "coma"], "episodes an update"].tolist() == [8, 8, 8]
-    assert "an update an episode" in frame.set_index("arm").loc["qtran", "settings tuned by"]
+    assert "one update per episode" in frame.set_index("arm").loc["qtran", "settings tuned by"]
 
 
 def test_table_1_counts_parameters_of_the_networks_as_built(tmp_path):
