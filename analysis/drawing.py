@@ -1,4 +1,4 @@
-"""One entry of the figure list: a figure with its panels and its data as CSV, or a table."""
+"""Drawing of one entry of the figure list: a figure with its panels and its data as CSV, or a table."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -13,17 +13,17 @@ from roma.support.schema import read_yaml
 
 
 def draw(name: str, listed: Path, summary: Path, folder: Path, metrics: Sequence[str]) -> None:
-    """Draw a figure, or write a table.
+    """Draw a figure or write a table.
 
     Args:
-        name: The entry's name, such as fig04 or table1.
-        listed: The figure list.
-        summary: The folder of the tidy tables.
-        folder: The folder of the files made.
-        metrics: The metrics that curves show, drawn one above the other.
+        name: Name of the entry, such as fig04 or table1.
+        listed: Figure list (YAML).
+        summary: Folder of the tidy tables.
+        folder: Output folder.
+        metrics: Metrics of learning curves, drawn one above the other.
 
     Raises:
-        UserError: There is no such entry, or a tidy table is missing.
+        UserError: The figure list has no such entry, or a tidy table is missing.
     """
     specifications = read_yaml(listed)
     if name not in specifications:

@@ -1,9 +1,9 @@
-"""Final performance and learning curves in the JSON of marl-eval (Gorsane et al. 2022), for its own plots and tables.
+"""Export of final performance and learning curves in marl-eval's JSON format (Gorsane et al. 2022).
 
     roma export --summary data/embedded/study/summary --out runs.json
 
-The layout is environment, task, algorithm, seed; each seed has its tests as `step_0`, `step_1`, ... with `step_count`
-in environment steps, and the mean of its last tenth in `absolute_metrics`.
+The layout is environment, task, algorithm, seed. Each seed has its tests as `step_0`, `step_1`, ... with `step_count`
+in environment steps. `absolute_metrics` is the mean of the tests in the last tenth of the run.
 """
 
 import json
@@ -19,7 +19,10 @@ NAMES = {"test_battle_won_mean": "win_rate", "test_return_mean": "return", "test
 
 
 def export(summary: Path) -> dict[str, Any]:
-    """Return all runs of a summary; every metric is a list of one value, the mean of a test's episodes."""
+    """Return all runs of a summary in marl-eval's layout.
+
+    Every metric is a list with one value, the mean over the episodes of a test.
+    """
     curves, runs = (pd.read_parquet(summary / f"{name}.parquet") for name in ("curves", "runs"))
     tests = dict(list(curves.sort_values("step").groupby(["map", "arm", "seed"])))
     exported: dict[str, Any] = {}
@@ -41,4 +44,5 @@ def _metrics(values: dict[Any, Any]) -> dict[str, list[float]]:
 
 
 def write(summary: Path, out: Path) -> None:
+    """Write the export of a summary to the file `out`."""
     write_bytes(out, (json.dumps(export(summary), indent=1) + "\n").encode())

@@ -1,4 +1,4 @@
-"""The runs that an analysis reads: data/<engine>/<scale>/runs/<map>/<arm>/seed<k>."""
+"""Run directories that an analysis reads: data/<engine>/<scale>/runs/<map>/<arm>/seed<k>."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,10 +8,14 @@ from roma.support.errors import UserError
 
 
 def expected_runs(root: Path, names: Iterable[str]) -> list[RunDirectory]:
-    """Return the directories of the runs of these names (`map/arm/seed<k>`) below `root`, in this order.
+    """Return the run directories with the given names, in the given order.
+
+    Args:
+        root: Data folder of a scale.
+        names: Names of runs, each `map/arm/seed<k>`.
 
     Raises:
-        UserError: A name is not of this form.
+        UserError: A name does not have this form.
     """
     runs = []
     for name in names:

@@ -1,9 +1,9 @@
 """Statistics over seeds, as pure functions of arrays.
 
-Student's t is used for a mean over few seeds: of normal samples it covers what it promises. Where a fifth of all seeds
-collapse, a few seeds often show none of it: intervals of 95 % then cover the mean in 49 % of samples of three seeds and
-in 66 % of five (level 0.8, deviation 0.03). So every seed is drawn beside its mean, and how often verdicts are right is
-simulated (docs/operating_characteristics.md).
+The mean over few seeds has a Student t interval, whose coverage is exact for normal samples. If a fifth of all seeds
+collapse, many samples of a few seeds contain no collapsed seed: 95 % intervals then cover the mean in 49 % of samples
+of three seeds and in 66 % of samples of five (level 0.8, deviation 0.03). Therefore every seed is drawn beside the
+mean, and the error rates of the verdicts are simulated (docs/operating_characteristics.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,24 +16,27 @@ from scipy.stats import trim_mean
 
 LEVEL = 0.95
 ALPHA = 0.05
-FEWEST_SEEDS = 3  # with fewer no interval is given
+FEWEST_SEEDS = 3  # least number of seeds for an interval
 
 Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A mean with its confidence interval, per point. `low` and `high` are NaN where seeds are too few."""
+    """Mean and confidence interval at each point; `low` and `high` are NaN for fewer than FEWEST_SEEDS seeds."""
 
     mean: Floats  # (P,)
     low: Floats  # (P,)
     high: Floats  # (P,)
-    n: NDArray[np.int64]  # (P,) seeds that have a value
+    n: NDArray[np.int64]  # (P,) seeds with a value
 
 
 def student_interval(scores: Floats, level: float = LEVEL, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
-    """Mean and Student-t interval over seeds at each point.
+    """Return the mean over seeds and its Student t interval at each point.
 
-    `scores` is (seeds, P), NaN where a seed has no value. The interval is clipped to `bounds`, the values possible.
+    Args:
+        scores: (seeds, P), NaN where a seed has no value.
+        level: Coverage of the interval.
+        bounds: Smallest and largest possible value; the interval is clipped to them.
     """
     present = ~np.isnan(scores)
     n = present.sum(axis=0)
@@ -46,16 +49,20 @@ def student_interval(scores: Floats, level: float = LEVEL, bounds: tuple[float, 
 
 
 class Quartiles(NamedTuple):
-    """Median and quartiles per point, NaN where no seed has a value."""
+    """Median and quartiles at each point; NaN where no seed has a value."""
 
     median: Floats  # (P,)
-    low: Floats  # (P,) the 25th percentile
-    high: Floats  # (P,) the 75th
-    n: NDArray[np.int64]  # (P,) seeds that have a value
+    low: Floats  # (P,) 25th percentile
+    high: Floats  # (P,) 75th percentile
+    n: NDArray[np.int64]  # (P,) seeds with a value
 
 
 def quartiles(scores: Floats) -> Quartiles:
-    """Median and quartiles over seeds at each point, linear between order statistics. `scores` as above."""
+    """Return the median and the quartiles over seeds at each point, linear between order statistics.
+
+    Args:
+        scores: (seeds, P), NaN where a seed has no value.
+    """
     present = ~np.isnan(scores)
     n = present.sum(axis=0)
     found = np.full((3, scores.shape[1]), np.nan)
@@ -64,26 +71,35 @@ def quartiles(scores: Floats) -> Quartiles:
 
 
 def interquartile_mean(scores: Floats) -> float:
-    """Mean of the middle half of all scores, (seeds, tasks) (Agarwal et al. 2021)."""
+    """Return the mean of the middle half of all scores (seeds, tasks) (Agarwal et al. 2021)."""
     return float(trim_mean(scores, 0.25, axis=None))
 
 
 def probability_of_improvement(first: Floats, second: Floats) -> float:
-    """How likely a run of the first beats one of the second, ties counting half, averaged over tasks.
+    """Return the probability that a run of the first algorithm beats a run of the second, averaged over tasks.
 
-    Both are (seeds, tasks), of as many tasks; per task this is Mann-Whitney's U over the number of pairs.
+    A tie counts one half. For each task this is Mann-Whitney's U divided by the number of pairs.
+
+    Args:
+        first: Scores (seeds, tasks).
+        second: Scores (seeds, tasks) on the same tasks; the number of seeds may differ.
     """
     differences = first[:, None] - second[None]
     return float(((differences > 0) + 0.5 * (differences == 0)).mean())
 
 
 def performance_profile(scores: Floats, thresholds: Floats) -> Floats:
-    """Return the share (T,) of all runs, (seeds, tasks), above each threshold (T,) (Agarwal et al. 2021)."""
+    """Return the share (T,) of all runs with a score above each threshold (Agarwal et al. 2021).
+
+    Args:
+        scores: (seeds, tasks).
+        thresholds: (T,).
+    """
     return np.asarray((scores > thresholds.reshape(-1, 1, 1)).mean(axis=(1, 2)))
 
 
 class Bootstrapped(NamedTuple):
-    """A statistic, a number or an array, with its percentile interval of the same shape."""
+    """Statistic (a number or an array) and its percentile interval of the same shape."""
 
     value: Any
     low: Any
@@ -97,10 +113,16 @@ def stratified_bootstrap(
     repetitions: int = 2000,
     level: float = LEVEL,
 ) -> Bootstrapped:
-    """A statistic of one or more groups of runs with its percentile interval.
+    """Return a statistic of one or more groups of runs with its percentile interval.
 
-    Each group is (seeds, tasks). Seeds are drawn with replacement for every task and group apart, so that each task
-    keeps its weight; `statistic` takes as many arrays of the same shapes.
+    Seeds are drawn with replacement, separately for each task and group, so that each task keeps its weight.
+
+    Args:
+        groups: Scores (seeds, tasks) of each group.
+        statistic: Function of one array for each group, with the shapes of `groups`.
+        rng: Source of randomness.
+        repetitions: Number of bootstrap samples.
+        level: Coverage of the interval.
     """
 
     def resampled(scores: Floats) -> Floats:
@@ -112,5 +134,5 @@ def stratified_bootstrap(
 
 
 def _divide(numerator: Floats, denominator: NDArray[np.float64] | NDArray[np.int64]) -> Floats:
-    """Their quotient, NaN where the denominator is not positive."""
+    """Return the quotient, NaN where the denominator is not positive."""
     return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), np.nan)

@@ -1,4 +1,4 @@
-"""How figures look: one colour and one dash per arm in all of them, and bytes that depend on nothing but the data."""
+"""Style of all figures: the colour and dashes of each arm, the names of metrics, and reproducible files."""
 
 import textwrap
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ from roma.support.pictures import PDF_FONTS
 
 PALETTE = sns.color_palette("colorblind")
 
-CHARACTERS_PER_INCH = 20  # of the lines below a picture
+CHARACTERS_PER_INCH = 20  # of a caption below a figure
 
-OBSERVATIONS = "observations"  # a reference for measures of roles, drawn as an arm is
+OBSERVATIONS = "observations"  # reference of role measures, drawn like an arm
 
-# Colours that colour-blind readers can tell apart; dashes for print without colour.
+# The colours can be told apart by colour-blind readers, the dashes in print without colour.
 ARMS: dict[str, tuple[str, Any, Any]] = {
     # arm: label, colour, dashes
     "roma": ("ROMA", PALETTE[3], "-"),
@@ -48,7 +48,7 @@ ARMS: dict[str, tuple[str, Any, Any]] = {
     OBSERVATIONS: ("raw observations", "0.45", (0, (1, 1.5))),
 }
 
-# Colour and marker of each unit type, agents only: markers for print without colour.
+# Colour and marker of each unit type that agents have. Markers can be told apart in print without colour.
 UNIT_TYPES: dict[str, tuple[Any, str]] = {
     "Marine": (PALETTE[2], "o"),
     "Marauder": (PALETTE[4], "h"),
@@ -67,18 +67,18 @@ METRICS = {
     "test_ep_length_mean": "test episode length",
     "silhouette_type": "silhouette by type",
     "silhouette_health": "silhouette by health",
-    "silhouette_position": "silhouette by place",
-    "drift": "drift in an episode",
-    "stability": "change a step",
+    "silhouette_position": "silhouette by position",
+    "drift": "role drift\nper episode",
+    "stability": "role change\nper step",
     "probe_role": "$R^2$ of role from\ntrajectory",
-    "probe_action_gain": "next action:\naccuracy by role",
+    "probe_action_gain": "accuracy gain,\nnext action",
     "variance_ratio": "variance of $q_\\xi$\nover that of $p$",
     "role_divergence": "$L_I$ in nats",
     "information_q05": "5 % quantile of $I'$",
     "information_high_share": "pairs with $I' \\geq 0.9$",
     "dissimilarity_between_types": "$d'$ between types",
     "dissimilarity_within_types": "$d'$ within types",
-    "specialisation_gap": "$L_D$ above\nits least value",
+    "specialisation_gap": "$L_D$ above\nits minimum",
     "gradient_share_identifiability": "gradient of $L_I$\nover that of $L_{TD}$",
     "gradient_share_specialisation": "gradient of $L_D$\nover that of $L_{TD}$",
 }
@@ -88,21 +88,21 @@ SETTINGS = {
     "lambda_specialisation": r"$\lambda_D$",
 }
 
-# The paper's text also gives this map the opposite numbers.
+# The paper's text also describes this map with the two numbers exchanged.
 MAP_NOTES = {"10z5b_vs_2s3z": "against 2 Zealots and 3 Stalkers"}
 
 
-# What a reader of a curve has to know of an arm under the protocol `paper`.
-ARM_NOTES = {"qtran": "an update every eight episodes, an eighth of those of its public settings"}
+# Notes on arms under protocol `paper`, printed below learning curves.
+ARM_NOTES = {"qtran": "one update every eight episodes, an eighth of the updates of its public settings"}
 
 
 def apply() -> None:
-    """Set how figures look, over matplotlib's defaults: nothing of the reader's settings is left."""
+    """Set the style on top of matplotlib's defaults, so that the user's own matplotlib settings have no effect."""
     mpl.rcdefaults()
     sns.set_theme(
         context="paper",
         style="ticks",
-        font="DejaVu Sans",  # comes with matplotlib; seaborn's first choice is on some machines only
+        font="DejaVu Sans",  # comes with matplotlib; seaborn's default font is missing on some machines
         rc={
             "axes.grid": True,
             "axes.spines.right": False,
@@ -130,29 +130,30 @@ def apply() -> None:
 
 
 def label(arm: str) -> str:
+    """Return the name of an arm in figures; an unknown arm keeps its own name."""
     return ARMS[arm][0] if arm in ARMS else arm
 
 
 def line(arm: str) -> dict[str, Any]:
-    """Keywords of an arm's curve. Arms of the reader's own share what is left of the palette."""
+    """Return matplotlib keywords for the curve of an arm. All unknown arms share one colour."""
     _, colour, dashes = ARMS.get(arm, (arm, PALETTE[8], "-"))
     return {"color": colour, "linestyle": dashes}
 
 
 def web(arm: str) -> dict[str, str]:
-    """An arm's label, colour and dashes as a browser takes them."""
+    """Return the label, colour and dashes of an arm for SVG in a browser."""
     keywords = line(arm)
     dashes = "" if keywords["linestyle"] == "-" else " ".join(f"{2 * part:g}" for part in keywords["linestyle"][1])
     return {"label": label(arm).replace("$", ""), "colour": to_hex(keywords["color"]), "dashes": dashes}
 
 
 def wrapped(lines: Iterable[str], width: float) -> list[str]:
-    """The lines below a picture so many inches wide."""
+    """Wrap caption lines to the width of a figure, in inches."""
     return [part for line in lines for part in textwrap.wrap(line, int(width * CHARACTERS_PER_INCH))]
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """`<stem>.png` and `<stem>.pdf`, without the dates matplotlib would write into them."""
+    """Write `<stem>.png` and `<stem>.pdf` without matplotlib's dates, so that equal figures give equal bytes."""
     undated: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
     for kind, metadata in undated.items():
         with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as beside:

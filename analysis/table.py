@@ -1,4 +1,4 @@
-"""Tables as files: the same cells as CSV, for programs, and as Markdown and LaTeX, for readers."""
+"""Writing of tables: CSV for programs, Markdown and LaTeX for readers."""
 
 import math
 import re
@@ -25,25 +25,32 @@ TEX_ESCAPES = {character: f"\\{character}" for character in "&%#_{}$"} | {
     "≥": r"$\geq$",
     "λ": r"$\lambda$",
 }
-WIDE = 30  # characters from which on a column of text is broken into lines
+WIDE = 30  # characters; the text of wider columns is broken into lines
 
 
 class Table(NamedTuple):
-    """What a table's module makes of a summary."""
+    """Table with its caption's notes, made from a summary."""
 
     frame: pd.DataFrame
-    notes: Sequence[str] = ()  # what a reader must know, for the caption; sentences without their full stops
-    groups: str | None = None  # the column that groups the rows: a line is drawn where it changes
-    shown: Sequence[str] | None = None  # the columns that fit a page; the CSV has all
+    notes: Sequence[str] = ()  # sentences of the caption, without full stops
+    groups: str | None = None  # column that groups the rows; a rule is drawn where its value changes
+    shown: Sequence[str] | None = None  # columns in Markdown and LaTeX; the CSV has all
 
 
 def write(
     frame: pd.DataFrame, stem: Path, caption: str, groups: str | None = None, shown: Sequence[str] | None = None
 ) -> None:
-    """`<stem>.csv` with the numbers as they are, `<stem>.md` and `<stem>.tex` (packages booktabs and longtable).
+    """Write `<stem>.csv`, `<stem>.md` and `<stem>.tex` (packages booktabs and longtable).
 
-    Column names and texts may hold mathematics between dollar signs. Numbers are rounded to three digits for readers,
-    and what is absent is a dash; `shown` are the columns they see, by default all. Same frame, same bytes.
+    The CSV holds exact numbers. Markdown and LaTeX round to three digits and print a dash for missing values. Equal
+    frames give equal bytes.
+
+    Args:
+        frame: Cells; column names and texts may contain mathematics between dollar signs.
+        stem: Path of the files without their suffix.
+        caption: Caption of the Markdown and LaTeX files.
+        groups: Column that groups the rows; LaTeX draws a rule where its value changes.
+        shown: Columns of the Markdown and LaTeX files; all by default.
     """
     write_bytes(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, lineterminator="\n").encode())
     names = list(map(str, frame if shown is None else shown))
@@ -88,7 +95,7 @@ def _latex(rows: Sequence[list[str]], numeric: Sequence[bool], caption: str, gro
 
 
 def escape(text: str) -> str:
-    """Text for LaTeX; what stands between two dollar signs is mathematics already."""
+    """Escape text for LaTeX, except mathematics between dollar signs."""
     parts = re.split(r"(\$[^$]+\$)", text)
     return "".join(
         part if place % 2 else "".join(TEX_ESCAPES.get(character, character) for character in part)

@@ -1,7 +1,7 @@
-"""Comparisons of a recorded run: with its own digests, with a second training and with a second evaluation.
+"""Comparison of a recorded run with its digests, with a second training and with a second evaluation.
 
-On one family of processors and with the same versions of what computes, every number must be the same. Elsewhere last
-bits differ, and a run drifts away from its twin as one of another seed would.
+On the same processor family and with the same package versions every number must be equal. Elsewhere the last bits
+differ, and a repeated run diverges from the recorded one like a run with another seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from analysis.statistics import FEWEST_SEEDS
 from roma.runs.directory import RunDirectory
 from roma.support.files import file_digest
 
-COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose versions may change last bits
-LEVEL = 0.99  # of the prediction interval
+COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose version can change the last bits
+LEVEL = 0.99  # coverage of the prediction interval
 RETURN = "test_return_mean"
-OUTCOMES = ("battle_won", "return", "ep_length")  # of each episode of an evaluation; its means are named after them
+OUTCOMES = ("battle_won", "return", "ep_length")  # per episode of an evaluation; the means add `_mean` to the name
 
 
 def inconsistencies(run: RunDirectory) -> list[str]:
-    """Return in words where the files of a run contradict its provenance, one line for each file.
+    """Return a message for each file of a run that contradicts the run's provenance.
 
-    Policies that are not here are left out.
+    Policies that are missing on this machine are skipped.
 
     Raises:
         UserError: A file is missing or cannot be read.
@@ -53,11 +53,11 @@ def inconsistencies(run: RunDirectory) -> list[str]:
 
 
 def different_machines(facts: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Return in words what may change last bits between the machines that made a run and the one that repeats it.
+    """Return the differences between the recording and the repeating machine that can change the last bits.
 
     Args:
-        facts: The run's provenance; the run may have been made in parts, on several machines.
-        here: A segment of the repetition's provenance, or as `roma.support.system.provenance.describe` returns it.
+        facts: Provenance of the run, which may have been trained in segments on several machines.
+        here: Provenance segment of the repetition, or the result of `roma.support.system.provenance.describe`.
     """
     new = _rounding(here)
     differences = [
@@ -70,7 +70,7 @@ def different_machines(facts: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
 
 def _rounding(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what last bits depend on."""
+    """Return the facts of a machine that can change the last bits."""
     return {
         "processor": part.get("cpu_family"),
         **{name: part.get("packages", {}).get(name) for name in COMPUTING},
@@ -79,7 +79,7 @@ def _rounding(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def first_difference(metrics: pd.DataFrame, metrics_again: pd.DataFrame) -> str:
-    """Return in words where two tables of metrics differ first, bit for bit; empty if they are equal."""
+    """Return a description of the first difference between two tables of metrics; empty if they are bit-identical."""
     if list(metrics) != list(metrics_again) or len(metrics) != len(metrics_again):
         return (
             f"{len(metrics)} rows of {metrics.shape[1]} columns, here {len(metrics_again)} of {metrics_again.shape[1]}"
@@ -95,21 +95,21 @@ def first_difference(metrics: pd.DataFrame, metrics_again: pd.DataFrame) -> str:
 
 
 def judge_returns(metrics_again: pd.DataFrame, recorded: Sequence[pd.DataFrame]) -> tuple[str, bool]:
-    """Judge the test returns of a run that was trained again on another family of processors.
+    """Judge the test returns of a run that was trained again on another processor family.
 
-    Their mean must lie in the 99 % prediction interval (Student t) of the recorded seeds, over the same tests. Early in
-    training returns tell runs apart; win rates are zero.
+    The mean return must lie in the 99 % Student t prediction interval of the recorded seeds, over the same tests.
+    Returns are used because win rates are zero early in training.
 
     Args:
-        metrics_again: The rows that were made again.
+        metrics_again: Metrics of the repeated run.
         recorded: Metrics of the recorded seeds of this map and arm.
 
     Returns:
-        The judgement in words, and whether the mean lies outside; with too few seeds it is undecided.
+        A message, and True if the mean lies outside the interval. With too few seeds the result is undecided and False.
     """
     rows, n = len(metrics_again), len(recorded)
     if n < FEWEST_SEEDS:
-        return f"test returns undecided: {n} recorded seeds, of which {FEWEST_SEEDS} are needed", False
+        return f"test returns undecided: {n} recorded seeds, {FEWEST_SEEDS} needed", False
     value, *seeds = (float(metrics[RETURN].head(rows).mean()) for metrics in (metrics_again, *recorded))
     mean, deviation = np.mean(seeds), np.std(seeds, ddof=1)
     half_width = student.ppf((1 + LEVEL) / 2, n - 1) * deviation * np.sqrt(1 + 1 / n)
@@ -119,11 +119,11 @@ def judge_returns(metrics_again: pd.DataFrame, recorded: Sequence[pd.DataFrame])
 
 
 def unequal_episodes(evaluation: Mapping[str, Any], outcomes: Sequence[tuple[bool, float, int]]) -> list[int]:
-    """Return the numbers of the episodes of an evaluation that came out otherwise when they were played again.
+    """Return the numbers of the episodes of an evaluation whose repeated outcome differs from the recorded one.
 
     Args:
-        evaluation: As recorded.
-        outcomes: Won, return and length of each episode that was played again.
+        evaluation: Recorded evaluation.
+        outcomes: Won, return and length of each repeated episode.
     """
     recorded = zip(*(evaluation[name] for name in OUTCOMES), strict=True)
     return [number for number, (old, new) in enumerate(zip(recorded, outcomes, strict=True)) if old != new]

@@ -1,7 +1,8 @@
-"""A battle of a trained run as an animation, its agents coloured by their roles.
+"""Animation of an episode of a trained run, with agents coloured by their roles.
 
-A role's three dimensions are red, green and blue: each from its least value among the living agents of the episode,
-dark, to its largest, light. Agents of like colour have like roles, and an agent whose colour changes changes its role.
+The three role dimensions set red, green and blue. Each runs from dark at the smallest value among the living agents of
+the episode to light at the largest. Similar colours mean similar roles, and an agent that changes colour changes its
+role.
 """
 
 from pathlib import Path
@@ -23,17 +24,22 @@ from roma.support.errors import UserError
 from roma.support.files import atomic_path, make_writable_directory
 
 ARM = "roma"
-WIDTH, HEIGHT, DPI = 7.2, 3.3, 110  # inches, dots an inch
+WIDTH, HEIGHT, DPI = 7.2, 3.3, 110  # inches, dots per inch
 DARKEST, LIGHTEST = 0.1, 0.95
 MILLISECONDS, MILLISECONDS_AT_THE_END = 200, 2000
-COLOURS = 64  # of a frame; fewer make smaller files
+COLOURS = 64  # per frame; fewer colours make smaller files
 
 
 def write(map_name: str, summary: Path, out: Path) -> Path:
-    """Write `<map>.gif` in the folder `out`: the episode that figures show of a map.
+    """Write `<map>.gif`, an animation of the episode that the figures show, and return its path.
+
+    Args:
+        map_name: Name of the map.
+        summary: Folder of the tidy tables.
+        out: Output folder.
 
     Raises:
-        UserError: There is none, or roles are withheld.
+        UserError: The summary has no such episode, or its roles are withheld.
     """
     if reason := withheld(summary):
         raise UserError(f"roles of {summary} are withheld {reason}")
@@ -51,7 +57,11 @@ def write(map_name: str, summary: Path, out: Path) -> Path:
 
 
 def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
-    """One picture (height, width, 3) a moment of an episode, rows as in the table of episodes."""
+    """Return one picture (height, width, 3) for each environment step of an episode.
+
+    Args:
+        episode: Rows of the table `episodes` of one episode.
+    """
     style.apply()
     episode = episode.assign(role_fill=role_colours(episode))
     alive = episode[episode["health"] > 0]
@@ -64,7 +74,7 @@ def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
     title = figure.text(0.5, 0.94, "", ha="center", fontsize=8.5)
     named = f"{style.label(first['arm'])}, seed {first['seed']:.0f}, {first['total_steps']:,.0f} steps"
     named += f", {first['engine']} engine"
-    explained = "red, green, blue: role dimensions 1, 2, 3 from least to largest"
+    explained = "red, green, blue: role dimensions 1, 2, 3, dark to light from smallest to largest"
     figure.text(0.5, 0.025, f"{named}; {explained}", ha="center", fontsize=6.5, color="0.25")
     pictures = []
     for _, units in episode.groupby("t"):
@@ -79,7 +89,7 @@ def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
 
 
 def role_colours(units: pd.DataFrame) -> list[str]:
-    """The colour of each row's role, scaled over the living agents among all rows; none, "", for enemies."""
+    """Return the role colour of each row, scaled over the living agents of all rows; "" for enemies."""
     roles = units[ROLE_COLUMNS].to_numpy(float)
     living = roles[(units["health"] > 0) & units["is_agent"].astype(bool)]
     low, width = living.min(0), np.ptp(living, axis=0)

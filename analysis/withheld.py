@@ -1,7 +1,7 @@
-"""What stands in the place of verdicts and roles while a scale withholds them.
+"""Placeholders for verdicts and roles while a scale withholds them.
 
-A scale's word `withheld` says why; its summary carries it (analysis.summarise). Learning curves, final win rates and
-the health of the losses on roles are shown all the same, so that faults can be seen.
+The scale file's entry `withheld` gives the reason, and the summary stores it (analysis.summarise). Learning curves,
+final win rates and diagnostics of the role losses are always shown, so that faults can be seen.
 """
 
 import pandas as pd
@@ -15,12 +15,12 @@ ROLE_TABLES = ("dissimilarity",)
 
 
 def sentence(reason: str) -> str:
-    """Return what is said in the place of what is withheld for this reason."""
+    """Return the sentence that replaces a withheld result."""
     return f"withheld {reason}"
 
 
 def figure(title: str, reason: str) -> Figure:
-    """Return the figure that says why there is none."""
+    """Return a placeholder figure with the reason."""
     style.apply()
     blank = Figure(figsize=(4.6, 1.2), layout="constrained")
     blank.text(0.5, 0.62, title, ha="center", va="center", fontsize=9)
@@ -29,5 +29,5 @@ def figure(title: str, reason: str) -> Figure:
 
 
 def table(reason: str) -> Table:
-    """Return the table that says why there is none."""
+    """Return a placeholder table with the reason."""
     return Table(pd.DataFrame({"result": [sentence(reason)]}), [])

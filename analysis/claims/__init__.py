@@ -1,7 +1,7 @@
-"""The paper's claims, each judged by a comparison that was fixed beforehand (claims.yaml, docs/analysis_plan.md).
+"""Claims of the paper and their verdicts, by comparisons fixed in advance (claims.yaml, docs/analysis_plan.md).
 
-`entries` reads what is claimed, `findings` estimates it from runs, `verdicts` decides within families, `simulation`
-says how often those verdicts are right and wrong, `characteristics` writes that down.
+`entries` reads the claims, `findings` estimates them from runs, `verdicts` decides them within families, `simulation`
+computes the power and the error rates of the verdicts, and `characteristics` writes the page with these rates.
 """
 
 from analysis.claims.entries import (

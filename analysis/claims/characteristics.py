@@ -1,4 +1,4 @@
-"""Operating characteristics of the verdicts, simulated over a grid of truths: docs/operating_characteristics.md."""
+"""Operating characteristics of the verdicts, simulated over a grid of truths (docs/operating_characteristics.md)."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -13,77 +13,84 @@ from analysis.claims.simulation import WORLDS, Point, Rates, coverage, on_tests,
 from roma.support.files import write_bytes
 
 PAGE = Path("docs/operating_characteristics.md")
-# Written before it was run. 0.05 is the margin of the claims on performance, at which a wrong verdict is likeliest.
+# The grid was fixed before the simulation. A lead of 0.05 equals the margin of the performance claims, where wrong
+# verdicts are most likely.
 LEADS = (-0.2, -0.1, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 DEVIATIONS = (0.05, 0.1, 0.2)
 COLLAPSED = (0.0, 0.2)
 SEEDS = (3, 5, 10)
 GRID = tuple(Point(*truth) for truth in product(WORLDS, LEADS, DEVIATIONS, COLLAPSED, SEEDS))
-# Not in the grid: seeds of ROMA collapse, and of no other arm. The mean over seeds is then not what most studies see.
+# Outside the grid: only seeds of ROMA collapse. Most studies then see another mean than the mean over all seeds.
 ONE_SIDED = tuple(Point("as stated", *truth, "roma") for truth in product(LEADS, DEVIATIONS, (0.2,), SEEDS))
-DRAWS = 2000  # studies at each point
+DRAWS = 2000  # simulated studies at each point
 DRAWS_OF_COVERAGE = 100_000
 SEED = 0
-ALLOWED = 0.05  # false verdicts of a family
-# What the design was asked for: claim, seeds, deviation, lead, least power; no seed collapsed.
+ALLOWED = 0.05  # share of studies with a false verdict in a family
+# Required power of the design without collapsed seeds: claim, seeds, deviation, lead, least power.
 ASKED = (
     ("homogeneous_maps", 5, 0.1, 0.2, 0.70),
     ("heterogeneous_maps", 3, 0.1, 0.2, 0.60),
     ("homogeneous_maps", 5, 0.2, 0.5, 0.85),
     ("heterogeneous_maps", 5, 0.2, 0.5, 0.97),
 )
-SHOWN = (0.1, 0.2, 0.3, 0.5)  # leads whose power stands on the page
+SHOWN = (0.1, 0.2, 0.3, 0.5)  # leads whose power is on the page
 
 
-HEAD = """# How often a verdict is right
+HEAD = """# Operating characteristics of the verdicts
 
-Made by `roma claims --simulate`: whole studies in which the truth is known, judged by the code that judges the runs.
-{points} points, {draws:,} studies at each, claims {claims}. Grid (`analysis/claims/characteristics.py`) and worlds
-(`analysis/claims/simulation.py`) were written before they were run.
+Made by `roma claims --simulate`. It simulates whole studies whose truth is known and judges them with the code that
+judges the runs: {points} points, {draws:,} studies at each point, digest of claims.yaml {claims}. The grid
+(`analysis/claims/characteristics.py`) and the worlds (`analysis/claims/simulation.py`) were fixed before the
+simulation.
 
 - *Lead* of ROMA over QMIX in true win rate: {leads}.
-  In the world "as stated" it is the size of every effect that the paper states; in the other worlds some of its
-  statements are false.
-- *Deviation* between seeds: {deviations}; what a run's battles add comes on top.
-- *Collapsed*: a seed of any arm wins nothing, with probability {collapsed}.
+  In the world "as stated", it is the size of every effect that the paper states. In the other worlds, some of the
+  paper's statements are false.
+- *Deviation*, the standard deviation between seeds: {deviations}. The episodes of a run add binomial noise.
+- *Collapsed*, the probability that a seed of any arm wins nothing: {collapsed}.
 - *Seeds* of every arm: {seeds}.
 
-A claim on roles is simulated by itself: the lead is how far its value lies beyond its threshold and its nulls, in the
-units of its measure. Claims that are reported as estimates, and what is settled by construction, have no rows.
+A claim on roles is simulated by itself. Its lead is the distance of the value from the threshold and from the nulls, in
+units of its measure. Claims that are reported as estimates or settled by construction have no rows.
 
-## What "undecided" means
+## Power
 
-Power is the share of studies in which a true claim is reproduced. Where it is low at the size of effect that a reader
-cares for, "undecided" says nothing about the paper. Columns: seeds n and lead, at deviation 0.1; in brackets with 20 %
-of all seeds collapsed. Last column: the largest share of wrong verdicts on the claim over the whole grid.
+Power is the share of studies in which a true claim is reproduced. If the power is low at an effect size that matters,
+"undecided" is no evidence against the paper. Columns: seeds n and lead, at deviation 0.1; in brackets with 20 % of all
+seeds collapsed. Last column: the largest share of wrong verdicts on the claim over the whole grid.
 """
-ASKED_FOR = "\n## Powers that were asked for\n"
+ASKED_FOR = "\n## Required power\n"
 FAMILIES = """
 ## False verdicts of a family
 
-At most {allowed:.0%} of studies may have any wrong verdict among the claims of a question. The largest share over the
-grid; in brackets its upper 95 % bound, and where it is: world, lead, deviation, collapsed.
+At most {allowed:.0%} of studies may have any wrong verdict among the claims of a question. The table has the largest
+share over the grid; in brackets its upper 95 % bound and its point: world, lead, deviation, collapsed.
 """
 ALONE = """
-## When seeds of ROMA alone collapse
+## Collapsed seeds of ROMA only
 
-The mean over seeds counts collapsed ones, and a few seeds often show none. If a fifth of ROMA's seeds collapse and no
-other arm's do, many studies see a lead that the mean does not have, and t tests do not keep 5 % then. So every seed is
-drawn, for readers to see a collapse that was there; one that was not is no part of a verdict. The world is "as stated".
+The mean over seeds includes collapsed seeds, but a few seeds often contain none. If a fifth of ROMA's seeds collapse
+and no seed of another arm does, many studies see a lead that the mean does not have, and t tests exceed 5 % false
+verdicts. Therefore figures show every seed, so that readers can see collapsed ones. The world is "as stated".
 """
 COVERAGE = """
-## Student's t with collapsed seeds
+## Coverage of Student's t intervals with collapsed seeds
 
 Share of 95 % intervals that cover the mean over seeds (level 0.8, deviation 0.03):
 """
 
 
 def run(claims: Sequence[Claim], points: Sequence[Point] = GRID, draws: int = DRAWS) -> pd.DataFrame:
-    """Return a row for each claim and each family at each point, a family's with an empty `claim`.
+    """Return one row per point for each claim and each family; `claim` is empty in the rows of families.
 
-    The columns are those of the point, and question, claim, true, power and false. A point's studies depend on its
-    place in the grid and on nothing else. Families without a claim on win rates are alike in all worlds, and simulated
-    in the first.
+    The columns are those of the point, and question, claim, true, power and false. The random numbers of a point depend
+    on its place in the grid only. Families without a claim on win rates are equal in all worlds and simulated in the
+    first world only.
+
+    Args:
+        claims: All claims.
+        points: Truths and sizes of the simulated studies.
+        draws: Number of studies at each point.
     """
     depending = {claim.question for claim in claims if on_tests(claim)}
     rows = []
@@ -99,20 +106,35 @@ def _row(rate: Rates) -> dict[str, object]:
 
 
 def upper_bound(share: float, draws: int) -> float:
-    """Return the one-sided 95 % bound above a share of so many draws (Clopper and Pearson 1934)."""
+    """Return the one-sided upper 95 % bound of a share of `draws` draws (Clopper and Pearson 1934)."""
     count = round(share * draws)
     return 1.0 if count == draws else float(beta.ppf(0.95, count + 1, draws - count))
 
 
 def power(table: pd.DataFrame, claim: str, seeds: int, deviation: float, lead: float, collapsed: float = 0.0) -> float:
-    """Return a claim's power at a point, in the first world where it is true; NaN where it is true in none."""
+    """Return the power of a claim at a point, in the first world in which it is true; NaN if it is true in none.
+
+    Args:
+        table: Result of `run`.
+        claim: Id of the claim.
+        seeds: Seeds of every arm.
+        deviation: Standard deviation between seeds, in win rate.
+        lead: Lead of ROMA over QMIX, in win rate.
+        collapsed: Share of collapsed seeds.
+    """
     at = {"claim": claim, "seeds": seeds, "deviation": deviation, "lead": lead, "collapsed": collapsed, "true": True}
     chosen = table.loc[np.logical_and.reduce([table[name] == value for name, value in at.items()]), "power"]
     return float(chosen.iloc[0]) if len(chosen) else float("nan")
 
 
 def write(claims: Sequence[Claim], page: Path, draws: int = DRAWS) -> pd.DataFrame:
-    """Simulate the grid, write the page, and return the grid's table."""
+    """Simulate the grid, write the page, and return the table of the grid.
+
+    Args:
+        claims: All claims.
+        page: Markdown file to write.
+        draws: Number of studies at each point.
+    """
     table, one_sided = run(claims, GRID, draws), run(claims, ONE_SIDED, draws)
     write_bytes(page, "\n".join(_page(table, one_sided, draws)).encode())
     return table

@@ -1,4 +1,4 @@
-"""What is claimed: entries of claims.yaml as contrasts of means over seeds, each with the region where it must lie."""
+"""Entries of claims.yaml as contrasts of means over seeds, each with the region in which it must lie."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,34 +19,34 @@ SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"
 WORDING = ("because", "place", "statement")  # keys of sentences, which decide nothing
 
 VARIANTS = HEADLINE, RELEASE = ("roma", "roma_release")
-EITHER = "either"  # the variant of claims without ROMA, which are judged once
-# How the terms of a contrast are changed into those of a null; analysis.measures.nulls says what they are.
+EITHER = "either"  # variant of claims without ROMA, which are judged once
+# Changes that turn the terms of a contrast into the terms of a null (analysis.measures.nulls).
 NULLS: dict[str, dict[str, Any]] = {
     "untrained": {"stage": 0, "reference": "untrained"},
     "roma_td": {"arms": ("roma_td",)},
     **{name: {"reference": name} for name in ("projected", "principal", "permuted", "structureless", "shifted")},
 }
 FINAL, AREA = "final_win_rate", "mean_test_win_rate"
-EFFICIENCY = "learning efficiency"  # of the families of twins
-# What `{when}` stands for in a statement on final win rates, and in that of its twin.
-WHEN = {FINAL: "By the end of training", AREA: "Over the whole of training"}
+EFFICIENCY = "learning efficiency"  # suffix of the families of twins
+# Replacements of `{when}` in a statement on final win rates and in the statement of its twin.
+WHEN = {FINAL: "At the end of training", AREA: "Averaged over training"}
 
 
 @dataclass(frozen=True)
 class Term:
-    """A mean over seeds, pooled over arms and maps alike."""
+    """Mean over seeds, pooled over arms and maps with equal weights."""
 
     arms: tuple[str, ...]
     maps: tuple[str, ...]
     measure: str
     weight: float = 1.0
-    stage: int | None = None  # milestone of a measure of roles, in environment steps; None: the step of comparison
+    stage: int | None = None  # milestone of a role measure, in environment steps; None: the step of comparison
     reference: str = "roles"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast: its value is expected to lie in the region."""
+    """Contrast and the region in which its value is expected."""
 
     label: str
     kind: str
@@ -55,16 +55,16 @@ class Part:
 
     @property
     def cells(self) -> list[tuple[str, str]]:
-        """Every (map, arm) that is compared, once."""
+        """Every compared (map, arm), once."""
         return list(dict.fromkeys((name, arm) for term in self.terms for name in term.maps for arm in term.arms))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that holds if all its parts hold.
+    """Statement that holds if all its parts hold.
 
-    `estimate` marks one that is reported as an estimate and gets no verdict. `at_least` is a number of the claim's maps
-    for which a partial-conjunction p-value stands beside the verdict, 0 if for none.
+    A claim with `estimate` is reported as an estimate and has no verdict. `at_least` is the number of maps for which a
+    partial-conjunction p-value is printed beside the verdict; 0 means none.
     """
 
     id: str
@@ -75,25 +75,25 @@ class Claim:
     scale: str | None
     parts: tuple[Part, ...]
     at_least: int
-    minimum_steps: dict[str, int | dict[str, int]]  # by protocol; of all maps, or of each with a default
+    minimum_steps: dict[str, int | dict[str, int]]  # by protocol: one number, or one per map with a default
     expectation: str
     nulls: tuple[str, ...]
     estimate: bool = False
 
     def least_steps(self, protocol: str, map_name: str) -> int:
-        """Return the environment steps below which a comparison on a map decides nothing."""
+        """Return the least environment steps at which a comparison on a map counts."""
         least = self.minimum_steps[protocol]
         return least if isinstance(least, int) else least.get(map_name, least["default"])
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """For which the claim is judged: both, or once if it does not speak of ROMA."""
+        """Variants for which the claim is judged: both, or EITHER if no arm is ROMA."""
         arms = {arm for part in self.parts for _, arm in part.cells}
         return VARIANTS if self.settled or HEADLINE in arms else (EITHER,)
 
     @property
     def on_each_map(self) -> list[Part]:
-        """The claim's only part on each of its maps alone."""
+        """Single part of the claim, split into one part per map."""
         (part,) = self.parts
         return [
             replace(part, label=name, terms=tuple(replace(term, maps=(name,)) for term in part.terms))
@@ -114,10 +114,10 @@ def _without_wording(value: Any) -> Any:
 
 
 def load(file: Path = CLAIMS) -> list[Claim]:
-    """Return the claims of a file, and after those of a question the twins of those on final win rates.
+    """Return the claims of a file. The claims of a question are followed by the twins of those on final win rates.
 
     Raises:
-        UserError: The file is not what the schema and the names allow.
+        UserError: The file violates the schema, or names an unknown map or inconsistent parts.
     """
     entries = read_yaml(file)
     check_schema(entries, SCHEMA, str(file))
@@ -135,7 +135,7 @@ def load(file: Path = CLAIMS) -> list[Claim]:
 
 
 def _with_twin(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield an entry and, if it is on final win rates, its twin, of a family of its own."""
+    """Yield an entry and, if it is on final win rates, its twin, which belongs to a family of its own."""
     if entry.get("measure") != FINAL:
         yield entry
         return
@@ -195,14 +195,14 @@ def _term(term: dict[str, Any], measure: str, arm: str, map_name: str) -> Term:
 
 
 def _null(null: str, part: Part, entry: dict[str, Any]) -> Part:
-    """Return the part that holds where the contrast lies beyond the same contrast of a null, on the expected side."""
+    """Return the part that compares a contrast with the same contrast of a null, on the expected side."""
     changes = NULLS[null]
     if len({(term.arms, term.maps) for term in part.terms}) > 1 or "within" in entry["expect"]:
         raise UserError("nulls need the same arms and maps in all terms, and a threshold")
     opposite = tuple(replace(term, weight=-term.weight, **changes) for term in part.terms)
     region = Region(low=0.0) if "above" in entry["expect"] else Region(high=0.0)
     label = " ".join(filter(None, (part.label, f"against {null}")))
-    return Part(label, "paired", part.terms + opposite, region)  # within runs, where the null is of the same ones
+    return Part(label, "paired", part.terms + opposite, region)  # paired within runs if the null uses the same runs
 
 
 def _region(expect: Mapping[str, float]) -> Region:

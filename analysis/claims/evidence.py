@@ -1,4 +1,4 @@
-"""What claims are judged by: the values that a summary holds of each seed of a (map, arm)."""
+"""Evidence for claims: the values of each seed of a (map, arm), read from a summary."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,27 +9,32 @@ import pandas as pd
 
 from analysis.claims.inference import binomial_variance
 from analysis.statistics import Floats
-from analysis.summarise import CELL, engine_names, joined, last_tenth, scale_of, summaries_beside
+from analysis.summarise import CELL, engine_names, joined, last_tenth, origin, scale_of, summaries_beside
 from roma.support.errors import UserError
 
 TABLES = ("runs", "plan", "evaluations", "curves", "roles")
 WON = "test_battle_won_mean"
-# Measures of a run's tests: final performance, the mean win rate of the last tenth; the best test; the mean of all,
-# which is the area under the learning curve; and how much the tests of the last tenth vary beyond what battles of
-# their mean win rate do by chance, as a variance.
+# Measures of a run's tests: final win rate (mean of the last tenth), best test, mean of all tests (area under the
+# learning curve), and the variance of the tests in the last tenth beyond the binomial variance of their episodes.
 OF_TESTS = FINAL, BEST, AREA, UNSTEADINESS = (
     "final_win_rate",
     "best_test_win_rate",
     "mean_test_win_rate",
     "unsteadiness",
 )
-EVALUATION = "evaluation_win_rate"  # of the policy kept at the step of comparison; printed, decides nothing
-HIGHEST_R = 0.999  # a correlation of which Fisher's z is still taken
+EVALUATION = "evaluation_win_rate"  # of the policy at the step of comparison; printed, not used for verdicts
+HIGHEST_R = 0.999  # correlations are clipped here, because Fisher's z of 1 is infinite
 NO_CHANGE = 1e-12
 
 
 class Evidence:
-    """The tables of one scale; `beside`, summaries of others that add arms trained as long under the same protocol."""
+    """Tables of one scale, with comparable arms of further scales.
+
+    Args:
+        summary: Folder of the tidy tables.
+        beside: Summaries of further scales. They add the arms that the scale lacks and that were trained with the same
+            engine version, protocol and total steps on the same map.
+    """
 
     def __init__(self, summary: Path, beside: Iterable[Path] = ()) -> None:
         self.scale = scale_of(summary)
@@ -38,6 +43,7 @@ class Evidence:
             added = _comparable(other["runs"], tables["runs"])
             tables = {name: pd.concat([table, other[name].merge(added)]) for name, table in tables.items()}
         self.engine = joined(engine_names(tables["runs"]))
+        self.origin = origin(tables["runs"], self.scale)
         self._runs = _grouped(tables["runs"], CELL)
         self._planned = {tuple(cell): int(seeds) for *cell, seeds in tables["plan"][[*CELL, "seeds"]].to_numpy()}
         self._evaluations = _grouped(tables["evaluations"], CELL)
@@ -47,6 +53,7 @@ class Evidence:
 
     @property
     def has_roles(self) -> bool:
+        """True if the summary has measures of roles."""
         return bool(self._roles)
 
     @property
@@ -55,16 +62,17 @@ class Evidence:
         return list(self._runs)
 
     def has(self, map_name: str, arm: str) -> bool:
+        """Return whether a (map, arm) has runs."""
         return (map_name, arm) in self._runs
 
     def planned_seeds(self, map_name: str, arm: str) -> int:
-        """Return how many seeds the scale trains of a cell, now or later; 0 if it is no cell of the scale."""
+        """Return the number of seeds that the scale trains of a cell, now or later; 0 if the scale lacks the cell."""
         return self._planned.get((map_name, arm), 0)
 
     def equal_step(self, map_name: str, arms: Iterable[str]) -> int | None:
-        """Return the latest step at which every run of these arms on a map was evaluated, None if there is none.
+        """Return the latest step at which every run of the arms on a map was evaluated; None if there is none.
 
-        Arms are compared there, so that no run counts for longer training than another's.
+        Arms are compared at this step, so that all runs have the same length of training.
         """
         steps = []
         for arm in arms:
@@ -74,11 +82,11 @@ class Evidence:
         return max(common, default=None)
 
     def seeds(self, map_name: str, arm: str) -> int:
-        """Return how many runs of a cell there are."""
+        """Return the number of runs of a cell."""
         return len(self._runs[map_name, arm]) if self.has(map_name, arm) else 0
 
     def total_steps(self, map_name: str, arm: str) -> int:
-        """Return the steps of a cell's shortest run."""
+        """Return the total steps of a cell's shortest run."""
         return int(self._runs[map_name, arm]["total_steps"].min())
 
     def protocol(self, map_name: str, arm: str) -> str:
@@ -86,7 +94,14 @@ class Evidence:
         return str(self._runs[map_name, arm]["protocol"].iloc[0])
 
     def last_tests(self, map_name: str, arm: str, tests: int, step: int | None = None) -> pd.Series:
-        """Return the mean win rate of each seed's last tests up to a step, by seed; default: of all its tests."""
+        """Return the mean win rate of each seed's last tests, by seed.
+
+        Args:
+            map_name: Name of the map.
+            arm: Name of the arm.
+            tests: Number of tests averaged.
+            step: Last environment step that counts; by default all tests count.
+        """
         curves = self._curves[map_name, arm] if step is None else self._tests(map_name, arm, step)
         return curves.sort_values("step").groupby("seed")[WON].apply(lambda values: float(values.tail(tests).mean()))
 
@@ -95,19 +110,19 @@ class Evidence:
         return self.values(map_name, arm, FINAL, self.total_steps(map_name, arm))
 
     def evaluated_win_rates(self, map_name: str, arm: str) -> pd.Series:
-        """Return the win rate of each run's last policy in its greedy battles, by seed."""
+        """Return the win rate of each run's last policy in greedy episodes, by seed."""
         last = self._evaluations[map_name, arm].sort_values("step").groupby("seed")
         return last["battle_won_mean"].last()
 
     def values(self, map_name: str, arm: str, measure: str, step: int, reference: str = "roles") -> pd.Series:
-        """Return one value a seed, by seed; empty if nothing was recorded at that step.
+        """Return one value per seed, by seed; empty if nothing was recorded at the step.
 
         Args:
             map_name: Name of the map.
             arm: Name of the arm.
             measure: One of OF_TESTS, EVALUATION or a measure of roles.
-            step: Environment steps: of the policy that is measured, or of the last test that counts.
-            reference: What the measure is of, "roles" or a null; of the null `untrained`, one value a network.
+            step: Environment step of the measured policy, or of the last test that counts.
+            reference: "roles" or the name of a null; the null `untrained` has one value per network.
         """
         if measure == EVALUATION:
             return self._at(self._evaluations[map_name, arm], step)["battle_won_mean"]
@@ -119,20 +134,34 @@ class Evidence:
         return tests.max() if measure == BEST else tests.mean()
 
     def chance(self, map_name: str, arm: str, measure: str, step: int, reference: str = "roles") -> float:
-        """Return the variance that a run's value has by the number of episodes it is of; 0 where it is not known."""
+        """Return the variance of a run's value that comes from its finite number of episodes; 0 if unknown.
+
+        Args:
+            map_name: Name of the map.
+            arm: Name of the arm.
+            measure: As in `values`.
+            step: As in `values`.
+            reference: As in `values`.
+        """
         if measure in (FINAL, BEST, AREA):
             tests = self._counted(map_name, arm, measure, step)
-            battles = round(len(tests) / tests["seed"].nunique() * self._test_episodes(map_name, arm))
-            return float(binomial_variance(self.values(map_name, arm, measure, step).to_numpy(float), battles))
+            episodes = round(len(tests) / tests["seed"].nunique() * self._test_episodes(map_name, arm))
+            return float(binomial_variance(self.values(map_name, arm, measure, step).to_numpy(float), episodes))
         recorded = self._at(self._recorded(map_name, arm, measure, reference), step)["chance"].dropna()
         return float(recorded.mean()) if len(recorded) else 0.0
 
     def correlations(self, map_name: str, arm: str, measure: str, step: int) -> pd.Series:
-        """Correlate a measure with the test win rate over the milestones up to a step, given the step, by seed.
+        """Return the partial correlation of a measure with the test win rate over milestones, given the step, by seed.
 
-        What the seeds have in common at a step is taken from both, whatever its course: the mean over the seeds there.
-        The values are Fisher's z of Pearson's correlation of the rest. Seeds without change in one of the two have
-        none; without two seeds nothing is left to correlate.
+        The mean over seeds at each step is subtracted from both quantities, which removes any common course of
+        training. The values are Fisher's z of Pearson's correlation of the residuals. A seed without variation in one
+        of the two has no value; with a single seed there are no residuals.
+
+        Args:
+            map_name: Name of the map.
+            arm: Name of the arm.
+            measure: Measure of roles.
+            step: Environment step of the last milestone that counts.
         """
         milestones = self._recorded(map_name, arm, measure, "roles").query("step <= @step").sort_values("step")
         tests = self._tests(map_name, arm, step).sort_values("step")
@@ -156,7 +185,7 @@ class Evidence:
         return tests[tests["step"] <= step]
 
     def _counted(self, map_name: str, arm: str, measure: str, step: int) -> pd.DataFrame:
-        """Return the tests of a cell that a measure is of: those of the last tenth, or all up to a step."""
+        """Return the tests of a cell that enter a measure: those of the last tenth, or all up to a step."""
         tests = self._curves[map_name, arm]
         return last_tenth(tests, step) if measure in (FINAL, UNSTEADINESS) else tests[tests["step"] <= step]
 
@@ -168,9 +197,9 @@ class Evidence:
 
 
 def _as_independent(values: pd.Series) -> pd.Series:
-    """Return values of n seeds with the spread that independent ones would have, about the same mean.
+    """Rescale the values of n seeds about their mean to the spread of independent values.
 
-    Each seed's value is of what the mean over all seeds leaves: two seeds' values are correlated by (n - 1)**-2.
+    Subtracting the mean over seeds correlates the values of any two seeds by (n - 1)**-2.
     """
     n = len(values)
     if n < 3:
@@ -181,14 +210,18 @@ def _as_independent(values: pd.Series) -> pd.Series:
 
 
 def with_scales_beside(summary: Path, specification: Mapping[str, Any]) -> Evidence:
-    """A scale's evidence with that of the scales which a figure names in `beside`, where they have a summary."""
+    """Return the evidence of a scale and of the scales that a figure lists in `beside`, if they have a summary."""
     return Evidence(summary, list(summaries_beside(summary, specification).values()))
 
 
 def excess_variance(won: Floats, episodes: int) -> float:
-    """Return how much win rates of successive tests (T,) vary beyond the chance of their episodes, as a variance.
+    """Return the variance of successive test win rates beyond the binomial variance of their episodes.
 
-    Without bias, so that it may be negative; 0 for a single test.
+    The estimate is unbiased and can be negative. It is 0 for a single test.
+
+    Args:
+        won: Win rates of the tests (T,).
+        episodes: Episodes of each test.
     """
     if len(won) < 2:
         return 0.0
@@ -223,7 +256,7 @@ def _read(summary: Path) -> dict[str, pd.DataFrame]:
 
 
 def _comparable(runs: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """The (map, arm) of `runs` that `own` lacks and whose runs are as long as its own on that map, by its protocol."""
+    """Return each (map, arm) of `runs` that `own` lacks, if engine version, protocol and total steps match `own`."""
     terms = own[["map", "engine", "engine_version", "protocol", "total_steps"]].drop_duplicates()
     alike = runs.merge(terms)[["map", "arm"]].drop_duplicates()
     known = alike.merge(own[["map", "arm"]].drop_duplicates(), "left", indicator="place")

@@ -1,4 +1,4 @@
-"""What the runs say of each part of a claim: an estimate, or the reason why there is none."""
+"""Findings on the parts of claims: an estimate from the runs, or the reason why there is none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,39 +13,39 @@ from analysis.claims.evidence import EVALUATION, FINAL, OF_TESTS, Evidence
 from analysis.claims.inference import Estimate, contrast, moments, seeds_needed
 from analysis.statistics import FEWEST_SEEDS, Floats
 
-LOWEST, HIGHEST = 0.10, 0.95  # win rates between which at least one side of a comparison must lie
+LOWEST, HIGHEST = 0.10, 0.95  # win rates; no comparison if both sides are at most LOWEST or both above HIGHEST
 NO_NUMBER = "no number"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the runs say of a part: an estimate, or the reason why there is none. `alpha` is Holm's."""
+    """Estimate of a part, or the reason why there is none; `alpha` is the level from Holm's procedure."""
 
     part: Part
     estimate: Estimate | None = None
-    variance: float = 0.0  # of the contrast for one seed a side
-    seeds: int = 0  # of the cell that has fewest
+    variance: float = 0.0  # of the contrast with one seed per side
+    seeds: int = 0  # smallest number of seeds of any cell
     alpha: float = 0.0
     reason: str = ""
     seeds_help: bool = True
-    trained: bool = True  # whether the scale trains all its cells, now or later
-    complete: bool = True  # whether every cell has all the seeds planned
-    evaluation: float | None = None  # the same contrast of final evaluations, which decides nothing
+    trained: bool = True  # whether the scale trains all cells of the part, now or later
+    complete: bool = True  # whether every cell has all planned seeds
+    evaluation: float | None = None  # same contrast of the final evaluations; not used for verdicts
 
     @property
     def p_values(self) -> tuple[Floats, Floats]:
-        """One-sided p-values that the part holds and that it fails; 1 without an estimate."""
+        """One-sided p-values for the part to hold and to fail; 1 without an estimate."""
         return self.part.region.p_values(self.estimate) if self.estimate else (np.asarray(1.0), np.asarray(1.0))
 
     @property
     def holds(self) -> bool | None:
-        """Whether the part holds, as the whole of its interval says; None where the interval leaves it open."""
+        """True if the part holds at level `alpha`, False if it fails, None if it is undecided."""
         inside, outside = self.p_values
         return True if 2 * inside < self.alpha else False if 2 * outside < self.alpha else None
 
     @property
     def needed(self) -> str:
-        """Seeds a side that would settle an undecided part."""
+        """Number of seeds per side that would decide an undecided part."""
         if self.estimate is None:
             return f"at least {FEWEST_SEEDS}" if self.seeds_help else NO_NUMBER
         n = seeds_needed(self.part.region, float(self.estimate.value), self.variance, self.alpha)
@@ -60,16 +60,23 @@ class Finding:
 
 
 class Sample(NamedTuple):
-    """Values of a cell, one a seed, and their mean's weight in a contrast."""
+    """Values of a cell, one per seed, and the weight of their mean in a contrast."""
 
     cell: str
     by_seed: pd.Series
     weight: float
-    within: float = 0.0  # the least variance between seeds, known from inside them
+    within: float = 0.0  # lower bound of the variance between seeds, from the variance within them
 
 
 def find(part: Part, claim: Claim, variant: str, evidence: Evidence | None) -> Finding:
-    """Return the part's estimate for a variant, or why there can be none yet; `evidence` is None without a summary."""
+    """Return the estimate of a part for a variant, or the reason why there is none yet.
+
+    Args:
+        part: Part of the claim.
+        claim: The claim.
+        variant: Arm that takes the place of ROMA.
+        evidence: Values of the runs; None if the scale has no summary.
+    """
     if evidence is None:
         return Finding(part, reason=f"the scale {claim.scale} has no summary", seeds_help=False, trained=False)
     part = _for_variant(part, variant)
@@ -87,7 +94,7 @@ def _for_variant(part: Part, variant: str) -> Part:
 
 
 def _estimate(part: Part, claim: Claim, evidence: Evidence) -> Finding:
-    """Return the estimate of a part whose cells the scale trains, or why there can be none yet."""
+    """Return the estimate of a part whose cells the scale trains, or the reason why there is none yet."""
     missing = [f"{name}/{arm}" for name, arm in part.cells if not evidence.has(name, arm)]
     if missing:
         return Finding(part, reason=f"no runs of {', '.join(missing)}")
@@ -96,11 +103,11 @@ def _estimate(part: Part, claim: Claim, evidence: Evidence) -> Finding:
         arms = [arm for name, arm in part.cells if name == map_name]
         equal = evidence.equal_step(map_name, arms)
         if equal is None:
-            reason = f"runs of {', '.join(arms)} on {map_name} have no evaluation at one step"
+            reason = f"runs of {', '.join(arms)} on {map_name} have no evaluation at a common step"
             return Finding(part, reason=reason, seeds_help=False)
         for protocol in sorted({evidence.protocol(map_name, arm) for arm in arms}):
             if equal < (least := claim.least_steps(protocol, map_name)):
-                asked = f"the claim asks for {least} under {protocol}"
+                asked = f"the claim requires {least} under protocol {protocol}"
                 return Finding(part, reason=f"runs of {map_name} compared at {equal} steps, {asked}", seeds_help=False)
         steps[map_name] = equal
     if unreached := _unreached(part, steps):
@@ -128,7 +135,7 @@ def _estimate(part: Part, claim: Claim, evidence: Evidence) -> Finding:
 
 
 def _unreached(part: Part, steps: Mapping[str, int]) -> str:
-    """Return in words which stage of a part its runs have not reached; empty if they have reached all."""
+    """Return a message on the first stage of a part that its runs have not reached; empty if all are reached."""
     for term in part.terms:
         for name in term.maps:
             if term.stage is not None and term.stage > steps[name]:
@@ -137,7 +144,7 @@ def _unreached(part: Part, steps: Mapping[str, int]) -> str:
 
 
 def _samples(part: Part, steps: Mapping[str, int], evidence: Evidence) -> tuple[list[Sample], list[str]]:
-    """Return independent samples at the map's step of comparison, and the names of what was not recorded."""
+    """Return independent samples at the map's step of comparison, and the names of missing measurements."""
     samples, absent = [], []
     for term in part.terms:
         for name, arm in product(term.maps, term.arms):
@@ -147,14 +154,14 @@ def _samples(part: Part, steps: Mapping[str, int], evidence: Evidence) -> tuple[
                 absent.append(_described(name, arm, term, step))
             elif part.kind == "correlation":
                 values = evidence.correlations(name, arm, term.measure, step)
-            cell = f"{name}/{arm}{' untrained' * (term.reference == 'untrained')}"  # these are other networks
+            cell = f"{name}/{arm}{' untrained' * (term.reference == 'untrained')}"  # not the run's networks
             within = evidence.chance(name, arm, term.measure, step, term.reference)
             samples.append(Sample(cell, values, term.weight / len(term.maps) / len(term.arms), within))
     return (_paired(samples, part) if part.kind == "paired" else samples), absent
 
 
 def _paired(samples: Sequence[Sample], part: Part) -> list[Sample]:
-    """Return one sample a (map, arm): the contrast within each run that has all its terms."""
+    """Return one sample per (map, arm): the contrast within each run that has all terms."""
     pooled = len(samples) // len(part.terms)
     paired = []
     for cell in dict.fromkeys(sample.cell for sample in samples):
@@ -166,14 +173,19 @@ def _paired(samples: Sequence[Sample], part: Part) -> list[Sample]:
 
 
 def _sides(part: Part, steps: Mapping[str, int], evidence: Evidence) -> tuple[float, float]:
-    """Return the lower and the higher final win rate of the terms that add and of those that take away."""
+    """Return the lower and the higher mean final win rate of a part's positive and negative terms."""
     means = {cell: np.mean(evidence.values(*cell, FINAL, steps[cell[0]]).to_numpy(float)) for cell in part.cells}
     lowest, highest = sides(part, means)
     return float(lowest), float(highest)
 
 
 def sides(part: Part, means: Mapping[tuple[str, str], Any]) -> tuple[Floats, Floats]:
-    """Return the lower and the higher (...) of a part's two sides, from the means (...) of its cells."""
+    """Return the lower and the higher mean (...) of a part's positive and negative terms.
+
+    Args:
+        part: The part.
+        means: Mean (...) of each (map, arm).
+    """
     both = []
     for sign in (1, -1):
         terms = [term for term in part.terms if term.weight * sign > 0]
@@ -184,7 +196,7 @@ def sides(part: Part, means: Mapping[tuple[str, str], Any]) -> tuple[Floats, Flo
 
 
 def _evaluated(part: Part, steps: Mapping[str, int], evidence: Evidence) -> float:
-    """Return a part's contrast of the final evaluations."""
+    """Return the contrast of a part for the final evaluations."""
     changed = replace(part, terms=tuple(replace(term, measure=EVALUATION) for term in part.terms))
     return float(sum(sample.weight * sample.by_seed.mean() for sample in _samples(changed, steps, evidence)[0]))
 

@@ -1,7 +1,7 @@
 """Tests of contrasts of means over seeds, as pure functions of arrays.
 
-The last axis of a sample is its seeds. Axes before it, if there are any, are repetitions of the whole study: so the
-code that judges a study is the code that is simulated (`analysis.claims.simulation`).
+The last axis of a sample holds its seeds. Axes before it, if any, hold repetitions of the whole study, so that the same
+code judges real and simulated studies (`analysis.claims.simulation`).
 """
 
 import math
@@ -15,20 +15,20 @@ from analysis.statistics import ALPHA, FEWEST_SEEDS, Floats
 
 
 class Estimate(NamedTuple):
-    """A sum of weighted means with what its Student-t interval needs; arrays (...), of no axes for a single study."""
+    """Weighted sum of means with its standard error and degrees of freedom; arrays (...), scalar for a single study."""
 
     value: Floats
     error: Floats  # standard error
-    freedom: Floats  # degrees of freedom, by Welch and Satterthwaite where samples are several
+    freedom: Floats  # degrees of freedom (Welch and Satterthwaite for several samples)
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
-        """Return the two-sided interval of a single study that covers 1 - `alpha`."""
+        """Return the two-sided interval of a single study with coverage 1 - `alpha`."""
         half_width = float(-stdtrit(self.freedom, alpha / 2) * self.error) if self.error > 0 else 0.0
         return float(self.value) - half_width, float(self.value) + half_width
 
 
 class Moments(NamedTuple):
-    """What a contrast needs of a sample."""
+    """Mean and variance of a sample."""
 
     mean: Floats  # (...)
     variance: Floats  # (...) between seeds
@@ -36,20 +36,26 @@ class Moments(NamedTuple):
 
 
 def moments(sample: Floats, within: Floats | float = 0.0) -> Moments:
-    """Return the moments of a sample (..., n) of two seeds or more.
+    """Return the moments of a sample of two or more seeds.
 
-    `within` (...) is the least variance between seeds, known from inside them such as from the number of their
-    episodes: where all seeds agree, an interval has this width and not none.
+    Args:
+        sample: Values (..., n).
+        within: Lower bound (...) of the variance between seeds, such as the binomial variance of their episodes. It
+            keeps the interval from having width zero if all seeds agree.
     """
     variance = np.maximum(np.var(sample, axis=-1, ddof=1), within)
     return Moments(np.mean(sample, axis=-1), variance, sample.shape[-1])
 
 
 def contrast(samples: Sequence[Moments], weights: Sequence[float]) -> Estimate:
-    """Return the sum of weight times mean over independent samples.
+    """Return the weighted sum of the means of independent samples.
 
-    Of two samples weighted 1 and -1 this is Welch's difference of means, of one sample the plain t interval: so a
+    Two samples with weights 1 and -1 give Welch's difference of means; one sample gives the plain t interval, so that a
     paired difference is the contrast of one sample of differences.
+
+    Args:
+        samples: Moments of each sample.
+        weights: Weight of each mean.
     """
     variances = [weight**2 * sample.variance / sample.n for sample, weight in zip(samples, weights, strict=True)]
     value = sum(weight * sample.mean for sample, weight in zip(samples, weights, strict=True))
@@ -61,32 +67,38 @@ def contrast(samples: Sequence[Moments], weights: Sequence[float]) -> Estimate:
 
 
 def binomial_variance(shares: Floats, episodes: int) -> Floats:
-    """Return the variance (...) that a share of so many episodes has by chance, for the mean of `shares` (..., n).
+    """Return the binomial variance (...) of a share of episodes, at the mean of the shares.
 
-    Half an episode is added to either side, so that a share of 0 or 1 has one too (Agresti and Coull 1998).
+    Half an episode is added to either side, so that shares of 0 and 1 have a positive variance (Agresti and Coull
+    1998).
+
+    Args:
+        shares: Shares of the seeds (..., n).
+        episodes: Number of episodes of each share.
     """
     share = (np.mean(shares, axis=-1) * episodes + 0.5) / (episodes + 1)
     return np.asarray(share * (1 - share) / episodes)
 
 
 class Region(NamedTuple):
-    """The values of a quantity for which a statement holds: above a threshold, below one, or within a margin."""
+    """Values for which a statement holds: above a threshold, below a threshold, or within a margin."""
 
     low: float = -math.inf
     high: float = math.inf
 
     def contains(self, value: float) -> bool:
+        """Return whether a value lies inside."""
         return self.low < value < self.high
 
     def distance(self, value: float) -> float:
-        """Return how far a value is from the nearest edge."""
+        """Return the distance of a value from the nearest edge."""
         return min(abs(value - edge) for edge in self if math.isfinite(edge))
 
     def p_values(self, estimate: Estimate) -> tuple[Floats, Floats]:
-        """Return the one-sided p-values (...) of t tests that the value lies inside, and that it lies outside.
+        """Return the one-sided p-values (...) of t tests for the value to lie inside, and to lie outside.
 
-        Within a margin the first is that of two one-sided tests, and the second that of the nearer edge: twice the
-        smaller of the two p-values is then valid either way.
+        For a margin, the first is the p-value of two one-sided tests, the second that of the nearer edge. Twice the
+        smaller of the two p-values is then valid for a decision in either direction.
         """
         edges = [(edge, sign) for edge, sign in ((self.low, 1), (self.high, -1)) if math.isfinite(edge)]
         inside, outside = zip(*(_tails(estimate, edge, sign) for edge, sign in edges), strict=True)
@@ -94,7 +106,7 @@ class Region(NamedTuple):
 
 
 def _tails(estimate: Estimate, edge: float, sign: int) -> tuple[Floats, Floats]:
-    """Return the p-values (...) that the value lies above an edge (`sign` 1; below it for -1), and that it does not."""
+    """Return the p-values (...) for the value to lie above an edge (below it for `sign` -1), and on the other side."""
     distance = sign * (estimate.value - edge)
     scaled = np.abs(distance) / np.where(estimate.error > 0, estimate.error, 1)
     tail = np.where(estimate.error > 0, stdtr(estimate.freedom, -scaled), 0.0)
@@ -104,24 +116,28 @@ def _tails(estimate: Estimate, edge: float, sign: int) -> tuple[Floats, Floats]:
 
 
 def partial_conjunction(p_values: Floats, least: int) -> Floats:
-    """Return the p-value (...) that at least so many of m statements hold, from theirs (m, ...), dependent or not.
+    """Return the p-value (...) for at least `least` of m statements to hold, which may be dependent.
 
-    With `least` = m it is their largest, an intersection-union test (Berger 1982); with 1 it is Bonferroni's; between
-    them the `least`-th smallest times m - `least` + 1 (Benjamini and Heller 2008).
+    It is the `least`-th smallest p-value times m - `least` + 1 (Benjamini and Heller 2008). For `least` = m this is an
+    intersection-union test (Berger 1982), for `least` = 1 it is Bonferroni's.
+
+    Args:
+        p_values: p-values of the statements (m, ...).
+        least: Number of statements.
     """
     m = len(p_values)
     return np.minimum(1.0, (m - least + 1) * np.sort(p_values, axis=0)[least - 1])
 
 
 def holm_levels(p_values: Floats, alpha: float = ALPHA) -> Floats:
-    """Return the alpha of each test of a family, so that Holm's step-down test decides as p < alpha does.
+    """Return the level of each test of a family at which p < level reproduces Holm's step-down procedure.
 
-    The smallest p-value is held against alpha / m, the next against alpha / (m - 1), and so on; from the first that
-    fails on, all are held against what that one was.
+    The smallest p-value has level alpha / m, the next alpha / (m - 1), and so on. From the first test that fails on,
+    all tests have the level of that test.
 
     Args:
-        p_values: (m, ...).
-        alpha: The probability of any false decision.
+        p_values: p-values of the tests (m, ...).
+        alpha: Probability of any false decision in the family.
     """
     order = np.argsort(p_values, axis=0, kind="stable")
     m = len(order)
@@ -135,15 +151,15 @@ def holm_levels(p_values: Floats, alpha: float = ALPHA) -> Floats:
 def seeds_needed(
     region: Region, value: float, variance: float, alpha: float, power: float = 0.8, most: int = 1000
 ) -> int | None:
-    """Return the seeds a side that would decide if value and spread stayed what they are; None beyond `most`.
+    """Return the seeds per side that would decide a statement, for unchanged value and variance; None above `most`.
 
     Args:
-        region: Where the statement holds.
-        value: The estimate.
-        variance: Of the contrast for one seed a side, the sum of squared weights times variances.
-        alpha: Of the two-sided interval.
-        power: The probability with which they would decide.
-        most: The largest number tried.
+        region: Values for which the statement holds.
+        value: Estimate of the contrast.
+        variance: Variance of the contrast with one seed per side: sum of squared weights times variances.
+        alpha: Level of the two-sided test.
+        power: Required probability of a decision.
+        most: Largest number of seeds tried.
     """
     n = np.arange(FEWEST_SEEDS, most + 1)
     quantiles = -stdtrit(n - 1, alpha / 2) - stdtrit(n - 1, 1 - power)

@@ -1,9 +1,10 @@
-"""How often verdicts are right and wrong: whole studies, simulated in worlds whose truth is known, and judged.
+"""Simulation of whole studies in worlds whose truth is known, to measure how often verdicts are right and wrong.
 
-A seed's final win rate is its arm's level and a normal deviation, kept within 0 and 1, of which 256 battles are seen;
-a collapsed seed wins nothing. The area under its curve is a share of it. Worlds say which arms move with the lead.
-What is claimed of roles is simulated claim by claim: the value lies the lead beyond its threshold and beyond each null,
-a collapsed seed at the null. A study is judged by the same contrasts, bounds and Holm's procedure as the real one.
+The true final win rate of a seed is its arm's level plus a normal deviation, clipped to [0, 1]; 256 episodes of it are
+observed. A collapsed seed wins nothing. The area under the learning curve is a fixed share of the win rate. A world
+defines which arms move with the lead. Claims on roles are simulated one by one: their value is the lead beyond the
+threshold and beyond each null, and a collapsed seed lies at the null. Simulated studies are judged by the same
+contrasts, bounds and Holm procedure as the real study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,28 +21,29 @@ from analysis.claims.inference import Estimate, Moments, binomial_variance, cont
 from analysis.claims.verdicts import decide
 from analysis.statistics import Floats, student_interval
 
-BATTLES_OF = {FINAL: 256, AREA: 10_000}  # behind a win rate
-LAST_TESTS = 25  # in the last tenth of a run of 5 million steps under the paper's protocol
+EPISODES_OF = {FINAL: 256, AREA: 10_000}  # episodes behind a win rate
+LAST_TESTS = 25  # tests in the last tenth of a run of 5 million steps under protocol paper
 AREA_SHARE = 0.6  # area under the curve as a share of final performance
-LEVEL, LOWER = 0.4, 0.3  # win rates of QMIX, and of the baselines below it
+LEVEL, LOWER = 0.4, 0.3  # win rates of QMIX and of the baselines below it
 LOW_ARMS = ("iql", "coma", "qtran")
-SCATTER = 0.1  # deviation between the policies at the end of a run
+SCATTER = 0.1  # standard deviation between the policies at the end of a run
 MANY_AGENTS = ("10z5b_vs_2s3z", "MMM2", "27m_vs_30m", "10m_vs_11m")
-EDGE = 1e-9  # what is nearer to an edge lies on it
+EDGE = 1e-9  # values closer to an edge count as lying on it
 QUANTILES = ndtri((np.arange(4000) + 0.5) / 4000)
 
 
 @dataclass(frozen=True)
 class World:
-    """Which arms move with the lead, by how much of it, and on which maps ROMA does; others stay at QMIX's level."""
+    """True win rates of the arms as functions of the lead; an arm that is not listed stays at QMIX's level."""
 
-    moved: Mapping[str, float]
-    maps: tuple[str, ...] | None = None  # None: all
-    lower: tuple[str, ...] = LOW_ARMS
-    less_steady: Mapping[str, float] = field(default_factory=dict)
+    moved: Mapping[str, float]  # win rate of an arm above its level, in units of the lead
+    maps: tuple[str, ...] | None = None  # maps on which ROMA moves; None: all
+    lower: tuple[str, ...] = LOW_ARMS  # arms at the level LOWER
+    less_steady: Mapping[str, float] = field(default_factory=dict)  # additional scatter, in units of half the lead
 
 
-# The first is the paper's, where the lead is the size of all that it states; in the others parts of it are not so.
+# In the first world, the lead is the size of every effect that the paper states. In the others some statements are
+# false.
 WORLDS = {
     "as stated": World(
         {"roma": 1, "maven": -1, "maven_release": -1, "roma_td": -1, "roma_td_li": -1, "qmix_nps": -1},
@@ -59,19 +61,19 @@ WORLDS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A truth and a size of the study."""
+    """Truth and size of a simulated study."""
 
     world: str
     lead: float  # of ROMA over QMIX, in win rate
-    deviation: float  # between seeds, in win rate
-    collapsed: float  # share of seeds, of every arm
-    seeds: int
-    only: str = ""  # the one arm whose seeds collapse; empty: all
+    deviation: float  # standard deviation between seeds, in win rate
+    collapsed: float  # share of collapsed seeds of every arm
+    seeds: int  # per arm
+    only: str = ""  # the only arm whose seeds collapse; empty: all arms
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Of simulated studies: how often a claim was decided, and whether it is true."""
+    """Truth of a claim and the shares of simulated studies in which it was reproduced and contradicted."""
 
     claim: str
     question: str
@@ -81,17 +83,23 @@ class Rates:
 
     @property
     def power(self) -> float:
-        """Of right verdicts."""
+        """Share of right verdicts."""
         return self.reproduced if self.true else self.contradicted
 
     @property
     def false(self) -> float:
-        """Of wrong verdicts."""
+        """Share of wrong verdicts."""
         return self.contradicted if self.true else self.reproduced
 
 
 class WinRates:
-    """What tests say of simulated runs at a point, and what is true of them, by (map, arm)."""
+    """Observed and true test measures of simulated runs at a point, by (map, arm).
+
+    Args:
+        point: Truth and size of the studies.
+        draws: Number of studies.
+        rng: Source of randomness.
+    """
 
     def __init__(self, point: Point, draws: int, rng: np.random.Generator) -> None:
         self.point, self.world = point, WORLDS[point.world]
@@ -101,22 +109,25 @@ class WinRates:
         self._moments: dict[tuple[str, str, str], Moments] = {}
 
     def level(self, map_name: str, arm: str) -> float:
-        """Return the win rate around which an arm's seeds lie that do not collapse."""
+        """Return the mean win rate of an arm's seeds that do not collapse."""
         level = LOWER if arm in self.world.lower else LEVEL
         here = arm != HEADLINE or self.world.maps is None or map_name in self.world.maps
         return level + self.world.moved.get(arm, 0) * self.point.lead * here
 
     def moments(self, map_name: str, arm: str, measure: str) -> Moments:
-        """Return the moments (draws,) of a measure of a cell's runs, whose battles play a part of it by chance."""
+        """Return the moments (draws,) of a measure over the seeds of a (map, arm)."""
         key = map_name, arm, measure
         if key not in self._moments:
             seen = self.seen(*key)
-            within = binomial_variance(seen, BATTLES_OF[measure]) if measure in BATTLES_OF else 0.0
+            within = binomial_variance(seen, EPISODES_OF[measure]) if measure in EPISODES_OF else 0.0
             self._moments[key] = moments(seen, within)
         return self._moments[key]
 
     def seen(self, map_name: str, arm: str, measure: str) -> Floats:
-        """Return a measure of every run of a cell, (draws, seeds), drawn anew but for how well the runs play."""
+        """Return observed values (draws, seeds) of a measure for the runs of a (map, arm).
+
+        Each call draws new noise; the true win rates of the runs are drawn once.
+        """
         if measure == UNSTEADINESS:
             deviations = self._scatter(arm, self._rng.standard_normal(self._shape))
             return deviations**2 * self._rng.chisquare(LAST_TESTS - 1, self._shape) / (LAST_TESTS - 1)
@@ -125,10 +136,10 @@ class WinRates:
         skill = self._skill(map_name, arm)
         if measure == AREA:
             return AREA_SHARE * skill
-        return np.asarray(self._rng.binomial(BATTLES_OF[FINAL], skill) / BATTLES_OF[FINAL])
+        return np.asarray(self._rng.binomial(EPISODES_OF[FINAL], skill) / EPISODES_OF[FINAL])
 
     def _skill(self, map_name: str, arm: str) -> Floats:
-        """Return the true win rate (draws, seeds) of the runs of a cell."""
+        """Return the true win rates (draws, seeds) of the runs of a (map, arm)."""
         cell = map_name, arm
         if cell not in self._skills:
             level = self.level(*cell) + self.point.deviation * self._rng.standard_normal(self._shape)
@@ -140,12 +151,12 @@ class WinRates:
         return self.point.collapsed if self.point.only in ("", arm) else 0.0
 
     def _scatter(self, arm: str, deviations: Floats) -> Floats:
-        """Return how much the policies at the end of runs scatter, for normal deviations of the runs."""
+        """Return the standard deviation between the policies at the end of runs, from normal deviations of the runs."""
         middle = SCATTER + self.world.less_steady.get(arm, 0) * self.point.lead / 2
         return np.maximum(middle + self.point.deviation / 4 * deviations, 0)
 
     def truth(self, map_name: str, arm: str, measure: str) -> float:
-        """Return the mean of a measure over all seeds that there could be."""
+        """Return the true mean of a measure over all seeds."""
         if measure == UNSTEADINESS:
             return float(np.mean(self._scatter(arm, QUANTILES) ** 2))
         skill = np.clip(self.level(map_name, arm) + self.point.deviation * QUANTILES, 0, 1)
@@ -153,15 +164,15 @@ class WinRates:
 
 
 def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.Generator) -> list[Rates]:
-    """Return the rates of each claim's verdicts, of those that get one for the headline, and of each family.
+    """Return the rates of each claim with a verdict for the headline variant, and of each family.
 
-    A family's row has no claim, and in `reproduced` how often any of its verdicts was false.
+    In the entry of a family, `claim` is empty and `reproduced` is the share of studies with any false verdict.
 
     Args:
-        claims: The whole list.
-        point: The truth, and the number of seeds.
-        draws: How many studies.
-        rng: The source of randomness.
+        claims: All claims.
+        point: Truth and size of the studies.
+        draws: Number of studies.
+        rng: Source of randomness.
     """
     judged = [claim for claim in claims if claim.parts and not claim.estimate and HEADLINE not in claim.settled]
     found: list[Rates] = []
@@ -181,13 +192,13 @@ def simulate(claims: Sequence[Claim], point: Point, draws: int, rng: np.random.G
 
 
 def on_tests(claim: Claim) -> bool:
-    """Return whether a claim is on measures of tests, and not of roles."""
+    """Return whether a claim is on measures of tests only, not on measures of roles."""
     measures = {term.measure for part in claim.parts for term in part.terms}
     return bool(measures) and measures <= set(OF_TESTS)
 
 
 def _of_tests(claim: Claim, wins: WinRates) -> tuple[Floats, Floats, bool]:
-    """Return the p-values (parts, draws) that the parts of a claim hold and fail, and whether the claim is true."""
+    """Return the p-values (parts, draws) for a claim's parts to hold and to fail, and whether the claim is true."""
     p_values, true = [], True
     for part in claim.parts:
         weighed = [(term, cell, weight) for term in part.terms for cell, weight in _cells(term)]
@@ -213,10 +224,10 @@ def _inside(part: Part, value: float) -> bool:
 
 
 def _of_roles(claim: Claim, point: Point, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats, bool]:
-    """Return the same of a claim on roles, simulated by itself.
+    """Return the p-values and the truth of a claim on roles, which is simulated by itself.
 
-    The first term that is new to a part has the level that puts the part on its edge, other new ones have zero; what
-    stands first in a part moves with the lead, where a seed has not collapsed.
+    The first new term of a part has the level that puts the part on the edge of its region; further new terms have
+    level 0. The first term of a part then moves with the lead, except in collapsed seeds.
     """
     first = {_plain(part.terms[0]) for part in claim.parts}
     levels: dict[Term, float] = {}
@@ -246,7 +257,7 @@ def _role_contrast(part: Part, samples: Mapping[tuple[Term, tuple[str, str]], Fl
         runs: dict[tuple[tuple[str, str], bool], Floats] = {}
         for term in part.terms:
             for cell, weight in _cells(term):
-                group = cell, term.reference == "untrained"  # these are other networks
+                group = cell, term.reference == "untrained"  # not the run's networks
                 runs[group] = runs.get(group, 0.0) + weight * samples[_plain(term), cell]
         return contrast([moments(sample) for sample in runs.values()], [1.0] * len(runs))
     weighed = [(moments(samples[_plain(term), cell]), weight) for term in part.terms for cell, weight in _cells(term)]
@@ -254,19 +265,19 @@ def _role_contrast(part: Part, samples: Mapping[tuple[Term, tuple[str, str]], Fl
 
 
 def _plain(term: Term) -> Term:
-    """Return a term without its weight, as what is measured."""
+    """Return a term without its weight, the key of its samples."""
     return replace(term, weight=1.0)
 
 
 def coverage(seeds: int, collapsed: float, draws: int, deviation: float = 0.03, level: float = 0.8) -> float:
-    """Return the share of Student's 95 % intervals that cover the mean win rate of seeds of which a share collapses.
+    """Return the share of Student's 95 % intervals that cover the mean win rate if a share of the seeds collapses.
 
     Args:
-        seeds: In each sample.
-        collapsed: The share of seeds that win nothing.
-        draws: How many samples.
-        deviation: Between the other seeds.
-        level: Their mean win rate.
+        seeds: Seeds in each sample.
+        collapsed: Share of collapsed seeds.
+        draws: Number of samples.
+        deviation: Standard deviation between the other seeds.
+        level: Mean win rate of the other seeds.
     """
     rng = np.random.default_rng([seeds, draws])
     win_rates = level + deviation * rng.standard_normal((seeds, draws))

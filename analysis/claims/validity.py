@@ -1,8 +1,8 @@
-"""Whether the engine stands for the game on a map: QMIX, VDN and IQL under SMAC's protocol beside the released runs.
+"""Validation of the engine on each map: QMIX, VDN and IQL under SMAC's protocol beside the runs released with SMAC.
 
-docs/analysis_plan.md has the rule: a map fails where an arm's level at 2 million steps is more than 25 points from the
-released median, or where QMIX does not lead an arm that it leads by 15 points in the released runs. No verdict on win
-rates is given there.
+The rule is in docs/analysis_plan.md. A map fails if the win rate of an arm at 2 million steps is more than 25 points
+from the released median, or if QMIX does not lead an arm that it leads by 15 points in the released runs. Claims on win
+rates get no verdict on such a map.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from analysis.claims.evidence import Evidence
 from roma.scenarios import map_names, released_runs
 
 PROTOCOL, STEPS = "smac_v1", 2_000_000  # environment steps
-TESTS = 5  # whose mean is a run's level
+TESTS = 5  # tests averaged to the level of a run
 LEADER, COMPARED = "qmix", ("qmix", "vdn", "iql")
 MARGIN, LEAD = 0.25, 0.15
 COLUMNS = ["map", "arm", "released runs", "released", "our runs", "ours", "difference"]
 
 
 class Standing(Enum):
-    """What is known of the engine on a map."""
+    """Result of the validation on a map."""
 
     VALIDATED = "as in the released runs"
     FAILED = "engine not validated here"
@@ -31,10 +31,10 @@ class Standing(Enum):
 
 
 def levels(evidence: Evidence) -> pd.DataFrame:
-    """Return COLUMNS of every map of ours with released runs, and of every compared arm that they have.
+    """Return COLUMNS for every map and compared arm with released runs.
 
-    A level is the median over runs of the mean of five tests, NaN without runs of ours that are long enough. Ours are
-    the arm's own runs under the protocol, or those of `<arm>_smac_v1` in a scale of another protocol.
+    A level is the median over runs of the mean win rate of five tests. Our level is NaN without runs of at least STEPS.
+    Our runs are those of the arm under PROTOCOL, or of the arm `<arm>_smac_v1` in a scale with another protocol.
     """
     rows = []
     for name in map_names():
@@ -46,7 +46,7 @@ def levels(evidence: Evidence) -> pd.DataFrame:
 
 
 def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:
-    """Return the number of our runs of an arm and their level."""
+    """Return the number of our runs of an arm, and their level."""
     for name in (arm, f"{arm}_{PROTOCOL}"):
         alike = evidence.has(map_name, name) and evidence.protocol(map_name, name) == PROTOCOL
         if alike and evidence.total_steps(map_name, name) >= STEPS:
@@ -56,7 +56,7 @@ def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:
 
 
 def standings(evidence: Evidence) -> dict[str, Standing]:
-    """Return how the engine stands on every map."""
+    """Return the result of the validation on every map."""
     table = levels(evidence)
     return {name: _standing(table[table["map"] == name].set_index("arm")) for name in map_names()}
 
@@ -75,7 +75,7 @@ def _standing(of_map: pd.DataFrame) -> Standing:
 
 
 def caveat(standing: Mapping[str, Standing]) -> str:
-    """Return in words what is known of the engine on these maps, those where it is validated left out."""
+    """Return a note on the validation of the given maps, without the validated ones."""
     maps: dict[Standing, list[str]] = {}
     for name, each in standing.items():
         maps.setdefault(each, []).append(name)

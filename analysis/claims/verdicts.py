@@ -1,10 +1,10 @@
-"""What is decided of each claim: Holm's procedure over the claims of a question, each an intersection-union test.
+"""Verdicts on claims: Holm's procedure over the claims of a question, each claim an intersection-union test.
 
-A claim holds if all its parts hold: the p-value that it does is the largest of theirs. It fails if one part fails, by
-Bonferroni over them. Twice the smaller of the two p-values is the claim's, and Holm runs over all claims of a question
-that the scale trains, whatever their runs show: so a family is as large as it was planned. Normal samples make a false
-verdict in half of the 5 % that a family is allowed, as a claim can be wrong in one direction only; the rest is for win
-rates, which are not normal (docs/operating_characteristics.md).
+A claim holds if all its parts hold; its p-value for holding is the largest of the parts'. A claim fails if one part
+fails, with Bonferroni's correction over parts. The p-value of the claim is twice the smaller of the two. Holm's
+procedure runs over all claims of a question that the scale trains, independent of the results, so that a family has its
+planned size. For normal samples a family has false verdicts in at most half of its 5 %, because a claim can be wrong in
+one direction only; the other half is a reserve for win rates, which are not normal (docs/operating_characteristics.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,30 +33,30 @@ VERDICTS = REPRODUCED, CONTRADICTED, UNDECIDED, ESTIMATED, SETTLED, FAILS, NOT_V
     "engine not validated here",
     "not trained",
 )
-WITHHELD = "withheld"  # in the place of every verdict
+WITHHELD = "withheld"  # replaces every verdict while the scale withholds them
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`evidence` is the finding the verdict hangs on, `findings` are all. `so_far`: seeds are to come."""
+    """Verdict on a claim for one variant."""
 
     claim: Claim
     variant: str
     verdict: str
-    why: str = ""
-    needed: str = ""
-    evidence: Finding | None = None
-    findings: tuple[Finding, ...] = ()
-    so_far: bool = False
-    on_maps: str = ""  # the partial-conjunction p-value, in words
-    caveat: str = ""  # what is known of the engine on the claim's maps
+    why: str = ""  # reason why there is no decision
+    needed: str = ""  # seeds per side that would decide
+    evidence: Finding | None = None  # the deciding finding
+    findings: tuple[Finding, ...] = ()  # all findings
+    so_far: bool = False  # whether planned seeds are missing
+    on_maps: str = ""  # note with the partial-conjunction p-value
+    caveat: str = ""  # note on the validation of the engine on the claim's maps
 
     def __str__(self) -> str:
         return f"{self.verdict} so far" if self.so_far else self.verdict
 
 
 class Decisions(NamedTuple):
-    """Of the claims of a family: Holm's alphas and which are decided either way, each (claims, ...)."""
+    """Levels from Holm's procedure and decisions of the claims of a family, each (claims, ...)."""
 
     alpha: Floats
     reproduced: NDArray[np.bool_]
@@ -64,10 +64,10 @@ class Decisions(NamedTuple):
 
 
 def decide(parts: Sequence[tuple[Floats, Floats]]) -> Decisions:
-    """Return what Holm's procedure decides of a family.
+    """Decide the claims of a family by Holm's procedure.
 
     Args:
-        parts: Of each claim the one-sided p-values (parts, ...) that its parts hold and that they fail.
+        parts: For each claim, the one-sided p-values (parts, ...) for its parts to hold and to fail.
     """
     holds = np.array([partial_conjunction(inside, len(inside)) for inside, _ in parts])
     fails = np.array([partial_conjunction(outside, 1) for _, outside in parts])
@@ -79,9 +79,9 @@ def judge(claims: Sequence[Claim], evidence: Evidence, others: Mapping[str, Evid
     """Return the verdicts on each claim, in the order of the claims and of their variants.
 
     Args:
-        claims: What is claimed. Those without ROMA are in the families of the headline.
-        evidence: The runs that decide.
-        others: Those of the scales that claims name.
+        claims: All claims. Claims without ROMA belong to the families of the headline variant.
+        evidence: Values of the runs of the scale.
+        others: Values of the runs of the scales that claims name, by scale.
     """
     standings = validity.standings(evidence)
     verdicts = {}
@@ -132,7 +132,7 @@ def _judge_family(
 
 
 def _standing(claim: Claim, standings: Mapping[str, Standing]) -> dict[str, Standing]:
-    """Return how the engine stands on the maps of a claim on win rates; nothing for any other claim."""
+    """Return the validation on the maps of a claim on win rates; empty for other claims."""
     if not {term.measure for part in claim.parts for term in part.terms} <= set(OF_TESTS):
         return {}
     maps = dict.fromkeys(name for part in claim.parts for name, _ in part.cells)
@@ -167,7 +167,7 @@ def _verdict(claim: Claim, variant: str, findings: list[Finding], standing: Mapp
 
 
 def _on_maps(claim: Claim, variant: str, evidence: Evidence | None) -> str:
-    """Return in words how clear it is that a claim holds on as many of its maps as it names."""
+    """Return a note with the p-value for a claim to hold on at least `at_least` of its maps."""
     if not claim.at_least:
         return ""
     findings = [find(part, claim, variant, evidence) for part in claim.on_each_map]
@@ -178,7 +178,7 @@ def _on_maps(claim: Claim, variant: str, evidence: Evidence | None) -> str:
 
 
 def _why(findings: Sequence[Finding]) -> str:
-    """Return the reasons, each once, with the parts that it leaves open."""
+    """Return each reason once, with the undecided parts to which it applies."""
     labels: dict[str, list[str]] = {}
     for finding in findings:
         labels.setdefault(_reason(finding), []).extend(filter(None, [finding.part.label]))
@@ -191,14 +191,14 @@ def _reason(finding: Finding) -> str:
     if finding.reason:
         return finding.reason
     return (
-        f"beyond the {edge}, not clearly enough for one of several parts"
+        f"beyond the {edge}, but not significant for one of several parts"
         if finding.holds is False
         else (f"the interval includes the {edge}")
     )
 
 
 def _order_of_needs(needed: str) -> float:
-    """Return a number by which needs are compared: the greatest decides, and what seeds cannot settle comes last."""
+    """Return a sort key for numbers of needed seeds; needs that more seeds cannot meet come last."""
     if needed.isdigit():
         return int(needed)
     return {"at least 3": 0.0, "above 1000": 1e6}.get(needed, 1e9)

@@ -1,5 +1,5 @@
-"""One module for each kind of figure, and what several kinds share.
+"""Kinds of figures, one module each, and the code that several kinds share.
 
-`data(summary, specification, metrics)` returns a frame, `draw(frame)` a Figure of it, and `panels(frame)` the parts
-that are also drawn alone.
+`data(summary, specification, metrics)` returns a frame with everything that is drawn, `draw(frame)` returns its Figure,
+and `panels(frame)` returns the parts that are also drawn as single files.
 """

@@ -1,7 +1,7 @@
-"""Final performance over all maps at once, as Agarwal et al. (2021) advise: interquartile mean, improvement, profile.
+"""Final performance aggregated over maps (Agarwal et al. 2021): interquartile mean, improvement, performance profile.
 
-All are of the maps and seeds that every arm has, with percentile intervals by stratified bootstrap. They equal what
-rliable 1.2.0 returns (tests/golden/rliable).
+All statistics use the maps and seeds that every arm has, with percentile intervals by stratified bootstrap. They equal
+the results of rliable 1.2.0 (tests/golden/rliable).
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,12 @@ COLUMNS = ["statistic", "arm", "threshold", "value", "low", "high"]
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """Return COLUMNS, and the facts of the runs: maps, seeds, engine, scale and the arms that are left out.
+    """Return COLUMNS and the facts of the runs: maps, seeds, engine, scale and the arms that are left out.
 
-    The specification names arms, the first of which the others are compared with; the metrics of curves play no part.
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list; the first of its `arms` is the one that the others are compared with.
+        metrics: Not used.
     """
     evidence = Evidence(summary)
     maps, seeds, arms = common(evidence, specification["arms"])
@@ -43,13 +46,18 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     facts: dict[str, Any] = {"maps": ", ".join(maps), "seeds": len(seeds)}
     facts |= {"engine": evidence.engine, "scale": evidence.scale}
     absent = [style.label(arm) for arm in specification["arms"] if arm not in arms]
-    return pd.DataFrame(rows, columns=COLUMNS).assign(
+    frame = pd.DataFrame(rows, columns=COLUMNS).assign(
         **facts, absent=", ".join(absent), reference=specification["arms"][0]
     )
+    frame.attrs["origin"] = evidence.origin
+    return frame
 
 
 def common(evidence: Evidence, arms: Sequence[str]) -> tuple[list[str], list[int], list[str]]:
-    """Return the maps and seeds that every arm has, of the arms with as many seeds as an interval needs on some map."""
+    """Return the maps and seeds that all compared arms share, and those arms.
+
+    An arm is compared if it has at least FEWEST_SEEDS seeds on some map.
+    """
     runs = {cell: set(evidence.values(*cell, FINAL, evidence.total_steps(*cell)).index) for cell in evidence.cells}
     enough = {cell for cell, seeds in runs.items() if len(seeds) >= FEWEST_SEEDS}
     known = [arm for arm in arms if any(arm == each for _, each in enough)]
@@ -60,7 +68,7 @@ def common(evidence: Evidence, arms: Sequence[str]) -> tuple[list[str], list[int
 
 
 def matrix(evidence: Evidence, arm: str, maps: Sequence[str], seeds: Sequence[int]) -> Floats:
-    """Return the final performance of an arm, (seeds, maps)."""
+    """Return the final win rates (seeds, maps) of an arm."""
     return np.stack([evidence.final_win_rates(name, arm).loc[list(seeds)].to_numpy(float) for name in maps], axis=1)
 
 
@@ -76,12 +84,12 @@ def _rows(arm: str, scores: Floats, reference: Floats) -> list[list[Any]]:
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the parts that are also drawn alone: none, as all maps are drawn at once."""
+    """Return no parts: the figure aggregates all maps."""
     return {}
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Return the picture of a frame of `data`. Nothing is computed here."""
+    """Draw a frame of `data`, without further computation."""
     style.apply()
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     if frame.empty:
@@ -102,7 +110,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             curve["threshold"], curve["low"], curve["high"], color=line["color"], alpha=0.13, linewidth=0
         )
         right.step(curve["threshold"], curve["value"], where="post", label=style.label(str(arm)), **line)
-    right.set(xlabel="final win rate above", ylabel="share of runs", xlim=(0, 1), ylim=(-0.02, 1.02))
+    right.set(xlabel="final win rate above x", ylabel="share of runs", xlim=(0, 1), ylim=(-0.02, 1.02))
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), handlelength=2.6)
     lines = style.wrapped(notes(frame), figure.get_figwidth())
@@ -123,12 +131,13 @@ def _draw_intervals(axis: Axes, part: pd.DataFrame, title: str) -> None:
 
 
 def notes(frame: pd.DataFrame) -> list[str]:
-    """Return what a reader must know, a line each."""
+    """Return the lines of the caption: engine, scale, seeds, maps, statistic and missing arms."""
     if frame.empty:
         return []
     first = frame.iloc[0]
     return [
-        f"{first['engine']}; scale {first['scale']}; {first['seeds']} seeds of every arm on {first['maps']}",
-        f"Final win rates, 95 % percentile intervals by stratified bootstrap, {REPETITIONS} repetitions, seed {SEED}",
-        *([f"no runs, or too few seeds: {first['absent']}"] if first["absent"] else []),
+        f"{frame.attrs['origin']}; {first['seeds']} seeds of every arm on {first['maps']}",
+        "Final win rate: mean of the tests in the last tenth of a run; 95 % percentile intervals by stratified"
+        f" bootstrap, {REPETITIONS} repetitions, seed {SEED}",
+        *([f"Arms without runs or with too few seeds: {first['absent']}"] if first["absent"] else []),
     ]

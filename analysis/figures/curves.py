@@ -1,4 +1,4 @@
-"""Learning curves: a metric of the greedy tests against environment steps, one panel a map (figures 4, 5, 6 and 9)."""
+"""Learning curves: metrics of the greedy tests against environment steps, one panel per map (figures 4, 5, 6 and 9)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ from roma.support.errors import unknown
 
 COLUMNS = 3  # panels side by side
 LABEL_CHARACTERS_PER_INCH = 12  # of the legend
-LINE_INCHES = 0.6  # of the line beside a label, with the space around both
+LINE_INCHES = 0.6  # width of a legend line with the space around line and label
 LEGEND_ROW_INCHES = 0.18
-# Limits of an axis and the distance of its ticks. SMAC scales rewards so that a won battle returns 20.
+# Limits of an axis and the distance of its ticks. SMAC scales rewards so that the return of a won episode is 20.
 SCALES = {
     "test_battle_won_mean": (0.0, 1.0, 0.25),
     "test_return_mean": (0.0, 20.0, 5.0),
@@ -32,9 +32,9 @@ SCALES = {
 }
 LOGARITHMIC = {"variance_ratio", "role_divergence", "gradient_share_identifiability", "gradient_share_specialisation"}
 FACTS = ["engine", "scale", "protocol", "sample", "inputs", "statistic"]
-SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # layers, so that no arm's seeds hide another arm's centre
+SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # zorder; the seeds of an arm must not hide the mean of another arm
 HALO = [withStroke(linewidth=2.3, foreground="white")]
-# What is drawn of the seeds: a line and what lies around it.
+# Columns of the table `intervals` that become the line and the band around it.
 STATISTICS = {
     "mean": {"mean": "centre", "low": "low", "high": "high"},
     "median": {"median": "centre", "lower_quartile": "low", "upper_quartile": "high"},
@@ -42,10 +42,18 @@ STATISTICS = {
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """All that is drawn, one row a point: columns map, arm, metric, step, centre, low, high, n, seed<k>..., and FACTS.
+    """Return one row per point: columns map, arm, metric, step, centre, low, high, n, seed<k>..., and FACTS.
 
-    Centre, low and high are the mean and its interval, or median and quartiles where the specification says so. Maps,
-    arms and metrics stand in the order drawn. An arm without runs has one row a map, with n = 0.
+    Maps, arms and metrics are in the order drawn. An arm without runs has one row per map, with n = 0.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list. Its `statistic` is `mean` (with Student t interval, the default) or
+            `median` (with quartiles).
+        metrics: Metrics to draw, one above the other.
+
+    Raises:
+        UserError: The statistic is unknown.
     """
     order = pd.MultiIndex.from_product(
         [specification["maps"], metrics, specification["arms"]], names=["map", "metric", "arm"]
@@ -64,19 +72,19 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     )
     runs = pd.read_parquet(summary / "runs.parquet")
     facts = facts_of(summary, runs, CELL).merge(runs[[*CELL, "test_episodes"]].drop_duplicates(CELL))
-    facts = facts.assign(sample=facts["test_episodes"].astype(str) + " greedy episodes a test", statistic=statistic)
+    facts = facts.assign(sample=facts["test_episodes"].astype(str) + " greedy episodes per test", statistic=statistic)
     facts = facts[[*CELL, *FACTS]]
     frame = order.merge(points.rename(columns=drawn), "left").merge(seeds, "left").merge(facts, "left")
     return frame.assign(n=frame["n"].fillna(0).astype(int))
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The parts of `frame` that are also drawn alone, by map."""
+    """Return the rows of each map, which are also drawn as a single file."""
     return {str(name): part for name, part in frame.groupby("map", sort=False)}
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """The frame of `data`, or a panel of it, as a picture. Nothing is computed here."""
+    """Draw a frame of `data` or one of its panels, without further computation."""
     style.apply()
     maps, metrics = list(frame["map"].unique()), list(frame["metric"].unique())
     columns = min(COLUMNS, len(maps))
@@ -103,19 +111,19 @@ def draw(frame: pd.DataFrame) -> Figure:
     for row, metric in enumerate(metrics):
         _share_scale(list(axes[row :: len(metrics)].flat)[: len(maps)], metric)
     figure.align_ylabels(axes[:, 0])
-    _draw_face(figure, frame)
+    _draw_caption(figure, frame)
     return figure
 
 
 def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """One map: its metrics one above the other, on the same steps."""
+    """Draw one map: its metrics one above the other, on the same steps."""
     stack[0].set_title(frame["map"].iloc[0])
     for axis, metric in zip(stack, metrics, strict=True):
         part = frame[(frame["metric"] == metric) & (frame["n"] > 0)]
         for arm, curve in reversed(list(part.groupby("arm", sort=False))):  # the first arm is drawn on top
             _draw_arm(axis, str(arm), curve)
         if part.empty:
-            words = "does not apply" if frame["n"].any() else "not run yet"
+            words = "does not apply to this map" if frame["n"].any() else "not run yet"
             axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", transform=axis.transAxes)
         axis.set(xlabel="", ylabel="")
         axis.set_xlim(left=0)
@@ -126,7 +134,7 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
 
 
 def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
-    """The same axis in all panels of a metric: its whole scale, where it has one, and all that is drawn."""
+    """Give all panels of a metric the same axis, which covers the metric's fixed scale, if any, and all values."""
     if metric in LOGARITHMIC:
         _share_logarithms(panels_of_metric)
         return
@@ -146,7 +154,7 @@ def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
 
 
 def _share_logarithms(panels_of_metric: Sequence[Axes]) -> None:
-    """The same logarithmic axis in all panels: from the smallest to the largest positive value that a line has."""
+    """Give all panels the same logarithmic axis, from the smallest to the largest positive value of any line."""
     drawn = [np.asarray(line.get_ydata(), float) for axis in panels_of_metric for line in axis.lines]
     positive = [values[values > 0] for values in drawn if (values > 0).any()]
     if not positive:
@@ -175,8 +183,8 @@ def _draw_arm(axis: Axes, arm: str, curve: pd.DataFrame) -> None:
     axis.plot(curve["step"], curve["centre"], zorder=CENTRE, path_effects=HALO, **line)
 
 
-def _draw_face(figure: Figure, frame: pd.DataFrame) -> None:
-    """The legend above; below, what a reader must know: engine, scale, protocol, seeds, statistic, what is missing."""
+def _draw_caption(figure: Figure, frame: pd.DataFrame) -> None:
+    """Draw the legend above the panels and the caption below them."""
     drawn = frame[frame["n"] > 0]
     arms = [arm for arm in frame["arm"].unique() if arm in set(drawn["arm"])]
     labels = {arm: style.label(arm) + _few_seeds(drawn[drawn["arm"] == arm], drawn["n"].max()) for arm in arms}
@@ -186,12 +194,12 @@ def _draw_face(figure: Figure, frame: pd.DataFrame) -> None:
     rows = -(-len(arms) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_INCHES * max(rows - 1, 0))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.6)
-    lines = style.wrapped(face(frame), figure.get_figwidth())
+    lines = style.wrapped(caption(frame), figure.get_figwidth())
     figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)
 
 
-def face(frame: pd.DataFrame) -> list[str]:
-    """The lines below the picture."""
+def caption(frame: pd.DataFrame) -> list[str]:
+    """Return the lines of the caption: engine, scale, protocol, inputs, statistic, seeds, missing runs and notes."""
     drawn = frame[frame["n"] > 0]
     absent = [style.label(arm) for arm in frame["arm"].unique() if arm not in set(drawn["arm"])]
     lines = []
@@ -200,7 +208,7 @@ def face(frame: pd.DataFrame) -> list[str]:
         lines.append(f"{joined(drawn['engine'])}; {facts}; inputs {joined(drawn['inputs'].str[:8])}")
         lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {joined(drawn['sample'])}")
     if absent:
-        lines.append(f"not built or not run yet: {', '.join(absent)}")
+        lines.append(f"not run yet: {', '.join(absent)}")
     if missing := missing_runs(frame):
         lines.append(f"missing runs: {', '.join(missing)}")
     lines += [f"{name}: {note}" for name, note in style.MAP_NOTES.items() if name in set(frame["map"])]
@@ -210,7 +218,7 @@ def face(frame: pd.DataFrame) -> list[str]:
 
 
 def missing_runs(frame: pd.DataFrame) -> list[str]:
-    """Names of the runs that the other cells have and a cell of a drawn arm has not: map/arm, or map/arm/seed<k>."""
+    """Return the missing runs of the drawn arms: map/arm, or map/arm/seed<k> for a seed that other cells have."""
     seeds = [name for name in frame.filter(regex=r"^seed\d+$") if frame[name].notna().any()]
     arms_drawn = set(frame.loc[frame["n"] > 0, "arm"])
     missing = []
@@ -221,7 +229,7 @@ def missing_runs(frame: pd.DataFrame) -> list[str]:
 
 
 def _few_seeds(curves: pd.DataFrame, most: int) -> str:
-    """What the legend adds to an arm of which a curve has fewer seeds than an interval needs, or than others have."""
+    """Return the legend's note on an arm with fewer seeds than an interval needs or than other arms have."""
     n = curves.groupby(["map", "metric"])["n"].max()
     if n.min() >= max(FEWEST_SEEDS, most):
         return ""
@@ -232,7 +240,7 @@ def _statistic(n: pd.Series, statistic: str) -> str:
     fewest, most = int(n.min()), int(n.max())
     seeds = "1 seed" if most == 1 else f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     if statistic == "median":
-        return f"median and quartiles of {seeds}; thin lines: single seeds"
+        return f"median and quartiles over {seeds}; thin lines: single seeds"
     if most < FEWEST_SEEDS:
-        return f"{seeds}: no interval" if most == 1 else f"mean of {seeds}: no interval; thin lines: single seeds"
-    return f"mean and 95 % Student t interval of {seeds}; thin lines: single seeds"
+        return f"{seeds}, no interval" if most == 1 else f"mean over {seeds}, no interval; thin lines: single seeds"
+    return f"mean and 95 % Student t interval over {seeds}; thin lines: single seeds"

@@ -1,4 +1,4 @@
-"""Roles beside the battlefield at moments of one episode (figures 1, 3, 7, 10 and 12)."""
+"""Roles and battlefield at moments of one episode (figures 1, 3, 7, 10 and 12)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +17,21 @@ from roma.scenarios.actions import FIRST_TARGET
 
 __all__ = ["data", "draw", "panels"]
 
-WIDTH, SINGLE_WIDTH = 2.35, 4.9  # inches of a column of panels, and of a single pair of them
+WIDTH, SINGLE_WIDTH = 2.35, 4.9  # inches; a column of panels, and a single pair of panels side by side
 TITLE_HEIGHT, ROLES_HEIGHT, BATTLE_HEIGHT, KEY_HEIGHT = 0.38, 2.15, 1.6, 0.42
 DEAD_ACTION, STOP_ACTION = 0, 1
-GROUPS = 2  # of roles
+GROUPS = 2  # groups of roles
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """The units at each moment that is shown, as in the table of episodes, with panel, by, group and duty.
+    """Return the units at each moment shown: rows of the table `episodes` with panel, by, group and duty.
 
-    A panel whose run or moment is missing has one row, without t.
+    `by` is the property that sets the colours. A panel whose run or moment is missing has one row, with t = NaN.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list.
+        metrics: Not used.
     """
     shown = rolespace.read(summary, specification)
     (arm,) = specification["arms"]
@@ -48,7 +53,7 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
 
 
 def _moment(episode: pd.DataFrame, moment: moments.Moment) -> int | None:
-    """The t of a moment in an episode; None if it does not come to it."""
+    """Return the t of a moment in an episode; None if the episode does not reach it."""
     agents = episode[episode["is_agent"].astype(bool)]
     alive = agents.pivot_table(index="t", columns="unit", values="health").to_numpy() > 0
     index = moments.locate(moment, alive, agents.drop_duplicates("unit").sort_values("unit")["type"].tolist())
@@ -56,10 +61,10 @@ def _moment(episode: pd.DataFrame, moment: moments.Moment) -> int | None:
 
 
 def _described(at: pd.DataFrame, episode: pd.DataFrame, specification: dict[str, Any]) -> pd.DataFrame:
-    """The living agents with their group and what its members do from then on, if the specification asks for it.
+    """Add the groups of living agents and their further behaviour, if the specification asks for `responsibilities`.
 
-    Groups are those of k-means on the roles; `silhouette` says how clear they are, and `structureless` what silhouette
-    roles of the same mean and covariance have without groups.
+    Groups are found by k-means on the roles. `silhouette` is their silhouette, `structureless` the mean silhouette of
+    normal roles with the same mean and covariance.
     """
     if not specification.get("responsibilities"):
         return at
@@ -85,7 +90,7 @@ def _silhouette(points: NDArray[Any], labels: NDArray[np.int64]) -> float:
 
 
 def _duty(of_group: pd.DataFrame) -> str:
-    """What living agents of a group spend their decisions on, and how many of them die."""
+    """Return the shares of actions that the living agents of a group take, and the number of agents that die."""
     decisions = of_group[(of_group["health"] > 0) & (of_group["action"] > DEAD_ACTION)]["action"]
     total = max(len(decisions), 1)
     attack = (decisions >= FIRST_TARGET).sum() / total
@@ -97,12 +102,12 @@ def _duty(of_group: pd.DataFrame) -> str:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """The frame of `data`, or a panel of it, as a picture: roles above or left, the battlefield below or right."""
+    """Draw a frame of `data` or one of its panels: roles above or left, the battlefield below or right."""
     style.apply()
     shown = [units for _, units in frame.groupby(["map", "panel"], sort=False)]
     single = len(shown) == 1
     width = SINGLE_WIDTH if single else WIDTH * len(shown)
-    lines = style.wrapped(rolespace.face(frame) + _explained(frame), width)
+    lines = style.wrapped(rolespace.caption(frame) + _explained(frame), width)
     duties = [_duties(units) for units in shown]
     foot = rolespace.LINE * len(lines) + 0.1
     under = rolespace.LINE * max(map(len, duties)) + 0.06
@@ -132,18 +137,18 @@ def draw(frame: pd.DataFrame) -> Figure:
         )  # fmt: skip
     if frame["t"].notna().any():
         rolespace.draw_key(figure, frame, foot + 0.06)
-    rolespace.draw_face(figure, lines)
+    rolespace.draw_caption(figure, lines)
     return figure
 
 
 def _duties(units: pd.DataFrame) -> list[str]:
-    """How clear the groups are, and two lines a group: its agents and what they do."""
+    """Return the lines below a panel: the silhouette of the groups, then the agents and actions of each group."""
     if "duty" not in units or units["duty"].isna().all():
         return []
     agents = units[units["duty"].notna()]
     clear, chance = agents[["silhouette", "structureless"]].iloc[0]
     return [
-        f"two groups of roles: silhouette {clear:.2f}, {chance:.2f} without structure",
+        f"two groups of roles: silhouette {clear:.2f} (null: {chance:.2f})",
         *(
             line
             for group, part in agents.groupby("group", sort=True)
@@ -153,14 +158,17 @@ def _duties(units: pd.DataFrame) -> list[str]:
 
 
 def _explained(frame: pd.DataFrame) -> list[str]:
-    """What the colours and the numbers mean where a legend cannot say it."""
+    """Return the lines of the caption that explain time, arrows, colours and groups."""
     by = set(frame["by"].dropna()) if "by" in frame else set()
-    lines = ["t counts decisions from 1; arrows: whom an agent is about to attack or heal"]
+    lines = [
+        "role means at decision t, counted from 1; grey lines: projection onto the floor; arrows: targets of attack or"
+        " heal"
+    ]
     if "type" in by:
         lines[0] += "; paler colours: less health"
     if "duty" in frame and frame["duty"].notna().any():
         lines.append(
-            "below each panel: two groups of the living agents by k-means on their roles, with silhouette and that of"
-            " normal roles of the same covariance, and what each group decides from that moment to the end"
+            "below each panel: two groups of living agents by k-means on their roles, with their silhouette, the mean"
+            " silhouette of normal roles with the same covariance (null), and the actions of each group until the end"
         )
     return lines

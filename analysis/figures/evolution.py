@@ -1,4 +1,4 @@
-"""Roles at the first decision of a battle at stages of training, beside the run's learning curve (figures 8 and 11)."""
+"""Roles at the first decision of an episode at stages of training, with the run's learning curve (figures 8 and 11)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,16 @@ TITLE_HEIGHT, ROLES_HEIGHT, KEY_HEIGHT = 0.38, 2.05, 0.42
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """The units at t = 1 of each stage, as in the table of episodes, with panel, by, stages and, of a curve, metric.
+    """Return the units at t = 1 of each stage: rows of the table `episodes` with panel, by and stages.
 
-    The curve is that of the one run that is shown: rows with panel `curve`, t_env and value. A stage, in environment
-    steps, is drawn at the nearest milestone that the run has kept, and stages with the same one are drawn once. A
-    figure whose run is missing has one row, without t.
+    A stage, in environment steps, is drawn at the nearest milestone of the run; stages with the same milestone are
+    drawn once. The learning curve of the run has rows with panel `curve`, metric, t_env and value. A map whose run is
+    missing has one row, with t = NaN.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list, with `stages` and optionally the metric of the `curve`.
+        metrics: Not used.
     """
     shown = rolespace.read(summary, specification)
     (arm,) = specification["arms"]
@@ -59,14 +64,14 @@ def _amount(steps: float) -> str:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """The frame of `data` as a picture: the curve, if there is one, then the roles of each stage."""
+    """Draw a frame of `data`: the learning curve, if there is one, then the roles of each stage."""
     style.apply()
     curve = frame[frame["panel"] == "curve"]
     roles = frame[frame["panel"] != "curve"]
     shown = [units for _, units in roles.groupby(["map", "panel"], sort=False)]
     start = CURVE_WIDTH if len(curve) else 0.0
     width = start + WIDTH * len(shown)
-    lines = style.wrapped([*rolespace.face(roles), *_explained(roles)], width)
+    lines = style.wrapped([*rolespace.caption(roles), *_explained(roles)], width)
     foot = rolespace.LINE * len(lines) + 0.1
     height = TITLE_HEIGHT + ROLES_HEIGHT + KEY_HEIGHT + foot
     top = height - TITLE_HEIGHT
@@ -86,12 +91,12 @@ def draw(frame: pd.DataFrame) -> Figure:
         rolespace.draw_roles(axes, units, units["by"].iloc[0], rolespace.role_limits(units))
     if roles["t"].notna().any():
         rolespace.draw_key(figure, roles, foot + 0.06, enemies=False)
-    rolespace.draw_face(figure, lines)
+    rolespace.draw_caption(figure, lines)
     return figure
 
 
 def _draw_curve(axes: Any, curve: pd.DataFrame, roles: pd.DataFrame) -> None:
-    """One run's tests, with a line at each stage that is shown."""
+    """Draw the tests of one run, with a vertical line at each stage."""
     axes.plot(curve["t_env"], curve["value"], **style.line(curve["arm"].iloc[0]))
     stages = roles[["panel", "step"]].dropna().drop_duplicates("panel")
     metric = curve["metric"].iloc[0]
@@ -111,11 +116,11 @@ def _explained(roles: pd.DataFrame) -> list[str]:
     drawn = roles[roles["t"].notna()]
     if drawn.empty:
         return []
-    lines = ["t = 1; each panel has axes of its own"]
+    lines = ["role means at the first decision (t = 1); each panel has its own axis limits"]
     for _, units in drawn.groupby(["map", "step"], sort=False):
         map_name, step = units["map"].iloc[0], int(units["step"].iloc[0])
         wanted = [int(stage) for stage in units["stages"].iloc[0].split()]
         if wanted != [step]:
             asked = " and ".join(map(_amount, wanted))
-            lines.append(f"{map_name}: {_amount(step)} steps is the nearest kept milestone to {asked} steps")
+            lines.append(f"{map_name}: {_amount(step)} steps is the milestone nearest to {asked} steps")
     return lines

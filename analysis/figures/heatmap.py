@@ -1,4 +1,4 @@
-"""Final win rates over a grid of two settings, one panel a map, with the paper's choice and the best one marked."""
+"""Final win rates over a grid of two settings, one panel per map; the paper's choice and the best cell are marked."""
 
 import json
 from collections.abc import Hashable, Sequence
@@ -19,7 +19,7 @@ from analysis.statistics import FEWEST_SEEDS, Interval, student_interval
 from analysis.summarise import facts_of, joined
 from roma.learners import algorithm
 
-# Marks of a cell: how they look, and how far inside the cell's edge they lie, for one cell may have both.
+# Marks of a cell: label, look, and distance from the cell's edge, which differs because a cell may have both marks.
 MARKS: dict[str, tuple[str, dict[str, Any], float]] = {
     "chosen": ("the paper's choice", {"edgecolor": "black", "linestyle": "-"}, 0.04),
     "best": ("highest mean", {"edgecolor": "crimson", "linestyle": (0, (2, 1))}, 0.08),
@@ -27,10 +27,15 @@ MARKS: dict[str, tuple[str, dict[str, Any], float]] = {
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """All that is drawn, one row a cell: map, the two settings, mean, low, high, n, chosen, best, facts of the runs.
+    """Return one row per cell: map, the two settings, mean, low, high, n, chosen, best and the facts of the runs.
 
-    Cells stand in the order drawn, one without runs with n = 0. `chosen` are the settings' defaults, `best` the highest
-    mean of a map. The metrics of curves play no part.
+    Cells are in the order drawn; a cell without runs has n = 0. `chosen` marks the defaults of the settings, `best` the
+    highest mean of a map.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list; `axes` holds the values of the setting on the rows, then the columns.
+        metrics: Not used.
     """
     axes: dict[str, list[float]] = specification["axes"]
     finals, runs = (pd.read_parquet(summary / f"{name}.parquet") for name in ("finals", "runs"))
@@ -54,12 +59,12 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The parts of `frame` that are also drawn alone, by map."""
+    """Return the rows of each map, which are also drawn as a single file."""
     return {str(name): part for name, part in frame.groupby("map", sort=False)}
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """The frame of `data`, or a panel of it, as a picture. Nothing is computed here."""
+    """Draw a frame of `data` or one of its panels, without further computation."""
     style.apply()
     maps = panels(frame)
     figure = Figure(figsize=(0.5 + 3.3 * len(maps), 4.2), layout="constrained")
@@ -67,7 +72,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         _draw_map(axis, name, part)
     handles = [Patch(fill=False, linewidth=1.2, label=label, **look) for label, look, _ in MARKS.values()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    lines = style.wrapped(face(frame), figure.get_figwidth())
+    lines = style.wrapped(caption(frame), figure.get_figwidth())
     figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)
     return figure
 
@@ -93,7 +98,7 @@ def _draw_map(axis: Axes, name: str, frame: pd.DataFrame) -> None:
 
 
 def _label(cell: dict[Hashable, Any]) -> str:
-    """The mean, and below it the interval where seeds allow one."""
+    """Return the mean, and below it the interval if there are enough seeds."""
     if not cell["n"]:
         return ""
     interval = f"\n{cell['low']:.2f}–{cell['high']:.2f}" if cell["n"] >= FEWEST_SEEDS else ""
@@ -104,8 +109,8 @@ def _written(value: float) -> str:
     return np.format_float_scientific(value, trim="-", exp_digits=1)
 
 
-def face(frame: pd.DataFrame) -> list[str]:
-    """The lines below the picture: engine, scale, protocol, inputs, statistic, and which runs are missing."""
+def caption(frame: pd.DataFrame) -> list[str]:
+    """Return the lines of the caption: engine, scale, protocol, inputs, statistic, seeds and missing runs."""
     drawn, (rows, columns) = frame[frame["n"] > 0], frame.columns[1:3]
     lines = []
     if len(drawn):
@@ -114,7 +119,7 @@ def face(frame: pd.DataFrame) -> list[str]:
         lines.append(f"{engine}; scale {first['scale']}; protocol {protocol}; inputs {first['inputs'][:8]}")
         interval = "mean and 95 % Student t interval" if most >= FEWEST_SEEDS else "mean without interval"
         seeds = "seed" if most == 1 else "seeds"
-        lines.append(f"mean win rate of the tests in the last tenth of a run: {interval} of {most} {seeds}")
+        lines.append(f"win rate: mean of the tests in the last tenth of a run; {interval} over {most} {seeds}")
     fewer = frame[frame["n"] < frame["n"].max()] if len(drawn) else frame
     missing = [
         f"{cell['map']} {_written(cell[rows])}/{_written(cell[columns])}" + (f" (has {cell['n']})" if cell["n"] else "")

@@ -1,7 +1,7 @@
-"""Measures of roles over training, drawn as learning curves are (analysis.measures.milestones).
+"""Measures of roles over training, drawn like learning curves (analysis.measures.milestones).
 
-The untrained network is step 0 and L_TD is an arm. The same measure on the first arm's raw observations, a ceiling, is
-a curve of its own, but for the next action's gain, which is what roles tell beyond the observation.
+Step 0 is the untrained network. The raw observations of the first arm give a further curve, a ceiling. The measure
+`probe_action_gain` has no such curve, because it is the gain over raw observations.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from analysis.summarise import facts_of
 __all__ = ["data", "draw", "panels"]
 
 CURVE = ["map", "metric", "arm"]
-SAMPLE = "recorded greedy episodes of each kept policy, step 0 untrained; next action: gain over raw observations"
+SAMPLE = "recorded greedy episodes of each saved policy, step 0: untrained; accuracy gain over raw observations"
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """A frame as of `curves`, its metrics the specification's measures."""
+    """Return a frame in the form of `curves.data`, with the `measures` of the specification as metrics."""
     first, *_ = arms = specification["arms"]
     values = pd.read_parquet(summary / "roles.parquet").rename(columns={"measure": "metric"})
     observed = values["reference"] == "observations"
@@ -43,4 +43,4 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     frame = order.to_frame(index=False).merge(points, "left", CURVE).merge(facts, "left", "map")
     frame = frame.assign(n=frame["n"].fillna(0).astype(int), statistic="mean", sample=SAMPLE)
     observed = frame["map"].isin(frame.loc[(frame["n"] > 0) & (frame["arm"] == first), "map"])
-    return frame[observed | (frame["arm"] != style.OBSERVATIONS)]  # no observations of runs that are missing
+    return frame[observed | (frame["arm"] != style.OBSERVATIONS)]  # missing runs have no observations either

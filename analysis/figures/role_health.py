@@ -1,6 +1,6 @@
-"""Health of the losses on roles over training (roma.learners.roma.columns), drawn as learning curves are.
+"""Diagnostics of the role losses over training (roma.learners.roma.columns), drawn like learning curves.
 
-Measures are the recorded columns, and quotients of two of them.
+The measures are the recorded columns and quotients of two columns.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,24 @@ QUOTIENTS = {
     "gradient_share_identifiability": ("role_gradient_identifiability", "role_gradient_td"),
     "gradient_share_specialisation": ("role_gradient_specialisation", "role_gradient_td"),
 }
-SAMPLE = "8 episodes of the batch before each test, all agents and pairs, dead ones included"
+SAMPLE = "8 episodes of the batch before each test, all agents and pairs, including dead agents"
 
 
 def with_quotients(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with QUOTIENTS as further columns."""
+    """Return the table with QUOTIENTS as further columns."""
     return table.assign(**{name: table[upper] / table[lower] for name, (upper, lower) in QUOTIENTS.items()})
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """A frame as of `curves`, its metrics the specification's `measures`."""
+    """Return a frame in the form of `curves.data`, with the `measures` of the specification as metrics.
+
+    Raises:
+        UserError: A measure is unknown.
+    """
     maps, arms, measures = specification["maps"], specification["arms"], specification["measures"]
     for measure in measures:
         if measure not in (*ROLE_COLUMNS, *QUOTIENTS):
-            raise unknown("measure of the losses on roles", measure, [*ROLE_COLUMNS, *QUOTIENTS])
+            raise unknown("measure of the role losses", measure, [*ROLE_COLUMNS, *QUOTIENTS])
     table = with_quotients(pd.read_parquet(summary / "role_health.parquet"))
     table = table[table["map"].isin(maps) & table["arm"].isin(arms)]
     values = table.melt(["map", "arm", "seed", "step"], measures, var_name="metric").dropna(subset="value")

@@ -1,4 +1,4 @@
-"""What figures of roles share: how agents are coloured, the battlefield, the roles in their own three dimensions."""
+"""Shared parts of role figures: colours of agents, the battlefield, roles in three dimensions, captions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,26 +18,26 @@ from mpl_toolkits.mplot3d import Axes3D, proj3d
 from numpy.typing import NDArray
 
 from analysis import style
-from analysis.measures.rollouts import ROLE_COLUMNS
+from analysis.measures.rollouts import ROLE_COLUMNS, RULES
 from analysis.summarise import facts_of, joined
 from roma.scenarios import SIZE, load_map, load_units
 
 HEALTHIEST, LIVING, DEAD, ENEMY = to_hex(style.PALETTE[0]), "0.7", "#c1121f", "0.45"
 DEAD_MARK, HEALTHIEST_MARK = "X", "D"
 INK, GROUND, ROCK = "0.1", "1", "0.86"
-CARDINAL = colormaps["cividis"]  # from the south to the north
+CARDINAL = colormaps["cividis"]  # from south to north
 MARK_POINTS = 7.5  # width of an agent's mark, in print
-NEAR, APART = 5.0, 6.5  # points between marks: nearer agents share a label; only one as far from all has it inside
+NEAR, APART = 5.0, 6.5  # points; agents closer than NEAR share a label, agents at least APART from all have it inside
 LABEL_POINTS = 5.2  # size of a label beside marks
-# Where a label may stand, from its marks' middle: the nearest place first, above before below.
+# Candidate offsets of a label from the centre of its marks: near before far, above before below.
 PLACES = [
     (radius * np.cos(angle), radius * np.sin(angle))
     for radius in (8, 12, 17, 23, 30, 38)
     for angle in np.pi / 2 + np.array([0, 1, -1, 2, -2, 3, -3, 4]) * np.pi / 4
 ]
-MARGIN = 1.6  # map units around what is shown of a battlefield
-ROOM = 0.08  # around the roles, as a share of their range
-LINE = 0.118  # inches of a line of small print
+MARGIN = 1.6  # map units around the units shown on a battlefield
+ROOM = 0.08  # margin around the roles, as a share of their range
+LINE = 0.118  # inches; height of a line of the caption
 VIEW = {"elev": 22, "azim": -58}
 LEADER: dict[str, Any] = {"arrowstyle": "-", "lw": 0.5, "color": INK, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0.5)}
 HALO = [Stroke(linewidth=1.6, foreground="white"), Normal()]
@@ -46,7 +46,7 @@ Box = tuple[float, ...]  # left, bottom, right, top
 
 
 def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
-    """The episodes of the seed that is shown of each of the specification's maps, of its one arm, with facts."""
+    """Return the episodes of the shown seed on each map of a specification with one arm, with the facts of the runs."""
     (arm,) = specification["arms"]
     episodes = pd.read_parquet(summary / "episodes.parquet")
     chosen = episodes["shown"].astype(bool) & (episodes["arm"] == arm) & episodes["map"].isin(specification["maps"])
@@ -56,23 +56,26 @@ def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
 
 
 def missing(map_name: str, arm: str, panel: str) -> pd.DataFrame:
-    """The one row that stands for a panel whose run is missing."""
+    """Return the single row of a panel whose run is missing."""
     return pd.DataFrame([{"map": map_name, "arm": arm, "panel": panel, "t": np.nan}])
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The parts of a frame that are also drawn alone, by map."""
+    """Return the rows of each map, which are also drawn as a single file."""
     return {str(name): part for name, part in frame.groupby("map", sort=False)}
 
 
 def is_missing(units: pd.DataFrame) -> bool:
+    """Return whether the run of a panel is missing."""
     return bool(units["t"].isna().all())
 
 
 def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The agents among the units of a moment with their `fill` and `mark`, by "type", "health" or "position".
+    """Return the agents among the units of a moment with colour `fill` and marker `mark`.
 
-    By "role" the units bring their `role_fill`.
+    Args:
+        units: Rows of the table `episodes` at one moment.
+        by: Property that sets the colours: "type", "health", "position", or "role" (the column `role_fill`).
     """
     agents = units[units["is_agent"].astype(bool)].copy()
     alive = agents["health"] > 0
@@ -99,19 +102,24 @@ def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def health_share(units: pd.DataFrame) -> pd.Series:
-    """Health and shield as a share of what the type has."""
+    """Return health and shield as a share of the maximum of the unit type."""
     return (units["health"] + units["shield"]) / (units["max_health"] + units["max_shield"])
 
 
 def _lighter(colour: Any, share: float) -> str:
-    """A colour for so much health: itself at full health, ever paler below."""
+    """Return the colour for a share of health: unchanged at full health, paler below."""
     strength = 0.35 + 0.65 * share
     red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
     return to_hex((red, green, blue))
 
 
 def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
-    """What the marks mean, for a legend; the frame's panels say by what agents are coloured."""
+    """Return the legend entries for the marks of all panels of a frame.
+
+    Args:
+        frame: Frame of a figure; its column `by` is the property that sets the colours.
+        enemies: Whether enemies are drawn.
+    """
     drawn = [coloured(units, units["by"].iloc[0]) for _, units in frame[frame["t"].notna()].groupby(["map", "panel"])]
     agents = pd.concat(drawn)
     by = dict(list(agents[agents["mark"] != DEAD_MARK].groupby("by", sort=False)))
@@ -122,7 +130,7 @@ def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
     if "type" in by:
         entries += [(kind, *style.UNIT_TYPES[kind]) for kind in by["type"]["type"].unique()]
     if "position" in by:
-        of_places = (("southernmost agent", 0.0), ("in the middle", 0.5), ("northernmost agent", 1.0))
+        of_places = (("southernmost agent", 0.0), ("centre", 0.5), ("northernmost agent", 1.0))
         entries += [(where, CARDINAL(at), "o") for where, at in of_places]
     if (agents["mark"] == DEAD_MARK).any():
         entries.append(("dead agent", DEAD, DEAD_MARK))
@@ -135,7 +143,7 @@ def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
 
 
 def draw_key(figure: Figure, frame: pd.DataFrame, bottom: float, enemies: bool = True) -> None:
-    """The legend, so many inches above the lower edge."""
+    """Draw the legend, `bottom` inches above the lower edge."""
     handles = key(frame, enemies)
     rows = -(-len(handles) // max(int(figure.get_figwidth() / 0.95), 1))
     figure.legend(
@@ -145,9 +153,13 @@ def draw_key(figure: Figure, frame: pd.DataFrame, bottom: float, enemies: bool =
 
 
 def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFrame | None = None) -> None:
-    """Where everyone stands, to scale, and whom the agents are about to attack or heal.
+    """Draw the positions of all units to scale, with arrows from agents to the targets of their attacks or heals.
 
-    The view holds all agents and living enemies among `seen`, by default these units.
+    Args:
+        axes: Where to draw.
+        units: Rows of the table `episodes` at one moment.
+        by: Property that sets the colours (see `coloured`).
+        seen: Units whose agents and living enemies the view must contain; by default `units`.
     """
     scenario, alive = load_map(units["map"].iloc[0]), units["health"] > 0
     ground = np.array([[scenario.is_walkable((x, y)) for x in range(SIZE)] for y in range(SIZE)], float)
@@ -183,7 +195,7 @@ def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFram
 
 
 def draw_roles(axes: Axes3D, units: pd.DataFrame, by: str, limits: NDArray[np.float64]) -> None:
-    """The role means of the agents in their own three dimensions; limits (2, 3) of the axes."""
+    """Draw the role means of the agents in three dimensions; limits (2, 3) of the axes."""
     agents = coloured(units, by)
     points = agents[ROLE_COLUMNS].to_numpy(float)
     axes.view_init(**VIEW)
@@ -204,7 +216,7 @@ def draw_roles(axes: Axes3D, units: pd.DataFrame, by: str, limits: NDArray[np.fl
 
 
 def role_limits(units: pd.DataFrame) -> NDArray[np.float64]:
-    """Limits (2, 3) of axes that hold all role means of these units, of equal length."""
+    """Return limits (2, 3) of equally long axes that contain all role means of the units."""
     points = units[ROLE_COLUMNS].dropna().to_numpy(float)
     middle = (points.min(0) + points.max(0)) / 2
     half = max(float(np.ptp(points, axis=0).max()) * (0.5 + ROOM), 1e-6)
@@ -212,7 +224,7 @@ def role_limits(units: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _number(axes: Axes, agents: pd.DataFrame, places: NDArray[np.float64]) -> None:
-    """The agents' numbers on their marks; where marks overlap beside them, one label for those at about a place."""
+    """Write the agents' numbers on their marks, or one shared label beside marks that overlap."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     to_points = 72 / figure.dpi
@@ -242,7 +254,7 @@ def _number(axes: Axes, agents: pd.DataFrame, places: NDArray[np.float64]) -> No
 
 
 def _free_place(middle: NDArray[np.float64], text: str, taken: list[Box], bounds: Box) -> tuple[float, float]:
-    """Where a label hides least of what is `taken`, which it joins, and leaves least of it out of bounds, in points."""
+    """Return the offset of a label that overlaps least with `taken` and the outside of `bounds`; add it to `taken`."""
     half = np.array([0.3 * LABEL_POINTS * len(text), 0.55 * LABEL_POINTS])
     boxes = [(*(middle + place - half), *(middle + place + half)) for place in PLACES]
     area = 4 * half.prod()
@@ -253,54 +265,56 @@ def _free_place(middle: NDArray[np.float64], text: str, taken: list[Box], bounds
 
 
 def _common(one: Box, other: Box) -> float:
-    """Area that two boxes share."""
+    """Return the area that two boxes share."""
     width, height = (min(one[axis + 2], other[axis + 2]) - max(one[axis], other[axis]) for axis in (0, 1))
     return float(max(width, 0) * max(height, 0))
 
 
 def ranges(numbers: NDArray[np.int64]) -> str:
-    """[0, 1, 2, 5] as 0–2, 5."""
+    """Format sorted numbers as ranges: [0, 1, 2, 5] becomes "0–2, 5"."""
     parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     return ", ".join(f"{part[0]}" if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
 
 
 def absent_panel(axes: Axes, units: pd.DataFrame) -> None:
-    """A panel whose run is missing says so."""
+    """Draw a placeholder for a panel whose run is missing."""
     axes.set_axis_off()
     text = f"{MISSING}:\n{style.label(units['arm'].iloc[0])} on {units['map'].iloc[0]}"
     axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, transform=axes.transAxes)
 
 
 def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **keywords: Any) -> Any:
-    """Axes at a place given in inches."""
+    """Add axes at a place given in inches."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **keywords)
 
 
 def draw_title(figure: Figure, middle: float, bottom: float, title: str) -> None:
-    """The two lines above a panel, at a place given in inches."""
+    """Draw the two title lines above a panel, at a place given in inches."""
     across, up = figure.get_size_inches()
     figure.text(middle / across, (bottom + 0.02) / up, title, ha="center", fontsize=7.5, linespacing=1.3)
 
 
-def draw_face(figure: Figure, lines: Sequence[str]) -> None:
-    """Lines at the foot of the picture."""
+def draw_caption(figure: Figure, lines: Sequence[str]) -> None:
+    """Draw the caption at the foot of the figure."""
     foot = 0.06 / figure.get_figheight()
     figure.text(0.5, foot, "\n".join(lines), ha="center", va="bottom", fontsize=6, color="0.25", linespacing=1.4)
 
 
-def face(frame: pd.DataFrame) -> list[str]:
-    """The lines that every figure of roles has: engine, scale, inputs, which runs, which episodes, what is missing."""
+def caption(frame: pd.DataFrame) -> list[str]:
+    """Return the caption lines of all role figures: engine, scale, protocol, inputs, runs, episodes, missing runs."""
     drawn = frame[frame["t"].notna()]
     lines = []
     if len(drawn):
-        lines.append(f"{joined(drawn['engine'])}; scale {drawn['scale'].iloc[0]}; inputs {drawn['inputs'].iloc[0][:8]}")
+        facts = f"scale {drawn['scale'].iloc[0]}; protocol {joined(drawn['protocol'])}"
+        lines.append(f"{joined(drawn['engine'])}; {facts}; inputs {drawn['inputs'].iloc[0][:8]}")
     runs = drawn.groupby(["map", "arm", "seed"], sort=False) if len(drawn) else ()
     for (map_name, arm, seed), run in runs:
         last = run[run["step"] == run["step"].max()].iloc[0]
         lines.append(
-            f"{map_name}: {style.label(str(arm))}, seed {seed:.0f} (median final win rate), "
-            f"{last['total_steps']:,.0f} steps; recorded episode {last['episode']:.0f}: {last['rule']}"
+            f"{map_name}: {style.label(str(arm))}, one run, seed {seed:.0f} (median final evaluation), "
+            f"{last['total_steps']:,.0f} steps; recorded greedy episode {last['episode']:.0f}: "
+            f"{RULES.get(last['rule'], last['rule'])}"
         )
     absent = frame[frame["t"].isna()]
     lines += [

@@ -1,4 +1,4 @@
-"""Schematics of ROMA (figure 2) and QMIX (figure 13), drawn from the learner's own modules with their true sizes."""
+"""Schematics of ROMA (figure 2) and QMIX (figure 13), drawn from the learner's modules with their actual sizes."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -18,21 +18,27 @@ from roma.nets.mixers import MonotonicMixer
 from roma.nets.roles import GaussianHead
 from roma.runs.config import resolve
 
-ENGINE = envs.EMBEDDED  # sizes are those of the interface, which engines share
-WIDTH = 100.0  # of the drawing, in its own units
+ENGINE = envs.EMBEDDED  # all engines share the interface, and with it all sizes
+WIDTH = 100.0  # width of the drawing, in its own units
 INCHES = 6.9
-MIXED = ("W1", "w2", "b1", "v")  # what the mixer makes of the state, in the order of its `widths`
+MIXED = ("W1", "w2", "b1", "v")  # weights that the mixer generates from the state, in the order of its `widths`
 FACTS = ["algorithm", "map", "agents", "enemies", "actions", "obs_size", "state_size", "acting", "trained"]
-# Fills that stay apart in grey.
+# Fills that differ in grey scale, too.
 UTILITY, ROLE, MIXER, LOSS = "#dcebf5", "#f3c39b", "#dfe3c8", "#ffffff"
 INK, SOFT = "0.15", "0.4"
 DASHES = (0, (3, 1.5))
-GUTTER = 50.2  # where lines run between the agent and what is right of it
+GUTTER = 50.2  # x of the lines between the agent and the boxes right of it
 Point = tuple[float, float]
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """One row a module: its name, kind, inputs, outputs, parameters and note; and FACTS. No run is needed."""
+    """Return one row per module: name, kind, inputs, outputs, parameters, note and FACTS. No run is needed.
+
+    Args:
+        summary: Not used.
+        specification: Entry of the figure list, with `algorithm` and `map`.
+        metrics: Not used.
+    """
     name, map_name = specification["algorithm"], specification["map"]
     info = envs.make(ENGINE, map_name, 1).info
     config = resolve(map=map_name, algorithm=name, seed=0, engine=ENGINE)
@@ -66,12 +72,12 @@ def _count(module: nn.Module) -> int:
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """A schematic is drawn as a whole."""
+    """Return no parts: a schematic is a single drawing."""
     return {}
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """The frame of `data` as a picture: an agent left, the mixing network right, below it what only training needs."""
+    """Draw a frame of `data`: an agent left, the mixing network right, below it the networks of training only."""
     style.apply()
     has_roles = "agent.role_encoder" in set(frame["module"])
     sheet = Sheet(frame, height=64 if has_roles else 50)
@@ -85,22 +91,22 @@ def draw(frame: pd.DataFrame) -> Figure:
     return sheet.figure
 
 
-def face(facts: pd.Series) -> str:
-    """The line below the picture."""
+def caption(facts: pd.Series) -> str:
+    """Return the caption below the schematic."""
     return (
-        f"Sizes as built for {facts['map']}: {facts['agents']} agents, {facts['enemies']} enemies; an observation has "
-        f"{facts['obs_size']} numbers, the state {facts['state_size']}; {facts['actions']} actions. "
-        f"{facts['acting']:,} parameters act, {facts['trained']:,} are trained. "
-        "a → b: a layer from a to b numbers; dashed arrows carry weights."
+        f"Sizes of the networks as built for {facts['map']}: {facts['agents']} agents, {facts['enemies']} enemies, "
+        f"{facts['actions']} actions, observation size {facts['obs_size']}, state size {facts['state_size']}. "
+        f"{facts['acting']:,} parameters are used for acting, {facts['trained']:,} are trained. "
+        "a → b: layer with a inputs and b outputs. Dashed arrows: generated weights."
     )
 
 
 class Sheet:
-    """The drawing and the sizes that go onto it."""
+    """Drawing of a schematic, with the sizes of the networks."""
 
     def __init__(self, frame: pd.DataFrame, height: float) -> None:
         self.modules, self.facts, self.top = frame.set_index("module"), frame.iloc[0][FACTS], height - 1
-        lines = textwrap.wrap(face(self.facts), 150)
+        lines = textwrap.wrap(caption(self.facts), 150)
         foot, inches = 0.08 + 0.11 * len(lines), INCHES * height / WIDTH
         self.figure = Figure(figsize=(INCHES, inches + foot))
         self.axes = self.figure.add_axes((0, foot / (inches + foot), 1, inches / (inches + foot)))
@@ -110,26 +116,28 @@ class Sheet:
         self.figure.text(0.012, 0.05 / (inches + foot), words, fontsize=6, color="0.25", linespacing=1.3)
 
     def size(self, module: str, end: str = "outputs") -> int:
+        """Return the number of outputs (or `end="inputs"`) of a module."""
         return int(self.modules[end].to_dict()[module])
 
     def text(self, at: Point, words: str, size: float = 7.5, **keywords: Any) -> None:
+        """Write text, centred by default."""
         self.axes.text(*at, words, fontsize=size, **({"ha": "center", "va": "center", "color": INK} | keywords))
 
     def box(self, centre: Point, width: float, title: str, detail: str, fill: str) -> None:
-        """A part with its sizes below its name, 7 units high."""
+        """Draw a box, 7 units high, with a title and a line of detail below it."""
         x, y = centre
         self._rectangle(x - width / 2, y - 3.5, width, 7, facecolor=fill, edgecolor=INK, linewidth=0.8)
         self.text((x, y + 1.5), title, 7)
         self.text((x, y - 1.6), detail, 6.5, color="0.25")
 
     def region(self, left: float, bottom: float, right: float, top: float, title: str, line: Any = "-") -> None:
-        """What belongs together, with its name inside the upper left corner."""
+        """Draw a frame around boxes, with its title inside the upper left corner."""
         rectangle: dict[str, Any] = {"facecolor": "none", "edgecolor": SOFT, "linestyle": line, "linewidth": 0.7}
         self._rectangle(left, bottom, right - left, top - bottom, **rectangle)
         self.text((left + 1.2, top - 1.8), title, 6.5, ha="left", color=SOFT)
 
     def arrow(self, *points: Point, line: Any = "-") -> None:
-        """Along straight lines through these points."""
+        """Draw an arrow along straight lines through the points."""
         pen: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": line}
         for start, end in pairwise(points[:-1]):
             self.axes.plot(*zip(start, end, strict=True), **pen)
@@ -142,7 +150,7 @@ class Sheet:
 
 
 def _trunk(sheet: Sheet, x: float, gru: float) -> None:
-    """What an agent knows, first layer and GRU, one above the other; the GRU's middle is at height `gru`."""
+    """Draw an agent's inputs, first layer and GRU from bottom to top; the GRU's centre is at height `gru`."""
     facts = sheet.facts
     parts = f"{facts['obs_size']} + {facts['actions']} + {facts['agents']}"
     sheet.text((x, 6), r"$o_i^t,\ a_i^{t-1},\ i$")
@@ -157,7 +165,7 @@ def _trunk(sheet: Sheet, x: float, gru: float) -> None:
 
 def _role_agent(sheet: Sheet) -> None:
     facts, hidden = sheet.facts, sheet.size("agent.trunk.gru")
-    sheet.region(1, 2, 49, sheet.top, f"one of {facts['agents']} agents, all with these weights")
+    sheet.region(1, 2, 49, sheet.top, f"one of {facts['agents']} agents, which share these parameters")
     left, x = 12.5, 36.0
     _trunk(sheet, x, gru=28)
     sheet.arrow((x, 31.5), (x, 40.5))
@@ -185,7 +193,7 @@ def _role_agent(sheet: Sheet) -> None:
 
 def _utility_agent(sheet: Sheet) -> None:
     facts, x = sheet.facts, 25.0
-    sheet.region(1, 2, 49, sheet.top, f"one of {facts['agents']} agents, all with these weights")
+    sheet.region(1, 2, 49, sheet.top, f"one of {facts['agents']} agents, which share these parameters")
     _trunk(sheet, x, gru=26.5)
     sheet.arrow((x, 30), (x, 33.5))
     sizes = [sheet.size("agent.utility_layer", end) for end in ("inputs", "outputs")]
@@ -195,12 +203,12 @@ def _utility_agent(sheet: Sheet) -> None:
 
 
 def _mixer(sheet: Sheet, bottom: float) -> None:
-    """The mixing network, its lower edge at `bottom`, and right of it the layers that make its weights of the state."""
+    """Draw the mixing network from height `bottom` up, and right of it the layers that generate its weights."""
     facts, embed, x, right = sheet.facts, sheet.size("mixer.state_layer[b1]"), 65.0, 87.5
     first, second, state = bottom + 10, sheet.top - 10.5, facts["state_size"]
     sheet.region(52.5, bottom, 99, sheet.top, "mixing network")
     activation = sheet.modules["note"].to_dict()["mixer"]
-    sheet.text((x - 9, first - 5.2), r"$q$: a value of each agent", 6.5, ha="left", color="0.25")
+    sheet.text((x - 9, first - 5.2), r"$q$: utility of each agent", 6.5, ha="left", color="0.25")
     sheet.box((x, first), 18, rf"$|W_1|\,q + b_1$, {activation}", f"{facts['agents']} → {embed}", MIXER)
     sheet.arrow((x, first + 3.5), (x, second - 3.5))
     sheet.text((x + 1, (first + second) / 2), "$u$", ha="left")
@@ -219,8 +227,8 @@ def _mixer(sheet: Sheet, bottom: float) -> None:
 
 
 def _role_losses(sheet: Sheet) -> None:
-    """The networks that only the losses on roles need."""
-    sheet.region(52.5, 2, 99, 31, r"in training only; $L_I$ and $L_D$ train $f$, $q_\xi$ and $d_\phi$", DASHES)
+    """Draw the networks that only the role losses need."""
+    sheet.region(52.5, 2, 99, 31, r"training only; $L_I$ and $L_D$ train $f$, $q_\xi$ and $d_\phi$", DASHES)
     posterior, distance = "trajectory_encoder", "dissimilarity"
     hidden = sheet.size("agent.trunk.gru")
     read, units = (sheet.size(f"{posterior}.hidden_layer", end) for end in ("inputs", "outputs"))

@@ -1,1 +1,1 @@
-"""Measures of roles and behaviour in recorded episodes."""
+"""Measures of roles and of behaviour in recorded episodes."""

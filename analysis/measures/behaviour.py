@@ -1,4 +1,4 @@
-"""What the agents do, on the maps of which the paper tells it; means over moments and episodes."""
+"""Measures of the agents' behaviour on the maps on which the paper describes it; means over moments and episodes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,22 @@ from roma.recordings.rollout_file import Milestone
 from roma.scenarios.actions import FIRST_TARGET, SHOOT_RANGE, STOP
 from roma.scenarios.rows import HEALTH, SHIELD
 
-LATE = 19  # the last stage within an episode that the paper shows
-NEXT = 8  # decisions by which groups are compared
-SHIFTS = 8  # random ones of an episode's attacks
+LATE = 19  # decision; the last moment of an episode that the paper shows
+NEXT = 8  # decisions by which the behaviour of groups is compared
+SHIFTS = 8  # random shifts of the attacks of an episode
 EARLY_ZERGLINGS, LATE_ZERGLINGS = (4, 5), (6, 7, 8, 9)  # agents of 6z4b
 
 Moments = NDArray[np.int64]
 
 
 def of_behaviour(milestone: Milestone, names: list[str], map_name: str) -> Measures:
-    """Return what the paper tells of the map; names: of the agents' types (A,)."""
+    """Return the measures of the behaviour that the paper describes on a map; none on other maps.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
+        map_name: Name of the map.
+    """
     if map_name == "10m_vs_11m":
         moments, who = healthiest(milestone)
         return {
@@ -46,13 +52,13 @@ def of_behaviour(milestone: Milestone, names: list[str], map_name: str) -> Measu
 
 
 def shifted_fire(milestone: Milestone, rng: np.random.Generator) -> Measures:
-    """Return what the measure of alternating fire is where attacks are shifted in time (the null `shifted`)."""
+    """Return the measure of alternating fire for attacks shifted in time (the null `shifted`)."""
     drawn = [hand_overs(nulls.shifted(each, rng)) for each in attacks(milestone) for _ in range(SHIFTS)]
     return {"fire_alternation": mean(np.array(drawn))}
 
 
 def healthiest(milestone: Milestone) -> tuple[Moments, Moments]:
-    """The late moments at which one agent is healthier than all others, and which."""
+    """Return the moments from LATE on at which one agent is healthier than all others, and that agent."""
     health = milestone.units[:, : milestone.n_agents, [HEALTH, SHIELD]].sum(-1)
     alone = (health == health.max(1, keepdims=True)).sum(1) == 1
     moments = np.flatnonzero(alone & milestone.decides & (milestone.t >= LATE))
@@ -60,7 +66,7 @@ def healthiest(milestone: Milestone) -> tuple[Moments, Moments]:
 
 
 def attacks(milestone: Milestone) -> list[Mask]:
-    """Of each episode, which agents attack (T, A) from the first attack to the last decision; dead ones never do."""
+    """Return which agents attack (T, A) in each episode with attacks, from the first attack to the last decision."""
     found = []
     for start, length in zip(milestone.starts, milestone.lengths, strict=True):
         attacking = milestone.actions[start : start + length] >= FIRST_TARGET
@@ -70,7 +76,11 @@ def attacks(milestone: Milestone) -> list[Mask]:
 
 
 def hand_overs(attacking: Mask) -> float:
-    """Share of ordered pairs of agents of which one stops firing as the other begins, a decision; attacking (T, A)."""
+    """Return the mean share, per decision, of ordered pairs of agents in which one stops firing as the other starts.
+
+    Args:
+        attacking: Agents that attack (T, A).
+    """
     agents = attacking.shape[1]
     if len(attacking) < 2 or agents < 2:
         return float("nan")
@@ -79,14 +89,20 @@ def hand_overs(attacking: Mask) -> float:
 
 
 def advance_and_retreat(milestone: Milestone, moments: Moments, who: Moments) -> Measures:
-    """How far the healthiest agent comes towards the enemies within a decision and the others go back, map units."""
+    """Return how far the healthiest agent advances and the others retreat within a decision, in map units.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        moments: Moments at which one agent is the healthiest (K,).
+        who: The healthiest agent at each moment (K,).
+    """
     both = milestone.alive[moments, : milestone.n_agents] & milestone.alive[moments + 1, : milestone.n_agents]
     own, others = one_and_others(_advance(milestone, moments), both, who)
     return {"healthiest_advance": mean(own), "others_retreat": mean(-others)}
 
 
 def _advance(milestone: Milestone, moments: Moments) -> Floats:
-    """How far each agent comes towards the living enemies' centre within a decision (K, A), map units."""
+    """Return each agent's advance (K, A) towards the centre of the living enemies within a decision, in map units."""
     agents, alive = milestone.n_agents, milestone.alive[moments, :, None]
     position = milestone.units[..., :2].astype(float)
     sides = [(slice(agents)), slice(agents, None)]
@@ -99,7 +115,13 @@ def _advance(milestone: Milestone, moments: Moments) -> Floats:
 
 
 def one_and_others(values: Floats, alive: Mask, who: Moments) -> tuple[Floats, Floats]:
-    """One agent's value and the mean of the other living ones', (K,) each; values and alive (K, A), who (K,)."""
+    """Return the value of one agent and the mean over the other living agents, (K,) each.
+
+    Args:
+        values: (K, A).
+        alive: Mask of agents (K, A).
+        who: Number of the one agent (K,).
+    """
     chosen = np.arange(len(who)), who
     others = alive.copy()
     others[chosen] = False
@@ -108,7 +130,7 @@ def one_and_others(values: Floats, alive: Mask, who: Moments) -> tuple[Floats, F
 
 
 def nearest_enemy(milestone: Milestone) -> Floats:
-    """Distance of each agent from the nearest living enemy (M, A), map units; infinite where none lives."""
+    """Return each agent's distance (M, A) to the nearest living enemy, in map units; infinite if no enemy lives."""
     agents, position = milestone.n_agents, milestone.units[..., :2].astype(float)
     gap = np.linalg.norm(position[:, :agents, None] - position[:, None, agents:], axis=-1)
     nearest: Floats = np.where(milestone.alive[:, None, agents:], gap, np.inf).min(-1)
@@ -116,7 +138,10 @@ def nearest_enemy(milestone: Milestone) -> Floats:
 
 
 def in_range_at_contact(milestone: Milestone) -> Floats:
-    """Of each episode with a fight, the share of living agents with an enemy in range when the first unit is hurt."""
+    """Return the share of living agents with an enemy in range when the first unit is hurt, for each episode.
+
+    Episodes in which no unit is hurt are left out.
+    """
     units, agents = milestone.units[..., [HEALTH, SHIELD]].sum(-1), milestone.n_agents
     hurt = (units < units[milestone.starts][milestone.episode]).any(1)
     moments = [place[0] for number in range(len(milestone.lengths)) if len(place := _within(milestone, hurt, number))]
@@ -125,12 +150,15 @@ def in_range_at_contact(milestone: Milestone) -> Floats:
 
 
 def _within(milestone: Milestone, true: Mask, number: int) -> Moments:
-    """The moments of an episode at which something is true."""
+    """Return the moments of episode `number` at which the mask (M,) is true."""
     return np.flatnonzero(true & (milestone.episode == number))
 
 
 def zerglings_wait(milestone: Milestone, names: list[str]) -> Floats:
-    """How much farther from the enemies Zerglings 6 to 9 are than 4 and 5 before the first Baneling dies, map units."""
+    """Return how much farther from the enemies Zerglings 6 to 9 are than Zerglings 4 and 5, in map units.
+
+    The distances are taken in each episode just before the first Baneling dies.
+    """
     moments = [moment for moment, _ in first_deaths(milestone, names, "Baneling")]
     gap, alive = nearest_enemy(milestone)[moments], milestone.alive[moments]
 
@@ -142,7 +170,7 @@ def zerglings_wait(milestone: Milestone, names: list[str]) -> Floats:
 
 
 def first_deaths(milestone: Milestone, names: list[str], kind: str) -> list[tuple[int, int]]:
-    """Of each episode in which an agent of the type dies: the last moment before the first does so, and which it is."""
+    """Return the last moment before the first agent of a unit type dies, and that agent, for each such episode."""
     members = np.flatnonzero(np.array(names) == kind)
     found = []
     for start, length in zip(milestone.starts, milestone.lengths, strict=True):
@@ -153,7 +181,10 @@ def first_deaths(milestone: Milestone, names: list[str], kind: str) -> list[tupl
 
 
 def _one_by_one(milestone: Milestone, names: list[str], kind: str, other: str) -> Floats:
-    """Of each episode in which two or more agents of the type die: whether one after the other, before any `other`."""
+    """Return 1 for episodes in which agents of one type die one by one before any agent of type `other`, else 0.
+
+    Episodes in which fewer than two agents of the type die are left out.
+    """
     never = int(milestone.lengths.max()) + 2
     outcomes = []
     for start, length in zip(milestone.starts, milestone.lengths, strict=True):
@@ -167,7 +198,10 @@ def _one_by_one(milestone: Milestone, names: list[str], kind: str, other: str) -
 
 
 def decision_shares(milestone: Milestone, moments: Moments) -> Floats:
-    """Shares of each agent's next NEXT living decisions (K, A, 3): attack or heal, hold, move; NaN without any."""
+    """Return the shares (K, A, 3) of attack or heal, hold and move in each agent's next NEXT decisions.
+
+    Decisions after death or after the episode are not counted; an agent without decisions has NaN.
+    """
     ahead = moments[:, None] + np.arange(NEXT)
     same = (ahead < len(milestone.units)) & (
         milestone.episode[np.minimum(ahead, len(milestone.units) - 1)] == milestone.episode[moments][:, None]
@@ -179,10 +213,15 @@ def decision_shares(milestone: Milestone, moments: Moments) -> Floats:
 
 
 def of_groups(milestone: Milestone, features: Floats, moments: Moments) -> Measures:
-    """Two groups by k-means on features (K, A, F) of the agents living at these moments (K,).
+    """Return the measures of two groups of living agents, found by k-means on their features.
 
-    group_silhouette   how clearly they are apart in the features
-    group_difference   share of the variance in what the agents decide next that lies between them, 0 to 1
+    group_silhouette   silhouette of the groups in the features
+    group_difference   share of the variance in the agents' next decisions that lies between the groups, 0 to 1
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        features: (K, A, F).
+        moments: Moments of the features (K,).
     """
     alive = milestone.alive[moments, : milestone.n_agents]
     labels = roles.clusters(features, alive, 2)
@@ -193,7 +232,7 @@ def of_groups(milestone: Milestone, features: Floats, moments: Moments) -> Measu
 
 
 def structureless_groups(milestone: Milestone, names: list[str], rng: np.random.Generator) -> Measures:
-    """Likewise of structureless roles before the first Baneling dies (the null `structureless`)."""
+    """Return the measures of groups for structureless roles before the first Baneling dies (null `structureless`)."""
     moments = np.array([moment for moment, _ in first_deaths(milestone, names, "Baneling")], int)
     features, alive = milestone.role_mean[moments], milestone.alive[moments, : milestone.n_agents]
     return averaged(
@@ -202,9 +241,13 @@ def structureless_groups(milestone: Milestone, names: list[str], rng: np.random.
 
 
 def between_groups(values: Floats, labels: NDArray[np.int64]) -> Floats:
-    """Share of the variance of values (K, A, F) that lies between groups (K,); labels (K, A), negative: not counted.
+    """Return the share (K,) of the variance of values that lies between groups.
 
-    NaN where there is no variance, or one group alone.
+    The share is NaN without variance or with a single group.
+
+    Args:
+        values: (K, A, F).
+        labels: Group of each agent (K, A); negative for agents that are not counted.
     """
     counted = (labels >= 0) & np.isfinite(values).all(-1)
     member = (labels[..., None] == np.arange(labels.max(initial=0) + 1)) & counted[..., None]  # (K, A, G)

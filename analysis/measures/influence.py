@@ -1,4 +1,4 @@
-"""Whether roles matter: how much of a role is chance, and what the agents would do with other roles."""
+"""Measures of how much roles matter: their noise, and the effect of other roles on actions and return."""
 
 import numpy as np
 
@@ -9,15 +9,19 @@ from roma.recordings.rollout_file import Milestone
 
 
 def of_influence(milestone: Milestone, names: list[str]) -> Measures:
-    """Shares of variance, of changed actions, and the return lost where roles are shuffled; names: of types (A,).
+    """Return the measures of how much roles matter.
 
-    mean_share                   of the sampled role's variance, over living agents and moments: that of its mean
-    mean_share_agents            of the same variance: that of the means between the living agents of a moment
-    sigma                        mean standard deviation of a role's dimension
-    changed_by_resampling        share of greedy actions that change when the agent's role is drawn anew
-    changed_by_exchange          likewise with the role of another living agent, at the same history
-    changed_by_exchange_of_type  likewise where the other is of the agent's own type, if there are several
-    return_lost, wins_lost       by episodes in which each living agent has the role of another
+    mean_share                   share of the sampled role's variance that its mean has, over living agents and moments
+    mean_share_agents            share of the same variance that the means of the living agents of one moment have
+    sigma                        mean standard deviation of a role dimension
+    changed_by_resampling        share of greedy actions that change when the agent's role is resampled
+    changed_by_exchange          share that change when the agent has the role of another living agent, same history
+    changed_by_exchange_of_type  the same for other agents of the agent's own type, on maps of several types
+    return_lost, wins_lost       loss in episodes in which every living agent has the role of another agent
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
     """
     agents = milestone.n_agents
     counted = milestone.alive[:, :agents] & milestone.decides[:, None]
@@ -42,12 +46,12 @@ def of_influence(milestone: Milestone, names: list[str]) -> Measures:
 
 
 def has_other(milestone: Milestone) -> roles.Mask:
-    """Whether another agent lives whose role could be had (C, A)."""
+    """Return a mask (C, A) of the agents for which another living agent can lend a role."""
     return np.asarray((milestone.lender >= 0).any(-1))
 
 
 def changed_by_resampling(milestone: Milestone) -> Floats:
-    """Share of pairs of draws of an agent's own role whose greedy actions differ (C, A)."""
+    """Return the share (C, A) of pairs of samples of an agent's own role whose greedy actions differ."""
     drawn = milestone.resampled
     draws = drawn.shape[-1]
     differ: Floats = (drawn[..., :, None] != drawn[..., None, :]).sum((-2, -1)) / (draws * (draws - 1))
@@ -55,15 +59,15 @@ def changed_by_resampling(milestone: Milestone) -> Floats:
 
 
 def changed_by_exchange(milestone: Milestone) -> Floats:
-    """Share of draws of an agent's own role whose greedy action another agent's role changes (C, A, K)."""
+    """Return the share (C, A, K) of samples of an agent's own role whose greedy action another agent's role changes."""
     differ: Floats = (milestone.resampled[..., :, None] != milestone.exchanged[..., None, :]).mean(-2)
     return differ
 
 
 def action_distance(milestone: Milestone) -> Floats:
-    """Total variation between the agents' distributions of greedy actions (C, A, A), each at its own history.
+    """Return the total variation distance (C, A, A) between the agents' distributions of greedy actions.
 
-    An agent's distribution is over draws of its role, the policy that Eq. 1 gives it.
+    Each agent has its own history. Its distribution is over samples of its role (the policy by Eq. 1).
     """
     taken = milestone.resampled[..., None, :] == np.arange(milestone.resampled.max(initial=0) + 1)[:, None]
     chances = taken.mean(-1, dtype=np.float32)
@@ -72,6 +76,12 @@ def action_distance(milestone: Milestone) -> Floats:
 
 
 def behaviour_correlation(milestone: Milestone, features: Floats, apart: Floats) -> float:
-    """Rank correlation of distance in features (M, A, F) with that of action distributions (C, A, A), over agents."""
+    """Return the mean rank correlation between distances in features and distances of action distributions.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        features: (M, A, F).
+        apart: Distances of action distributions (C, A, A).
+    """
     counted = milestone.alive[milestone.tried, : milestone.n_agents]
     return mean(roles.rank_correlation(roles.distances(features[milestone.tried]), apart, counted))

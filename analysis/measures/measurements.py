@@ -1,13 +1,13 @@
-"""`roma measure`: what summaries need of the roles of a run, in small tables made once from its weights.
+"""Measurements of the roles of a run (`roma measure`): small tables, made once from its weights.
 
-roles          one row a measure of a milestone, of each of its episodes, and of its nulls (analysis.measures.nulls);
-               `episode` is ALL for the whole milestone, and the network's number where the reference is `untrained`
-dissimilarity  one row a pair of unit types of an episode
-episodes       the episode that figures show, without which all but the pictures can be made
+roles          one row per measure of a milestone, of each of its episodes, and of its nulls (analysis.measures.nulls);
+               `episode` is ALL for the whole milestone, and the number of the network for the reference `untrained`
+dissimilarity  one row per pair of unit types and episode
+episodes       the episode that figures show; only pictures of roles need it
 
-They lie in `measurements/<map>/<arm>/seed<k>` beside the folder `runs`. Summaries read them and play nothing, so that
-no verdict depends on the reader's processor. Run directories never change; these tables may be made anew, under a new
-FORMAT.
+The tables are in `measurements/<map>/<arm>/seed<k>` beside the folder `runs`. Summaries read them and play no episode,
+so that verdicts do not depend on the reader's processor. Run directories never change; these tables may be made again
+with a new FORMAT.
 """
 
 import json
@@ -26,27 +26,30 @@ from roma.support.errors import UserError
 from roma.support.files import atomic_path
 from roma.support.schema import read_yaml
 
-FORMAT = 2  # of the tables; raise it when their columns or measures change
+FORMAT = 2  # version of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
-SHOWN_ARMS = ("roma", "roma_release")  # of which figures and report draw episodes
+SHOWN_ARMS = ("roma", "roma_release")  # arms whose episodes are drawn in figures and report
 CELL = ["map", "arm", "seed"]
-ATTRIBUTES = b"PANDAS_ATTRS"  # where pandas keeps a table's attrs in parquet's metadata
+ATTRIBUTES = b"PANDAS_ATTRS"  # key under which pandas stores attrs in parquet metadata
 
 
 def measure(run: RunDirectory, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
-    """Play episodes of every policy of a finished run that is here, write its tables, and return what was played.
+    """Play episodes of every policy of a finished run on this machine, and write the tables of the run.
 
     Args:
         run: A finished run.
-        episodes: To be played of its last policy.
-        earlier_episodes: To be played of each earlier policy.
-        threads: Of torch.
+        episodes: Number of episodes of the last policy.
+        earlier_episodes: Number of episodes of each earlier policy.
+        threads: Threads of torch.
+
+    Returns:
+        The recorded episodes.
 
     Raises:
         UserError: The run is not finished, or its agents have no roles.
     """
     from roma.recordings.rollout import record
-    from roma.support.system.provenance import describe  # here, so that reading tables does not wait for torch
+    from roma.support.system.provenance import describe  # imported late: readers of the tables need no torch
 
     recorded = record(run.path, episodes, earlier_episodes, threads)
     write(run, recorded, describe()["cpu_family"])
@@ -54,11 +57,17 @@ def measure(run: RunDirectory, episodes: int = 32, earlier_episodes: int = 8, th
 
 
 def write(run: RunDirectory, recorded: Rollout, family: str) -> None:
-    """Write the tables of a run, whose episodes were played on this family of processors."""
+    """Write the tables of a run.
+
+    Args:
+        run: The run.
+        recorded: Its recorded episodes.
+        family: Processor family on which the episodes were played.
+    """
     figures = read_yaml(FIGURES).values()
     facts: dict[str, Any] = {"format": FORMAT, "total_steps": recorded.milestones[-1].step, "cpu_family": family}
     for name, table in tables(recorded, figures).items():
-        table.attrs.update(facts)  # into the metadata
+        table.attrs.update(facts)  # pandas stores attrs in the file's metadata
         file = run.measurement_file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as beside:
@@ -66,7 +75,11 @@ def write(run: RunDirectory, recorded: Rollout, family: str) -> None:
 
 
 def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
-    """Return in words why these tables of a finished run do not serve; empty if they do.
+    """Return why tables of a finished run cannot be used; empty if they can.
+
+    Args:
+        run: A finished run.
+        names: Names of the tables.
 
     Raises:
         UserError: A table is damaged.
@@ -87,11 +100,15 @@ def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
 
 
 def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables of these runs by name, with map, arm and seed in front.
+    """Return the tables of all given runs by name, with map, arm and seed as first columns.
 
-    Roles are those of whole milestones, with `chance`, the variance that a value has because so many episodes were
-    played; rows of the reference `untrained` have a number of the network as their seed. `shown` says whether an
-    episode is of the run that is drawn of its map and arm.
+    `roles` has the rows of whole milestones. Its column `chance` is the variance that a value has because of the finite
+    number of episodes; rows of the reference `untrained` have the number of the network as seed. In `episodes`, `shown`
+    marks the run that figures draw for its map and arm.
+
+    Args:
+        runs: Measured runs.
+        finals: Table of final evaluations, which selects the run that is drawn.
     """
     roles, dissimilarity = ([_read(run, name) for run in runs] for name in MEASURED)
     recorded = [run for run in runs if run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])]
@@ -105,7 +122,7 @@ def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.D
 
 
 def _of_milestones(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of whole milestones and of untrained networks, of a run's measures, with `chance`."""
+    """Return the rows of whole milestones and of untrained networks of a run, with the column `chance`."""
     untrained = table["reference"] == UNTRAINED
     networks = table["seed"] * (table.loc[untrained, "episode"].max() + 1) + table["episode"]
     whole = table.assign(seed=table["seed"].where(~untrained, networks).astype(int))
@@ -116,9 +133,10 @@ def _of_milestones(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def chance_of(values: pd.Series) -> float:
-    """Return the variance of the mean of values, one an episode; that of a binomial share where all are 0 or 1.
+    """Return the variance of the mean of one value per episode, binomial if all values are 0 or 1.
 
-    To a share half an episode is added on either side, so that 0 and 1 have one too (Agresti and Coull 1998).
+    The binomial variance adds half an episode to either side, so that shares of 0 and 1 have a positive variance
+    (Agresti and Coull 1998).
     """
     n = len(values)
     if values.isin([0, 1]).all():
@@ -128,7 +146,10 @@ def chance_of(values: pd.Series) -> float:
 
 
 def shown_seeds(finals: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Of each (map, arm) the seed of median final win rate: of an even number the lower, of equals the first."""
+    """Return the seed with the median win rate in the final evaluation, for each (map, arm).
+
+    An even number of seeds gives the lower median; of equal win rates, the smallest seed comes first.
+    """
     ordered = finals.sort_values(["battle_won_mean", "seed"])
     cells = ordered.groupby(["map", "arm"], sort=False)["seed"]
     return {(str(map_name), str(arm)): int(seeds.iloc[(len(seeds) - 1) // 2]) for (map_name, arm), seeds in cells}

@@ -1,7 +1,8 @@
-"""Every measure of one milestone's episodes, of the roles in them and, where it applies, of raw observations.
+"""Measures of roles and raw observations in the recorded episodes of one milestone.
 
-Mean over living agents, decisions and episodes unless its name says otherwise: `first` is the first decision, `late`
-any from LATE on. A measure that does not apply to a map is absent; NaN where the episodes hold nothing to measure.
+A measure is a mean over living agents, decisions and episodes. `first` in its name restricts it to the first decision,
+`late` to decisions from LATE on. A measure is absent on maps to which it does not apply, and NaN if no moment of the
+episodes defines it.
 """
 
 from typing import Any
@@ -15,11 +16,18 @@ from analysis.measures.summing import Measures, mean
 from roma.recordings.rollout_file import Milestone
 from roma.scenarios.rows import HEALTH, SHIELD
 
-PAIR_MOMENTS = 400  # of a milestone, evenly chosen, in what compares all pairs of agents
+PAIR_MOMENTS = 400  # most moments of a milestone, evenly spaced, for measures of all pairs of agents
 
 
 def of_features(milestone: Milestone, names: list[str], map_name: str, features: NDArray[Any]) -> Measures:
-    """What the geometry of features (M, A, F), of role means or a null, says; names: of the agents' types (A,)."""
+    """Return the measures of the geometry of features.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
+        map_name: Name of the map.
+        features: Role means or features of a null (M, A, F).
+    """
     agents = milestone.n_agents
     alive, episode, now = milestone.alive[:, :agents], milestone.episode, milestone.decides
     counted = alive & now[:, None]
@@ -57,7 +65,7 @@ def of_features(milestone: Milestone, names: list[str], map_name: str, features:
 def _of_map(
     milestone: Milestone, names: list[str], map_name: str, features: NDArray[Any], distance: NDArray[np.float64]
 ) -> Measures:
-    """What the paper says of the roles on one map; distance (M, A, A) of the features."""
+    """Return the measures that the paper's statements on one map need; distance (M, A, A) of the features."""
     alive, measures = milestone.alive[:, : milestone.n_agents], {}
     if map_name == "MMM2":
         counted = alive & milestone.decides[:, None]
@@ -84,13 +92,18 @@ def _of_map(
 
 
 def of_losses(milestone: Milestone, names: list[str]) -> Measures:
-    """What the learner's own I and d say; d is scaled to [0, 1] over the living pairs of a moment."""
+    """Return the measures of the learner's own I and d; d is scaled to [0, 1] over the living pairs of a moment.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
+    """
     agents = milestone.n_agents
     counted = milestone.alive[:, :agents] & milestone.decides[:, None]
     measures = {"L_I": mean(milestone.divergence[counted])}
     if not milestone.dissimilarity.shape[1]:
         return measures
-    chosen = _spaced(np.flatnonzero(milestone.decides & (milestone.t > 1)))  # at first all trajectories are empty
+    chosen = _spaced(np.flatnonzero(milestone.decides & (milestone.t > 1)))  # at t = 1 all trajectories are empty
     pairs = counted[chosen, :, None] & counted[chosen, None] & ~np.eye(agents, dtype=bool)
     d = roles.scaled(milestone.dissimilarity[chosen].astype(float), pairs)
     information = np.where(pairs, milestone.information[chosen].astype(float), np.inf)
@@ -112,11 +125,19 @@ def of_losses(milestone: Milestone, names: list[str]) -> Measures:
 def of_probes(
     milestone: Milestone, names: list[str], obs: NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[Measures, Measures]:
-    """How well the role is predicted from the trajectory, and the next action from what is seen and the role.
+    """Probe how well the trajectory predicts the role, and how well observation and role predict the next action.
 
-    Every second episode is held out. The first are of roles; the second, of raw observations, has instead of the
-    trajectory's GRU state the last observation and action. obs (M, A, O), of as many episodes as rows are of; rng: of
-    the sampled roles whose information with the trajectory is measured, within unit types.
+    Every second episode is held out.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
+        obs: Observations (M, A, O) of the probed episodes.
+        rng: Source of the sampled roles, whose information with the trajectory is measured within unit types.
+
+    Returns:
+        The measures of roles, and the measures of raw observations. For the latter, the last observation and action
+        replace the trajectory's GRU state.
     """
     moment, agent = milestone.rows.T
     held_out = milestone.episode[moment] % 2 == 1
@@ -145,5 +166,5 @@ def _health_correlation(
 
 
 def _spaced(moments: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most PAIR_MOMENTS of these, evenly."""
+    """Return at most PAIR_MOMENTS of the moments, evenly spaced."""
     return moments[:: -(-len(moments) // PAIR_MOMENTS) or 1]

@@ -1,13 +1,13 @@
-"""What measures of roles are held against: features without what is claimed of roles, from the same battles.
+"""Nulls of role measures: features of the same episodes that lack the claimed property of roles.
 
-projected     a random linear map of the observation to three dimensions: what any encoder sees that learnt nothing
-principal     the observation's three principal components over all decisions
-permuted      the roles themselves, at each moment exchanged at random among living agents
-structureless  normal draws with just the mean and covariance that the living agents' roles have at each moment
-shifted       the agents' attacks, each agent's moved in time by an amount of its own
+projected      random linear projection of the observation to three dimensions, as of an encoder that has learnt nothing
+principal      first three principal components of the observation over all decisions
+permuted       roles, exchanged at random among the living agents at each moment
+structureless  normal draws with the mean and covariance of the living agents' roles at each moment
+shifted        attacks, shifted in time by a random amount for each agent
 
-Raw observations themselves are a ceiling and no null: at the first decision nothing varies in them but the position.
-The null `untrained` is networks with fresh weights, measured as trained ones are (roma.recordings.rollout).
+Raw observations are a ceiling, not a null: at the first decision, only the position varies in them.
+The null `untrained` consists of networks with fresh weights, measured like trained networks (roma.recordings.rollout).
 """
 
 from typing import Any
@@ -18,35 +18,45 @@ from numpy.typing import NDArray
 from analysis.measures.roles import Floats, Mask, divide
 
 DIMENSIONS = 3  # of a role
-PROJECTIONS = 16  # random maps, whose measures are averaged
-DRAWS = 16  # of structureless roles for a moment
+PROJECTIONS = 16  # random projections; their measures are averaged
+DRAWS = 16  # draws of permuted or structureless roles for each moment
 
 
 def projected(obs: NDArray[Any], rng: np.random.Generator) -> Floats:
-    """Observations (M, A, O) to (M, A, 3) by a matrix of standard normal numbers."""
+    """Return a random linear projection (M, A, 3) of observations (M, A, O), with standard normal weights."""
     return obs.astype(float) @ rng.standard_normal((obs.shape[-1], DIMENSIONS))
 
 
 def principal(obs: NDArray[Any], counted: Mask) -> Floats:
-    """Observations (M, A, O) to (M, A, 3), their principal components over all agents and moments counted (M, A)."""
+    """Return the first three principal components (M, A, 3) of observations.
+
+    Args:
+        obs: Observations (M, A, O).
+        counted: Agents and moments (M, A) that define the components.
+    """
     centred = obs[counted] - obs[counted].mean(0, dtype=float)
     _, axes = np.linalg.eigh(centred.T @ centred)
     return obs.astype(float) @ axes[:, : -DIMENSIONS - 1 : -1]
 
 
 def permuted(features: NDArray[Any], counted: Mask, rng: np.random.Generator) -> NDArray[Any]:
-    """Features (M, A, F) of the agents counted (M, A), exchanged among them at each moment."""
-    target = np.argsort(~counted, 1, kind="stable")  # the agents counted, then the rest
-    source = np.argsort(np.where(counted, rng.random(counted.shape), 2.0), 1)  # likewise, in random order
+    """Return features (M, A, F), exchanged at random at each moment among the counted agents (M, A)."""
+    target = np.argsort(~counted, 1, kind="stable")  # counted agents first
+    source = np.argsort(np.where(counted, rng.random(counted.shape), 2.0), 1)  # counted agents first, in random order
     place, order = np.arange(counted.shape[1]), np.empty_like(target)
     np.put_along_axis(order, target, np.where(place < counted.sum(1, keepdims=True), source, target), 1)
     return np.take_along_axis(features, order[..., None], 1)
 
 
 def structureless(features: NDArray[Any], counted: Mask, rng: np.random.Generator) -> Floats:
-    """Normal draws (M, A, F) of exactly the mean and covariance of the features (M, A, F) of those counted (M, A).
+    """Return normal draws (M, A, F) with exactly the mean and covariance of the features at each moment.
 
-    Given both, normal features are distributed as these: the two are sufficient.
+    Mean and covariance are sufficient statistics: given both, normal features have this distribution.
+
+    Args:
+        features: (M, A, F).
+        counted: Agents (M, A) that enter mean and covariance.
+        rng: Source of randomness.
     """
     mean, centred = _centred(features, counted)
     drawn = _centred(rng.standard_normal(features.shape), counted)[1]
@@ -54,14 +64,14 @@ def structureless(features: NDArray[Any], counted: Mask, rng: np.random.Generato
 
 
 def _centred(features: NDArray[Any], counted: Mask) -> tuple[Floats, Floats]:
-    """The mean (M, 1, F) of the agents counted, and their features about it, 0 of the others."""
+    """Return the mean (M, 1, F) over counted agents and their centred features; 0 for other agents."""
     weight = counted[..., None].astype(float)
     mean = divide((features * weight).sum(1, keepdims=True), weight.sum(1, keepdims=True))
     return mean, np.where(counted[..., None], features - mean, 0)
 
 
 def _root(centred: Floats, power: float) -> Floats:
-    """This power of the products of centred features (M, A, F) with themselves, (M, F, F), on the space they span."""
+    """Return a power of the scatter matrix (M, F, F) of centred features (M, A, F), on the space that they span."""
     values, axes = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred)
     spanned = values > 1e-9 * np.maximum(values[:, -1:], 1e-30)
     scaled = np.where(spanned, np.where(spanned, values, 1) ** power, 0)
@@ -69,9 +79,9 @@ def _root(centred: Floats, power: float) -> Floats:
 
 
 def shifted(attacks: Mask, rng: np.random.Generator) -> Mask:
-    """Attacks (T, A), each agent's moved in time by a random amount, what leaves at the end entering at the beginning.
+    """Return attacks (T, A), cyclically shifted in time by a random amount for each agent.
 
-    Each agent keeps its own rhythm; only who fires while another pauses is left to chance.
+    The rhythm of each agent is kept; the timing between agents is random.
     """
     length, agents = attacks.shape
     return attacks[(np.arange(length)[:, None] + rng.integers(length, size=agents)) % length, np.arange(agents)]

@@ -1,4 +1,4 @@
-"""What can be told of roles, actions and pairs of agents by simple models: thresholds, ridges, normal distributions."""
+"""Probes of roles, actions and pairs of agents: thresholds, ridge regressions and normal distributions."""
 
 from typing import Any, NamedTuple
 
@@ -9,19 +9,19 @@ from scipy.stats import rankdata
 
 from analysis.measures.roles import Floats, Mask
 
-PENALTIES = (0.01, 0.1, 1.0, 10.0)  # of ridges of which the best counts
-FARTHEST = 5.0  # standard deviations; an input that hardly ever varied must not rule a prediction
+PENALTIES = (0.01, 0.1, 1.0, 10.0)  # ridge penalties; the best one counts
+FARTHEST = 5.0  # standard deviations; clipping keeps an input that hardly varied from dominating a prediction
 
 
 class Separation(NamedTuple):
-    """How well a threshold on a value tells positive pairs from negative ones."""
+    """Separation of positive from negative pairs by a threshold on a value."""
 
     auc: float  # probability that a positive pair has the larger value
     accuracy: float  # balanced, at the best threshold
 
 
 def separation(values: Floats, positive: Mask) -> Separation:
-    """Of values (P,); NaN where all pairs are of one kind."""
+    """Return how well values (P,) separate positive from negative pairs; NaN if all pairs are of one kind."""
     n, n_positive = len(values), int(positive.sum())
     n_negative = n - n_positive
     if not n_positive or not n_negative:
@@ -30,15 +30,21 @@ def separation(values: Floats, positive: Mask) -> Separation:
     order = np.argsort(values, kind="stable")
     at_least = n_positive - np.cumsum(positive[order])  # positives above each place
     below = np.cumsum(~positive[order])
-    ends = np.append(np.diff(values[order]) > 0, True)  # a threshold cannot part equal values
+    ends = np.append(np.diff(values[order]) > 0, True)  # a threshold cannot separate equal values
     accuracy = 0.5 * (at_least / n_positive + below / n_negative)[ends]
     return Separation(float(auc), float(max(accuracy.max(), 0.5)))
 
 
 def ridge(inputs: NDArray[Any], targets: NDArray[Any], further: NDArray[Any], penalty: float = 0.1) -> Floats:
-    """Predictions (Q, K) for further inputs (Q, F) of a linear model fitted to inputs (P, F) and targets (P, K).
+    """Fit a ridge regression and return its predictions (Q, K).
 
-    Inputs are standardised, and those beyond FARTHEST brought there; squared weights cost the penalty times P.
+    Inputs are standardised and clipped to FARTHEST standard deviations.
+
+    Args:
+        inputs: Inputs of the fit (P, F).
+        targets: Targets of the fit (P, K).
+        further: Inputs of the predictions (Q, F).
+        penalty: Weight of the squared weights, times P.
     """
     centre, scale = inputs.mean(0), inputs.std(0)
     scale = np.where(scale > 1e-9, scale, np.inf)
@@ -52,7 +58,13 @@ def ridge(inputs: NDArray[Any], targets: NDArray[Any], further: NDArray[Any], pe
 
 
 def explained(inputs: NDArray[Any], targets: NDArray[Any], held_out: Mask) -> float:
-    """R2 of a ridge on the held-out rows: 1 minus squared errors over squares about their mean, of all targets."""
+    """Return R² of a ridge regression on the held-out rows, over all targets together.
+
+    Args:
+        inputs: (P, F).
+        targets: (P, K).
+        held_out: Rows (P,) that are not fitted.
+    """
     if held_out.all() or not held_out.any():
         return float("nan")
     errors = targets[held_out] - ridge(inputs[~held_out], targets[~held_out], inputs[held_out])
@@ -61,7 +73,13 @@ def explained(inputs: NDArray[Any], targets: NDArray[Any], held_out: Mask) -> fl
 
 
 def classified(inputs: NDArray[Any], classes: NDArray[np.int64], held_out: Mask) -> float:
-    """Share of the held-out rows whose class a ridge on one-hot classes gets right."""
+    """Return the accuracy of a ridge classifier on the held-out rows.
+
+    Args:
+        inputs: (P, F).
+        classes: Class of each row (P,), from 0.
+        held_out: Rows (P,) that are not fitted.
+    """
     if held_out.all() or not held_out.any():
         return float("nan")
     one_hot = np.eye(classes.max() + 1)[classes]
@@ -70,11 +88,19 @@ def classified(inputs: NDArray[Any], classes: NDArray[np.int64], held_out: Mask)
 
 
 def information(inputs: NDArray[Any], role: NDArray[Any], types: NDArray[np.int64], held_out: Mask) -> float:
-    """I(role; inputs | type) in nats, as far as normal distributions and a ridge say it; at least 0.
+    """Estimate I(role; inputs | type) in nats by a ridge regression under normal distributions; at least 0.
 
-    Half the log ratio of the determinants of two covariances on held-out rows, within types: of the role, and of what a
-    ridge on the inputs leaves of it. Every penalty gives a lower bound, so the largest counts.
-    Inputs (P, H), sampled roles (P, D), types (P,) from 0. NaN where a type has rows on one side only, or all are few.
+    The estimate is half the log ratio of two determinants on held-out rows, within types: of the role's covariance and
+    of the covariance of its residual. Every penalty gives a lower bound, so the largest estimate counts.
+
+    Args:
+        inputs: (P, H).
+        role: Sampled roles (P, D).
+        types: Unit type of each row (P,), from 0.
+        held_out: Rows (P,) that are not fitted.
+
+    Returns:
+        The information; NaN if a type has only fitted or only held-out rows, or if rows are too few.
     """
     members = np.eye(types.max(initial=-1) + 1)[types]
     fitted, kept = members[~held_out].sum(0), members[held_out].sum(0)

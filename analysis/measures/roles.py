@@ -1,7 +1,7 @@
-"""How specialised, dynamic and identifiable roles are: measures as pure functions of arrays.
+"""Measures of how specialised and dynamic roles are, as pure functions of arrays.
 
-Shapes: M moments, A agents, F features of an agent (the three dimensions of its role mean, or its observation). What is
-not counted (dead agents, moments that do not belong) is said by masks; where nothing is left to measure, it is NaN.
+Shapes: M moments, A agents, F features of an agent (the three dimensions of its role mean, or its observation). Masks
+exclude dead agents and other moments. A measure is NaN if the mask leaves nothing.
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from scipy.stats import rankdata
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-ROUNDS = 10  # of k-means
-DIRECT = 4  # features up to which distances are taken directly, which keeps equal ones equal
+ROUNDS = 10  # iterations of k-means
+DIRECT = 4  # most features for which distances are computed from differences, which keeps equal distances equal
 
 
 def distances(features: NDArray[Any]) -> Floats:
-    """Euclidean distances between the agents at each moment: (M, A, F) to (M, A, A)."""
+    """Return the Euclidean distances (M, A, A) between the agents' features (M, A, F) at each moment."""
     if features.shape[-1] <= DIRECT:
         return np.linalg.norm(features[:, :, None] - features[:, None], axis=-1).astype(float)
     centred = features - features.mean(1, keepdims=True)  # keeps the product below accurate
@@ -28,9 +28,13 @@ def distances(features: NDArray[Any]) -> Floats:
 
 
 def silhouette(distance: Floats, labels: NDArray[np.int64]) -> Floats:
-    """Mean silhouette of the agents' groups at each moment (M,); an agent alone in its group counts 0 (Rousseeuw 1987).
+    """Return the mean silhouette (M,) of the agents' groups at each moment (Rousseeuw 1987).
 
-    distance (M, A, A), labels (M, A) from 0, negative where an agent does not count. NaN with fewer than two groups.
+    An agent alone in its group has silhouette 0. The mean is NaN with fewer than two groups.
+
+    Args:
+        distance: (M, A, A).
+        labels: Group of each agent (M, A), from 0; negative for agents that are not counted.
     """
     member = (labels[..., None] == np.arange(labels.max(initial=0) + 1)).astype(float)  # (M, A, K)
     sizes = member.sum(1, keepdims=True)
@@ -47,10 +51,15 @@ def silhouette(distance: Floats, labels: NDArray[np.int64]) -> Floats:
 
 
 def clusters(points: NDArray[Any], counted: Mask, k: int = 3) -> NDArray[np.int64]:
-    """Labels (M, A) of k-means at each moment, -1 where an agent does not count; points (M, A, F), counted (M, A).
+    """Return the labels (M, A) of k-means at each moment; -1 for agents that are not counted.
 
-    Nothing is drawn: the first centre is the point farthest from the mean of all, each next one the point farthest from
-    the centres before (Gonzalez 1985); then Lloyd's rounds.
+    The result is deterministic. The first centre is the point farthest from the mean, each further centre the point
+    farthest from the centres before it (Gonzalez 1985); Lloyd's iterations follow.
+
+    Args:
+        points: (M, A, F).
+        counted: Mask of agents (M, A).
+        k: Number of groups.
     """
     moments = np.arange(len(points))
     mean = divide((points * counted[..., None]).sum(1), counted.sum(1)[:, None])
@@ -69,16 +78,21 @@ def clusters(points: NDArray[Any], counted: Mask, k: int = 3) -> NDArray[np.int6
 
 
 def terciles(values: NDArray[Any], counted: Mask) -> NDArray[np.int64]:
-    """Labels 0 to 2 (M, A) by the share of counted agents with a smaller value, so that equal values stay together."""
+    """Return labels 0 to 2 (M, A) by the share of counted agents with a smaller value; equal values share a label."""
     smaller = ((values[:, None, :] < values[:, :, None]) & counted[:, None]).sum(-1)
     return np.where(counted, 3 * smaller // np.maximum(counted.sum(1, keepdims=True), 1), -1)
 
 
 def rank_correlation(first: NDArray[Any], second: NDArray[Any], counted: Mask) -> Floats:
-    """Spearman's correlation of two distances over the pairs of counted agents, at each moment (M,).
+    """Return Spearman's correlation (M,) of two distances over the pairs of counted agents at each moment.
 
-    first, second (M, A, A), symmetric; counted (M, A). NaN with fewer than three agents; 0 where one of the two
-    is constant, for then neither says anything of the other.
+    Args:
+        first: Symmetric distances (M, A, A).
+        second: Symmetric distances (M, A, A).
+        counted: Mask of agents (M, A).
+
+    Returns:
+        The correlations; NaN with fewer than three agents, 0 if one of the distances is constant.
     """
     row, column = np.triu_indices(counted.shape[1], 1)
     pairs = counted[:, row] & counted[:, column]
@@ -94,19 +108,31 @@ def rank_correlation(first: NDArray[Any], second: NDArray[Any], counted: Mask) -
 
 
 def spread(features: NDArray[Any], counted: Mask) -> float:
-    """Mean distance of all counted agents and moments from their common centre; features (M, A, F)."""
+    """Return the mean distance of features (M, A, F) from their common centre, over counted agents and moments."""
     points = features[counted]
     return float(np.linalg.norm(points - points.mean(0), axis=-1).mean()) if len(points) else float("nan")
 
 
 def stability(features: NDArray[Any], alive: Mask, episode: NDArray[np.int64]) -> float:
-    """Mean distance from one moment to the next of agents alive at both, over the spread; episode (M,)."""
+    """Return the mean distance between successive moments of agents alive at both, divided by the spread.
+
+    Args:
+        features: (M, A, F).
+        alive: Mask of agents (M, A).
+        episode: Number of the episode of each moment (M,).
+    """
     both = alive[1:] & alive[:-1] & (episode[1:] == episode[:-1])[:, None]
     return _over(np.linalg.norm(features[1:] - features[:-1], axis=-1)[both], spread(features, alive))
 
 
 def drift(features: NDArray[Any], alive: Mask, episode: NDArray[np.int64]) -> float:
-    """Mean distance from an agent's first moment to the last at which it lives, over the spread."""
+    """Return the mean distance between an agent's first and its last living moment, divided by the spread.
+
+    Args:
+        features: (M, A, F).
+        alive: Mask of agents (M, A).
+        episode: Number of the episode of each moment (M,).
+    """
     moments = np.arange(len(features))[:, None]
     moved = []
     for number in np.unique(episode):
@@ -118,7 +144,7 @@ def drift(features: NDArray[Any], alive: Mask, episode: NDArray[np.int64]) -> fl
 
 
 def dead_alive_separation(features: NDArray[Any], alive: Mask) -> Floats:
-    """Distance of the dead agents' mean from the living ones', over the living ones' mean distance from it (M,)."""
+    """Return the distance (M,) between the centres of dead and living agents, over the living agents' mean radius."""
     living, dead = (_centre(features, mask) for mask in (alive, ~alive))
     apart = np.linalg.norm(living - dead, axis=-1)
     own = _mean(np.linalg.norm(features - living[:, None], axis=-1), alive)
@@ -126,9 +152,15 @@ def dead_alive_separation(features: NDArray[Any], alive: Mask) -> Floats:
 
 
 def outermost(features: NDArray[Any], alive: Mask, who: NDArray[np.int64]) -> Floats:
-    """Share of the other living agents that lie nearer to the centre of all than one agent (M,) does, ties half (M,).
+    """Return the share (M,) of the other living agents that are nearer to the centre than the given agent.
 
-    It is 1 where the agent is the outermost; its mean is 1/2 where agents can be exchanged, however many live.
+    A tie counts one half. The share is 1 for the outermost agent. For exchangeable agents its mean is 1/2, for any
+    number of living agents.
+
+    Args:
+        features: (M, A, F).
+        alive: Mask of agents (M, A).
+        who: Number of the agent at each moment (M,).
     """
     moments = np.arange(len(features))
     gap = np.linalg.norm(features - _centre(features, alive)[:, None], axis=-1)
@@ -139,13 +171,13 @@ def outermost(features: NDArray[Any], alive: Mask, who: NDArray[np.int64]) -> Fl
 
 
 def pair_mean(values: NDArray[Any], pairs: Mask) -> Floats:
-    """Mean over chosen pairs i != j at each moment (M,); values and pairs (M, A, A)."""
+    """Return the mean (M,) over the chosen pairs i != j at each moment; values and pairs (M, A, A)."""
     chosen = pairs & ~np.eye(values.shape[-1], dtype=bool)
     return divide(np.where(chosen, values, 0).sum((1, 2)), chosen.sum((1, 2)))
 
 
 def scaled(values: NDArray[Any], pairs: Mask) -> Floats:
-    """Values (M, A, A) brought to [0, 1] over the chosen pairs of each moment; equal values become 0."""
+    """Scale values (M, A, A) to [0, 1] over the chosen pairs of each moment; equal values become 0."""
     low = np.where(pairs, values, np.inf).min((1, 2), keepdims=True)
     high = np.where(pairs, values, -np.inf).max((1, 2), keepdims=True)
     width = np.where(high > low, high - low, np.inf)
@@ -153,7 +185,7 @@ def scaled(values: NDArray[Any], pairs: Mask) -> Floats:
 
 
 def divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
-    """Their quotient, NaN where the denominator is not positive."""
+    """Return the quotient, NaN where the denominator is not positive."""
     return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), np.nan)
 
 

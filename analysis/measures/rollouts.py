@@ -1,8 +1,8 @@
-"""The rollout of a run into tidy tables.
+"""Tidy tables made from the rollout of a run.
 
-roles          one row a measure of a milestone, or of one of its episodes: step, episode, measure, reference, value
-dissimilarity  one row a pair of unit types of an episode: learnt dissimilarity on maps of several types
-episodes       one row a unit and moment of the episode that figures show
+roles          one row per measure of a milestone or of one of its episodes: step, episode, measure, reference, value
+dissimilarity  one row per pair of unit types and episode: learnt dissimilarity on maps with several unit types
+episodes       one row per unit and moment of the episode that figures show
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,22 +23,35 @@ from roma.runs.config import from_json
 from roma.scenarios import load_units
 from roma.scenarios.actions import FIRST_TARGET
 
-ALL = -1  # in the place of an episode's number: the whole milestone
+ALL = -1  # number of the episode in rows of the whole milestone
 ROLES_THEMSELVES, UNTRAINED = "roles", "untrained"  # references beside those of analysis.measures.nulls
 ROLES = ["step", "episode", "measure", "reference", "value"]
 ROLE_COLUMNS = ["role_0", "role_1", "role_2"]
-SIGMA_COLUMNS = ["sigma_0", "sigma_1", "sigma_2"]  # standard deviations of a role's dimensions, ROLE_COLUMNS its means
+SIGMA_COLUMNS = ["sigma_0", "sigma_1", "sigma_2"]  # standard deviations of the role dimensions; ROLE_COLUMNS: means
 EPISODES = [
     *("step", "episode", "rule", "won", "t", "unit", "is_agent", "type", "x", "y"),
     *("health", "shield", "energy", "max_health", "max_shield", "target", "action"),
     *ROLE_COLUMNS,
     *SIGMA_COLUMNS,
 ]
+# Rules that choose the episode to show: the value recorded in the tables, which must stay the same, and its wording.
+RULES = {
+    "first won episode that comes to all that is shown": "first won episode with all moments shown",
+    "first episode that comes to all that is shown: none of them was won": (
+        "first episode with all moments shown, as no such episode was won"
+    ),
+    "longest episode: none comes to all that is shown": "longest episode, as no episode has all moments shown",
+}
 DISSIMILARITY = ["step", "episode", "scaling", "type_a", "type_b", "relation", "d_mean", "d_std", "pairs"]
 
 
 def tables(rollout: Rollout, figures: Iterable[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
-    """Return the tables of a run's rollout by name; `figures` say which moments are to be shown."""
+    """Return the tables of a rollout by name.
+
+    Args:
+        rollout: Recorded episodes of all milestones of a run.
+        figures: Figure specifications; the episode table holds an episode with all moments that they show.
+    """
     wanted = moments.required(figures, rollout.config["map"])
     return {
         "roles": role_table(rollout),
@@ -48,10 +61,10 @@ def tables(rollout: Rollout, figures: Iterable[Mapping[str, Any]]) -> dict[str, 
 
 
 def role_table(rollout: Rollout) -> pd.DataFrame:
-    """All measures of all milestones, of each episode alone, and of their nulls; what has no value is left out.
+    """Return all measures of each milestone, of each of its episodes, and of its nulls, without NaN.
 
-    Nulls (analysis.measures.nulls) and probes, which hold out every second episode, are of a milestone's first episodes
-    as a whole. Rows of the reference `untrained` are of networks without training, whose number stands as the episode.
+    Nulls (analysis.measures.nulls) and probes (which hold out every second episode) use the first PROBED_EPISODES of a
+    milestone together. Rows of the reference `untrained` hold the number of the network in place of the episode.
     """
     rows = []
     for milestone in rollout.milestones:
@@ -78,7 +91,7 @@ def _rows(step: int, found: Mapping[tuple[int, str], Measures]) -> list[list[Any
 
 
 def _of_milestone(rollout: Rollout, milestone: Milestone) -> dict[tuple[int, str], Measures]:
-    """The measures of a milestone as a whole and of its nulls."""
+    """Return the measures of a whole milestone and of its nulls."""
     names, map_name = agent_types(rollout, milestone), rollout.config["map"]
     rng = np.random.default_rng(milestone.step)
     probed = milestone.part(0, PROBED_EPISODES)
@@ -119,13 +132,13 @@ def _of_roles(rollout: Rollout, milestone: Milestone) -> Measures:
 def _geometry(
     milestone: Milestone, names: list[str], map_name: str, features: NDArray[Any], apart: NDArray[np.float64]
 ) -> Measures:
-    """What features (M, A, F) say; apart (C, A, A): how far the agents' distributions of actions are."""
+    """Return the measures of features (M, A, F); apart (C, A, A) holds distances of action distributions."""
     correlation = influence.behaviour_correlation(milestone, features, apart)
     return measures.of_features(milestone, names, map_name, features) | {"behaviour_correlation": correlation}
 
 
 def agent_types(rollout: Rollout, milestone: Milestone) -> list[str]:
-    """Names of the agents' types (A,), which are the same in all episodes."""
+    """Return the unit type of each agent (A,), which is the same in all episodes."""
     return [rollout.type_names[index] for index in milestone.types[0, : milestone.n_agents]]
 
 
@@ -143,9 +156,10 @@ def _environment(engine: str, map_name: str, settings: Any) -> envs.VectorEnv:
 
 
 def dissimilarity_table(rollout: Rollout) -> pd.DataFrame:
-    """Learnt dissimilarity of the living pairs of unit types, untrained and at the end, from the second decision on.
+    """Return the learnt dissimilarity of living pairs by unit types, of the first and the last milestone.
 
-    It is scaled to [0, 1] over the pairs of each moment (scaling `step`) or of the whole milestone (`data set`).
+    Pairs count from the second decision on. The dissimilarity is scaled to [0, 1] over the pairs of each moment
+    (scaling `step`) or of the whole milestone (scaling `data set`).
     """
     parts = []
     for milestone in {
@@ -190,9 +204,13 @@ def dissimilarity_table(rollout: Rollout) -> pd.DataFrame:
 
 
 def episode_table(rollout: Rollout, wanted: Sequence[moments.Moment]) -> pd.DataFrame:
-    """The chosen episode of the last milestone as a whole, and of each earlier one the beginning of a battle.
+    """Return the chosen episode of the last milestone, and the first moment of an episode of each earlier milestone.
 
-    It is the same battle where an earlier milestone has recorded so many.
+    The earlier episode has the number of the chosen one, modulo the number of episodes recorded.
+
+    Args:
+        rollout: Recorded episodes of all milestones of a run.
+        wanted: Moments that the figures show.
     """
     last = rollout.milestones[-1]
     number, rule = chosen_episode(last, agent_types(rollout, last), wanted)
@@ -206,7 +224,16 @@ def episode_table(rollout: Rollout, wanted: Sequence[moments.Moment]) -> pd.Data
 
 
 def chosen_episode(milestone: Milestone, names: Sequence[str], wanted: Sequence[moments.Moment]) -> tuple[int, str]:
-    """The number of the episode to show and the rule by which it was chosen."""
+    """Choose the episode to show.
+
+    Args:
+        milestone: Recorded episodes of one policy.
+        names: Unit type of each agent (A,).
+        wanted: Moments that the figures show.
+
+    Returns:
+        The number of the episode, and the rule that chose it.
+    """
     complete = [
         all(
             moments.locate(moment, milestone.alive[start : start + length + 1, : len(names)], names) is not None
@@ -214,17 +241,15 @@ def chosen_episode(milestone: Milestone, names: Sequence[str], wanted: Sequence[
         )
         for start, length in zip(milestone.starts, milestone.lengths, strict=True)
     ]
-    for rule, suits in (
-        ("first won episode that comes to all that is shown", milestone.won & complete),
-        ("first episode that comes to all that is shown: none of them was won", np.array(complete)),
-    ):
+    first_won, first, longest = RULES
+    for rule, suits in ((first_won, milestone.won & complete), (first, np.array(complete))):
         if suits.any():
             return int(suits.argmax()), rule
-    return int(milestone.lengths.argmax()), "longest episode: none comes to all that is shown"
+    return int(milestone.lengths.argmax()), longest
 
 
 def _unit_rows(rollout: Rollout, milestone: Milestone, number: int, part: slice) -> pd.DataFrame:
-    """One row a moment and unit of a part of an episode."""
+    """Return one row per moment and unit of a part of an episode."""
     units, agents = milestone.units[part].astype(float), milestone.n_agents
     count, n_units = units.shape[:2]
     types = np.array(rollout.type_names)[milestone.types[number]]
@@ -255,18 +280,18 @@ def _unit_rows(rollout: Rollout, milestone: Milestone, number: int, part: slice)
 
 
 def _targets(actions: NDArray[np.int8], heals: Sequence[bool], n_units: int) -> NDArray[Any]:
-    """Whom the agents' actions (T, A) choose to attack or heal, NOBODY else: unit numbers (T, N)."""
+    """Return the numbers (T, N) of the units that the agents' actions (T, A) attack or heal, else NOBODY."""
     chosen = actions.astype(int) - FIRST_TARGET
     offset = np.where(heals, 0, actions.shape[1])
     return _padded(np.where(chosen >= 0, chosen + offset, NOBODY), n_units, NOBODY)
 
 
 def _padded(of_agents: NDArray[Any], n_units: int, value: float) -> NDArray[Any]:
-    """(T, A) to (T, N), with a value for enemies."""
+    """Pad values of agents (T, A) to all units (T, N), with `value` for enemies."""
     return np.pad(of_agents, ((0, 0), (0, n_units - of_agents.shape[1])), constant_values=value)
 
 
 def in_one(parts: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """Return these columns of all parts, one below the other."""
+    """Concatenate the rows of all parts, with the given columns only."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)

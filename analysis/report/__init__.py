@@ -1,7 +1,7 @@
-"""The report: one HTML file with figures, tables, claims, curves, roles beside their battles, and every run's origin.
+"""Report in a single HTML file: figures, tables, claims, learning curves, roles beside their episodes, and all runs.
 
-`contents` reads the summary's tables and the pictures, `page` puts them into the templates of `web/`. The page asks
-nobody for anything: its security policy forbids every request, and admits only the script and style written into it.
+`contents` reads the tables of the summary and the picture files; `page` fills the templates in `web/`. The page makes
+no network request: its security policy forbids every request and admits only the embedded script and style.
 """
 
 from pathlib import Path
@@ -12,5 +12,15 @@ from roma.support.files import write_bytes
 
 
 def write(summary: Path, figures: Path, figure_list: Path, out: Path) -> None:
-    """The report of the tables in `summary` and the files in `figures`, to `out`; UserError where runs are missing."""
+    """Write the report.
+
+    Args:
+        summary: Folder of the tidy tables.
+        figures: Folder of the figures and tables.
+        figure_list: Figure list (YAML).
+        out: HTML file to write.
+
+    Raises:
+        UserError: A table of the summary is missing.
+    """
     write_bytes(out, render(read(summary, figures, figure_list)).encode())

@@ -1,4 +1,4 @@
-"""The claims' part of the page: how many came out how, then each with its verdicts, reasons and evidence."""
+"""Section of the report on claims: the count of each verdict, then every claim with verdicts, reasons and evidence."""
 
 import re
 from collections import Counter
@@ -10,22 +10,27 @@ import pandas as pd
 from analysis import style
 from analysis.claims import VARIANTS, VERDICTS
 
-# What is told of a verdict, where the table has it.
+# Columns of the claims table that are listed as evidence of a verdict.
 DETAILS = ["expected", "evidence", "beside", "why", "seeds needed", "nulls", "all parts", "engine", "scale"]
 MENTION = re.compile(r"\b(figure|table)s? (\d+(?:(?:, | and )\d+)*)")
 
 
 def section(table: pd.DataFrame, anchors: Set[str]) -> str:
-    """Tally and claims, by question, in the table's order; figures and tables among `anchors` become links."""
+    """Return the counts of verdicts and all claims, grouped by question.
+
+    Args:
+        table: Table of claims, as text.
+        anchors: Names of the figures and tables on the page; mentions of these become links.
+    """
     headline = table[table["variant"] != VARIANTS[1]]
     counts = Counter(headline["verdict"])
     listed = [*VERDICTS, *sorted(counts.keys() - set(VERDICTS))]
     tally = "".join(f"<li>{badge(verdict)} {counts[verdict]}</li>" for verdict in listed)
     digests = ", ".join(sorted(set(table["claims digest"])))
     lead = (
-        f"{len(headline)} statements, written down with their tests before the runs were looked at (digest "
-        f"{escape(digests)}). The count is for {escape(style.label(VARIANTS[0]))}, the paper's equations, and for what "
-        "is said of other arms alone."
+        f"{len(headline)} statements of the paper. The statements and their tests were fixed before the runs were "
+        f"looked at (digest of claims.yaml: {escape(digests)}). The counts include the verdicts for "
+        f"{escape(style.label(VARIANTS[0]))} (the paper's equations) and the claims without ROMA."
     )
     parts = [f"<p class='lead'>{lead}</p><ul class='tally'>{tally}</ul>"]
     for question, of_question in table.groupby("question", sort=False):
@@ -35,7 +40,7 @@ def section(table: pd.DataFrame, anchors: Set[str]) -> str:
 
 
 def badge(verdict: str) -> str:
-    """A verdict as a mark of its own colour."""
+    """Return a verdict as a coloured mark."""
     kind = verdict.split()[0] if verdict.removesuffix(" so far") in VERDICTS else ""
     return f"<span class='verdict {kind}'>{escape(verdict)}</span>"
 
@@ -59,7 +64,12 @@ def _claim(rows: pd.DataFrame, anchors: Set[str]) -> str:
 
 
 def linked(text: str, anchors: Set[str]) -> str:
-    """Escaped text in which the figures and tables that it mentions lead to them."""
+    """Escape text and link the figures and tables that it mentions.
+
+    Args:
+        text: Plain text.
+        anchors: Names of the figures and tables on the page.
+    """
 
     def links(mention: re.Match[str]) -> str:
         stem = "fig{:02d}" if mention[1] == "figure" else "table{:d}"

@@ -1,4 +1,4 @@
-"""What the report shows, read from the summary's tables and from the files of figures and tables."""
+"""Contents of the report, read from the tables of the summary and from the files of figures and tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,54 +8,58 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
+from analysis.measures.rollouts import RULES
 from analysis.statistics import student_interval
 from analysis.summarise import inputs_digest, scale_of, withheld
 from roma.support.errors import UserError
 from roma.support.schema import read_yaml
 
 NEEDED = ("runs", "curves", "intervals", "finals")
-OPTIONAL = {  # what is said to be missing where they are not
+OPTIONAL = {  # tables that may be missing, with their names in the list of missing results
     "cost": "wall times and memory",
     "roles": "measures of roles over training",
-    "episodes": "recorded battles with roles",
+    "episodes": "recorded episodes with roles",
 }
 OF_ROLES = ("roles", "episodes")
 CLAIMS = "claims"
 KINDS = (".png", ".pdf", ".csv", ".md", ".tex")
 ROLE_AXES = ["role_0", "role_1", "role_2"]
-MOVING = {"x": 2, "y": 2, "health": 1, "shield": 1, "target": 0}  # a unit's columns, and their decimals
+MOVING = {"x": 2, "y": 2, "health": 1, "shield": 1, "target": 0}  # columns that change over time, with their decimals
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure or table of the list, or one that lies beside those; files are empty where it was not made."""
+    """Figure or table, from the figure list or found beside the listed files; `files` is empty if it was not made."""
 
     name: str
     title: str
     is_table: bool
-    files: list[Path]  # of the whole
+    files: list[Path]  # of the whole figure or table
     parts: list[Path]  # of single panels
 
     def file(self, kind: str) -> Path | None:
+        """Return the file with a suffix, such as "png"; None if there is none."""
         return next((file for file in self.files if file.suffix == f".{kind}"), None)
 
 
 @dataclass(frozen=True)
 class Contents:
+    """All contents of the report."""
+
     scale: str
-    digest: str  # of the summary, as captions carry it
+    digest: str  # of the summary, as in captions
     tables: dict[str, pd.DataFrame]
     figures: list[Picture]
     listings: list[Picture]  # tables
     claims: pd.DataFrame | None
     claims_files: list[Path]
     videos: list[Path]
-    data: dict[str, Any]  # what the script reads
-    withheld: str  # why roles are not shown; empty if they are
+    data: dict[str, Any]  # input of the script
+    withheld: str  # reason why roles and verdicts are not shown; empty if they are
 
     @property
     def missing(self) -> list[str]:
-        """All that is not here, by name."""
+        """Names of all missing results."""
         lines = [f"{words} (table {name})" for name, words in OPTIONAL.items() if name not in self.tables]
         if self.withheld:
             lines.append(f"roles and verdicts: withheld {self.withheld}")
@@ -65,6 +69,16 @@ class Contents:
 
 
 def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
+    """Read the contents of the report.
+
+    Args:
+        summary: Folder of the tidy tables.
+        figures: Folder of the figures and tables.
+        figure_list: Figure list (YAML).
+
+    Raises:
+        UserError: A table of the summary is missing.
+    """
     for name in NEEDED:
         if not (summary / f"{name}.parquet").exists():
             raise UserError(f"{summary / name}.parquet is missing: roma summarise makes it")
@@ -92,7 +106,12 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
 
 
 def pictures(folder: Path, specifications: dict[str, dict[str, Any]]) -> list[Picture]:
-    """Those of the list, in its order, then what else lies in the folder; a name's panels are <name>_<map>."""
+    """Return the figures and tables of the list, in its order, then all others in the folder.
+
+    Args:
+        folder: Folder of the figures and tables; single panels are named <name>_<map>.
+        specifications: Entries of the figure list, by name.
+    """
     of_stem: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix in KINDS:
@@ -112,7 +131,7 @@ def pictures(folder: Path, specifications: dict[str, dict[str, Any]]) -> list[Pi
 
 
 def data(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """What is drawn in the browser: series over training, and episodes."""
+    """Return the input of the script: series over training, and episodes."""
     series = [*curves(tables["intervals"], tables["curves"]), *role_measures(tables.get("roles"))]
     known = list(style.ARMS)
     series.sort(key=lambda one: known.index(one["arm"]) if one["arm"] in known else len(known))
@@ -127,7 +146,12 @@ def data(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def curves(intervals: pd.DataFrame, tests: pd.DataFrame) -> list[dict[str, Any]]:
-    """One a map, metric and arm: steps, mean, low, high, n, and each seed's values."""
+    """Return one series per map, metric and arm: steps, mean, low, high, n and the values of each seed.
+
+    Args:
+        intervals: Table `intervals`.
+        tests: Table `curves`.
+    """
     found = []
     for (map_name, arm, metric), cell in intervals.groupby(["map", "arm", "metric"], sort=False):
         of_cell = tests[(tests["map"] == map_name) & (tests["arm"] == arm)]
@@ -143,7 +167,7 @@ def curves(intervals: pd.DataFrame, tests: pd.DataFrame) -> list[dict[str, Any]]
 
 
 def role_measures(roles: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """The measures of roles as series like `curves`, with those of raw observations as references."""
+    """Return the measures of roles in the form of `curves`, with those of raw observations as references."""
     if roles is None:
         return []
     found = []
@@ -163,7 +187,10 @@ def role_measures(roles: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 
 def episodes(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """One a map, arm, seed and milestone; per unit what stays, per time t and unit what moves."""
+    """Return one episode per map, arm, seed and milestone.
+
+    Each has constant properties per unit, and positions, health, shields, targets and roles per time and unit.
+    """
     if frame is None:
         return []
     found = []
@@ -178,7 +205,7 @@ def episodes(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
             {
                 **{"map": map_name, "arm": arm, "seed": seed, "step": step},
                 **{name: bool(rows[name].iloc[0]) for name in ("shown", "won")},
-                "rule": str(rows["rule"].iloc[0]),
+                "rule": RULES.get(str(rows["rule"].iloc[0]), str(rows["rule"].iloc[0])),
                 "agents": int(first["is_agent"].sum()),
                 "types": first["type"].astype(str).tolist(),
                 **{name: rounded(first[name], 1) for name in ("max_health", "max_shield")},
@@ -190,7 +217,7 @@ def episodes(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 
 def rounded(values: Any, digits: int, shape: tuple[int, ...] | None = None) -> list[Any]:
-    """Numbers as JSON has them, lists of lists where a shape is given; NaN becomes null."""
+    """Return numbers as lists for JSON, nested by `shape`; NaN becomes None."""
     array = np.round(np.asarray(values, float), digits)
     objects = (array if digits or np.isnan(array).any() else array.astype(int)).astype(object)
     objects[np.isnan(array)] = None

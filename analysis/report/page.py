@@ -1,4 +1,4 @@
-"""The report's HTML. All text that comes from tables and files is escaped here; the script uses text nodes only."""
+"""HTML of the report. Text from tables and files is escaped here; the script creates text nodes only."""
 
 import base64
 import hashlib
@@ -17,11 +17,11 @@ from analysis.report.contents import Contents, Picture
 from analysis.summarise import engine_names
 
 WEB = Path(__file__).parent / "web"
-SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main")  # in the order they need each other
+SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main")  # in order of dependence
 
 
 def render(contents: Contents) -> str:
-    """The whole page."""
+    """Return the HTML of the whole page."""
     script = "\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     sheet = (WEB / "style.css").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def render(contents: Contents) -> str:
 
 
 def facts(contents: Contents) -> str:
-    """What a reader must know first: engine, scale, protocol, how many runs of how many steps."""
+    """Return the facts at the top of the page: scale, engine, protocol, and numbers of runs, seeds and steps."""
     table = contents.tables["runs"]
     values = {
         "scale": contents.scale,
@@ -62,46 +62,46 @@ def facts(contents: Contents) -> str:
 
 
 def absent(lines: list[str]) -> str:
-    """What is missing, to unfold."""
+    """Return the collapsible list of missing results; empty if nothing is missing."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     summary = f"<summary>Missing at this scale: {len(lines)}</summary>"
     return f"<details class='absent'>{summary}<ul>{items}</ul></details>" if lines else ""
 
 
 def figure(picture: Picture) -> str:
-    """A figure with its files' links, or that it is missing."""
+    """Return a figure with links to its files, or a note that it is missing."""
     image = picture.file("png")
     if image is None:
-        return _article(picture, f"{picture.name} was not drawn: no {picture.name}.png lies beside this page.")
+        return _article(picture, f"{picture.name} was not drawn: {picture.name}.png is not in the folder of this page.")
     source = f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
-    words = escape(f"{_spoken(picture)}; its numbers are in {picture.name}.csv")
+    words = escape(f"{_heading(picture)}; the data are in {picture.name}.csv")
     panels = f"<details><summary>Single panels</summary>{links(picture.parts)}</details>" if picture.parts else ""
     caption = f"<figcaption>{links(picture.files)}{panels}</figcaption>"
     return _article(picture, body=f"<figure><img src='{source}' alt='{words}'>{caption}</figure>")
 
 
 def listing(picture: Picture) -> str:
-    """A table as it is written for readers, with links to its files, or that it is missing."""
+    """Return a table with caption and links to its files, or a note that it is missing."""
     readable, numbers = picture.file("md"), picture.file("csv")
     if readable:
         caption, frame = from_markdown(readable.read_text(encoding="utf-8"))
     elif numbers:
         caption, frame = "", pd.read_csv(numbers, dtype=str, keep_default_na=False)
     else:
-        return _article(picture, f"{picture.name} was not made: no {picture.name}.md lies beside this page.")
+        return _article(picture, f"{picture.name} was not made: {picture.name}.md is not in the folder of this page.")
     note = f"<p class='lead'>{escape(caption)}</p>" if caption else ""
     return _article(picture, body=note + grid(frame, picture.name) + links(picture.files))
 
 
 def _article(picture: Picture, missing: str = "", body: str = "") -> str:
-    """What is said and shown under a picture's or table's own heading."""
+    """Return an article with heading, note and body."""
     state = " class='absent'" if missing else ""
     words = f"<p>{escape(missing)}</p>" if missing else ""
-    return f"<article id='{escape(picture.name)}'{state}><h3>{escape(_spoken(picture))}</h3>{words}{body}</article>"
+    return f"<article id='{escape(picture.name)}'{state}><h3>{escape(_heading(picture))}</h3>{words}{body}</article>"
 
 
 def from_markdown(text: str) -> tuple[str, pd.DataFrame]:
-    """Caption and cells of a table that `analysis.table` wrote."""
+    """Return caption and cells of a Markdown table written by `analysis.table`."""
     text = text.replace("$", "")
     lines = [line.removeprefix("| ").removesuffix(" |") for line in text.splitlines() if line.startswith("|")]
     head, _, *body = [[cell.replace(r"\|", "|") for cell in line.split(" | ")] for line in lines]
@@ -109,15 +109,15 @@ def from_markdown(text: str) -> tuple[str, pd.DataFrame]:
 
 
 def claims(contents: Contents) -> str:
-    """Verdicts on the claims, or that there are none."""
+    """Return the section on claims, or a note that there are no verdicts."""
     if contents.claims is None:
-        return "<p class='absent'>No verdicts: claims.csv does not lie beside this page.</p>"
+        return "<p class='absent'>No verdicts: claims.csv is not in the folder of this page.</p>"
     anchors = {picture.name for picture in (*contents.figures, *contents.listings)}
     return claims_section(contents.claims, anchors) + links(contents.claims_files)
 
 
 def runs(contents: Contents) -> str:
-    """Every run's origin, with its cost where that is known."""
+    """Return the table of all runs with their identity and, if known, their cost."""
     keys = ["map", "arm", "seed"]
     table = contents.tables["runs"]
     finals = contents.tables["finals"][[*keys, "battle_won_mean"]]
@@ -131,7 +131,7 @@ def runs(contents: Contents) -> str:
 
 
 def grid(table: pd.DataFrame, name: str) -> str:
-    """A frame as a table that scrolls by itself."""
+    """Return a frame as a scrollable HTML table."""
     numeric = [" class='number'" if pd.api.types.is_numeric_dtype(table[column]) else "" for column in table.columns]
     head = "".join(
         f"<th scope='col'{kind}>{escape(column)}</th>" for column, kind in zip(table.columns, numeric, strict=True)
@@ -149,18 +149,19 @@ def grid(table: pd.DataFrame, name: str) -> str:
 
 
 def index_entry(picture: Picture) -> str:
+    """Return the entry of a figure or table in an index."""
     state = "" if picture.files else " class='missing'"
-    return f"<li{state}><a href='#{escape(picture.name)}'>{escape(_spoken(picture))}</a></li>"
+    return f"<li{state}><a href='#{escape(picture.name)}'>{escape(_heading(picture))}</a></li>"
 
 
 def links(files: Iterable[Path], folder: str = "") -> str:
-    """Links to files that lie beside the page, or in a folder there."""
+    """Return links to files in the folder of the page, or in a folder below it."""
     items = "".join(f"<li><a href='{folder}{quote(file.name)}'>{escape(file.name)}</a></li>" for file in files)
     return f"<ul class='files'>{items}</ul>" if items else ""
 
 
-def _spoken(picture: Picture) -> str:
-    """fig04 as Figure 4, table1 as Table 1, with the title behind."""
+def _heading(picture: Picture) -> str:
+    """Return name and title, with fig04 as Figure 4 and table1 as Table 1."""
     name = picture.name
     for prefix, word in (("fig", "Figure"), ("table", "Table")):
         if name.startswith(prefix) and name.removeprefix(prefix).isdigit():

@@ -1,1 +1,1 @@
-"""Studies beside the grid, recorded in docs: what was seen to learn, and readings of the paper."""
+"""Studies outside the grid, recorded in docs: learning of single runs, and readings of the paper."""

@@ -1,10 +1,11 @@
-"""What was seen to learn: finished runs added to the record in docs/learning, its table and its picture.
+"""Record of learning in docs/learning: finished runs are added, and its table and picture are made again.
 
     roma docs learning RUN_DIRECTORY ...
 
-`runs.csv` has a row a run: what it was, which code and engine version made it; `curves.csv` a row a test. The table
-stands in docs/learning.md between two markers. A run has passed at the first test that ends five whose mean reaches
-what its map and arm are asked for. What is published of StarCraft II comes from `roma.scenarios.released_runs`.
+`runs.csv` has one row per run: its configuration, code revision and engine version. `curves.csv` has one row per test.
+The table is in docs/learning.md between two markers. A run passes at the first test at which the mean win rate of the
+last five tests reaches the required value of its arm. Published StarCraft II runs come from
+`roma.scenarios.released_runs`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,18 +29,18 @@ PAGE = Path("docs/learning.md")
 BEGIN, END = "<!-- table: made by roma docs learning -->", "<!-- end of the table -->"
 IDENTITY = ["protocol", "map", "arm", "seed"]
 KEPT = ["t_env", "test_battle_won_mean", "test_return_mean", "test_ep_length_mean", "updates"]
-TESTS = 5  # whose mean counts
+TESTS = 5  # tests averaged
 ASKED, ASKED_OF_COMA = 0.8, 0.5
-PUBLISHED_PROTOCOL, PUBLISHED_STEPS = "smac_v1", (250_000, 500_000, 1_000_000)  # of what is drawn of StarCraft II
+PUBLISHED_PROTOCOL, PUBLISHED_STEPS = "smac_v1", (250_000, 500_000, 1_000_000)  # of the StarCraft II runs drawn
 
 
 def required(arm: str) -> float:
-    """The mean of five tests with which a run of this arm has passed."""
+    """Return the mean win rate of five tests that a run of an arm must reach."""
     return ASKED_OF_COMA if arm == "coma" else ASKED
 
 
 def smoothed(won: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means (T,) of five consecutive test win rates (T,), each ending at its place; NaN where there are fewer."""
+    """Return the mean (T,) of the last five test win rates (T,) at each test; NaN for the first four."""
     means = np.full(len(won), np.nan)
     if len(won) >= TESTS:
         means[TESTS - 1 :] = np.convolve(won, np.full(TESTS, 1 / TESTS), "valid")
@@ -47,13 +48,23 @@ def smoothed(won: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def passed_at(curve: pd.DataFrame, arm: str) -> int | None:
-    """Environment steps at which a run's tests, in the order played, had passed; None if they never did."""
+    """Return the environment steps at which a run passed; None if it never did.
+
+    Args:
+        curve: Tests of the run in the order played.
+        arm: Arm of the run.
+    """
     passing = smoothed(curve["test_battle_won_mean"].to_numpy()) >= required(arm) - 1e-9
     return int(curve["t_env"].to_numpy()[passing][0]) if passing.any() else None
 
 
 def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
-    """Adds finished runs to the record, in place of those that it has of the same identity."""
+    """Add finished runs to the record, replacing runs with the same protocol, map, arm and seed.
+
+    Args:
+        directories: Run directories.
+        folder: Folder of the record.
+    """
     runs, curves = [], []
     for path in directories:
         run = RunDirectory(path)
@@ -83,7 +94,7 @@ def _add(rows: pd.DataFrame, file: Path) -> None:
 
 
 def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs and curves of the record."""
+    """Return the runs and the curves of the record."""
     return _read(folder / "runs.csv"), _read(folder / "curves.csv")
 
 
@@ -92,7 +103,7 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def published(maps: Iterable[str]) -> pd.DataFrame:
-    """Return published medians over runs of the mean of five tests: columns protocol, map, arm, t_env and median."""
+    """Return medians over published runs of the mean of five tests: columns protocol, map, arm, t_env and median."""
     rows = [
         {
             "protocol": PUBLISHED_PROTOCOL,
@@ -109,7 +120,7 @@ def published(maps: Iterable[str]) -> pd.DataFrame:
 
 
 def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
-    """The record as Markdown, a row a run."""
+    """Return the record as a Markdown table, one row per run."""
     lines = [
         "| protocol, map | arm | seed | asked | passed at | best mean of five | last five tests | revision "
         "| engine version |",
@@ -129,7 +140,7 @@ def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
 
 
 def of_run(curves: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows of one run, known by its identity, in the order played."""
+    """Return the rows of one run, given by protocol, map, arm and seed, in the order played."""
     chosen = np.logical_and.reduce([curves[name] == run[name] for name in IDENTITY])
     return curves[chosen].sort_values("t_env")
 
@@ -139,9 +150,14 @@ def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def draw(runs: pd.DataFrame, curves: pd.DataFrame, known: pd.DataFrame) -> Figure:
-    """Means of five tests against environment steps, a panel for each protocol and map, a line for each run.
+    """Draw the means of five tests against environment steps, one panel per protocol and map, one line per run.
 
-    Diamonds are what is published, dots where a run passed.
+    Diamonds are published medians; a dot marks where a run passed.
+
+    Args:
+        runs: Runs of the record.
+        curves: Curves of the record.
+        known: Published medians, the result of `published`.
     """
     style.apply()
     panels = runs.groupby(["protocol", "map"], sort=True)
@@ -170,7 +186,7 @@ def draw(runs: pd.DataFrame, curves: pd.DataFrame, known: pd.DataFrame) -> Figur
 
 
 def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
-    """The table into the page, and the picture beside it."""
+    """Write the table into the page, and the picture beside the page."""
     runs, curves = read(folder)
     write_bytes(page, with_table(page.read_text(encoding="utf-8"), table(runs, curves)).encode())
     with atomic_path(page.with_suffix(".png")) as beside:
@@ -180,7 +196,11 @@ def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
 
 
 def with_table(page: str, content: str) -> str:
-    """The page's text with another table between its markers. UserError where it has none."""
+    """Return the text of a page with `content` between the markers of the table.
+
+    Raises:
+        UserError: The page lacks a marker.
+    """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

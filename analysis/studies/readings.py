@@ -1,11 +1,11 @@
-"""The study of ROMA's readings: L_D as a sum or a mean over pairs of agents, and the release with its own exploration.
+"""Study of readings of the paper: L_D as a sum or a mean over pairs, and the release with its own exploration.
 
     roma docs readings RUN_DIRECTORY ...
 
 adds finished runs to the record in docs/readings, then writes the blocks of docs/readings.md and its pictures.
-`runs.csv` has a row a run: what it was, which code and engine made it; `tests.csv` a row a test. Arms here are `sum`
-and `mean`, ROMA with that `pair_reduction`, and the release. The rule is `judged`, `sound` and `headline`; it sees no
-win rate.
+`runs.csv` has one row per run: its configuration, code revision and engine version. `tests.csv` has one row per test.
+The arms are `sum` and `mean` (ROMA with this `pair_reduction`) and the release. `judged`, `sound` and `headline` are
+the rule of the study, which uses no win rate.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,15 +38,15 @@ INTERVAL = PRESETS[PROTOCOL].protocol.test_interval
 
 # The rule.
 UP_TO = (1_000_000, 2_000_000)  # environment steps
-ROWS = 5  # whose mean counts, the last up to a step
-LEAST_RATIO, LARGEST_RATIO = 0.1, 10.0  # of the mean variance of q_xi to that of p
-SHARE = 0.9  # of pairs with high I', which must lie below it
+ROWS = 5  # tests averaged, the last ones up to a step
+LEAST_RATIO, LARGEST_RATIO = 0.1, 10.0  # mean variance of q_xi over mean variance of p
+SHARE = 0.9  # upper bound of the share of pairs with high I'
 
 IDENTITY = ["arm", "map"]
 CELLS = [*((reduction, name) for reduction in READINGS for name in MAPS), *((arm, RELEASE_MAP) for arm in RELEASES)]
 KEPT = ["t_env", "test_battle_won_mean", "test_return_mean", *ROLE_COLUMNS]
 JUDGED = ("posterior_variance", "role_variance", "information_high_share")
-BESIDE = {  # columns that are printed beside the judged ones, with their heads
+BESIDE = {  # columns printed beside the judged ones, with their headings
     "posterior_variance_living": "variance of q_ξ, living",
     "role_variance_living": "variance of p, living",
     "information_high_share_living": "I' ≥ 0.9, living",
@@ -69,12 +69,12 @@ DRAWN = [
     *("dissimilarity_between_types", "dissimilarity_within_types", "test_return_mean"),
 ]
 DRAWN_OF_RELEASE = ["test_battle_won_mean", "test_return_mean"]
-SAMPLE = f"{PRESETS[PROTOCOL].protocol.test_episodes} greedy episodes a test"
+SAMPLE = f"{PRESETS[PROTOCOL].protocol.test_episodes} greedy episodes per test"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the rule looks at: a reading on a map, means of the last rows up to a step."""
+    """Values of a reading on a map that the rule uses: means of the last ROWS tests up to a step."""
 
     reading: str
     map: str
@@ -85,15 +85,17 @@ class Judgement:
 
     @property
     def ratio(self) -> float:
+        """Variance of q_xi over that of p."""
         return self.posterior_variance / self.role_variance
 
     @property
     def sound(self) -> bool:
+        """True if ratio and share are within the bounds of the rule."""
         return LEAST_RATIO <= self.ratio <= LARGEST_RATIO and self.high_share < SHARE
 
 
 def judged(tests: pd.DataFrame) -> list[Judgement]:
-    """Every reading of the record on each of its maps, at both steps."""
+    """Return the judgements of every reading on each of its maps, at both steps."""
     return [
         Judgement(arm, name, step, *(float(last[column].mean()) for column in JUDGED))
         for (arm, name), rows in _cells(tests, READINGS)
@@ -102,7 +104,7 @@ def judged(tests: pd.DataFrame) -> list[Judgement]:
 
 
 def sound(reading: str, judgements: Iterable[Judgement]) -> bool | None:
-    """Whether a reading is sound on both maps at both steps; None while one of them is missing."""
+    """Return whether a reading is sound on both maps at both steps; None while a judgement is missing."""
     mine = [each for each in judgements if each.reading == reading]
     if {(each.map, each.up_to) for each in mine} != {(name, step) for name in MAPS for step in UP_TO}:
         return None
@@ -110,13 +112,13 @@ def sound(reading: str, judgements: Iterable[Judgement]) -> bool | None:
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
-    """The reduction of `roma`: the mean if it alone is sound, the sum otherwise and as long as runs are missing."""
+    """Return the reduction of `roma`: the mean if only the mean is sound, else (or while runs are missing) the sum."""
     alone = sound("sum", judgements) is False and sound("mean", judgements) is True
     return "mean" if alone else "sum"
 
 
 def decision(judgements: Sequence[Judgement]) -> str:
-    """The outcome of the rule in words."""
+    """Return a sentence with the outcome of the rule."""
     verdicts = {reading: sound(reading, judgements) for reading in READINGS}
     missing = [reading for reading, verdict in verdicts.items() if verdict is None]
     if missing:
@@ -130,10 +132,14 @@ def decision(judgements: Sequence[Judgement]) -> str:
 
 
 def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
-    """Add finished runs to the record, in place of those that it has of the same arm and map.
+    """Add finished runs to the record, replacing runs with the same arm and map.
+
+    Args:
+        directories: Run directories.
+        folder: Folder of the record.
 
     Raises:
-        UserError: a run is none of the study's or too short.
+        UserError: A run is not part of the study, or too short.
     """
     runs, tests = [], []
     for path in directories:
@@ -154,7 +160,15 @@ def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:
 
 
 def arm_of(config: RunConfig, path: Path) -> str:
-    """Return the study's name of a run with this configuration; UserError if it is none of the study's."""
+    """Return the study's arm for the configuration of a run.
+
+    Args:
+        config: Configuration of the run.
+        path: Run directory, for the error message.
+
+    Raises:
+        UserError: The run is not part of the study.
+    """
     for arm, name in CELLS:
         algorithm, overrides = ("roma", {"pair_reduction": arm}) if arm in READINGS else (arm, {})
         wanted = resolve(name, algorithm, SEED, PROTOCOL, ENGINE, overrides)
@@ -167,7 +181,11 @@ def arm_of(config: RunConfig, path: Path) -> str:
 
 
 def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs and tests of the record, both empty before the first. UserError where its runs are of several engines."""
+    """Return the runs and the tests of the record, both empty before the first run.
+
+    Raises:
+        UserError: Runs on one map have several engine versions.
+    """
     if not (folder / "runs.csv").exists():
         return pd.DataFrame(columns=[*IDENTITY, "engine_version"]), pd.DataFrame(columns=[*IDENTITY, *KEPT])
     runs, tests = (_read(folder / f"{name}.csv") for name in ("runs", "tests"))
@@ -180,7 +198,7 @@ def read(folder: Path = FOLDER) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def reading_block(runs: pd.DataFrame, tests: pd.DataFrame) -> str:
-    """What the page says of the readings: the decision, and the values that it rests on."""
+    """Return the page's block on the readings: the decision and its values."""
     judgements = judged(tests)
     lines = [decision(judgements), ""]
     if not judgements:
@@ -198,7 +216,7 @@ def reading_block(runs: pd.DataFrame, tests: pd.DataFrame) -> str:
 
 
 def release_block(runs: pd.DataFrame, tests: pd.DataFrame) -> str:
-    """What the page says of the release's exploration."""
+    """Return the page's block on the exploration of the release."""
     found = dict(_cells(tests, RELEASES))
     missing = [f"`{arm}`" for arm in RELEASES if (arm, RELEASE_MAP) not in found]
     lines = [f"Not run yet: {' and '.join(missing)}.", ""] if missing else []
@@ -213,8 +231,8 @@ def release_block(runs: pd.DataFrame, tests: pd.DataFrame) -> str:
 
 
 def draw(runs: pd.DataFrame, tests: pd.DataFrame, inputs: str) -> Figure:
-    """Both readings over training, a column a map and a row a measure; grey is what the rule allows."""
-    sample = f"{SAMPLE}; other values of 8 episodes of the batch before each test; grey: sound by the rule"
+    """Draw both readings over training, one column per map and one row per measure; grey: allowed by the rule."""
+    sample = f"{SAMPLE}; other measures from 8 episodes of the batch before each test; grey: sound by the rule"
     figure = curves.draw(frame(runs, tests, READINGS, MAPS, DRAWN, inputs=inputs, sample=sample))
     row = {metric: figure.axes[place * len(MAPS) :][: len(MAPS)] for place, metric in enumerate(DRAWN)}
     for axis in row["variance_ratio"]:
@@ -227,7 +245,7 @@ def draw(runs: pd.DataFrame, tests: pd.DataFrame, inputs: str) -> Figure:
 
 
 def draw_release(runs: pd.DataFrame, tests: pd.DataFrame, inputs: str) -> Figure:
-    """Test win rate and return of the release with either exploration."""
+    """Draw test win rate and return of the release with both settings of exploration."""
     of_release = frame(runs, tests, RELEASES, [RELEASE_MAP], DRAWN_OF_RELEASE, inputs=inputs, sample=SAMPLE)
     return curves.draw(of_release)
 
@@ -235,9 +253,15 @@ def draw_release(runs: pd.DataFrame, tests: pd.DataFrame, inputs: str) -> Figure
 def frame(
     runs: pd.DataFrame, tests: pd.DataFrame, arms: Iterable[str], maps: Iterable[str], metrics: list[str], **facts: str
 ) -> pd.DataFrame:
-    """The tests as analysis.figures.curves draws them. A reading looks like the arm that it is beside the other one.
+    """Return the tests in the form of `analysis.figures.curves.data`; readings have the style of their arms.
 
-    `facts` are what the caption says of inputs and sample.
+    Args:
+        runs: Runs of the record.
+        tests: Tests of the record.
+        arms: Arms to draw.
+        maps: Maps to draw.
+        metrics: Metrics to draw.
+        **facts: `inputs` and `sample` of the caption.
     """
     looks = {arm: READINGS[arm][0] if arm in READINGS else arm for arm in arms}
     order = pd.MultiIndex.from_product([maps, metrics, looks.values()], names=["map", "metric", "arm"])
@@ -254,7 +278,7 @@ def frame(
 
 
 def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
-    """The blocks into the page, and pictures of what there are runs of beside it."""
+    """Write the blocks into the page, and the pictures of recorded runs beside the page."""
     runs, tests = read(folder)
     write_bytes(page, with_blocks(page.read_text(encoding="utf-8"), runs, tests).encode())
     for name, arms, picture in (("readings", READINGS, draw), ("readings_release", RELEASES, draw_release)):
@@ -265,7 +289,11 @@ def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
 
 
 def with_blocks(page: str, runs: pd.DataFrame, tests: pd.DataFrame) -> str:
-    """The page's text with what the record says between its markers. UserError where they are missing."""
+    """Return the text of a page with the blocks of the record between their markers.
+
+    Raises:
+        UserError: The page lacks a marker.
+    """
     for name, content in {"readings": reading_block(runs, tests), "release": release_block(runs, tests)}.items():
         begin, end = f"<!-- {name}: made by roma docs readings -->", f"<!-- end of {name} -->"
         before, found, rest = page.partition(begin)
@@ -277,7 +305,7 @@ def with_blocks(page: str, runs: pd.DataFrame, tests: pd.DataFrame) -> str:
 
 
 def _cells(tests: pd.DataFrame, arms: Iterable[str]) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """The tests of each run of these arms in the order played, by arm and map."""
+    """Yield the tests of each run of the given arms in the order played, by arm and map."""
     for arm, name in CELLS:
         rows = tests[(tests["arm"] == arm) & (tests["map"] == name)]
         if arm in arms and len(rows):
@@ -285,7 +313,7 @@ def _cells(tests: pd.DataFrame, arms: Iterable[str]) -> Iterator[tuple[tuple[str
 
 
 def _last_rows(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
-    """The last ROWS tests of a run up to each step of the rule. A test belongs to the multiple that made it due."""
+    """Yield the last ROWS tests of a run up to each step of the rule; a test counts at the step at which it was due."""
     for step in UP_TO:
         last = rows[rows["t_env"] // INTERVAL * INTERVAL <= step].tail(ROWS)
         if len(last) < ROWS or last[list(JUDGED)].isna().any(axis=None):
@@ -303,7 +331,7 @@ def _number(value: float) -> str:
 
 
 def _origin(runs: pd.DataFrame, arms: Iterable[str]) -> str:
-    """How the values come about, and which code and engine made the runs of these arms."""
+    """Return the note below a table: statistic, seed, protocol, engine version and revision of the runs."""
     chosen = runs[runs["arm"].isin(list(arms))]
     revisions = ", ".join(sorted({revision[:7] for revision in chosen["git_revision"]}))
     return (

@@ -1,1 +1,1 @@
-"""One module for each kind of table: `table(summary, specification)` returns an analysis.table.Table."""
+"""Kinds of tables, one module each: `table(summary, specification)` returns an analysis.table.Table."""

@@ -1,4 +1,4 @@
-"""Final performance over all maps at once, of the same data as its figure: interquartile mean and improvement."""
+"""Final performance aggregated over maps: interquartile means and probabilities of improvement."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ SHOWN = ["algorithm", "interquartile mean", "95 %", "improvement", "improvement,
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """Return interquartile mean and probability of improvement of each arm, of the same data as the figure."""
+    """Return the interquartile mean and the probability of improvement of each arm.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list; the first of its `arms` is the one that the others are compared with.
+    """
     frame = data(summary, specification, [])
     rows = []
     for arm in specification["arms"]:
@@ -29,6 +34,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     reference = style.label(specification["arms"][0])
     said = [
         *notes(frame),
-        f"Improvement: the probability that a run of {reference} wins more than one of the arm, ties half",
+        f"Improvement: probability that a run of {reference} has a higher final win rate than a run of the arm; a tie"
+        " counts one half",
     ]
     return Table(pd.DataFrame(rows), said, None, SHOWN)

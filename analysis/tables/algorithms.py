@@ -1,4 +1,4 @@
-"""The algorithms compared (table 1): parameters of their networks as built, updates, tuning. No run is needed."""
+"""Algorithms compared (table 1): parameters of their networks as built, updates and tuning. No run is needed."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from roma import envs
 from roma.learners import algorithm, algorithm_names, make_learner
 from roma.runs.config import resolve
 
-ENGINE = envs.EMBEDDED  # sizes are those of the interface, which engines share
-OURS = "beyond the paper's table"  # the group of what the paper's table does not list
+ENGINE = envs.EMBEDDED  # all engines share the interface, and with it all sizes
+OURS = "beyond the paper's table"  # group of the algorithms that the paper's table does not list
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names the `map` that fixes the sizes, the paper's `groups` of algorithms, and who tuned each.
+    """Return one row per algorithm or variant; the last group has those that no group lists.
 
-    `variants` are algorithms with overrides, by the name of their arm. All others make the last group.
+    Args:
+        summary: Not used.
+        specification: Entry of the figure list, with the `map` that sets the sizes, the paper's `groups` of algorithms,
+            `variants` (algorithms with overrides, by arm) and the author of each arm's settings (`tuned`).
     """
     listed = dict(specification["groups"])
     variants = specification.get("variants", {})
@@ -53,11 +56,12 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     base = int(frame.loc[frame["arm"] == "roma", "acting"].iloc[0])
     frame.insert(5, "acting / ROMA's", frame["acting"] / base)
     notes = [
-        f"Parameters on {map_name}, {info.n_agents} agents: of the networks that act, and of all that is trained,"
-        " target networks not counted",
-        "Mixing networks are those of the protocol paper, linear from the state",
-        "Episodes an update: under the protocol paper; under smac_v1 every episode brings one, but for COMA",
-        "Trials here: runs that this project made to choose an arm's settings",
+        f"Parameters on {map_name} with {info.n_agents} agents: of the acting networks, and of all trained networks"
+        " without target networks",
+        "Mixing networks: those of protocol paper, whose weights are linear in the state",
+        "Episodes an update: episodes per update under protocol paper; under smac_v1 every algorithm but COMA makes one"
+        " update per episode",
+        "Trials here: number of runs that this project made to choose the settings of an arm",
         f"{style.label('qtran')}: {style.ARM_NOTES['qtran']}",
     ]
     shown = ["group", "algorithm", "description", "acting", "acting / ROMA's", "trained", "episodes an update"]

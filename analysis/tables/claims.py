@@ -16,16 +16,19 @@ CHARACTERISTICS = "docs/operating_characteristics.md"
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names in `beside` the scales of the same engine that are read as well, where they have a summary.
+    """Return one row per claim and variant.
 
-    Those that a claim names are judged alone; of the others come the arms that the summary lacks.
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list. `beside` lists further scales of the same engine, read if they have a
+            summary: a scale that a claim names decides that claim alone, the other scales add missing arms.
     """
     listed = claims.load()
     alone = {claim.scale for claim in listed if claim.scale}
     present = summaries_beside(summary, specification)
     evidence = Evidence(summary, [folder for scale, folder in present.items() if scale not in alone])
     others = {scale: Evidence(folder) for scale, folder in present.items() if scale in alone}
-    notes = [f"On the {evidence.engine}, scale {evidence.scale}, claims {claims.claims_digest()}"]
+    notes = [f"{evidence.origin}; digest of claims.yaml: {claims.claims_digest()}"]
     if reason := withheld(summary):
         verdicts = [
             claims.Verdict(claim, variant, claims.WITHHELD, reason) for claim in listed for variant in claim.variants
@@ -36,13 +39,17 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         counts = Counter(str(verdict) for verdict in verdicts if verdict.variant != claims.VARIANTS[1])
         words = [*claims.VERDICTS, *sorted(counts.keys() - set(claims.VERDICTS))]
         tally = ", ".join(f"{counts[word]} {word}" for word in words)
-        notes.insert(0, f"{claims.VARIANTS[0]}, the headline: {tally}")
-        notes.append("Evidence: the part that decides, with Holm's interval within its question; of an estimate, 95 %")
+        notes.insert(0, f"Verdicts for {claims.VARIANTS[0]}, the headline variant: {tally}")
         notes.append(
-            "Beside: what decides nothing, the same contrast of the final evaluations and the p-value on k maps"
+            "Evidence: estimate over seeds of the deciding part, with its interval at Holm's level within the question;"
+            " 95 % for claims reported as estimates"
         )
-        notes.append(f"How often an undecided claim is true: {CHARACTERISTICS}")
-        notes.append("So far: seeds that the scale trains are to come")
+        notes.append(
+            "Beside: values that decide nothing, the same contrast of the final evaluations and the"
+            " partial-conjunction p-value over maps"
+        )
+        notes.append(f"Power and error rates of the verdicts: {CHARACTERISTICS}")
+        notes.append("So far: further seeds of the scale are still to be trained")
     return Table(pd.DataFrame([_row(verdict, evidence, others) for verdict in verdicts]), notes, "question", SHOWN)
 
 

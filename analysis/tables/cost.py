@@ -1,4 +1,4 @@
-"""What the runs cost: wall time, speed and memory, medians and extremes over seeds. The one table that has clocks."""
+"""Cost of the runs: wall time, speed and memory, medians and extremes over seeds. No other table depends on clocks."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 
 from analysis import style
+from analysis.summarise import origin, scale_of
 from analysis.table import Table
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
+    """Return one row per (map, arm). The specification is not used."""
     runs = pd.read_parquet(summary / "cost.parquet")
     rows = []
     for (map_name, arm), cell in runs.groupby(["map", "arm"], sort=False):
@@ -27,5 +29,9 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                 "resumes": cell["resumes"].sum(),
             }
         )
-    notes = ["Medians over seeds where nothing else is said, tests included", "Memory: the largest of any run"]
+    notes = [
+        origin(pd.read_parquet(summary / "runs.parquet"), scale_of(summary)),
+        "Updates, hours and steps/s: medians over seeds, tests included; memory: maximum over seeds; resumes: sum over"
+        " seeds",
+    ]
     return Table(pd.DataFrame(rows), notes, groups="map")

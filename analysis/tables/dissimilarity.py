@@ -1,4 +1,4 @@
-"""Learnt dissimilarity within and between unit types (table 2), with every spread apart and the matrix of types."""
+"""Learnt dissimilarity within and between unit types (table 2), with all spreads and the matrix of unit types."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
-from analysis.summarise import scale_of, summaries_beside
+from analysis.summarise import origin, scale_of, summaries_beside
 from analysis.table import Table
 
 RUN = ["map", "arm", "seed", "step"]
@@ -30,9 +30,14 @@ COLUMNS = [
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """Rows of each arm between and within types, then of each ordered pair of types; untrained only the first two.
+    """Return the rows of each arm: between types, within types, then each ordered pair of types.
 
-    `specification` names in `beside` the scales of the same engine whose arms are added, where they have a summary.
+    The untrained network has the first two rows only.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list. `beside` lists further scales of the same engine whose arms are added,
+            if they have a summary.
     """
     folders = [summary, *summaries_beside(summary, specification).values()]
     rows = [row for folder in folders for row in _of_scale(folder, specification)]
@@ -40,12 +45,14 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     expected = [(name, style.label(arm)) for name in specification["maps"] for arm in specification["arms"]]
     absent = [f"{arm} on {name}" for name, arm in expected if (name, arm) not in found]
     notes = [
-        "Pairs of living agents i, j in this order, from the second decision on, scaled to [0, 1] over those of a"
-        " moment or of all recorded episodes of a run",
-        "Spreads are standard deviations: of the runs' means over seeds, of a run's means over its episodes, of the"
-        " pairs about their episode's mean",
-        "AUC and best threshold (balanced accuracy): how well d tells pairs of different types from pairs of the same",
-        "Steps 0: untrained",
+        origin(pd.read_parquet(summary / "runs.parquet"), scale_of(summary)),
+        "Dissimilarity: mean over ordered pairs of living agents from the second decision on, scaled to [0, 1] over the"
+        " pairs of a step or of all recorded episodes of a run (data set)",
+        "Spreads: standard deviation of the runs' means over seeds, of a run's means over its episodes, and of pairs"
+        " about the mean of their episode",
+        "AUC and best threshold (balanced accuracy): separation of pairs of different unit types from pairs of the same"
+        " type by d",
+        "Steps 0: untrained network",
     ]
     if absent:
         notes.append(f"Not run yet: {', '.join(absent)}")
@@ -54,7 +61,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
 
 
 def _of_scale(summary: Path, specification: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one scale, arm by arm, the end of the run before its beginning."""
+    """Return the rows of one scale, arm by arm, the last milestone before the first."""
     found, measures = (pd.read_parquet(summary / f"{name}.parquet") for name in ("dissimilarity", "roles"))
     measures = measures[measures["reference"] == "roles"]
     rows = []
@@ -85,9 +92,10 @@ def _rows(cell: pd.DataFrame, separation: pd.DataFrame, matrix: bool) -> list[di
 
 
 def spreads(part: pd.DataFrame) -> dict[str, Any]:
-    """Mean over runs of each run's mean over pairs, and how it spreads over runs, episodes and pairs.
+    """Return the mean over runs of each run's mean over pairs, and its spreads over runs, episodes and pairs.
 
-    Rows of `part` are episodes and pairs of types, with d_mean, d_std and pairs.
+    Args:
+        part: Rows of the table `dissimilarity`: episodes and pairs of unit types with d_mean, d_std and pairs.
     """
     weighted = part.assign(sum=part["d_mean"] * part["pairs"])
     episodes = weighted.groupby([*RUN, "episode"])[["sum", "pairs"]].sum()

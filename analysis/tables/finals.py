@@ -1,4 +1,4 @@
-"""Final performance of the whole grid: the mean of a run's last tenth of tests, over seeds with its interval."""
+"""Final win rates of the whole grid: the mean of the tests in the last tenth of a run, over seeds with an interval."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ SHOWN = ["map", "algorithm", "seeds", "win rate", "95 %", "lowest", "highest", "
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names in `cells` the maps and arms expected, each of which has a row.
+    """Return one row per (map, arm).
 
-    Others follow, of this summary and of the scales named in `beside` that are comparable.
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list. `cells` lists maps and arms that have a row in any case; `beside` lists
+            further scales whose comparable arms are added.
     """
     evidence = with_scales_beside(summary, specification)
     listed = [(name, arm) for cell in specification["cells"] for name in cell["maps"] for arm in cell["arms"]]
@@ -34,9 +37,10 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     missing = _named(frame[frame["seeds"] == 0], frame)
     fewer = _named(frame[frame["seeds"].between(1, most - 1)], frame)
     notes = [
-        f"On the {evidence.engine}, scale {evidence.scale}",
-        "Win rate: of a run the mean of the tests in its last tenth; of three or more seeds with Student's t interval",
-        "Final evaluation: mean over seeds of the last weights in greedy battles; decides nothing",
+        evidence.origin,
+        "Win rate: mean of the tests in the last tenth of a run, mean over seeds; Student t interval for three or more"
+        " seeds",
+        "Final evaluation: mean win rate over seeds of the last policy in greedy episodes; no verdict depends on it",
         *([f"Fewer than {most} seeds: {', '.join(fewer)}"] if fewer else []),
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]
@@ -44,7 +48,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
 
 
 def _named(part: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    """The cells of a part as map/arm, as map alone where it has all arms of one."""
+    """Return the cells of a part as map/arm; the map alone if the part has all its arms."""
     sizes = whole["map"].value_counts()
     names: list[str] = []
     for name, cell in part.groupby("map", sort=False):
@@ -63,7 +67,7 @@ def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
 
 
 def summed_up(values: np.ndarray) -> dict[str, Any]:
-    """Win rates of seeds as their number, mean, interval (also as text) and extremes; NaN where there are none."""
+    """Return number, mean, interval (also as text) and extremes of the seeds' win rates; NaN without seeds."""
     interval = student_interval(values[:, None], bounds=(0.0, 1.0))
     low, high = float(interval.low[0]), float(interval.high[0])
     return {
@@ -78,5 +82,5 @@ def summed_up(values: np.ndarray) -> dict[str, Any]:
 
 
 def between(low: float, high: float) -> str | None:
-    """An interval for readers; None where there is none."""
+    """Format an interval; None if there is none."""
     return None if pd.isna(low) else f"{low:.2f} to {high:.2f}"

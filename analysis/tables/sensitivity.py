@@ -1,4 +1,4 @@
-"""What one changed setting does to the final win rate: each arm beside the reference that it differs from."""
+"""Effect of single settings on the final win rate: each arm beside the reference from which it differs."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,19 @@ import pandas as pd
 
 from analysis.claims.inference import contrast, moments
 from analysis.statistics import FEWEST_SEEDS, student_interval
-from analysis.summarise import engine_names, joined
+from analysis.summarise import joined, origin, scale_of
 from analysis.table import Table
 
 SHOWN = ["map", "setting", "seeds", "win rate", "win rate, 95 %", "difference", "difference, 95 %"]
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names maps, arms and the `reference`. An arm without runs has a row without numbers."""
+    """Return one row per (map, arm); an arm without runs has a row without numbers.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list, with `maps`, `arms` and the `reference`.
+    """
     settings = {
         cell: dict(zip(part["setting"], map(json.loads, part["value"]), strict=True))
         for cell, part in pd.read_parquet(summary / "settings.parquet").groupby(["map", "arm"])
@@ -49,17 +54,17 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
     runs = pd.read_parquet(summary / "runs.parquet")
     notes = [
-        f"On the {joined(engine_names(runs))}, protocol {joined(runs['protocol'])}, "
-        f"{joined(runs['total_steps'])} steps",
-        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student's t interval",
-        "Differences from the reference by Welch's t, each alone: no correction for their number",
+        f"{origin(runs, scale_of(summary))}, {joined(runs['total_steps'])} steps",
+        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student t interval",
+        "Difference: mean win rate minus that of the reference, with Welch's t interval, not corrected for multiple"
+        " comparisons",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]
     return Table(frame, notes, "map", SHOWN)
 
 
 def _change(reference: dict[str, Any], other: dict[str, Any]) -> str:
-    """The settings that differ, each `setting = value (reference's value)`."""
+    """Format the settings that differ, each as `setting = value (reference's value)`."""
     changed = [name for name in other if other[name] != reference[name]]
     return ", ".join(f"{name} = {_text(other[name])} ({_text(reference[name])})" for name in changed)
 

@@ -1,4 +1,4 @@
-"""Every setting of every arm with its source, what tuning was spent on it here, and its updates and steps."""
+"""Settings of every arm with their sources, the number of tuning trials, and the updates and steps of its runs."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import style
-from analysis.summarise import scale_of
+from analysis.summarise import origin, scale_of
 from analysis.table import Table
 from roma.learners import algorithm
 from roma.runs import settings
@@ -16,13 +16,18 @@ from roma.runs import settings
 SCALE = "the scale file"
 HERE, COUNTED = "this project", "counted"
 KINDS = (*settings.KINDS, "training")  # groups of rows, in this order
-FEW = 3  # how many arms may be named as exceptions
+FEW = 3  # most arms that are named as exceptions
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """One row a setting, value and source, with the arms that have them, `arms`; where maps differ, one a value.
+    """Return one row per setting, value and source, with the arms that have it.
 
-    What follows under training are the trials spent on tuning, the updates of a run and its steps.
+    A setting that differs between maps has a row per value. The last group, training, has the tuning trials of each
+    arm, and the total steps and updates of its runs.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Not used.
     """
     runs = pd.read_parquet(summary / "runs.parquet")
     cells = runs.drop_duplicates(["map", "arm"]).set_index(["map", "arm"])
@@ -48,16 +53,24 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
             }
         )
     notes = [
-        f"Scale {scale_of(summary)}, protocol {', '.join(sorted(runs['protocol'].unique()))}",
-        "Trials spent on tuning: runs that this project made to choose an arm's settings; a source's own search is not"
-        " counted",
-        "A setting of what an arm switches off has no effect there",
+        origin(runs, scale_of(summary)),
+        "Trials spent on tuning: number of runs that this project made to choose the settings of an arm, without the"
+        " search of the source",
+        "Settings of components that an arm switches off have no effect",
     ]
     return Table(pd.DataFrame(rows), notes, "kind", ["kind", "setting", "value", "of", "source"])
 
 
 def source_of(setting: str, value: Any, name: str, protocol: str, engine: str) -> tuple[str, str | None]:
-    """Return the kind of an algorithm's setting, and where this value of it comes from; None if nobody says."""
+    """Return the kind of a setting and the source of its value; None if the source is unknown.
+
+    Args:
+        setting: Name of the setting.
+        value: Its value in a run.
+        name: Name of the algorithm.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
+    """
     usual = settings.describe(name, protocol, engine)[setting]
     return usual.kind, SCALE if json.loads(json.dumps(usual.value)) != value else usual.source or None
 
@@ -65,7 +78,7 @@ def source_of(setting: str, value: Any, name: str, protocol: str, engine: str) -
 def _settings(
     summary: Path, arms: Sequence[str], cells: pd.DataFrame
 ) -> Iterator[tuple[str, tuple[str, str, str, str | None]]]:
-    """Arm with kind, setting, value as text and source, of every map; in the order of the arms."""
+    """Yield each arm with kind, setting, value as text and source, for every map, in the order of the arms."""
     recorded = pd.read_parquet(summary / "settings.parquet")
     recorded = recorded.sort_values("arm", key=lambda names: names.map(list(arms).index), kind="stable")
     for map_name, arm, setting, text in recorded[["map", "arm", "setting", "value"]].itertuples(index=False):
@@ -78,7 +91,7 @@ def _settings(
 def _training(
     arms: Sequence[str], cells: pd.DataFrame, work: pd.DataFrame
 ) -> Iterator[tuple[str, tuple[str, str, str, str | None]]]:
-    """The same of what training was."""
+    """Yield each arm with its tuning trials, total steps and updates, in the form of `_settings`."""
     for setting in ("trials spent on tuning", "total steps of a run", "updates of a run"):
         for arm in arms:
             if setting == "trials spent on tuning":
@@ -93,7 +106,7 @@ def _training(
 
 
 def _words(having: Sequence[str], arms: Sequence[str]) -> str:
-    """Arms for readers: all, all but a few, or their names."""
+    """Describe a set of arms: all arms, all but a few, or their names."""
     without = [arm for arm in arms if arm not in having]
     if not without:
         return "all arms"
@@ -116,6 +129,6 @@ def _text(value: Any) -> str:
 
 
 def _span(counts: pd.Series) -> str:
-    """A number that all runs share, or the least and the largest."""
+    """Format the number that all runs share, or the smallest and the largest."""
     low, high = int(counts.min()), int(counts.max())
     return str(low) if low == high else f"{low} to {high}"

@@ -103,7 +103,7 @@ def test_the_tolerance_is_a_prediction_interval_over_the_same_tests():
     assert judge_returns(returns(1.0), seeds) == (judged.format("1.000 within 0.500 ± 0.504"), False)
     assert judge_returns(returns(1.01), seeds) == (judged.format("1.010 outside 0.500 ± 0.504"), True)
     assert judge_returns(returns(9), seeds[:2]) == (
-        "test returns undecided: 2 recorded seeds, of which 3 are needed",
+        "test returns undecided: 2 recorded seeds, 3 needed",
         False,
     )
 

@@ -299,8 +299,8 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     assert edited("analysis/claims.yaml", "id:", "id:  ") == {"claims": 1, **shown}
     assert edited("analysis/published.csv", "\n", "\n# More.\n") == {"published": 1, **shown}
     figures = "workflow/config/figures.yaml"
-    assert edited(figures, "title: Learning on a small map", "title: Learning") == {"validation": 1, **shown}
-    assert edited(figures, "title: ROMA and baselines", "title: Baselines") == shown
+    assert edited(figures, "title: Learning curves on a small map", "title: 3m") == {"validation": 1, **shown}
+    assert edited(figures, "title: Learning curves of ROMA and baselines", "title: Baselines") == shown
     every = {"measure": 1, "summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
     assert edited(figures, "10m_vs_11m: [27]", "10m_vs_11m: [28]") == every
     assert edited(figures, "27m_vs_30m: [1]", "27m_vs_30m: [2]") == {}  # of a map without runs here

@@ -162,7 +162,7 @@ def test_on_another_family_losses_and_returns_are_judged(run, monkeypatch):
     assert "test_return_mean in row 1: " in outcome.text
     assert "(processor Abacus, here " in outcome.text
     assert "losses of 20 of the first 20 updates of qmix (2s3z smac_v1) within 0.0001 of those recorded" in outcome.text
-    assert outcome.text.endswith("test returns undecided: 1 recorded seeds, of which 3 are needed")
+    assert outcome.text.endswith("test returns undecided: 1 recorded seeds, 3 needed")
 
     targets = qmix.td_targets
     monkeypatch.setattr(qmix, "td_targets", lambda *arguments: 1.01 * targets(*arguments))

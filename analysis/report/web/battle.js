@@ -1,11 +1,11 @@
-// The battlefield at one decision, in map units; up is up.
+// Battlefield at one decision, in map units; y points up.
 class BattleView {
   constructor(element, onFocus) {
     Object.assign(this, { element, onFocus, scene: null });
     onResize(element, () => this.draw());
   }
 
-  // All that ever stood in the episode is to be seen.
+  // The view contains all positions of the whole episode.
   frame(episode) {
     const [xs, ys] = [episode.x.flat(), episode.y.flat()];
     const [left, right, bottom, top] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
@@ -69,7 +69,7 @@ class BattleView {
   }
 }
 
-// A share of a circle, from the top.
+// Arc from the top, a share of a full circle.
 function ring(kind, r, share) {
   const around = 2 * Math.PI * r;
   return svg("circle", { class: kind, r, "stroke-dasharray": `${around * share} ${around}`, transform: "rotate(-90)" });

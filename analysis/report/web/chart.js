@@ -1,4 +1,4 @@
-// Series over training: one map and measure at a time, arms to choose from, values at a cursor.
+// Chart of series over training: one map and measure, selectable arms, values at a cursor.
 const MARGIN = { top: 16, right: 18, bottom: 40, left: 52 };
 
 function setUpChart(data) {
@@ -49,9 +49,9 @@ function setUpChart(data) {
   function draw() {
     const { clientWidth: width, clientHeight: height } = plot;
     if (!width) return;
-    const scale = scales(current(), width, height); // of all arms: axes stay when one is hidden
+    const scale = scales(current(), width, height); // scales of all arms, so that hiding an arm keeps the axes
     const layers = [axes(scale, width, height)];
-    const drawn = shown().reverse().map((one) => drawSeries(one, scale)); // the first arm on top
+    const drawn = shown().reverse().map((one) => drawSeries(one, scale)); // the first arm is drawn on top
     layers.push(...drawn.map(({ band }) => band), ...drawn.map(({ lines }) => lines));
     if (cursor !== null) {
       const x = scale.x(cursor);

@@ -1,4 +1,4 @@
-// Nodes of HTML and SVG. Text goes in as text, never as markup.
+// Creation of HTML and SVG nodes. Strings become text nodes, never markup.
 const find = (selector) => document.querySelector(selector);
 
 function create(element, attributes, children) {
@@ -21,5 +21,5 @@ function fillSelect(select, values, label = (value) => value) {
 const steps = (value) =>
   value >= 1e6 ? `${+(value / 1e6).toFixed(2)}M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)}k` : String(value);
 
-// Draws again whenever the element has a new size.
+// Redraw when the size of the element changes.
 const onResize = (element, draw) => new ResizeObserver(() => draw()).observe(element);

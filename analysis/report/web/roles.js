@@ -1,4 +1,4 @@
-// Role means as points in a cube that can be turned.
+// Role means as points in a rotatable cube.
 const TRAIL = 6; // decisions
 
 class RoleView {
@@ -33,7 +33,7 @@ class RoleView {
     this.draw();
   }
 
-  // The cube holds the roles of the whole episode, one scale for its three axes.
+  // The cube contains the roles of the whole episode; its three axes have the same scale.
   frame(episode) {
     const all = episode.roles.flat();
     const low = [0, 1, 2].map((axis) => Math.min(...all.map((role) => role[axis])));
@@ -48,7 +48,7 @@ class RoleView {
     this.draw();
   }
 
-  // A point of the cube [-1, 1]^3 to [x, y, depth] on the screen; mild perspective.
+  // Project a point of the cube [-1, 1]^3 to [x, y, depth] on the screen, in perspective.
   project([x, y, z]) {
     const { clientWidth: width, clientHeight: height } = this.element;
     const [sinYaw, cosYaw, sinPitch, cosPitch] = [Math.sin(this.yaw), Math.cos(this.yaw), Math.sin(this.pitch), Math.cos(this.pitch)];

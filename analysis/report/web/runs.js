@@ -1,4 +1,4 @@
-// The search in the table of runs: a row stays while it has every word.
+// Search in the table of runs: rows that contain every word are shown.
 function setUpRuns() {
   const rows = [...document.querySelectorAll("#table-runs tbody tr")];
   const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent.toLowerCase()).join(" "));

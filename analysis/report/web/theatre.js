@@ -1,4 +1,4 @@
-// One episode at a time in two views that share a clock, a colouring and the unit pointed at.
+// Two views of one episode, with the same time, colours and highlighted unit.
 const TYPE_COLOURS = ["#0173b2", "#d55e00", "#029e73", "#b8569f", "#8a6a00", "#56829e"];
 const FRAMES_PER_SECOND = 4;
 
@@ -18,7 +18,7 @@ function setUpTheatre(data) {
     episodes.filter((one) => keys.slice(0, count).every((key, at) => String(one[key]) === selects[at].value));
   const seedLabel = (seed) => `${seed}${matching(2).some((one) => one.seed === seed && one.shown) ? " (median)" : ""}`;
 
-  // Each select offers what there is under the choices to its left.
+  // Each select lists the values that exist for the choices to its left.
   function choose(from = 0) {
     for (let at = from; at < keys.length; at++) {
       const under = matching(at);
@@ -44,8 +44,8 @@ function setUpTheatre(data) {
     const enemies = episode.types.length - episode.agents;
     find("#episode-facts").textContent =
       `${living(0, episode.agents)} of ${episode.agents} agents and ${living(episode.agents)} of ${enemies} enemies live; ` +
-      `the battle was ${episode.won ? "won" : "not won"}. Chosen by rule: ${episode.rule}.` +
-      (focus === null ? "" : ` Pointed at: ${focus < episode.agents ? `agent ${focus}` : `enemy ${focus - episode.agents}`}, ${episode.types[focus]}.`);
+      `the episode was ${episode.won ? "won" : "not won"}. Rule of choice: ${episode.rule}.` +
+      (focus === null ? "" : ` Selected: ${focus < episode.agents ? `agent ${focus}` : `enemy ${focus - episode.agents}`}, ${episode.types[focus]}.`);
     drawKey();
   }
 
@@ -54,7 +54,7 @@ function setUpTheatre(data) {
     const entries = colourSelect.value === "type"
       ? unique(episode.types.slice(0, episode.agents)).map((type, at) => dot(TYPE_COLOURS[at % TYPE_COLOURS.length], type))
       : [dot(heat(0), "no health"), dot(heat(0.5), "half"), dot(heat(1), "full health")];
-    find("#role-key").replaceChildren(...entries, html("span", {}, "Pale: dead"));
+    find("#role-key").replaceChildren(...entries, html("span", {}, "pale: dead"));
   }
 
   function pause() {
@@ -88,7 +88,7 @@ function colouring(episode, time, by) {
   return (unit) => TYPE_COLOURS[types.indexOf(episode.types[unit]) % TYPE_COLOURS.length];
 }
 
-// From red over sand to blue, as the paper has the dead red and the healthiest blue.
+// Red to sand to blue; the paper draws dead agents in red and the healthiest agent in blue.
 function heat(share) {
   const stops = [[176, 32, 40], [205, 160, 70], [22, 96, 176]];
   const place = Math.min(Math.max(share, 0), 1) * 2;

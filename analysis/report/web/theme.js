@@ -1,4 +1,4 @@
-// The theme: the system's until the reader chooses.
+// Colour theme: the system's theme until the reader selects another.
 function setUpTheme() {
   const button = find("#theme");
   const themes = ["system", "light", "dark"];

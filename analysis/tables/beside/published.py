@@ -1,6 +1,6 @@
-"""Our win rates beside published ones, where protocol and length are the same.
+"""Our win rates beside published win rates with the same protocol and total steps.
 
-published.csv has what sources print; the rest is computed from the released runs of SMAC v1.0.
+published.csv holds win rates printed in their sources; the others are computed from the released runs of SMAC v1.0.
 """
 
 from functools import cache
@@ -16,8 +16,8 @@ from analysis.table import Table
 from roma.scenarios import released_runs
 
 PUBLISHED = Path(__file__).parents[2] / "published.csv"
-TESTS = 5  # of which the published run data take the mean: those that end at the step compared
-STEPS = 2_000_000  # environment steps at which the released runs are read
+TESTS = 5  # tests averaged, the last one at the step of comparison
+STEPS = 2_000_000  # environment step at which the released runs are read
 RELEASED = {"protocol": "smac_v1", "steps": STEPS, "grade": "A", "source": "SMAC v1.0 run data (arXiv:1902.04043v5)"}
 SHOWN = [
     *("map", "algorithm", "ours", "our range", "seeds", "published", "published range", "seeds, published"),
@@ -27,10 +27,11 @@ SHOWN = [
 
 @cache
 def published() -> pd.DataFrame:
-    """Return columns protocol, steps, map, arm, statistic, value (a fraction), seeds, grade and source.
+    """Return published win rates: columns protocol, steps, map, arm, statistic, value, seeds, grade and source.
 
-    Grade A is computed from the released runs on the maps of which a source prints win rates under their protocol: the
-    mean of the five tests that end at this step, then the median, lowest and highest over runs. Grade B is printed.
+    Grade A is computed from the released runs, on the maps for which a source prints win rates under the same protocol:
+    the mean of the last five tests up to STEPS, then median, lowest and highest over runs. Grade B is printed in the
+    source. Values are fractions.
     """
     printed = pd.read_csv(PUBLISHED, comment="#").assign(statistic="printed", grade="B")
     rows = []
@@ -44,7 +45,12 @@ def published() -> pd.DataFrame:
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """A row for each published map and arm; without our numbers, and with the reason, where nothing matches."""
+    """Return one row per published map and arm; a row without comparable runs of ours gives the reason.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Not used.
+    """
     evidence = Evidence(summary)
     rows = []
     for key, part in published().groupby(["protocol", "map", "arm"], sort=False):
@@ -76,21 +82,30 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     frame = frame.rename(columns={"median": "published"})
     compared = int(frame["not compared"].isna().sum())
     notes = [
-        f"On the {evidence.engine}, scale {evidence.scale}; the published runs are of StarCraft II 4.6.2",
-        f"Ours and published: median over seeds of the mean win rate of the last {TESTS} tests, and the range of seeds",
-        "Difference: ours less the published",
-        "Printed: what the source itself states, by a statistic of its own",
-        "Grade A: computed from published run data; B: read in the source",
-        f"Protocol and length match in {compared} of {len(frame)} rows"
+        f"{evidence.origin}; published runs on StarCraft II 4.6.2",
+        f"Ours and published: median over seeds of the mean win rate of the last {TESTS} tests, with the range over"
+        " seeds",
+        "Difference: ours minus published",
+        "Printed: value stated in the source, with the source's own statistic",
+        "Grade A: computed from published run data; grade B: printed in the source",
+        f"Protocol and total steps match in {compared} of {len(frame)} rows"
         if compared
-        else "Nothing published has the protocol and length of these runs",
+        else "No published result has the protocol and total steps of these runs",
         f"Sources: {'; '.join(dict.fromkeys(published()['source']))}",
     ]
     return Table(frame, notes, "map", SHOWN)
 
 
 def mismatch(evidence: Evidence, protocol: str, map_name: str, arm: str, steps: int) -> str | None:
-    """Why our runs of a cell cannot be held against published ones; None where they can."""
+    """Return why our runs cannot be compared with published ones; None if they can.
+
+    Args:
+        evidence: Our runs.
+        protocol: Protocol of the published runs.
+        map_name: Name of the map.
+        arm: Name of the arm.
+        steps: Total steps of the published runs.
+    """
     if not evidence.has(map_name, arm):
         return "not run"
     our_steps, our_protocol = evidence.total_steps(map_name, arm), evidence.protocol(map_name, arm)

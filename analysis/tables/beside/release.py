@@ -1,4 +1,4 @@
-"""The paper's equations beside the authors' released code: final performance, and which of two runs wins more."""
+"""Final win rates of the paper's equations and of the authors' released code, and probabilities of improvement."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from analysis.statistics import FEWEST_SEEDS, Floats, probability_of_improvement
 from analysis.table import Table
 from analysis.tables.finals import between, summed_up
 
-SEED = 0  # of the resampling
+SEED = 0  # seed of the bootstrap
 ALL = "all maps"
 SHOWN = [
     *("map", "algorithm", "seeds", "win rate", "95 %", "difference", "difference, 95 %"),
@@ -22,9 +22,14 @@ SHOWN = [
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """`specification` names maps, `arms` and the `reference` that each is compared with on every map.
+    """Return one row per (map, arm), and a last group of rows pooled over maps.
 
-    A last group pools the maps, if every one of them has runs of both sides, as many seeds on each.
+    An arm is pooled if arm and reference have runs on every map, with the same number of seeds on each.
+
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list, with `maps`, `arms`, the `reference` of all comparisons, and further
+            scales in `beside`.
     """
     evidence = with_scales_beside(summary, specification)
     reference, arms, maps = specification["reference"], specification["arms"], specification["maps"]
@@ -54,12 +59,12 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     frame = pd.DataFrame(rows).reindex(columns=columns)
     missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
     notes = [
-        f"On the {evidence.engine}, scale {evidence.scale}",
-        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student's t interval",
-        f"Difference from {style.label(reference)}, with Welch's t interval",
-        f"Improvement: the probability that a run of the arm wins more than one of {style.label(reference)}, ties half,"
-        f" with a percentile interval by stratified bootstrap, seed {SEED}, which has no width where"
-        " every run of one side wins more",
+        evidence.origin,
+        "Win rate: mean of the tests in the last tenth of a run, mean over seeds with Student t interval",
+        f"Difference: mean win rate minus that of {style.label(reference)}, with Welch's t interval",
+        f"Improvement: probability that a run of the arm has a higher win rate than a run of {style.label(reference)};"
+        f" a tie counts one half; percentile interval by stratified bootstrap, seed {SEED}, of width zero if all runs"
+        " of one side are above all runs of the other",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]
     return Table(frame, notes, "map", SHOWN)
@@ -74,7 +79,7 @@ def _difference(values: Floats, compared: Floats) -> dict[str, Any]:
 
 
 def _improvement(values: Floats, compared: Floats) -> dict[str, Any]:
-    """Of arrays (seeds, maps)."""
+    """Return the probability of improvement for win rates (seeds, maps), with an interval if seeds suffice."""
     if min(len(values), len(compared)) < FEWEST_SEEDS:
         return {"improvement": probability_of_improvement(values, compared)}
     rng = np.random.default_rng(SEED)

@@ -1,4 +1,4 @@
-"""The engine beside the game: levels of QMIX, VDN and IQL under SMAC's protocol and of the runs released with SMAC."""
+"""Validation of the engine: win rates of QMIX, VDN and IQL under SMAC's protocol beside the runs released with SMAC."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from analysis.claims.evidence import Evidence
 from analysis.table import Table
 from roma.support.files import DIGEST_LENGTH, file_digest
 
-EARLIER = Path("docs/learning/engine_1_curves.csv")  # of runs that ended before the step of the rule
+EARLIER = Path("docs/learning/engine_1_curves.csv")  # runs that ended before the step at which maps are judged
 SHOWN = ["map", "algorithm", "steps", "released", "released runs", "ours", "our runs", "difference", "map's standing"]
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """Return a row for each map and arm with released runs, one for each map without, and the shorter runs of Engine 1.
+    """Return one row per map and arm with released runs, one per map without any, and the shorter runs of engine 1.
 
-    `specification` names the maps and, in `reads`, the curves of the shorter runs.
+    Args:
+        summary: Folder of the tidy tables.
+        specification: Entry of the figure list, with `maps`.
     """
     evidence = Evidence(summary)
     standings = validity.standings(evidence)
@@ -33,12 +35,14 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     frame = frame.sort_values("map", key=lambda column: column.map(places), kind="stable")
     counts = {"released runs": "Int64", "our runs": "Int64", "steps": "Int64"}
     notes = [
-        f"On the {evidence.engine}, scale {evidence.scale}",
-        f"Medians over runs of the mean win rate of the last {validity.TESTS} tests, protocol {validity.PROTOCOL}",
-        f"A map fails where an arm is more than {100 * validity.MARGIN:.0f} points from the released median, or QMIX"
-        f" does not lead an arm that it leads by {100 * validity.LEAD:.0f} points in the released runs",
-        f"Rows of fewer than {validity.STEPS} steps are the recorded runs of engine 1 (docs/learning.md, digest"
-        f" {file_digest(EARLIER)[:DIGEST_LENGTH]}) and decide nothing",
+        evidence.origin,
+        f"Released and ours: median over runs of the mean win rate of the last {validity.TESTS} tests, protocol"
+        f" {validity.PROTOCOL}",
+        f"A map fails if the win rate of an arm is more than {100 * validity.MARGIN:.0f} points from the released"
+        f" median, or if QMIX does not lead an arm that it leads by {100 * validity.LEAD:.0f} points in the released"
+        " runs",
+        f"Rows with fewer than {validity.STEPS} steps: recorded runs of engine 1 (docs/learning.md, digest"
+        f" {file_digest(EARLIER)[:DIGEST_LENGTH]}), not used for the standing of a map",
     ]
     return Table(frame.astype(counts)[[*validity.COLUMNS, "algorithm", "steps", "map's standing"]], notes, "map", SHOWN)
 

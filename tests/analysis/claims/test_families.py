@@ -37,7 +37,7 @@ def test_one_of_several_parts_must_fail_the_more_clearly(judge):
     found = judge(ON_EACH, below | above)
     assert (found.verdict, found.why) == (
         UNDECIDED,
-        "beyond the threshold, not clearly enough for one of several parts (3m)",
+        "beyond the threshold, but not significant for one of several parts (3m)",
     )
 
 
@@ -126,9 +126,9 @@ def test_a_claim_on_final_win_rates_has_a_twin_in_area_under_the_curve(tmp_path)
     tests = {"3m/roma": [0, 0.1, 0.1, 0.9], "3m/qmix": [0, 0.6, 0.7, 0.5]}
     summary = write_summary(tmp_path / "summary", {"3m/roma": around(0.9), "3m/qmix": around(0.5)}, tests=tests)
     ends, _, faster, _ = judged_all([CLAIM | statement], summary)
-    assert (ends.claim.statement, ends.verdict) == ("By the end of training one is above the other.", REPRODUCED)
+    assert (ends.claim.statement, ends.verdict) == ("At the end of training one is above the other.", REPRODUCED)
     assert (faster.claim.statement, faster.verdict) == (
-        "Over the whole of training one is above the other.",
+        "Averaged over training one is above the other.",
         CONTRADICTED,
     )
     assert (faster.claim.id, faster.claim.question) == ("faster", "performance: learning efficiency")

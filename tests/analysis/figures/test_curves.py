@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn, what the face says, and that the same numbers give the same bytes."""
+"""Learning curves: what is drawn, what the caption says, and that the same numbers give the same bytes."""
 
 import pandas as pd
 import pytest
@@ -29,16 +29,16 @@ def test_frame_holds_what_is_drawn_in_order(frame):
 
 def test_an_arm_without_runs_is_named_and_not_drawn(frame):
     assert (frame.query("arm == 'iql'")["n"] == 0).all()
-    assert "not built or not run yet: IQL" in curves.face(frame)
+    assert "not run yet: IQL" in curves.caption(frame)
     labels = [text.get_text() for text in curves.draw(frame).legends[0].get_texts()]
     assert labels == ["ROMA", "QMIX"]
 
 
-def test_face_says_engine_scale_protocol_seeds_statistic(frame):
-    text = "\n".join(curves.face(frame))
-    for fact in ("embedded engine version 1", "scale lab", "protocol smac_v1", "95 % Student t interval of 3 seeds"):
+def test_the_caption_says_engine_scale_protocol_seeds_statistic(frame):
+    text = "\n".join(curves.caption(frame))
+    for fact in ("embedded engine version 1", "scale lab", "protocol smac_v1", "95 % Student t interval over 3 seeds"):
         assert fact in text
-    assert "32 greedy episodes a test" in text
+    assert "32 greedy episodes per test" in text
     assert "10z5b_vs_2s3z: against 2 Zealots and 3 Stalkers" in text
 
 
@@ -51,7 +51,7 @@ def test_every_seed_is_drawn_and_the_interval_behind(frame):
 
 def test_below_three_seeds_no_interval_is_drawn_and_the_face_says_so(frame):
     one = frame[frame["n"] > 0].assign(n=1, low=float("nan"), high=float("nan"))
-    assert "1 seed: no interval" in "\n".join(curves.face(one))
+    assert "1 seed, no interval" in "\n".join(curves.caption(one))
     axis = curves.draw(one).axes[0]
     assert not axis.collections
     assert len(axis.lines) == 2
@@ -65,7 +65,7 @@ def test_few_and_missing_seeds_show_in_the_legend_and_by_name(frame):
         short.loc[here, seeds] = float("nan")
         short.loc[here, "n"] -= len(seeds)
     assert curves.missing_runs(short) == ["MMM2/qmix/seed1", "10z5b_vs_2s3z/roma"]
-    assert "missing runs: MMM2/qmix/seed1, 10z5b_vs_2s3z/roma" in curves.face(short)
+    assert "missing runs: MMM2/qmix/seed1, 10z5b_vs_2s3z/roma" in curves.caption(short)
     labels = [text.get_text() for text in curves.draw(short).legends[0].get_texts()]
     assert labels == ["ROMA", "QMIX (n = 2 to 3)"]
     one = frame[frame["n"] > 0].assign(n=1)
@@ -78,7 +78,7 @@ def test_medians_and_quartiles_can_be_drawn_instead(results):
     seeds = drawn[["seed0", "seed1", "seed2"]]
     pd.testing.assert_series_equal(drawn["centre"], seeds.median(axis=1), check_names=False)
     pd.testing.assert_series_equal(drawn["low"], seeds.quantile(0.25, axis=1), check_names=False)
-    assert "median and quartiles of 3 seeds" in "\n".join(curves.face(frame))
+    assert "median and quartiles over 3 seeds" in "\n".join(curves.caption(frame))
     with pytest.raises(UserError, match="did you mean 'median'"):
         curves.data(results / "summary", SPECIFICATION | {"statistic": "medain"}, BOTH)
 
@@ -106,7 +106,7 @@ def test_the_legend_fits_the_narrowest_picture(frame):
 
 def test_nothing_trained_yet_can_still_be_drawn(frame):
     empty = frame[frame["n"] == 0]
-    assert curves.face(empty)[0].startswith("not built")
+    assert curves.caption(empty)[0].startswith("not run yet")
     assert {text.get_text() for axis in curves.draw(empty).axes for text in axis.texts} == {"not run yet"}
 
 

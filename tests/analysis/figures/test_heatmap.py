@@ -65,13 +65,13 @@ def test_a_cell_shows_its_interval_where_seeds_allow_one(frame):
 
 
 def test_the_face_names_what_is_missing(frame):
-    text = "\n".join(heatmap.face(frame))
+    text = "\n".join(heatmap.caption(frame))
     assert "embedded engine version 1; scale lab; protocol smac_v1" in text
-    assert "mean win rate of the tests in the last tenth of a run: mean and 95 % Student t interval of 3 seeds" in text
+    assert "mean of the tests in the last tenth of a run; mean and 95 % Student t interval over 3 seeds" in text
     missing = text.partition("missing runs")[2]
     assert "MMM2 1e-3/1e-3 (has 2), MMM2 1e-3/1e-4," in missing
     assert "1e-4/1e-2" not in missing.partition("10z5b")[0]
-    nothing = heatmap.face(heatmap.panels(frame)["10z5b_vs_2s3z"])
+    nothing = heatmap.caption(heatmap.panels(frame)["10z5b_vs_2s3z"])
     assert len(nothing) == 1
     assert nothing[0].startswith("missing runs")
 

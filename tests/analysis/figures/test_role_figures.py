@@ -125,7 +125,7 @@ def test_groups_and_what_they_do(summary):
     assert duty.startswith(f"attack or heal {(decisions >= 6).mean():.0%}, ")
     figure = episode.draw(frame)
     assert f"group 1: {rolespace.ranges(mine.to_numpy(int))}" in texts(figure)
-    assert f"silhouette {agents['silhouette'].iloc[0]:.2f}, {agents['structureless'].iloc[0]:.2f} without" in texts(
+    assert f"silhouette {agents['silhouette'].iloc[0]:.2f} (null: {agents['structureless'].iloc[0]:.2f})" in texts(
         figure
     )
     assert outside(figure) == []
@@ -178,7 +178,7 @@ def test_stages_of_one_run_beside_its_curve(summary):
     assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
     assert "before training" in texts(figure)
     assert "after 200k steps" in texts(figure)
-    assert "nearest kept milestone" not in texts(figure)
+    assert "milestone nearest to" not in texts(figure)
     assert outside(figure) == []
 
 
@@ -190,7 +190,7 @@ def test_a_shorter_run_shows_its_nearest_milestone_once_and_says_so(summary):
     }
     figure = evolution.draw(frame)
     assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
-    said = "MMM2: 200k steps is the nearest kept milestone to 6M and 10M steps"
+    said = "MMM2: 200k steps is the milestone nearest to 6M and 10M steps"
     assert said in texts(figure).replace("\n", " ")
     assert outside(figure) == []
 
@@ -213,10 +213,10 @@ def test_measures_over_training_stand_beside_their_nulls(summary):
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
     assert "ROMA" in said
     assert "raw observations" in said
-    assert "not built or not run yet: ROMA, TD loss only" in said
+    assert "not run yet: ROMA, TD loss only" in said
     assert "missing runs: 27m_vs_30m/roma" in said
     assert "27m_vs_30m/observations" not in said
-    assert "step 0 untrained" in said.replace("\n", " ")
+    assert "step 0: untrained" in said.replace("\n", " ")
     assert list(measures.panels(frame)) == specification["maps"]
 
 
@@ -224,7 +224,7 @@ def test_measures_of_other_arms_are_drawn_where_the_first_is_missing(summary):
     specification = {"maps": ["MMM2", "10m_vs_11m"], "arms": ["roma_td", "roma"], "measures": ["drift"]}
     figure = measures.draw(measures.data(summary, specification, []))
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
-    assert "not built or not run yet: ROMA, TD loss only" in said
+    assert "not run yet: ROMA, TD loss only" in said
     assert "scale lab; protocol smac_v1" in said
     assert "MMM2/observations" not in said  # no run, and not missing
 
@@ -234,7 +234,7 @@ def test_a_measure_that_does_not_apply_says_so(summary, monkeypatch):
     monkeypatch.setitem(style.METRICS, "healthiest_rank", "outlier")
     figure = measures.draw(measures.data(summary, specification, []))
     assert [len(axes.texts) for axes in figure.axes] == [0, 1]
-    assert "does not apply" in texts(figure)
+    assert "does not apply to this map" in texts(figure)
 
 
 def test_table_of_dissimilarity(summary):

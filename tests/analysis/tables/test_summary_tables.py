@@ -61,7 +61,7 @@ def test_table_1_has_the_papers_ten_rows_in_two_groups_and_ours(tmp_path):
     assert frame["description"].notna().all()
     assert set(frame["trials here"]) == {0}
     assert frame.set_index("arm").loc[["roma", "qtran", "coma"], "episodes an update"].tolist() == [8, 8, 8]
-    assert "an update an episode" in frame.set_index("arm").loc["qtran", "settings tuned by"]
+    assert "one update per episode" in frame.set_index("arm").loc["qtran", "settings tuned by"]
 
 
 def test_table_1_counts_parameters_of_the_networks_as_built(tmp_path):
@@ -166,7 +166,7 @@ def test_our_win_rates_beside_published_ones_of_the_same_protocol(summary):
     assert known == pytest.approx([0.552, 0.391, 0.802, 0.69], abs=0.0005)
     assert (row["seeds"], row["seeds, published"], row["grade"]) == (3, 5, "A, B")
     assert row["difference"] == pytest.approx(np.median(of_seeds) - 0.552, abs=0.0005)
-    assert f"Protocol and length match in 3 of {len(frame)} rows" in table.notes
+    assert f"Protocol and total steps match in 3 of {len(frame)} rows" in table.notes
     assert frame.loc[("smac_v1", "2s3z", "vdn"), "not compared"] == "not run"
     other = frame.loc[("paper", "MMM2", "roma_td")]
     assert other["not compared"] == "protocol smac_v1, not paper"
@@ -178,7 +178,7 @@ def test_where_nothing_published_matches_the_table_says_so(results):
     frame = table.frame.set_index(["protocol", "map", "arm"])
     assert frame.loc[("smac_v1", "MMM2", "qmix"), "not compared"] == "200000 steps, not 2000000"
     assert frame["ours"].isna().all()
-    assert "Nothing published has the protocol and length of these runs" in table.notes
+    assert "No published result has the protocol and total steps of these runs" in table.notes
 
 
 def test_published_values_are_fractions_with_a_grade_and_a_source():
