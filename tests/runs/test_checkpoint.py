@@ -97,11 +97,11 @@ def test_checkpoints_of_another_run_are_not_used(tmp_path, replay, config):
     assert checkpoint.newest(tmp_path, config, LOG) is None
 
 
-def test_battles_that_come_out_otherwise_are_an_error(tmp_path, replay):
+def test_episodes_with_other_outcomes_are_an_error(tmp_path, replay):
     save(tmp_path, replay, 5)
     stored = checkpoint.newest(tmp_path, CONFIG, LOG)
     stored._replay["seeds"][0] += 1
-    with pytest.raises(UserError, match="do not come out"):
+    with pytest.raises(UserError, match="cannot be re-simulated here: their outcomes differ"):
         stored.restore_replay(Replay(6), envs.make("embedded", "3m", 5))
 
 
