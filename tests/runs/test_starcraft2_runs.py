@@ -203,5 +203,5 @@ def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
 def test_the_embedded_engine_has_no_replays_of_its_own_and_tells_nothing(tmp_path):
     train(resolve("3m", "qmix", 3, overrides=SETTINGS), tmp_path, 30)
     assert "game_sessions" not in json.loads((tmp_path / "provenance.json").read_text())
-    with pytest.raises(UserError, match="'embedded' has no replays of its own"):
+    with pytest.raises(UserError, match="'embedded' has no replay files of its own"):
         evaluate(tmp_path, 2, replays=tmp_path)
