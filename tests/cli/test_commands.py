@@ -82,7 +82,7 @@ def test_those_commands_are_the_ones_that_are_listed_so():
 def test_without_a_clone_the_figure_list_is_asked_for(command, option, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(analysis, "FIGURES", tmp_path / "figures.yaml")
     assert main([*command, "--summary", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert f"roma {command[0]} without {option} works with the code of a clone" in capsys.readouterr().err
+    assert f"roma {command[0]} without {option} works with the code of a clone only" in capsys.readouterr().err
 
 
 def test_a_scale_is_a_name_or_a_file_also_from_a_folder_below(root, monkeypatch, capsys):

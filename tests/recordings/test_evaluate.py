@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 def test_evaluation_says_what_was_played(finished, capsys):
     assert main(["evaluate", str(finished), "--episodes", "10", "--battles", "4"]) == 0
-    assert "over 10 greedy battles" in capsys.readouterr().out
+    assert "over 10 greedy episodes" in capsys.readouterr().out
     result = json.loads((finished / "evaluations" / "t300.json").read_text())
     assert len(result["battle_won"]) == len(result["return"]) == len(result["ep_length"]) == result["episodes"] == 10
     assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)

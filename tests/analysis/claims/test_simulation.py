@@ -124,7 +124,7 @@ def test_the_command_lists_the_claims(root, monkeypatch, capsys, listed):
 @pytest.mark.parametrize("option", [["--draws", "5"], ["--table", "grid.csv"]])
 def test_what_belongs_to_the_simulation_needs_it(option, capsys):
     assert main(["claims", *option]) == 2
-    assert "--draws and --table go with --simulate" in capsys.readouterr().err
+    assert "--draws and --table need --simulate" in capsys.readouterr().err
 
 
 def test_a_measure_without_a_model_is_no_win_rate():
