@@ -108,12 +108,12 @@ def test_runs_that_are_as_recorded_pass(run, track, capfd):
     before = {file: file.read_bytes() for file in RESULTS.rglob("*") if file.is_file()}
     assert main(["verify", str(SCALE), "--seed", "5"]) == 0
     printed = capfd.readouterr().out
-    assert "2 runs in data/embedded/tiny; the same draw again: --seed 5 --runs 3" in printed
+    assert "2 runs in data/embedded/tiny; to repeat this choice: --seed 5 --runs 3" in printed
     assert "3m/qmix/seed0: 500 of 500 steps, 3 of 3 rows: " in printed
     assert printed.count("numbers equal bit for bit") == 2
     assert f"3m/qmix/seed1: {EPISODES} of {EPISODES} episodes equal" in printed
     assert "Equal outcomes: 8 of 8 episodes (100.00%)" in printed
-    assert "Not found so: what was changed together with its checksums and digests in the other 0 of 6 rows" in printed
+    assert "Not covered: changes made together with their checksums and digests in the other 0 of 6 rows" in printed
     assert printed.endswith("Failures: 0\n")
     assert {file: file.read_bytes() for file in RESULTS.rglob("*") if file.is_file()} == before
 

@@ -379,7 +379,7 @@ def test_a_folder_that_is_none_of_the_campaign_is_refused(small, tmp_path):
             check_out(small, folder, "HEAD")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with pytest.raises(UserError, match="is there and is no clone"):
+    with pytest.raises(UserError, match="exists and is not a clone"):
         check_out(small, tmp_path / "full", "HEAD")
 
 

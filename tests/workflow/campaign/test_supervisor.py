@@ -52,6 +52,6 @@ def test_at_its_time_the_campaign_ends(tmp_path, state, root):
 
 def test_a_state_folder_without_locks_is_refused(state, refuse_locks):
     refuse_locks(state)
-    message = f"the file system of {state} knows no locks: set XDG_STATE_HOME"
+    message = f"the file system of {state} has no locks: set XDG_STATE_HOME"
     with pytest.raises(UserError, match=message), supervisor.alone(state):
         pass
