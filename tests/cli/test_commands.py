@@ -1,4 +1,4 @@
-"""The command `roma` as a whole: what it lists, what it imports, and which commands need a clone."""
+"""The command `roma`: its list of commands, its imports, and the commands that need a clone."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ finally:
     print(*(name for name in sys.argv[1].split() if name in sys.modules), file=sys.stderr)
 """
 
-# Each command that needs a clone, with what it cannot be called without.
+# Commands that need a clone, with their required arguments.
 IN_A_CLONE = {
     "cost": ["lab"],
     "watch": ["lab"],
@@ -36,7 +36,7 @@ IN_A_CLONE = {
 
 
 def loaded(modules, *arguments):
-    """What a command prints, and which of these modules it has imported."""
+    """Return the output of a command, and which of these modules it has imported."""
     command = [sys.executable, "-c", LOADED, " ".join(modules), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout, done.stderr.split()

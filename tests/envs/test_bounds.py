@@ -1,4 +1,4 @@
-"""Bounds of arrays: a sample of the walk of tests/long, and arrays that the engine refuses."""
+"""Array bounds: a sample of the walk in tests/long, and arrays that the engine refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.walk import NUMBERS, SWITCHES, option_sets, run, walk
 
 
 def test_no_array_is_left_in_a_sample_of_the_walk() -> None:
-    """Each map twice or more often, each time under other options."""
+    """Each map is played at least twice, each time with other options."""
     episodes, steps = map(int, re.findall(r"\d+", run("--every", "37")))
     assert (episodes, steps > 3000) == (228, True)
 

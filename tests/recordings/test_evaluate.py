@@ -1,4 +1,4 @@
-"""`roma evaluate`: the last weights of a finished run, on battles of their own."""
+"""`roma evaluate`: the last policy of a finished run, on separate episode seeds."""
 
 import json
 
@@ -48,7 +48,7 @@ def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
 
 
 def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
-    """The run's first test precedes its first update, as the weights kept at step 0 do."""
+    """The run's first test precedes its first update, like the policy kept at step 0."""
     weights, _ = load_policy(finished / "policies" / "t0.safetensors")
     config = RunDirectory(finished).config
     env = envs.make(config.engine, config.map, 2, config.engine_settings)

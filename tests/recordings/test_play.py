@@ -1,4 +1,4 @@
-"""`roma play`: a battle recorded, drawn, and drawn again from its file."""
+"""`roma play`: recording, drawing, and drawing from a recording file."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def frames(monkeypatch):
-    """Which moments are drawn; drawing itself, which takes long, is tested where it lives."""
+    """Record the drawn moments instead of drawing them, which takes long and is tested elsewhere."""
     drawn = []
     monkeypatch.setattr(
         "roma.envs.skirmish.recordings.drawing.render",
@@ -60,7 +60,7 @@ def test_the_scripted_policy_attacks_the_nearest_enemy_from_afar():
     recording = record("2s3z", "heuristic", 0)
     places = recording.units[1, :, :2]
     distances = np.linalg.norm(places[:5, None] - places[None, 5:], axis=-1)
-    assert distances.min() > 6  # farther than any attack action reaches
+    assert distances.min() > 6  # beyond the range of all attack actions
     assert (recording.targets[1, :5] >= 5).all()
     assert (recording.actions == -1).all()
 
@@ -78,7 +78,7 @@ def test_trained_weights_play_as_they_do_in_an_evaluation(finished):
 
 
 def test_roles_are_recorded_with_the_battle(finished, tmp_path):
-    """They are functions of what each agent saw: equal for those that see nothing more, and kept by the file."""
+    """Roles are functions of observations: equal for agents that see nothing more, and stored in the file."""
     recording = record_trained(finished, 0)
     moments, agents = recording.length + 1, recording.n_agents
     assert recording.role_mean.shape == recording.role_variance.shape == (moments, agents, 3)

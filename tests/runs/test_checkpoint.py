@@ -1,4 +1,4 @@
-"""Checkpoints: what is read is what was saved, and damage is noticed."""
+"""Checkpoints: round trip, and detection of damage."""
 
 import logging
 from dataclasses import replace
@@ -24,7 +24,7 @@ TENSORS = {"a": torch.arange(3.0), "b": torch.tensor(7)}
 
 @pytest.fixture(scope="module")
 def replay():
-    """A ring of 6 that has gone round once."""
+    """Return a replay buffer of 6 episodes whose slots have been overwritten once."""
     env = envs.make("embedded", "3m", 4)
     runner = Runner(env, make_learner("qmix", CONFIG.hyperparameters, env.info, 0).actor(), 0)
     replay = Replay(6)

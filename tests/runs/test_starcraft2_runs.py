@@ -35,7 +35,7 @@ FEW = configuration(parallel_envs=4)
 
 
 def same(one, other):
-    """Whether two episodes are the same to the bit."""
+    """Return whether two episodes are bit-equal."""
     facts = [(e.seed, e.terminated, e.won) for e in (one, other)]
     pairs = [(getattr(one, name), getattr(other, name)) for name in FIELDS]
     pairs += [(getattr(one.seen, name), getattr(other.seen, name)) for name in SEEN]
@@ -46,7 +46,7 @@ def same(one, other):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """The runs that are made, so that their parts can be looked at."""
+    """Collect the runs that are created, so that tests can examine their parts."""
     made, original = [], Run.__init__
 
     def init(self, *arguments):
@@ -64,7 +64,7 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     standin.ask_for("crash")
     assert train(configuration(protocol), tmp_path, 300) is None
     assert runs[0].env.n_battles == battles
-    assert runs[0].test_runner is runs[0].runner  # no more games for tests
+    assert runs[0].test_runner is runs[0].runner  # no separate games for tests
     provenance = json.loads((tmp_path / "provenance.json").read_text())
     assert provenance["segments"][0]["engine_digest"] == envs.engine_digest("starcraft2")
     assert not provenance["deterministic"]
@@ -72,7 +72,7 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     assert provenance["config"]["engine_version"].startswith("4.6.2+")
     (told,) = provenance["game_sessions"]
     assert (told["game_version"], told["game_build"], told["difficulty"], told["step_mul"]) == ("4.6.2", 69232, "7", 8)
-    assert len(told["game_seeds"]) == battles + 1  # one of them anew after the crash
+    assert len(told["game_seeds"]) == battles + 1  # one of them was restarted after the crash
     assert told["lost_episodes"] == 1
     assert "is lost" in (tmp_path / "train.log").read_text()
     result = evaluate(tmp_path, episodes=5, battles=2, replays=tmp_path / "replays")

@@ -27,7 +27,7 @@ TINY = {
     "curves": ["test_battle_won_mean"],
 }
 
-# A run that is trained in a second.
+# A run that takes a second.
 SHORT = TINY | {
     "seeds": [0],
     "total_steps": 300,
@@ -39,7 +39,7 @@ SHORT = TINY | {
 
 
 def copy_repository(root: Path, target: Path) -> None:
-    """The files that the DAG and the tracking consist of, without any result."""
+    """Copy the files of DAG and tracking, without results."""
     nothing_made = shutil.ignore_patterns("__pycache__", "golden", ".*")
     for part in FOLDERS:
         shutil.copytree(root / part, target / part, ignore=nothing_made)
@@ -66,7 +66,7 @@ def write_scale(repository: Path, config: dict) -> Path:
 
 @pytest.fixture
 def snakemake(repository) -> Callable[..., subprocess.CompletedProcess]:
-    """Calls Snakemake there; standard output and error come together."""
+    """Return a function that calls Snakemake there and returns standard output and error together."""
 
     def call(*arguments: str, scale: str | None = "tiny", status: int = 0) -> str:
         chosen = ["--configfile", f"workflow/config/{scale}.yaml"] if scale else []
@@ -79,7 +79,7 @@ def snakemake(repository) -> Callable[..., subprocess.CompletedProcess]:
 
 
 def planned(output: str) -> dict[str, int]:
-    """Jobs a rule, from the first table of a dry run."""
+    """Return the number of jobs per rule, from the first table of a dry run."""
     if "Nothing to be done" in output:
         return {}
     rows = output.split("Job stats:")[1].split("\n\n")[0].strip().splitlines()[2:]
@@ -88,6 +88,6 @@ def planned(output: str) -> dict[str, int]:
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
-    """The folder in which a campaign makes itself known, for this test alone."""
+    """Return a separate folder for the state of campaigns in this test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return pausing.state_folder()

@@ -1,4 +1,4 @@
-"""What a scale costs, from measured speeds."""
+"""Cost of a scale, from measured speeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROCESSOR = "Example, 2.0 GHz"
 
 
 def speeds(scale: str, steps_per_cpu_second: float) -> dict[cost.Cell, Speed]:
-    """The same speed for every cell of a scale."""
+    """Return the same speed for every cell of a scale."""
     cells = {cost.cell_of(run) for run in scale_runs(scale)}
     return {cell: Speed(*cell, steps_per_cpu_second, 2, PROCESSOR) for cell in cells}
 

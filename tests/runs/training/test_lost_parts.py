@@ -1,4 +1,4 @@
-"""A finished run of which a part was deleted or never pulled: made again from what is there, or named with the cure."""
+"""Lost parts of a finished run: they are made again from the remaining files, or the error names a remedy."""
 
 import shlex
 import shutil

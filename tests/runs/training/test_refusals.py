@@ -1,4 +1,4 @@
-"""What ends a run with an error, and which process may write it."""
+"""Errors that end a run, and the exclusion of other processes."""
 
 import errno
 import math
@@ -75,7 +75,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, name, rate, statistic
 
 
 def test_a_loss_that_is_not_finite_names_the_last_checkpoint_and_the_episodes(tmp_path, monkeypatch):
-    """The third update goes wrong; what the run knew before it stays, and the same command goes on from there."""
+    """The third update fails; earlier results stay, and the same command resumes from the checkpoint."""
     updates, original = [], Learner.update
 
     def update(self, batch, *arguments):

@@ -1,4 +1,4 @@
-"""Results into DVC and figures out of it again, in a clone without a network."""
+"""Tracking of results with DVC, and figures from tracked results, in a clone without a network."""
 
 import json
 import os
@@ -22,7 +22,7 @@ IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMI
 
 
 def call(folder, *command, status=0):
-    """What the command prints. Commands of this environment come first, as in an activated one."""
+    """Run a command with the commands of this environment first on PATH, and return its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, **IDENTITY, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
     done = subprocess.run(
@@ -44,7 +44,7 @@ def summarise(folder):
 
 @pytest.fixture
 def tracked(repository):
-    """A repository with finished and tracked results of the tiny scale."""
+    """Return a repository with finished and tracked results of the tiny scale."""
     call(repository, "git", "init", "--quiet")
     call(repository, "git", "add", "--all")
     call(repository, "git", "commit", "--quiet", "--message", "Code")
@@ -79,7 +79,7 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     assert (clone / "figures/embedded/tiny/report.html").exists()
     assert not (clone / FOLDER / "runs").exists()
 
-    # What is there of the runs, and how old it is, makes no difference: nothing is trained.
+    # Existing runs and their times make no difference: nothing is trained.
     shutil.copytree(tracked / FOLDER / "runs/3m/roma/seed0", clone / FOLDER / "runs/3m/roma/seed0")
     before = (clone / "figures/embedded/tiny/validation.pdf").read_bytes()
     output = make(clone, "redraw")

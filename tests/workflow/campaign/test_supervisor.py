@@ -1,4 +1,4 @@
-"""The process that keeps a campaign: its end at a given time, and its lock."""
+"""Supervisor of a campaign: its end at a given time, and its lock."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ while True:
 
 
 def test_at_its_time_the_campaign_ends(tmp_path, state, root):
-    """Snakemake is asked first, by SIGTERM, so that it starts no run in the last minutes; here it goes on for ever."""
+    """Snakemake gets SIGTERM first, so that it starts no run in the last minutes; here it never ends by itself."""
     environment = os.environ | {supervisor.MARK: str(tmp_path), "PYTHONPATH": str(root)}
     command = [sys.executable, "-c", PROGRAM, tmp_path, sys.executable, "-c", STUBBORN, tmp_path]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
