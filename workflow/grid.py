@@ -40,6 +40,8 @@ PAPER_ARMS = (
 
 @dataclass(frozen=True)
 class Run:
+    """Run of a scale, with its resolved configuration."""
+
     map: str
     arm: str
     seed: int
@@ -94,6 +96,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Grid:
+    """Runs of a scale, with its tranches and planned cells."""
+
     runs: dict[tuple[str, str, int], Run]
     skipped: dict[str, int]  # arm not built yet: its number of runs
     tranches: tuple[str, ...] = ()  # of the scale, in the order in which they are trained
@@ -147,7 +151,7 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
         built: The algorithms there are; by default all learners found.
 
     Raises:
-        UserError: A name does not exist, a setting is not valid, or a cell stands twice.
+        UserError: A name does not exist, a setting is not valid, or a cell appears twice.
     """
     built = algorithm_names() if built is None else built
     runs: dict[tuple[str, str, int], Run] = {}
@@ -289,7 +293,7 @@ def _without_sweeps(config: Mapping[str, Any]) -> Mapping[str, Any]:
             name = "_".join([arm, *(short for short, _ in combination)])
             values = dict(zip(sweep, (value for _, value in combination), strict=True))
             if name in arms:
-                raise UserError(f"the arm {name} stands twice")
+                raise UserError(f"the arm {name} appears twice")
             arms[name] = {"algorithm": arm} | definition | {"overrides": definition.get("overrides", {}) | values}
             members.setdefault(arm, []).append(name)
     cells = [
@@ -339,7 +343,7 @@ def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm:
 def _merged(one: Run, other: Run, tranches: Sequence[str]) -> Run:
     """Return the run that two tranches ask for."""
     if not one.tranches or one.tranches.keys() & other.tranches.keys():
-        raise UserError(f"the cell ({one.map}, {one.arm}) stands twice")
+        raise UserError(f"the cell ({one.map}, {one.arm}) appears twice")
     if one.config != other.config:
         raise UserError(f"the cell ({one.map}, {one.arm}) has different settings in two tranches")
     asked = {**one.tranches, **other.tranches}

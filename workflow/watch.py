@@ -30,6 +30,8 @@ CLEAR = "\033[2J\033[H"
 
 @dataclass(frozen=True)
 class Status:
+    """Status of one run."""
+
     run: str
     state: str  # done, running, failed or waiting
     done: int  # environment steps

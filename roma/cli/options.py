@@ -40,7 +40,7 @@ def require_folder(folder: Path) -> None:
     """Check that a folder exists.
 
     Raises:
-        UserError: It does not.
+        UserError: The folder does not exist.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")

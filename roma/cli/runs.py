@@ -204,7 +204,7 @@ def _played(options: argparse.Namespace) -> tuple[int, int, int]:
 
 def _say_won(recorded: Rollout) -> None:
     config = recorded.config
-    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
+    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won by each policy")
     for milestone in recorded.milestones:
         print(f"{milestone.step:>10} steps: {milestone.won.sum()} of {len(milestone.won)}")
 

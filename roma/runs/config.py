@@ -40,7 +40,7 @@ MILESTONES = (
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything that determines the numbers of a run, apart from its length.
+    """Configuration of a run: everything that determines its numbers, apart from its length.
 
     Attributes:
         map: Name of the map.

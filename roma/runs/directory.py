@@ -184,7 +184,7 @@ class RunDirectory:
     def completed_steps(self, config: RunConfig) -> int | None:
         """Return the total steps of the complete run of this configuration; None if there is none.
 
-        A run is complete if all its outputs exist and their digests match its provenance.
+        A run is complete if all its outputs exist and the provenance has the digest of its metrics.
         """
         try:
             provenance = json.loads(self.provenance_file.read_text(encoding="utf-8"))
@@ -273,6 +273,6 @@ class RunDirectory:
         how = "from the run's checkpoint" if self.has_checkpoint() else "by training the run from the start"
         options += [] if self.has_checkpoint() else ["--replace"]
         raise UserError(
-            f"{file} is not here, though the run is finished: where it is tracked, `dvc pull {quote(str(file))}` "
-            f"brings it; `roma train {' '.join(map(quote, options))}` makes it again, {how}"
+            f"{file} is missing, although the run is finished: if it is tracked, `dvc pull {quote(str(file))}` "
+            f"restores it; `roma train {' '.join(map(quote, options))}` makes it again, {how}"
         )

@@ -189,7 +189,7 @@ class Run:
             segments.append({"since_step": self.state.t_env} | origin)
 
     def _play_round(self, bar: Bar) -> None:
-        """Play, store, update, keep weights and test in PyMARL's order; updates see the counter before this round."""
+        """Play, store, update, keep weights and test in PyMARL's order; updates get the count of earlier episodes."""
         state, protocol_settings = self.state, self.config.protocol_settings
         epsilon = self.learner.epsilon(state.t_env)
         episodes = self.runner.play(Stream.TRAIN, state.episode, protocol_settings.parallel_envs, epsilon)

@@ -352,7 +352,7 @@ def test_policies_that_nothing_needs_are_not_missed_and_others_made_again_or_nam
     shutil.rmtree(run.checkpoint_folder)
     output = snakemake("--", "runs", status=1)
     policy = run.policy_file(100_000).relative_to(repository)
-    assert f"error: {policy} is not here, though the run is finished: where it is tracked, `dvc pull" in output
+    assert f"error: {policy} is missing, although the run is finished: if it is tracked, `dvc pull" in output
     assert run.metrics_file.exists()
 
 

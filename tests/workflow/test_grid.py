@@ -390,8 +390,8 @@ def test_every_missing_key_is_an_error(scale):
         (cell(total_steps={"default": 5, "3mm": 5}), "did you mean '3m'"),
         ({"arms": {"rmoa": {}}}, "did you mean 'roma'"),
         ({"arms": {"roma": {"sweep": {"gama": {"high": 0.9}}}}}, "did you mean 'gamma'"),
-        ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b stands twice"),
-        ({"cells": cell()["cells"] * 2}, "stands twice"),
+        ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b appears twice"),
+        ({"cells": cell()["cells"] * 2}, "appears twice"),
     ],
 )
 def test_what_does_not_exist_is_one_line(scale, changes, part):

@@ -66,7 +66,7 @@ def track(scale: Path) -> None:
         tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
         absent = [name for name in tracked if not Path(name).exists() and not _is_outgrown(Path(name))]
         if not set(found) - set(tracked) and absent:
-            print(f"{kind}: not all here, left as tracked before")
+            print(f"{kind}: some files are missing here, so their tracking does not change")
         elif absent:
             raise UserError(f"{kind}: {absent[0]} is tracked but not here; dvc pull {folder}/dvc.yaml:{kind} first")
         elif found:

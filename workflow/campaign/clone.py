@@ -47,7 +47,7 @@ def read_named(project: Path) -> Named:
             "`git rev-parse COMMIT^{tree}`), a scale, and the open tranches (open: [...])"
         )
     if _git(project, "status", "--porcelain", "--", str(NAMED)):
-        raise UserError(f"{NAMED} is not committed as it stands: commit it by itself first")
+        raise UserError(f"{NAMED} has uncommitted changes: commit it separately first")
     said = read_yaml(file)
     if not isinstance(said, Mapping) or said.keys() != {*KEYS, "open"}:
         raise UserError(f"{NAMED} must have the keys {', '.join([*KEYS, 'open'])} and no others")

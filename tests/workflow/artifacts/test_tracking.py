@@ -136,7 +136,7 @@ def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
 
     # With only the summary here, as after a pull, the runs stay tracked as they were.
     shutil.rmtree(tracked / FOLDER / "runs")
-    assert "metrics: not all here, left as tracked before" in make(tracked, "track")
+    assert "metrics: some files are missing here, so their tracking does not change" in make(tracked, "track")
     assert (tracked / FOLDER / "dvc.yaml").read_text() == description
     assert call(tracked, "git", "status", "--porcelain") == ""
 

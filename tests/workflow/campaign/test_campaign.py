@@ -412,7 +412,7 @@ def test_a_mistake_in_the_named_revision_is_one_line(small, changes, message):
 
 def test_what_is_named_is_committed(small):
     (small / NAMED).write_text("revision: 1\n")
-    with pytest.raises(UserError, match="is not committed as it stands"):
+    with pytest.raises(UserError, match="has uncommitted changes"):
         read_named(small)
     (small / NAMED).unlink()
     with pytest.raises(UserError, match=r"there is no workflow/campaign\.yaml"):
