@@ -1,11 +1,11 @@
 # Needs Python 3.11 and make; everything else is installed into .venv.
-#   make figures             draw the runs of the study that ship, minutes; before any does, the same as make demo
-#   make verify              compare them with their checksums, train and play a sample again, five minutes at most
-#   make demo                train and draw the demo, a quarter of an hour on two cores
-#   make figures SCALE=lab   train and draw what is missing of a scale of workflow/config
-# In an environment of your own (conda, a container) say VENV= and the commands found on PATH are used.
+#   make figures             draw the shipped runs of the study, in minutes; if no run ships, the same as make demo
+#   make verify              compare shipped runs with their checksums, and repeat a sample, in five minutes at most
+#   make demo                train and draw the demo, in a quarter of an hour on two cores
+#   make figures SCALE=lab   train the missing runs of a scale in workflow/config, and draw it
+# In your own environment (conda, a container), set VENV= to use the commands on PATH.
 
-# Without a scale, `figures` and `verify` take what ships.
+# Without a scale, `figures` and `verify` use the shipped runs.
 GIVEN := $(if $(SCALE),workflow/config/$(SCALE).yaml)
 SCALE ?= demo
 CORES ?= all
@@ -17,7 +17,7 @@ SCALES := $(sort $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workf
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
-# Pauses a campaign that runs on this machine, for as long as the command takes.
+# Pauses a campaign on this machine until the command ends.
 PAUSING := python workflow/campaign/pausing.py
 FIND_PYTHON = for python in python3.11 python3 python; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
@@ -29,7 +29,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 	@echo; echo "  SCALE=$(SCALE) (of: $(SCALES))"
 
-# Made by nobody: that a scale file is missing shall be said before any work, and which there are.
+# Fail early and list the known scales if the scale file does not exist.
 workflow/config/%.yaml:
 	@echo "error: there is no scale '$*'; known: $(SCALES)" >&2; exit 2
 
@@ -42,16 +42,16 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'
 	@touch $@
 
-figures: $(READY) $(CONFIG) ## draw figures and report: of SCALE, trained as far as it is missing, or else of what ships
+figures: $(READY) $(CONFIG) ## draw figures and report of SCALE, training missing runs; without SCALE, of the shipped runs
 	snakemake --keep-going --cores $(CORES) $(addprefix --configfile ,$(GIVEN)) -- figures
 
 demo: ## train the demo and draw its figures
 	@$(MAKE) --no-print-directory figures SCALE=demo
 
-watch: $(READY) $(CONFIG) ## see how far the runs of SCALE are, from another terminal
+watch: $(READY) $(CONFIG) ## show the progress of the runs of SCALE, from another terminal
 	roma watch $(CONFIG)
 
-verify: $(READY) $(CONFIG) ## compare shipped runs with their checksums, train and play a sample again, drawn by SEED and RUNS: of SCALE, or else of the study
+verify: $(READY) $(CONFIG) ## compare shipped runs of SCALE (default: study) with their checksums, and repeat a sample given by SEED and RUNS
 	roma verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 # Compiled once and by all cores, rather than by each test process for itself.
@@ -65,7 +65,7 @@ test-long: $(READY) test-peers ## run the tests that take many minutes: killed c
 	  -k test_random_play_ends_well --random-episodes=10000
 	pytest tests/runs/test_fault_injection.py --kills=100
 
-# A folder beside the environment, so that nobody else imports the peers and no torch but the project's can come.
+# A folder beside the environment, so that only these tests import the peers, and only the project's torch is used.
 .peers/.ready: tests/peers/requirements.txt | $(READY)
 	rm -rf .peers
 	python -m pip install --quiet --disable-pip-version-check --no-deps --target .peers -r $<
@@ -78,13 +78,13 @@ test-system: $(READY) ## run the tests that need Debian packages, which are inst
 	sh tests/system/packages.sh
 	pytest tests/system
 
-bench: $(READY) ## measure speeds, beside those of BASELINE
+bench: $(READY) ## measure speeds and compare them with BASELINE
 	$(PAUSING) pytest tests/benchmarks $(addprefix --benchmark-compare=,$(wildcard $(BASELINE)))
 
-bench-cells: $(READY) ## measure environment steps per second of processor time of CELLS, by default the paper's under both protocols
+bench-cells: $(READY) ## measure environment steps per second of processor time for CELLS; default: the paper's, under both protocols
 	$(PAUSING) python -m tests.benchmarks.cells $(CELLS)
 
-baseline: $(READY) ## measure speeds and keep them as BASELINE; on a machine that does nothing else
+baseline: $(READY) ## measure speeds and save them as BASELINE; needs a machine without other work
 	$(PAUSING) pytest tests/benchmarks --benchmark-json=$(BASELINE)
 
 lint: $(READY) ## check style and types
@@ -94,18 +94,18 @@ lint: $(READY) ## check style and types
 	snakemake --lint --configfile $(CONFIG)
 	mypy
 
-format: $(READY) ## put code into style
+format: $(READY) ## format the code
 	ruff check --fix-only .
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-redraw: $(READY) $(CONFIG) ## pull the summary of SCALE, draw its figures and write its report again, without any training
+redraw: $(READY) $(CONFIG) ## draw figures and report of SCALE from its tracked summary, without training
 	roma redraw $(CONFIG)
 
 track: $(READY) $(CONFIG) ## commit the finished results of SCALE to DVC and git
 	roma track $(CONFIG)
 
-constraints: $(READY) ## choose versions anew, for all platforms; needs uv and git
+constraints: $(READY) ## update the locked versions, for all platforms; needs uv and git
 	@env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --upgrade --python-version 3.11 \
 	  --all-extras --no-annotate --no-header pyproject.toml > constraints.new
 	@{ sed -n '/^#/p' constraints.txt; sed '/ @ /d' constraints.new; } > constraints.both
@@ -114,7 +114,7 @@ constraints: $(READY) ## choose versions anew, for all platforms; needs uv and g
 clean-figures: ## remove the figures of SCALE
 	rm -rf figures/*/$(SCALE)
 
-clean-results: clean-figures ## remove all results of SCALE, trained runs included
+clean-results: clean-figures ## remove all results of SCALE, including trained runs
 	rm -rf data/*/$(SCALE)
 
 clean-venv: ## remove .venv and the peers' packages

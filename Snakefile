@@ -1,4 +1,4 @@
-"""From configuration to figures: train every (map, arm, seed), evaluate, summarise, draw."""
+"""Pipeline from a scale file to its figures: train every (map, arm, seed), evaluate, summarise, draw."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from workflow.artifacts.shipping import STUDY, read_shipped
 
 min_version("9.0")
 
-# Without a file, what ships of the study is drawn and nothing is trained; before any of it ships, the demo is trained.
-# Snakemake merges --configfile over a configfile statement: the default is read only where no file is given.
+# Without --configfile, the shipped runs of the study are drawn and nothing is trained; if no run ships, the demo is
+# trained. Snakemake merges --configfile with the configfile statement, so the statement is used only without a file.
 SHIPPED_ONLY = not workflow.configfiles and bool(read_shipped(Path(), STUDY))
 if not workflow.configfiles:
 
@@ -42,15 +42,16 @@ localrules:
     videos,
 
 
-# Engine and actor are compiled once, rather than by all runs that start side by side. Not a rule, so that finished
-# outputs never depend on it.
+# Engine, actor and learners are compiled once, instead of by all runs that start at the same time. Not a rule, so that
+# finished outputs never depend on it.
 onstart:
     if not ENGINE.installed_apart and any(job.rule.name == "train" for job in workflow.dag.needrun_jobs()):
         print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")
 
 
-# Jobs that failed to the last of their retries, with what they said last: the others may have filled the screen since.
+# The report lists the failed jobs with their last log lines, because later output may have scrolled them off the
+# screen.
 onerror:
     print(failure_report(workflow.scheduler.failed), file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What tests look at in an actor of either kind."""
+"""Helpers of tests that compare actors."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ KINDS = ("compiled_actor", "torch_actor")  # the methods of a learner that make 
 
 
 def hidden_of(actor: Actor) -> Tensor:
-    """A copy of the agents' hidden states, (E, A, H)."""
+    """Return a copy of the agents' hidden states, (E, A, H)."""
     if isinstance(actor, CompiledActor):
         return torch.from_numpy(actor.network.memory.hidden.copy())
     assert isinstance(actor, TorchActor)

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Shared fixtures and options of all tests."""
 
 import errno
 import faulthandler
@@ -13,10 +13,10 @@ import pytest
 
 from tests.standin_smac import StandIn, install
 
-# Before torch is imported: one thread, as runs have it, so that tests neither crowd each other nor differ in last bits.
+# Before torch is imported: one thread, as in runs, so that parallel tests do not compete and last bits do not differ.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# Examples have no deadline: on a busy machine the time that they take says nothing.
+# No deadline for examples: times are not meaningful on a busy machine.
 hypothesis.settings.register_profile("without_deadline", deadline=None)
 hypothesis.settings.load_profile("without_deadline")
 
@@ -31,20 +31,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def random_episodes(request: pytest.FixtureRequest) -> int:
-    """How many episodes of random play a map has to survive."""
+    """Return the number of random episodes per map."""
     episodes: int = request.config.getoption("--random-episodes")
     return episodes
 
 
 @pytest.fixture
 def without_time_limit() -> None:
-    """For tests that take as long as the command line asks: nobody ends them as hanging."""
+    """Disable the time limit for hanging tests, for tests whose duration depends on the command line."""
     faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)
 def import_path() -> Iterator[None]:
-    """What a test adds to the import path goes with it: commands add the clone that they work in."""
+    """Restore the import path after each test, because commands add the clone that they work in."""
     before = sys.path.copy()
     yield
     sys.path[:] = before
@@ -59,19 +59,19 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository's folder."""
+    """Return the folder of the repository."""
     return ROOT
 
 
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """The stand-in for SMAC and the game, in the place of the real ones."""
+    """Install the stand-in for SMAC and the game in place of the real ones."""
     return install(tmp_path / "standin", monkeypatch)
 
 
 @pytest.fixture
 def refuse_locks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that makes flock fail below a folder, as on a file system that does not know it."""
+    """Return a function that makes flock fail below a folder, as on a file system without locks."""
     original = fcntl.flock
 
     def refuse(folder: Path, number: int = errno.ENOLCK) -> None:

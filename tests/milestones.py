@@ -1,4 +1,4 @@
-"""Episodes made up so that the answer is known."""
+"""Simulated episodes with known answers."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from roma.recordings.rollout_file import NOBODY, Milestone
 
 
 def milestone(agents=4, enemies=2, lengths=(40, 40), draws=4, **changes):
-    """Agents in a row that walk east at half a map unit a step, enemies far in the east, roles at random, all alive.
+    """Return agents that walk east in a row, with distant enemies, random roles and no deaths.
 
-    Other roles change nothing of what the agents do.
+    Agents move half a map unit per step. Exchanged roles do not change the actions of the agents.
     """
     noise = np.random.default_rng(0)
     moments = sum(lengths) + len(lengths)

@@ -1,4 +1,4 @@
-"""What commands import and load; the parent of the processes of tests.runs.faults has done so before it forks them."""
+"""Imports of all commands, for the parent process of tests.runs.faults, which forks commands."""
 
 from threading import RLock
 
@@ -18,7 +18,7 @@ LOADED = (analysis.drawing, analysis.figures.curves, roma.cli.results, roma.cli.
 compile_engine()
 compile_actors()
 compile_learners()
-# The first optimiser of a process makes torch import its compiler: a second that no killed run should spend.
+# The first optimiser of a process makes torch import its compiler, which takes a second; do it once, before the fork.
 torch.optim.RMSprop([torch.zeros(1)])
-# tqdm's own lock is shared by forked processes, and one killed while it writes would hold it for good.
+# Forked processes share tqdm's lock: a process killed while it writes would hold it forever.
 tqdm.set_lock(RLock())

@@ -1,4 +1,4 @@
-"""Puts the stand-in for SMAC (tests/standin) and a folder that looks like the game's in the place of the real ones."""
+"""Installs the stand-in for SMAC (tests/standin) and a folder that looks like the game's in place of the real ones."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class StandIn:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """All that the engine starcraft2 needs, below `folder`; its maps and their checksums are the stand-in's."""
+    """Install everything that the engine starcraft2 needs below `folder`, with maps and checksums of the stand-in."""
     game, faults = folder / "StarCraftII", folder / "faults"
     executable = game / "Versions" / "Base69232" / "SC2_x64"
     for created in (executable.parent, game / installation.MAPS, faults):
@@ -41,12 +41,12 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(installation, "table", lambda: tuple(rows))
     monkeypatch.setenv("SC2PATH", str(game))
     monkeypatch.setenv("STANDIN_FAULTS", str(faults))
-    monkeypatch.syspath_prepend(str(STANDIN))  # the workers take over this process's path
+    monkeypatch.syspath_prepend(str(STANDIN))  # workers inherit this process's path
     return StandIn(game, faults)
 
 
 def write_map(game: Path, name: str) -> str:
-    """The stand-in's file of a map; returns its digest."""
+    """Write the stand-in's file of a map; return its digest."""
     scenario = load_map(name)
     slots = sorted(scenario.allies, key=lambda group: scenario.ally_types.index(group.unit))
     content = {
@@ -60,9 +60,9 @@ def write_map(game: Path, name: str) -> str:
 
 
 def left_of(workers: Collection[int], seconds: float = 30) -> list[int]:
-    """Which processes of these workers' sessions (each itself, its guardian, its game) still live after a while.
+    """Return the living processes of these workers' sessions (worker, guardian and game) after a while.
 
-    `Worker.stop` waits until they have closed their files; the kernel counts them among the dead a moment later.
+    `Worker.stop` waits until they have closed their files; they end a moment later.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -73,7 +73,7 @@ def left_of(workers: Collection[int], seconds: float = 30) -> list[int]:
 
 
 def descendants(mark: str) -> list[int]:
-    """The living processes whose environment or command mentions a text, such as a test's own folder."""
+    """Return the living processes whose environment or command contains a text, such as the folder of a test."""
     found = []
     for pid, (_, _, alive) in _all_processes().items():
         try:
@@ -86,7 +86,7 @@ def descendants(mark: str) -> list[int]:
 
 
 def _all_processes() -> dict[int, tuple[int, int, bool]]:
-    """{process: (parent, session, whether it is more than a zombie)}."""
+    """Return {process: (parent, session, whether it is more than a zombie)}."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""Run directories as `roma train` and `roma evaluate` leave them, with invented numbers, fast for whole grids."""
+"""Synthetic run directories, as written by `roma train` and `roma evaluate`, fast enough for whole grids."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ SEGMENT = {
 
 
 def write_runs(config: dict, root: Path, points: int = 20, measured: bool = True) -> list[Run]:
-    """Writes every run of the scale below `<root>/data/<engine>/<scale>`, with measurements; returns the runs."""
+    """Write all runs of a scale below `<root>/data/<engine>/<scale>`, with measurements; return the runs."""
     check(config, "synthetic")
     runs = list(expand(config, "synthetic").runs.values())
     folder = root / "data" / config["engine"] / config["scale"]
@@ -44,10 +44,10 @@ def write_runs(config: dict, root: Path, points: int = 20, measured: bool = True
 def write_run(
     run: Run, directory: Path, points: int, evaluation_episodes: int, kept: Sequence[int] = (), policy_bytes: int = 100
 ) -> None:
-    """Write the run's directory, with policies of the milestones `kept` and of its end."""
+    """Write a run directory, with policies of the milestones `kept` and of the end."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([run.seed, *map(ord, run.map + run.arm)])
-    of_health, weights = rng.spawn(2)  # the draws of each stay what they are, whatever the others need
+    of_health, weights = rng.spawn(2)  # separate generators, so that no draw depends on the other parts
     interval = run.config.protocol_settings.test_interval
     tests = np.unique(np.linspace(0, run.total_steps // interval, points).astype(int))
     t_env = tests * interval + rng.integers(1, max(interval // 10, 2), len(tests))
@@ -106,7 +106,7 @@ def write_run(
 
 
 def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -> dict[str, list[float]]:
-    """Invented health of the role losses at shares of the training (P,), none at the first."""
+    """Return synthetic health of the role losses at shares of the training (P,), none at the first."""
     types = {group.unit for group in load_map(map_name).allies}
     columns = {}
     for place, name in enumerate(ROLE_COLUMNS):
@@ -117,7 +117,7 @@ def role_health(map_name: str, progress: np.ndarray, rng: np.random.Generator) -
 
 
 def invented_rollout(run: Run, kept: Sequence[int], episodes: int = 4, earlier_episodes: int = 2) -> Rollout:
-    """Invented episodes: the sides walk towards each other and lose units, roles follow types ever more clearly."""
+    """Return synthetic episodes: both sides advance and lose units, and roles follow types ever more clearly."""
     names = load_map(run.map).unit_types
     type_names = sorted(set(names))
     types = np.array([type_names.index(name) for name in names], np.uint8)

@@ -1,4 +1,4 @@
-"""Benchmarks: what `make baseline` saves, and revisions compared on runs too short to tell anything."""
+"""Benchmarks: the content that `make baseline` saves, and the comparison of revisions on very short runs."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.benchmarks.revisions import main as compare
 def test_saved_speeds_are_small_and_name_no_machine(root, tmp_path):
     saved, chosen = tmp_path / "baseline.json", "tests/benchmarks/test_acting.py::test_act[qmix-2s3z-1]"
     command = [sys.executable, "-m", "pytest", chosen, f"--benchmark-json={saved}"]
-    # Where tests run side by side, the inner one would take itself for one of them and measure nothing.
+    # In a parallel test run, the inner pytest would consider itself a worker and measure nothing.
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     done = subprocess.run(command, cwd=root, env=alone, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout

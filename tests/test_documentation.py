@@ -1,4 +1,4 @@
-"""Commands and links in README.md, CONTRIBUTING.md, docs and the packages' pages: each is one that works."""
+"""Commands and links in README.md, CONTRIBUTING.md, docs and the pages of packages: all of them work."""
 
 import re
 import shlex
@@ -16,13 +16,13 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if path.name != "coming_from.md"  # commands of other people's projects
 )
-# In a block of code a command stands alone, before a comment; in the text it stands in backticks, maybe not whole.
+# A command in a code block is complete and may have a comment; a command in backticks may be incomplete.
 BLOCK = re.compile(r"^ {4}((?:roma|make|python|pytest|snakemake) .*?)(?: +#.*)?$", re.MULTILINE)
 TEXT = re.compile(r"`((?:roma|make|python|pytest|snakemake) [^`]+)`")
 
 
 def commands(pattern):
-    """The page and the words of every command."""
+    """Return the page and the words of every command."""
     return [
         pytest.param(shlex.split(command.replace("...", "").replace("\n", " ")), id=f"{page.name}: {command}")
         for page in PAGES
@@ -31,7 +31,7 @@ def commands(pattern):
 
 
 def subparser(words):
-    """The parser of the subcommand that the words name, and those that are left."""
+    """Return the parser of the subcommand that the words name, and the remaining words."""
     parser = build_parser()
     while (choices := next((action.choices for action in parser._actions if action.dest in LEVELS), None)) and words:
         if words[0].startswith("-"):
@@ -63,7 +63,7 @@ def test_a_command_of_the_text_has_that_name_and_these_options(words):
 
 
 def check(words):
-    """That a command other than `roma` names what exists."""
+    """Check that the names in a command other than `roma` exist."""
     program, *arguments = words
     if program == "make":
         makefile = (ROOT / "Makefile").read_text()
@@ -102,7 +102,7 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_the_experiments_of_the_readme_run_one_after_the_other(tmp_path, monkeypatch):
-    """With fewer steps and battles than there, in an empty folder."""
+    """With fewer steps and episodes than in the README, in an empty folder."""
     shorter = {"--steps": "400", "--milestones": "0"}
     fewer = {"evaluate": ["--episodes=2"], "measure": ["--episodes=2", "--earlier-episodes=1"]}
     fewer["calibrate"] = ["--maps=2s3z", "--battles=2", "--networks=1"]

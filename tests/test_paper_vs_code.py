@@ -1,4 +1,4 @@
-"""docs/paper_vs_code.md names settings that exist, and leaves out none that decides how the paper is read."""
+"""docs/paper_vs_code.md names only existing settings, and all settings that concern the reading of the paper."""
 
 import re
 from dataclasses import fields
@@ -26,7 +26,7 @@ OF_NO_READING = {  # settings of MAVEN and COMA that no source disputes
 
 @pytest.fixture(scope="module")
 def assignments(root):
-    """All `key=value` of the page, as pairs of texts."""
+    """Return all `key=value` of the page, as pairs of texts."""
     text = (root / "docs" / "paper_vs_code.md").read_text()
     return set(re.findall(r"`([a-z_]+)=([^`\s]+)`", text))
 

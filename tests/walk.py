@@ -35,7 +35,7 @@ NUMBERS: dict[str, tuple[float, ...]] = {
 
 
 def option_sets(random_sets: int) -> Iterator[dict[str, Any]]:
-    """Each option alone, all switches on, all off, and random settings of all options."""
+    """Return each option alone, all switches on, all switches off, and random settings of all options."""
     defaults = {field.name: field.default for field in fields(EnvOptions)}
     yield from ({name: not defaults[name]} for name in SWITCHES)
     yield from ({name: value} for name, values in NUMBERS.items() for value in values)
@@ -49,7 +49,7 @@ def option_sets(random_sets: int) -> Iterator[dict[str, Any]]:
 
 
 def walk(map_name: str, options: dict[str, Any], scripted: bool, seed: int) -> int:
-    """Play two episodes side by side to their ends and check all that they show; returns the timesteps played."""
+    """Play two parallel episodes to their ends, check all outputs, and return the timesteps played."""
     chosen = EnvOptions(**options)
     env, policy = Skirmish(map_name, 2, chosen), RandomPolicy(seed)
     env.reset(np.array([seed, seed + 1]))
@@ -71,13 +71,13 @@ def walk(map_name: str, options: dict[str, Any], scripted: bool, seed: int) -> i
 
 
 def check_surroundings(env: Skirmish, options: EnvOptions) -> None:
-    """Walkability and height of points around an agent are 0 or 1: the maps are flat, and 1 beyond their edge."""
+    """Check that walkability and height around agents are 0 or 1: maps are flat, with 1 beyond their edges."""
     seen = 4 + 8 * options.obs_pathing_grid + 9 * options.obs_terrain_height
     assert np.isin(env.obs[:, :, :seen], (0, 1)).all()
 
 
 def run(*arguments: str) -> str:
-    """Walk in a process of its own whose kernel checks bounds; returns what it prints."""
+    """Walk in a separate process with a bounds-checked kernel; return its output."""
     command = [sys.executable, "-m", "tests.walk", *arguments]
     checking, root = os.environ | {"NUMBA_BOUNDSCHECK": "1"}, Path(__file__).parents[1]
     outcome = subprocess.run(command, cwd=root, env=checking, capture_output=True, text=True)
@@ -86,7 +86,7 @@ def run(*arguments: str) -> str:
 
 
 def bounds_are_checked() -> bool:
-    """Whether the kernel notices a snapshot that has a row too many."""
+    """Return whether the kernel rejects a snapshot with one row too many."""
     units = Skirmish("3m", 1)._battles.units[0]
     try:
         kernel.pack(units, np.zeros((len(units) + 1, 6)))
@@ -96,7 +96,7 @@ def bounds_are_checked() -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Walk and print the number of episodes and timesteps."""
+    """Walk and print the numbers of episodes and timesteps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random-sets", type=int, default=50, help="random settings of all options; default: 50")
     parser.add_argument("--every", type=int, default=1, help="walk every n-th pair of options and map; default: all")

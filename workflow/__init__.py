@@ -1,1 +1,1 @@
-"""The DAG: what is made from what. Nothing here computes a result."""
+"""Workflow: the DAG of runs, tables and figures, tracking, and campaigns. Nothing here computes a result."""

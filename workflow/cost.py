@@ -1,8 +1,7 @@
-"""What a scale costs in core-hours, from measured speeds.
+"""Cost of a scale in core-hours, from measured speeds.
 
 `cost.csv` beside this file holds the speeds of cells (map, algorithm and protocol) in environment steps per second of
-processor time, with the processor and the number of runs side by side. `python -m tests.benchmarks.cells` measures
-them.
+processor time, with the processor and the number of runs in parallel. `python -m tests.benchmarks.cells` measures them.
 """
 
 import csv
@@ -20,21 +19,21 @@ from workflow.scale import read_scale
 CONFIG = FIGURES.parent
 TABLE = Path(__file__).parent / "cost.csv"
 MEASURE = "python -m tests.benchmarks.cells"
-COSTLY = 10  # core-hours of training that are announced
-SHOWN = 3  # cells without a speed that the summary names
+COSTLY = 10  # core-hours of training above which a notice is printed
+SHOWN = 3  # number of cells without a speed that the summary names
 
 Cell = tuple[str, str, str]  # map, algorithm, protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The measured speed of one cell."""
+    """Measured speed of one cell."""
 
     map: str
     algorithm: str
     protocol: str
     steps_per_cpu_second: float  # environment steps of training; the time includes updates and tests
-    side_by_side: int  # runs at the same time, one on each core
+    side_by_side: int  # runs in parallel, one on each core
     processor: str
 
     @property
@@ -76,7 +75,7 @@ def scale_names() -> list[str]:
 
 
 def scale_file(scale: str) -> Path:
-    """Return the file of a scale, by name; UserError if there is no such scale."""
+    """Return the file of a scale, by name; raise UserError if there is no such scale."""
     if scale not in scale_names():
         raise unknown("scale", scale, scale_names())
     return CONFIG / f"{scale}.yaml"
@@ -86,14 +85,14 @@ def scale_runs(scale: str) -> list[Run]:
     """Return the runs of a scale, by name.
 
     Raises:
-        UserError: there is no such scale, or its file is wrong.
+        UserError: There is no such scale, or its file is not valid.
     """
     path = scale_file(scale)
     return list(expand(read_scale(path), str(path)).runs.values())
 
 
 def cell_of(run: Run) -> Cell:
-    """Return the cell whose speed stands for a run. Settings that an arm or a scale overrides are not looked at."""
+    """Return the cell whose speed applies to a run, regardless of overrides by its arm or scale."""
     return run.map, run.config.algorithm, run.config.protocol
 
 
@@ -103,22 +102,22 @@ def core_hours(run: Run, speed: Speed) -> float:
 
 
 def expected_speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
-    """Return the environment steps per second of a run on a core of its own: its cell's, or those of its time limit."""
+    """Return the environment steps per second of a run: the speed of its cell, or a rate that fits its time limit."""
     speed = speeds.get(cell_of(run))
     return speed.steps_per_cpu_second if speed else run.total_steps / (60 * run.runtime_minutes(1))
 
 
 def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int], int], shipped: int | None) -> str:
-    """Return what is to be said before anything is done: which runs are missing, what they cost, and how to train them.
+    """Return a notice about missing runs for the start of the workflow: their number, cost, and how to train them.
 
     Args:
-        scale: The name of the scale.
-        runs: All its runs.
-        steps: The environment steps that are there of each, by key.
-        shipped: The number of runs that ship, if nothing but them is drawn; None if what is missing is trained.
+        scale: Name of the scale.
+        runs: All runs of the scale.
+        steps: Environment steps that each run already has, by key.
+        shipped: Number of shipped runs, if only these are drawn; None if missing runs are trained.
 
     Returns:
-        Empty where the runs are to be trained in COSTLY core-hours or less.
+        The notice; empty if missing runs are trained in COSTLY core-hours or less.
     """
     speeds = read_speeds()
     missing = [run for run in runs if steps[run.key] < run.total_steps]
@@ -135,10 +134,14 @@ def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int],
 
 
 def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:
-    """Return the cost of a scale in words and numbers: each arm on each map, the sum, and what was not measured.
+    """Return the cost of a scale as text: a row for each arm on each map, the sum, and the cells without a speed.
+
+    Args:
+        scale: Name of the scale.
+        speeds: Measured speeds, by cell.
 
     Raises:
-        UserError: there is no such scale, or its file is wrong.
+        UserError: There is no such scale, or its file is not valid.
     """
     runs = scale_runs(scale)
     arms: dict[tuple[str, str], list[Run]] = {}
@@ -164,7 +167,7 @@ def _summary(scale: str, runs: Sequence[Run], total: float, speeds: Mapping[Cell
         number = f"{len(measured)} of {len(runs)} runs" if missing else f"{len(runs)} runs"
         lines.append(f"{scale}: {total:,.0f} core-hours of training for {number}")
         used = {(speeds[cell_of(run)].processor, speeds[cell_of(run)].side_by_side) for run in measured}
-        lines += [f"measured on {processor}, {number} runs side by side" for processor, number in sorted(used)]
+        lines += [f"measured on {processor}, {number} runs in parallel" for processor, number in sorted(used)]
     if missing:
         first = " ".join("/".join(cell) for cell in missing[:SHOWN])
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

@@ -1,7 +1,7 @@
-"""From a scale file to its grid: one run per (map, arm, seed), each with its resolved configuration.
+"""Grid of a scale file: one run per (map, arm, seed), each with its resolved configuration.
 
-Everything is checked before the DAG exists: names and types of keys by `workflow.scale`, maps, arms and overrides by
-`roma.runs.config`. What is wrong is a UserError of one line.
+Everything is checked before the DAG is built: `workflow.scale` checks names and types of keys, `roma.runs.config`
+checks maps, arms and overrides. Mistakes raise a UserError of one line.
 """
 
 import json
@@ -40,6 +40,8 @@ PAPER_ARMS = (
 
 @dataclass(frozen=True)
 class Run:
+    """Run of a scale, with its resolved configuration."""
+
     map: str
     arm: str
     seed: int
@@ -57,7 +59,7 @@ class Run:
 
     @cached_property
     def options(self) -> str:
-        """What `roma train` is told; equal for equal configurations."""
+        """Options of `roma train`; equal configurations have equal options."""
         return " ".join(canonical_options(self.config))
 
     @property
@@ -71,14 +73,14 @@ class Run:
 
     @property
     def processes(self) -> int:
-        """How many are busy at once: the learner's, or those of the battles where each has its own."""
+        """Number of busy processes: the learner, or one for each environment if these have their own processes."""
         return self.config.protocol_settings.parallel_envs if self.engine.battle_memory_mb else 1
 
     def memory_mb(self, attempt: int) -> int:
-        """What to ask a cluster for: torch with its batches, the battles' processes, and the replay.
+        """Return the memory to request on a cluster: torch with its batches, environments, and replay buffer.
 
-        The replay has the unit rows in 8-byte numbers; observations, where they are stored, have up to nine 4-byte
-        numbers for each unit that an agent may see.
+        The replay buffer holds unit rows of 8-byte numbers. For non-deterministic engines it also holds observations,
+        with up to nine 4-byte numbers for each unit that an agent may see.
         """
         scenario = load_map(self.map)
         steps = self.config.protocol_settings.buffer_size * (scenario.episode_limit + 1)
@@ -88,12 +90,14 @@ class Run:
         return int((3000 + battles + steps * self.n_units * per_unit / 1e6) * attempt)
 
     def runtime_minutes(self, attempt: int) -> int:
-        """Generous: the engine's steps a second for a dozen units, fewer for more; local runs ignore it."""
+        """Return a generous time limit for a cluster, from the engine's speed with a dozen units; slower with more."""
         return int((10 + self.total_steps * max(self.n_units, 12) / 12 / self.engine.steps_per_second / 60) * attempt)
 
 
 @dataclass(frozen=True)
 class Grid:
+    """Runs of a scale, with its tranches and planned cells."""
+
     runs: dict[tuple[str, str, int], Run]
     skipped: dict[str, int]  # arm not built yet: its number of runs
     tranches: tuple[str, ...] = ()  # of the scale, in the order in which they are trained
@@ -107,8 +111,8 @@ class Grid:
     def priority(self, run: Run, held_steps: int) -> int:
         """Return Snakemake's priority of a run of which `held_steps` are complete: earlier tranches come first.
 
-        The first tranche that asks for more steps counts, so that the extension of a pilot run waits for the tranche
-        that has its cell.
+        The priority is that of the first tranche that asks for more steps, so that a pilot run is extended in the
+        tranche that contains its cell.
         """
         places = [self.tranches.index(name) for name, steps in run.tranches.items() if steps > held_steps]
         return len(self.tranches) - min(places) if places else 0
@@ -116,14 +120,14 @@ class Grid:
     def evaluated_steps(
         self, run: Run, steps: Mapping[tuple[str, str, int], int], milestones: Sequence[int]
     ) -> list[int]:
-        """Return the environment steps of a run's policies that are evaluated: its last, and one to compare it by.
+        """Return the environment steps of a run's evaluated policies: the last one, and one for comparisons.
 
-        Where runs of a map and protocol differ in length, all are evaluated at the latest milestone that all reach.
+        If runs of a map and protocol differ in length, all are also evaluated at the latest milestone that all reach.
 
         Args:
-            run: One of the grid's.
-            steps: The total steps that each run has or shall have, by its key.
-            milestones: At which policies are kept.
+            run: Run of the grid.
+            steps: Total steps that each run has or will have, by key.
+            milestones: Environment steps at which policies are kept.
         """
         beside = [other for other in self.runs.values() if other.map == run.map]
         lengths = {steps[each.key] for each in beside if each.config.protocol == run.config.protocol}
@@ -132,7 +136,7 @@ class Grid:
 
 
 def results_folder(config: Mapping[str, Any]) -> Path:
-    """Where all of a scale's results lie, figures apart."""
+    """Return the folder of all results of a scale, except figures."""
     return Path("data", config["engine"], config["scale"])
 
 
@@ -147,7 +151,7 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
         built: The algorithms there are; by default all learners found.
 
     Raises:
-        UserError: A name does not exist, a setting is not valid, or a cell stands twice.
+        UserError: A name does not exist, a setting is not valid, or a cell appears twice.
     """
     built = algorithm_names() if built is None else built
     runs: dict[tuple[str, str, int], Run] = {}
@@ -185,25 +189,25 @@ def milestone_option(config: Mapping[str, Any]) -> str:
 
 
 def checkpoint_option(config: Mapping[str, Any]) -> str:
-    """Return what `roma train` is told of its checkpoints; nothing where the scale says nothing."""
+    """Return the checkpoint option of `roma train`; empty if the scale does not set it."""
     return f"--checkpoint-seconds {config['checkpoint_seconds']}" if "checkpoint_seconds" in config else ""
 
 
 def rollout_options(config: Mapping[str, Any]) -> str:
-    """How many episodes of each policy `roma measure` is told to play; its defaults where the scale says nothing."""
+    """Return the options of `roma measure` for the numbers of episodes; empty if the scale does not set them."""
     options = {"last": "--episodes", "earlier": "--earlier-episodes"}
     return " ".join(f"{options[policy]} {number}" for policy, number in config.get("rollout_episodes", {}).items())
 
 
 def fetch_options(config: Mapping[str, Any]) -> str:
-    """What `roma starcraft2 fetch` is told."""
+    """Return the options of `roma starcraft2 fetch`."""
     asked = config.get("starcraft2", {})
     options = [f"--{key.replace('_', '-')} {asked[key]}" for key in ("version", "accept_digest") if key in asked]
     return " ".join([*options, *(["--accept-licence"] if "licence" in asked else [])])
 
 
 def figure_files(name: str, figure: Mapping[str, Any]) -> list[str]:
-    """Names of all files of a figure, the whole, one panel a map and the numbers drawn, or of a table."""
+    """Return the file names of a figure (whole, one panel per map, and the drawn numbers), or of a table."""
     if "table" in figure:
         return [f"{name}.{kind}" for kind in ("csv", "md", "tex")]
     pictures = [name, *(f"{name}_{map_name}" for map_name in figure.get("maps", []))]
@@ -211,25 +215,25 @@ def figure_files(name: str, figure: Mapping[str, Any]) -> list[str]:
 
 
 def summaries_beside(figure: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """The summaries there are of the other scales that a figure reads as well."""
+    """Return the existing summary files of the other scales that a figure also reads."""
     scales = [scale for scale in figure.get("beside", []) if scale != config["scale"]]
     return sorted(str(file) for scale in scales for file in Path(f"data/{config['engine']}/{scale}/summary").glob("*"))
 
 
 def files_read(figure: Mapping[str, Any]) -> list[str]:
-    """Return the files besides summaries that a figure is made from, as its entry names them in `reads`."""
-    inside = Path.cwd() == ROOT  # then relative, so that a clone may be moved
+    """Return the input files of a figure other than summaries, from `reads` in its entry."""
+    inside = Path.cwd() == ROOT  # relative paths inside the clone, so that it can be moved
     return [name if inside else str(ROOT / name) for name in figure.get("reads", [])]
 
 
 def shown_moments(map_name: str) -> str:
-    """Return the part of figures.yaml that decides which episode of a map is kept, as text."""
+    """Return the part of figures.yaml that determines which episode of a map is kept, as text."""
     figures = _figure_list().values()
     return json.dumps([figure["moments"][map_name] for figure in figures if map_name in figure.get("moments", {})])
 
 
 def figure_titles() -> str:
-    """Return the part of figures.yaml that the report shows, as text: what there is, in which order, with titles."""
+    """Return the part of figures.yaml that the report shows, as text: names, kinds and titles, in order."""
     return json.dumps([[name, "table" in figure, figure["title"]] for name, figure in _figure_list().items()])
 
 
@@ -240,7 +244,7 @@ def _figure_list() -> dict[str, dict[str, Any]]:
 
 
 def figure_specifications(names: list[str]) -> dict[str, dict[str, Any]]:
-    """What figures.yaml says of the figures of these names."""
+    """Return the entries of these figures in figures.yaml; raise UserError for an unknown name."""
     known = _figure_list()
     for name in names:
         if name not in known:
@@ -258,7 +262,7 @@ def skipped_notice(grid: Grid, scale: str) -> str:
 
 
 def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
-    """Names that would otherwise be overlooked: maps with a value of their own, and arms defined but in no cell."""
+    """Check names that nothing else checks: maps with their own values, tranches, and arms that are in no cell."""
     for part in (config, *config["cells"]):
         for key in ("total_steps", "test_interval"):
             if isinstance(part.get(key), Mapping):
@@ -281,7 +285,7 @@ def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
 
 
 def _without_sweeps(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same scale, with one arm for each combination of values in the place of every arm that has a sweep."""
+    """Return the scale with every arm that has a sweep replaced by one arm for each combination of values."""
     arms: dict[str, Any] = {}
     members: dict[str, list[str]] = {}
     for arm, definition in config.get("arms", {}).items():
@@ -290,7 +294,7 @@ def _without_sweeps(config: Mapping[str, Any]) -> Mapping[str, Any]:
             name = "_".join([arm, *(short for short, _ in combination)])
             values = dict(zip(sweep, (value for _, value in combination), strict=True))
             if name in arms:
-                raise UserError(f"the arm {name} stands twice")
+                raise UserError(f"the arm {name} appears twice")
             arms[name] = {"algorithm": arm} | definition | {"overrides": definition.get("overrides", {}) | values}
             members.setdefault(arm, []).append(name)
     cells = [
@@ -300,7 +304,7 @@ def _without_sweeps(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _maps_of(maps: list[str] | str, config: Mapping[str, Any]) -> list[str]:
-    """A list of maps, or the name of one of the scale's two lists of them; `ablation_maps` may be the word all."""
+    """Return a list of maps, given as a list or as the name of one of the scale's two lists."""
     if isinstance(maps, list):
         return maps
     named = config[maps]
@@ -316,7 +320,7 @@ def _algorithm_of(arm: str, config: Mapping[str, Any], built: list[str]) -> str:
 
 
 def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm: str, seed: int) -> Run:
-    """The run of one seed of a cell. The cell's word counts before the arm's, the arm's before the scale's."""
+    """Return the run of one seed of a cell. The cell's values override the arm's, and these override the scale's."""
     definition = config.get("arms", {}).get(arm, {})
     overrides = {**config.get("overrides", {}), **definition.get("overrides", {})}
     interval = _per_map(cell.get("test_interval", config.get("test_interval")), map_name)
@@ -340,7 +344,7 @@ def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm:
 def _merged(one: Run, other: Run, tranches: Sequence[str]) -> Run:
     """Return the run that two tranches ask for."""
     if not one.tranches or one.tranches.keys() & other.tranches.keys():
-        raise UserError(f"the cell ({one.map}, {one.arm}) stands twice")
+        raise UserError(f"the cell ({one.map}, {one.arm}) appears twice")
     if one.config != other.config:
         raise UserError(f"the cell ({one.map}, {one.arm}) has different settings in two tranches")
     asked = {**one.tranches, **other.tranches}
@@ -349,7 +353,7 @@ def _merged(one: Run, other: Run, tranches: Sequence[str]) -> Run:
 
 
 def _per_map(value: Any, map_name: str) -> int | None:
-    """A number for all maps, or one for each with a default."""
+    """Return the number for a map, given one number for all maps or numbers by map with a default."""
     if isinstance(value, Mapping):
         return value.get(map_name, value.get("default"))
     return value

@@ -1,7 +1,7 @@
-"""Whether the runs that are here, or tracked, are those that a scale asks for.
+"""Checks that existing and tracked runs are those that a scale asks for.
 
-Snakemake deletes what a job declares before the command starts and after it fails. So the identity of a run is compared
-while the DAG is built, before any job: on a mismatch nothing is touched.
+Snakemake deletes the declared outputs of a job before its command starts and after it fails. Therefore the identities
+of runs are compared while the DAG is built, before any job. On a mismatch nothing is touched.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,11 @@ from workflow.grid import Run
 
 
 def tracked(results: Path) -> set[Path]:
-    """Return the folders of the runs whose metrics are in the dvc.yaml of this scale."""
+    """Return the folders of the runs whose metrics are in the dvc.yaml of a scale.
+
+    Args:
+        results: Folder of the scale's results.
+    """
     file = results / "dvc.yaml"
     stages = read_yaml(file)["stages"] if file.exists() else {}
     outs = [Path(name) for output in stages.get("metrics", {}).get("outs", []) for name in output]
@@ -22,12 +26,12 @@ def tracked(results: Path) -> set[Path]:
 
 
 def lost_policies(run: Run, results: Path, evaluated: Iterable[int]) -> list[int]:
-    """Return the steps of a finished run's policies that are not here, but needed for parts that are missing, too.
+    """Return the steps of missing policies of a finished run that are needed for missing evaluations or measurements.
 
     Args:
-        run: The run of a scale.
-        results: The folder of the scale's results.
-        evaluated: The environment steps of the policies whose evaluations the scale asks for.
+        run: Run of a scale.
+        results: Folder of the scale's results.
+        evaluated: Environment steps of the policies whose evaluations the scale asks for.
     """
     directory = RunDirectory(results / "runs" / run.directory)
     held = directory.held_steps()
@@ -40,13 +44,13 @@ def lost_policies(run: Run, results: Path, evaluated: Iterable[int]) -> list[int
 
 
 def conflict(run: Run, results: Path, known: set[Path], lost: Iterable[int] = ()) -> str:
-    """Return in words why `run` must not be trained in its folder, empty if it may.
+    """Return the reason why a run must not be trained in its folder; empty if it may.
 
     Args:
-        run: The run of a scale.
-        results: The folder of the scale's results.
-        known: The folders of tracked runs.
-        lost: See `lost_policies`. Those of a run with a checkpoint are made from it, unless the run is tracked.
+        run: Run of a scale.
+        results: Folder of the scale's results.
+        known: Folders of tracked runs.
+        lost: Steps from `lost_policies`. A run with a checkpoint makes them again, unless the run is tracked.
     """
     directory = RunDirectory(results / "runs" / run.directory)
     if found := directory.mismatch(run.config.to_json()):

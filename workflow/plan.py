@@ -1,7 +1,8 @@
-"""What each tranche of a scale costs, and which claims it can decide.
+"""Cost of each tranche of a scale, and the claims that it can decide.
 
-A tranche can decide a claim once all runs that the claim compares have been trained for the least steps that it asks
-for, with all their seeds. Verdicts "so far" may come earlier, and an interval may still leave a claim open.
+A tranche can decide a claim if, after it, all runs that the claim compares have all their seeds and the least steps
+that the claim requires. Preliminary verdicts ("so far") may exist earlier. A claim may also stay undecided, if its
+interval is too wide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +16,22 @@ from workflow.grid import Grid, Run, expand
 from workflow.scale import read_scale
 
 HEADLINE = claims.VARIANTS[0]
-PRIMARY = "primary"  # the question whose claims are marked
+PRIMARY = "primary"  # claims of this question are marked
 
 
 def report(source: Path, speeds: Mapping[Cell, Speed]) -> str:
-    """Return runs, core-hours and claims of each tranche, as lines of text.
+    """Return runs, core-hours and claims of each tranche as text.
 
     Args:
-        source: The scale's file.
+        source: File of the scale.
         speeds: Measured speeds, by cell.
 
     Raises:
-        UserError: The scale has no tranches, or its file is wrong.
+        UserError: The scale has no tranches, or its file is not valid.
     """
     grid = expand(read_scale(source), str(source))
     if not grid.tranches:
-        raise UserError(f"{source} has no tranches: roma cost {source.stem} says what it costs")
+        raise UserError(f"{source} has no tranches: roma cost {source.stem} prints its cost")
     listed = claims.load()
     deciding = {claim.id: deciding_tranche(claim, grid) for claim in listed if HEADLINE not in claim.settled}
     lines = [f"{'tranche':<9}{'new runs':>9}{'extended':>9}{'core-hours':>14}{'in all':>9}  claims that it can decide"]
@@ -56,13 +57,13 @@ def report(source: Path, speeds: Mapping[Cell, Speed]) -> str:
 
 
 def deciding_tranche(claim: Claim, grid: Grid) -> str | None:
-    """Return the tranche after which a claim can be decided, None if no tranche is enough."""
+    """Return the tranche after which a claim can be decided; None if no tranche is enough."""
     place = max(_place(part, claim, grid) for part in claim.parts)
     return grid.tranches[place] if place < len(grid.tranches) and claim.scale is None else None
 
 
 def _place(part: Part, claim: Claim, grid: Grid) -> int:
-    """Return the place of the tranche with which all runs of a part are trained; the number of tranches if never."""
+    """Return the index of the tranche that completes all runs of a part; the number of tranches if none does."""
     needed = 0
     for cell in part.cells:
         runs = [run for run in grid.runs.values() if (run.map, run.arm) == cell]
@@ -73,14 +74,14 @@ def _place(part: Part, claim: Claim, grid: Grid) -> int:
 
 
 def _reached(run: Run, claim: Claim, grid: Grid) -> int:
-    """Return the place of the first tranche that trains a run for the least steps of a claim."""
+    """Return the index of the first tranche that trains a run for the least steps of a claim."""
     least = claim.least_steps(run.config.protocol, run.map)
     enough = [grid.tranches.index(name) for name, steps in run.tranches.items() if steps >= least]
     return min(enough, default=len(grid.tranches))
 
 
 def tranche_cost(tranche: str, grid: Grid, speeds: Mapping[Cell, Speed]) -> tuple[int, int, float, bool]:
-    """Return the runs that a tranche begins, those that it extends, its core-hours, and whether a speed is missing."""
+    """Return the numbers of new and extended runs of a tranche, its core-hours, and whether a speed is missing."""
     new, extended, hours, unknown = 0, 0, 0.0, False
     place = grid.tranches.index(tranche)
     for run in grid.runs.values():

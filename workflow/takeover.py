@@ -1,19 +1,22 @@
-"""Taking over the folder of a Snakemake that was killed."""
+"""Takeover of a working folder from a killed Snakemake."""
 
 import fcntl
 from pathlib import Path
 from typing import TextIO
 
-STATE = Path(".snakemake")  # Snakemake's own folder, in its working folder
-_held: list[TextIO] = []  # open, and thereby locked, for as long as this process lives
+STATE = Path(".snakemake")  # Snakemake's state folder, in its working folder
+_held: list[TextIO] = []  # files that stay open, and therefore locked, until this process ends
 
 
 def take_over(state: Path = STATE) -> None:
-    """Remove the locks that a killed Snakemake left in its working folder, unless another one is alive there.
+    """Remove the locks that a killed Snakemake left in its working folder, unless another one is running there.
 
-    Snakemake's own locks are plain files that outlive it; it would ask for `--unlock`. Each process that calls this
-    holds a shared lock on a file beside them, which its death releases: where nobody else holds it, those files are of
-    no living process. Where the file system knows no locks, or nothing can be written, all is left as it is.
+    Snakemake's own locks are plain files that outlive a killed process; the next call would require `--unlock`. Each
+    process that calls this function holds a shared lock on a file beside them until it ends. If no other process holds
+    it, Snakemake's locks have no owner. Does nothing if the file system has no locks or is not writable.
+
+    Args:
+        state: Snakemake's state folder.
     """
     try:
         state.mkdir(exist_ok=True)

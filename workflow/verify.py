@@ -1,15 +1,15 @@
-"""`roma verify`: whether the shipped runs of a scale are what this code makes.
+"""`roma verify`: comparison of the shipped runs of a scale with the results of this code.
 
     roma verify
     roma verify --seed 7 --runs 5
     roma verify lab --runs 10m_vs_11m/roma/seed0 MMM2/qmix/seed2
 
 1. Every shipped file is compared with its checksum, and with the digests in the runs' provenance.
-2. Three runs are trained again for their first steps; every row of metrics must be equal bit for bit on the family of
-   processors that trained them. Elsewhere the losses of first updates and the test returns are judged.
-3. The final evaluations of ten runs are played again from their weights, episode by episode.
+2. The first steps of three runs are trained again. On the processor family that trained them, every row of metrics must
+   be equal bit for bit. On other families, the losses of the first updates and the test returns are judged.
+3. The final evaluations of ten runs are repeated from their weights and compared episode by episode.
 
-Nothing that is recorded is written.
+No recorded file is changed.
 """
 
 import io
@@ -42,30 +42,30 @@ from roma.support.system import owner
 from workflow.artifacts.shipping import damaged, read_shipped, restore
 from workflow.grid import results_folder
 
-TRAINED, PLAYED = 3, 10  # runs
-CPU_SECONDS = 90  # that training one run again may take
-LEAST_STEPS = 40_000  # whatever they take
-SEEDS = 1_000_000  # of draws
+TRAINED, PLAYED = 3, 10  # numbers of runs to train and to evaluate again
+CPU_SECONDS = 90  # limit for training one run again
+LEAST_STEPS = 40_000  # environment steps trained again at least, even beyond that limit
+SEEDS = 1_000_000  # number of seeds for the choice of runs
 
 
 class Outcome(NamedTuple):
-    """What came out of one check of one run."""
+    """Outcome of one check of one run."""
 
     text: str
     failed: bool
-    part: int = 0  # of the rows those that were compared, of the episodes those that are equal
-    whole: int = 0
+    part: int = 0  # compared rows of metrics, or equal episodes
+    whole: int = 0  # all rows of metrics, or all episodes
 
 
 def shipped(scale: str, results: Path) -> tuple[list[RunDirectory], list[str]]:
-    """Put the shipped runs of a scale into place and return them, with a line for each file that is not as recorded.
+    """Restore the shipped runs of a scale and return them, with a line for each file that differs from its record.
 
-    Where no run ships, those that are finished here are returned. Where a file is not as recorded, nothing is put into
-    place. A longer run that is in place is returned instead of the shipped one.
+    If no run ships, the finished runs are returned. If a file differs from its record, nothing is restored. A longer
+    run in place of a shipped one is returned instead of it.
 
     Args:
-        scale: The name of the scale.
-        results: The folder of its results.
+        scale: Name of the scale.
+        results: Folder of its results.
 
     Raises:
         UserError: There is no run.
@@ -81,10 +81,10 @@ def shipped(scale: str, results: Path) -> tuple[list[RunDirectory], list[str]]:
 
 
 def again_steps(run: RunDirectory) -> int:
-    """Return how many steps of a run are trained again.
+    """Return the number of environment steps of a run that are trained again.
 
-    That is the largest test step that costs at most CPU_SECONDS at the speed that the run's provenance tells, but no
-    test step below LEAST_STEPS, and at most the whole run.
+    It is the last test step within CPU_SECONDS at the recorded speed of the run, but at least LEAST_STEPS and at most
+    the whole run.
     """
     facts, interval = run.provenance, run.config.protocol_settings.test_interval
     affordable = CPU_SECONDS * facts["environment_steps"] / facts["cpu_seconds"]
@@ -97,8 +97,8 @@ def train_again(run: RunDirectory, steps: int, seeds: Sequence[RunDirectory]) ->
 
     Args:
         run: The recorded run.
-        steps: Environment steps, of which the last is that of a test.
-        seeds: The shipped runs of the same map and arm, by which another family of processors is judged.
+        steps: Environment steps to train; a test must be due at the last one.
+        seeds: Shipped runs of the same map and arm, for a judgement on another processor family.
     """
     from roma.runs.training import train
 
@@ -106,7 +106,7 @@ def train_again(run: RunDirectory, steps: int, seeds: Sequence[RunDirectory]) ->
         check_versions(run.config, run.path)
         stopped = train(run.config, Path(folder), steps, (), checkpoint_seconds=math.inf)
         if stopped is not None:
-            signal.raise_signal(stopped)  # it was sent to end this process, not only the run
+            signal.raise_signal(stopped)  # the signal was meant for this process, not only for the run
         again = RunDirectory(Path(folder))
         metrics, (here,) = again.read_metrics(), again.provenance["segments"]
     rows = run.read_metrics()
@@ -125,9 +125,10 @@ def train_again(run: RunDirectory, steps: int, seeds: Sequence[RunDirectory]) ->
 
 
 def judge_losses(config: RunConfig) -> tuple[str, bool]:
-    """Judge this machine by the losses of the first updates of a run's algorithm, and say whether they are too far off.
+    """Compare the losses of first updates on this machine with recorded ones; return a text and whether this failed.
 
-    A run keeps no losses of single updates. The fingerprints of its algorithm do, of short runs on 2s3z.
+    Runs do not record the losses of single updates. Therefore short runs on 2s3z are compared with the fingerprints of
+    the algorithm.
     """
     from tests.learners.fingerprints import golden
     from tests.learners.fingerprints.runs import COMPARED_LOSSES, trace_anew
@@ -141,7 +142,7 @@ def judge_losses(config: RunConfig) -> tuple[str, bool]:
 
 
 def play_again(run: RunDirectory) -> Outcome:
-    """Play the final evaluation of a run again from its weights and compare the outcome of each episode."""
+    """Repeat the final evaluation of a run from its weights and compare the outcome of each episode."""
     import torch
 
     from roma.recordings.evaluate import play_policy
@@ -166,7 +167,7 @@ def play_again(run: RunDirectory) -> Outcome:
 
 
 def attempt(check: Callable[..., Outcome], *arguments: Any) -> Outcome:
-    """Return what a check finds, without a run's log; of a mistake that a user can put right, its message."""
+    """Return the outcome of a check, without the log of the run; a UserError becomes a failed outcome."""
     try:
         with redirect_stderr(io.StringIO()):
             return check(*arguments)
@@ -177,13 +178,13 @@ def attempt(check: Callable[..., Outcome], *arguments: Any) -> Outcome:
 def draw(
     results: Path, runs: Sequence[RunDirectory], seed: int, asked: Sequence[str]
 ) -> tuple[list[RunDirectory], list[RunDirectory]]:
-    """Return the runs to train again and those to play again, different ones as far as there are enough.
+    """Return the runs to train again and the runs to evaluate again; they differ if there are enough runs.
 
     Args:
-        results: The folder of the scale's results.
+        results: Folder of the scale's results.
         runs: The shipped runs.
-        seed: Of the draw; the same seed draws the same of the same runs.
-        asked: How many to train again, or the names of runs to train and to play again.
+        seed: Seed of the random choice.
+        asked: Number of runs to train again, or names of runs to train and to evaluate again.
 
     Raises:
         UserError: A name is not of the form MAP/ARM/seedK or not that of a shipped run.
@@ -205,12 +206,15 @@ def _name(run: RunDirectory) -> str:
 def repeat(
     runs: Sequence[RunDirectory], trained: Sequence[RunDirectory], played: Sequence[RunDirectory]
 ) -> tuple[list[Outcome], list[Outcome]]:
-    """Train and play runs again, one on each core, and print what came out of each.
+    """Train and evaluate runs again, one on each core, and print each outcome.
 
     Args:
         runs: The shipped runs.
-        trained: Those to train again.
-        played: Those to play again.
+        trained: Runs to train again.
+        played: Runs to evaluate again.
+
+    Returns:
+        The outcomes of training, and those of evaluation.
     """
     from roma.envs.skirmish.compilation import compile_engine
     from roma.learners.compilation import compile_actors, compile_learners
@@ -218,7 +222,7 @@ def repeat(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _begin, (owner.mark(),)) as pool:
         try:
-            # Once, rather than in all processes side by side.
+            # Compile once, instead of in all processes at the same time.
             for compiled in [pool.submit(part) for part in (compile_engine, compile_actors, compile_learners)]:
                 compiled.result()
             training = []
@@ -236,7 +240,7 @@ def repeat(
 
 
 def _begin(mark: str) -> None:
-    """Make this process of a pool end with those that `mark` names."""
+    """Make this process of a pool end with its owners, given by `mark`."""
     os.environ[owner.VARIABLE] = mark
     owner.end_with_owner()
 
@@ -248,28 +252,31 @@ def _print_outcome(run: RunDirectory, future: Future[Outcome]) -> Outcome:
 
 
 def verify(config: Mapping[str, Any], seed: int | None = None, asked: Sequence[str] | None = None) -> int:
-    """Verify the shipped runs of a scale, print what is found, and return the number of failures.
+    """Verify the shipped runs of a scale, print the results, and return the number of failures.
 
     Args:
         config: The scale.
-        seed: Of the draw; None: another each time.
-        asked: See `draw`; None: TRAINED runs are trained again.
+        seed: Seed of the random choice of runs; None: a new one each time.
+        asked: See `draw`; None: TRAINED runs.
+
+    Raises:
+        UserError: There is no run, or `draw` fails.
     """
     seed = random.randrange(SEEDS) if seed is None else seed
     asked = asked or [str(TRAINED)]
     results = results_folder(config)
     runs, wrong = shipped(config["scale"], results)
     trained, played = draw(results, runs, seed, asked)
-    print(f"{len(runs)} runs in {results}; the same draw again: --seed {seed} --runs {' '.join(asked)}", flush=True)
+    print(f"{len(runs)} runs in {results}; to repeat this choice: --seed {seed} --runs {' '.join(asked)}", flush=True)
     wrong = wrong or [line for run in runs for line in inconsistencies(run)]
     for line in wrong:
         print(f"FAILED {line}")
     if wrong:
         print(f"Failures: {len(wrong)}; nothing was trained or played")
         return len(wrong)
-    print("Files: as their checksums and the digests in provenance.json say")
+    print("Files: all equal their checksums and the digests in provenance.json")
     if not ENGINES[config["engine"]].deterministic:
-        print(f"Runs on the engine {config['engine']} cannot be repeated: nothing else was verified")
+        print(f"The engine {config['engine']} is non-deterministic: nothing else can be verified")
         return 0
     trainings, plays = repeat(runs, trained, played)
     equal, episodes = sum(play.part for play in plays), sum(play.whole for play in plays)
@@ -278,9 +285,9 @@ def verify(config: Mapping[str, Any], seed: int | None = None, asked: Sequence[s
     failures = sum(outcome.failed for outcome in (*trainings, *plays))
     print(f"Equal outcomes: {equal} of {episodes} episodes ({equal / max(episodes, 1):.2%})")
     print(
-        "Not found so: what was changed together with its checksums and digests in the other "
-        f"{all_rows - rows} of {all_rows} rows of the runs trained again, in timing or evaluations before the end, "
-        f"or in the {others} runs not drawn"
+        "Not covered: changes made together with their checksums and digests in the other "
+        f"{all_rows - rows} of {all_rows} rows of the runs trained again, in timing or earlier evaluations, "
+        f"or in the {others} runs not chosen"
     )
     print(f"Failures: {failures}")
     return failures

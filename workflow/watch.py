@@ -1,8 +1,8 @@
-"""How far a scale is: done, running, failed, waiting; steps a second and the time left; what failed runs said last.
+"""Progress of a scale: numbers of runs by state, steps per second, time left, and the last log lines of failed runs.
 
     roma watch lab
 
-It reads files only, so it may run anywhere the results are seen from, and at any time, also after the workflow's end.
+It only reads files, so it works on any machine that sees the results, and at any time, even after the workflow's end.
 """
 
 import json
@@ -22,7 +22,7 @@ from roma.runs.directory import RunDirectory
 from workflow.grid import Run, expand, results_folder
 from workflow.scale import read_scale
 
-SILENT_SECONDS = 120.0  # after which a run that said it was running is taken for killed
+SILENT_SECONDS = 120.0  # without an update of progress.json, after which a running run counts as killed
 LAST_LINES = 3
 STATES = ("done", "running", "failed", "waiting")
 CLEAR = "\033[2J\033[H"
@@ -30,6 +30,8 @@ CLEAR = "\033[2J\033[H"
 
 @dataclass(frozen=True)
 class Status:
+    """Status of one run."""
+
     run: str
     state: str  # done, running, failed or waiting
     done: int  # environment steps
@@ -43,14 +45,14 @@ class Status:
 
 
 def status(run: Run, results: Path, since: float | None = None) -> Status:
-    """Return how a run below `results`, the folder of its scale, stands.
+    """Return the status of a run.
 
     Args:
-        run: the run.
-        results: the folder of its scale.
-        since: seconds since 1970 at which the process that starts the runs began; infinity where it has ended. A run
-            that said before that it was running waits. None where no such process is known: a run that said that it was
-            running is judged by its silence. Paused runs are silent, too.
+        run: The run.
+        results: Folder of the scale's results.
+        since: Start of the process that starts the runs, in seconds since 1970; infinity if it has ended. A run whose
+            last sign of life is earlier is waiting. None if no such process is known: a run without a sign of life for
+            SILENT_SECONDS has failed. Paused runs give no sign of life, either.
     """
     directory = RunDirectory(results / "runs" / run.directory)
     finished = directory.held_steps()
@@ -84,13 +86,13 @@ def status(run: Run, results: Path, since: float | None = None) -> Status:
 
 
 def last_lines(log: Path) -> str:
-    """The last lines of a log; empty where it has none."""
+    """Return the last lines of a log; empty if there is no log."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return "\n".join(lines[-LAST_LINES:])
 
 
 def overview(statuses: Sequence[Status]) -> str:
-    """The whole grid as text: counts and totals, one line for each run under way, and what failed runs said last."""
+    """Return a report as text: counts, totals, a line for each running run, and the last log lines of failed runs."""
     count = Counter(each.state for each in statuses)
     running = [each for each in statuses if each.state == "running"]
     rate = sum(each.rate for each in running)
@@ -120,12 +122,12 @@ def _duration(seconds: float) -> str:
 
 
 def follow(scale: Path, seconds: float, once: bool) -> int:
-    """Print how a scale stands again and again, until all its runs are done or nobody reads it any more.
+    """Print the progress of a scale repeatedly, until all its runs are done or the reader of the output is gone.
 
     Args:
-        scale: The scale file.
-        seconds: The time between two looks.
-        once: Look once.
+        scale: File of the scale.
+        seconds: Seconds between two reports.
+        once: Print a single report.
 
     Returns:
         1 if a run has failed, else 0.

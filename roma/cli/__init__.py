@@ -1,7 +1,7 @@
-"""The command `roma`. A group of subcommands is one module, which is imported when one of them is called.
+"""Command line `roma`: one module for each group of subcommands, imported when one of them is called.
 
-Each of these modules has a function of the name of each of its commands, which adds the command's options and says what
-it runs. User mistakes are found before anything heavy is imported.
+For each of its commands, a module has a function of the same name, which adds the options and sets the function to run.
+User mistakes are reported before heavy imports.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from roma.support.system.streams import outlive_readers
 
 
 class Group(NamedTuple):
-    """A group of commands."""
+    """Group of commands."""
 
     title: str
-    module: str  # in this package
-    commands: Mapping[str, str]  # with what `roma --help` says of each
+    module: str  # name of the module in this package
+    commands: Mapping[str, str]  # one-line descriptions for `roma --help`, by command
 
 
 GROUPS = (
@@ -32,8 +32,8 @@ GROUPS = (
         "runs",
         "runs",
         {
-            "train": "train one run, or go on with it",
-            "evaluate": "play a finished run's policy greedily",
+            "train": "train one run, or resume it",
+            "evaluate": "play greedy episodes with a policy of a finished run",
             "rollout": "record episodes of a finished run with roles",
             "measure": "measure the roles of a finished run",
             "settings": "list the settings of an algorithm",
@@ -43,46 +43,46 @@ GROUPS = (
         "the embedded engine",
         "engine",
         {
-            "play": "record one battle and draw it",
+            "play": "record one episode and draw it",
             "calibrate": "compare the embedded engine with released runs on StarCraft II",
-            "compile": "compile the embedded engine, the actor and the learners, once for all runs of this machine",
+            "compile": "compile the embedded engine, the actor and the learners, once for all runs on this machine",
         },
     ),
-    Group("the real game", "starcraft2", {"starcraft2": "fetch the real game and its maps, and check them"}),
+    Group("StarCraft II", "starcraft2", {"starcraft2": "download StarCraft II and its maps, and check them"}),
     Group(
         "results",
         "results",
         {
-            "summarise": "make the tidy tables of finished runs",
+            "summarise": "summarise finished runs in tidy tables",
             "plot": "draw a figure, or write a table",
-            "report": "put everything into one HTML page",
-            "video": "animate the battle that figures show of a map, roles as colours",
-            "export": "write learning curves and final performance in marl-eval's JSON",
+            "report": "write one HTML page with all figures, tables and claims",
+            "video": "animate the episode that the figures show for a map, with roles as colours",
+            "export": "write learning curves and final performance in marl-eval's JSON format",
         },
     ),
     Group(
         "a scale, in a clone of the project",
         "scales",
         {
-            "cost": "say what a scale costs in core-hours",
-            "watch": "see how far the runs of a scale are",
-            "verify": "compare shipped runs with their checksums, train and play a sample again",
+            "cost": "print the core-hours of a scale",
+            "watch": "show the progress of the runs of a scale",
+            "verify": "compare shipped runs with their checksums, and repeat a sample of them",
             "restore": "copy shipped runs into place",
             "track": "commit the finished results of a scale to DVC and git",
-            "redraw": "draw the tracked summary of a scale again, without any training",
+            "redraw": "draw the figures of a scale from its tracked summary, without training",
         },
     ),
     Group(
         "a long study, in a clone of the project",
         "campaign",
-        {"campaign": "run a long study beside other work, in a clone of its own"},
+        {"campaign": "train a long study in the background, in a separate clone"},
     ),
     Group(
         "the paper and the pages of docs, in a clone of the project",
         "pages",
         {
             "claims": "list the paper's claims, or simulate how often verdicts on them are right",
-            "docs": "write the pages of docs that are made from runs and code",
+            "docs": "write the pages of docs that are generated from runs and code",
         },
     ),
 )
@@ -92,7 +92,7 @@ def build_parser(command: str | None = None) -> Parser:
     """Return the parser of all commands.
 
     Args:
-        command: The only one that gets its options; None: all get theirs, and their modules are imported.
+        command: The only command that gets its options; None: all commands get theirs, and all modules are imported.
     """
     parser = Parser(
         prog="roma",
@@ -120,8 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0; 1 if what was checked is not as it should be; 2 after a user's mistake; 128 + the number of
-        the signal that stopped the command.
+        The exit status: 0; 1 if a check failed; 2 after a user's mistake; 128 + the number of the signal that stopped
+        the command.
     """
     outlive_readers()
     end_with_owner()

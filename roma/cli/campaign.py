@@ -1,4 +1,4 @@
-"""`roma campaign`: a long study that runs beside other work."""
+"""`roma campaign`: training of a long study in the background."""
 
 from __future__ import annotations
 
@@ -10,46 +10,49 @@ from roma.cli.options import Parser, clone, positive
 
 def campaign(parser: Parser) -> None:
     """Add the actions of `roma campaign`."""
-    parser.description = "Run a long study beside other work, in a clone of its own (docs/campaign.md)."
+    parser.description = "Train a long study in the background, in a separate clone (docs/campaign.md)."
     actions = parser.add_subparsers(dest="action", required=True)
     begin = actions.add_parser(
         "start",
-        help="start the campaign, or go on with it",
-        description="Train and evaluate the open tranches that workflow/campaign.yaml names, at its revision, in a "
-        "clone and an environment of its own, at the lowest priority. The command returns once the campaign runs.",
+        help="start the campaign, or resume it",
+        description="Train and evaluate the open tranches of workflow/campaign.yaml, at the revision given there, in a "
+        "separate clone and environment, at the lowest priority. The command returns once the campaign is running.",
     )
-    begin.add_argument("--folder", type=Path, help="the campaign's clone; default: beside this one, NAME-campaign")
-    begin.add_argument("--cores", help="runs side by side; default: one a core")
+    begin.add_argument("--folder", type=Path, help="the campaign's clone; default: NAME-campaign beside this clone")
+    begin.add_argument("--cores", help="runs trained in parallel; default: one per core")
     begin.add_argument("--until", metavar="HH:MM", help="local time at which all runs write checkpoints and end")
     begin.add_argument(
-        "--usual-priority", action="store_true", help="do not take the lowest priority: the machine does nothing else"
+        "--usual-priority", action="store_true", help="keep the usual priority, on a machine without other work"
     )
-    begin.add_argument("--slurm", action="store_true", help="submit the runs to a cluster by the Slurm profile")
+    begin.add_argument("--slurm", action="store_true", help="submit the runs to a cluster with the Slurm profile")
     begin.add_argument(
-        "--environment", type=Path, metavar="FOLDER", help="virtual environment; default: made from the revision's lock"
+        "--environment",
+        type=Path,
+        metavar="FOLDER",
+        help="virtual environment; default: a new one with the locked versions of the revision",
     )
     for name, text in (
-        ("pause", "stop all runs where they are, until resume"),
-        ("resume", "let paused runs go on"),
+        ("pause", "suspend all runs until `roma campaign resume`"),
+        ("resume", "continue paused runs"),
         ("stop", "let all runs write checkpoints and end, in ten seconds at most"),
-        ("status", "print what is done, running and left, and when each tranche ends"),
-        ("collect", "bring finished runs into this clone and track them"),
+        ("status", "print the numbers of finished, running and remaining runs, and when each tranche ends"),
+        ("collect", "copy finished runs into this clone and track them"),
     ):
         actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     planning = actions.add_parser(
         "plan",
-        help="say what each tranche costs and which claims it can decide",
-        description="Print runs, core-hours and the claims that can be decided, tranche by tranche. Speeds are those "
-        "of workflow/cost.csv, claims those of analysis/claims.yaml.",
+        help="print the cost of each tranche and the claims that it can decide",
+        description="Print runs, core-hours and the claims that can be decided, for each tranche. Speeds come from "
+        "workflow/cost.csv, claims from analysis/claims.yaml.",
     )
-    planning.add_argument("--scale", default="study", help="a scale with tranches; default: study")
+    planning.add_argument("--scale", default="study", help="name of a scale with tranches; default: study")
     joining = actions.add_parser(
         "merge",
-        help="bring another clone's finished runs into this one and track them",
-        description="Bring another clone's finished runs into this one and track them. Two different results of one "
-        "run are refused; of a shorter and a longer one the longer is kept.",
+        help="copy the finished runs of another clone into this one and track them",
+        description="Copy the finished runs of another clone into this one and track them. If two results of a run "
+        "differ in length, the longer one is kept. Different results of equal length are an error.",
     )
-    joining.add_argument("other", type=Path, metavar="FOLDER", help="the other clone, such as another machine's")
+    joining.add_argument("other", type=Path, metavar="FOLDER", help="the other clone, for example of another machine")
     for action in actions.choices.values():
         action.set_defaults(run=_campaign)
 

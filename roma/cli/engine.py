@@ -1,4 +1,4 @@
-"""`roma play`, `calibrate` and `compile`: the embedded engine by itself."""
+"""`roma play`, `calibrate` and `compile`: commands of the embedded engine."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from roma.support.errors import UserError, unknown
 from roma.support.files import make_writable_directory
 from roma.support.seeding import INDEX_BITS
 
-PLAYERS = ("heuristic", "random")  # that need no training
+PLAYERS = ("heuristic", "random")  # policies that need no training
 
 
 def play(parser: Parser) -> None:
     """Add the options of `roma play`."""
     parser.description = (
-        "Record one battle as a replay file and draw it: still.png, battle.gif and frames/. With --replay, "
-        "draw a battle recorded earlier, after fighting it again to see that it comes out the same."
+        "Record one episode as battle.safetensors and draw it as still.png, battle.gif and frames/. With --replay, "
+        "re-simulate a recorded episode, compare it with the recording, and draw it."
     )
-    parser.add_argument("--map", help="name of a map, such as 2s3z; with --checkpoint that of the run")
+    parser.add_argument("--map", help="name of a map, such as 2s3z; default with --checkpoint: the map of the run")
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--policy", help="heuristic (SMAC's scripted one) or random; default: heuristic")
-    who.add_argument("--checkpoint", type=Path, help="a finished run's folder or one of its policies/*.safetensors")
-    who.add_argument("--replay", type=Path, help="a replay file; of the other options only --out goes with it")
-    parser.add_argument("--seed", help="number of the battle, from 0; default: 0")
+    who.add_argument("--policy", help="heuristic (SMAC's scripted policy) or random; default: heuristic")
+    who.add_argument("--checkpoint", type=Path, help="folder of a finished run, or one of its policies/*.safetensors")
+    who.add_argument("--replay", type=Path, help="a recorded battle.safetensors; only --out can be combined with it")
+    parser.add_argument("--seed", help="index of the episode, from 0; default: 0")
     parser.add_argument(
-        "--out", type=Path, help="folder; default: data/embedded/manual/replays/..., or the replay's own"
+        "--out",
+        type=Path,
+        help="folder of the files; default: data/embedded/manual/replays/..., with --replay the folder of that file",
     )
     parser.set_defaults(run=_play)
 
@@ -43,9 +45,9 @@ def _play(options: argparse.Namespace) -> int:
         raise unknown("policy", policy, PLAYERS)
     map_name = None if options.map is None else canonical_map(options.map)
     if options.replay is not None and (options.map, options.seed) != (None, None):
-        raise UserError("--replay brings its own map and seed: leave out --map and --seed")
+        raise UserError("--replay has its own map and seed: leave out --map and --seed")
     if options.replay is None and options.checkpoint is None and map_name is None:
-        raise UserError("--map is missing (only --checkpoint and --replay bring their own)")
+        raise UserError("--map is missing (only --checkpoint and --replay have their own)")
     for path in (options.replay, options.checkpoint):
         if path is not None and not path.exists():
             raise UserError(f"there is no {path}")
@@ -56,7 +58,7 @@ def _play(options: argparse.Namespace) -> int:
 
     if options.replay is not None:
         recording, directory, fought = show(options.replay, options.out)
-        note = "came out the same when fought again" if fought else "is of another engine: drawn as recorded"
+        note = "equals its re-simulation" if fought else "is of another engine or version: drawn without re-simulation"
         print(f"{options.replay} {note}")
     else:
         recording, directory = play(map_name, policy, options.checkpoint, number, options.out)
@@ -70,27 +72,34 @@ def _play(options: argparse.Namespace) -> int:
 def calibrate(parser: Parser) -> None:
     """Add the options of `roma calibrate`."""
     parser.description = (
-        "Play untrained episodes (random actions, untrained networks, SMAC's scripted policy) and write "
-        "calibration.{csv,md,png,pdf}: ours beside what the runs released with SMAC v1.0 say. With --runs, compare "
-        "recorded runs instead: learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv."
+        "Play untrained episodes (random actions, untrained networks, SMAC's scripted policy), compare them with the "
+        "runs released with SMAC v1.0, and write calibration.{csv,md,png,pdf}. With --runs, compare training runs "
+        "instead, and write learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv."
     )
-    parser.add_argument("--maps", help="names of maps, as in 2s3z,MMM2; default: all with released runs")
-    parser.add_argument("--battles", help="random and scripted episodes a map; default: 1000")
-    parser.add_argument("--networks", help="untrained networks a map, 32 greedy episodes each; default: 20")
+    parser.add_argument("--maps", help="names of maps, as in 2s3z,MMM2; default: all maps with released runs")
+    parser.add_argument("--battles", help="random episodes per map, and as many scripted ones; default: 1000")
+    parser.add_argument("--networks", help="untrained networks per map, with 32 greedy episodes each; default: 20")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the engine; may be repeated"
     )
     parser.add_argument(
-        "--sensitivity", action="store_true", help="also write sensitivity.md: each setting lower and higher"
+        "--sensitivity",
+        action="store_true",
+        help="also write sensitivity.md: play with a lower and a higher value of each engine setting",
     )
     parser.add_argument(
         "--runs",
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="run folders under protocol smac_v1, or folders above them: compare these, play nothing",
+        help="folders of runs under protocol smac_v1, or folders above them: compare these runs and play nothing",
     )
-    parser.add_argument("--out", type=Path, default=Path("data/embedded/calibration"), help="folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("data/embedded/calibration"),
+        help="folder of the files; default: data/embedded/calibration",
+    )
     parser.set_defaults(run=_calibrate)
 
 
@@ -136,9 +145,9 @@ def _calibrate_runs(options: argparse.Namespace) -> int:
 def compile(parser: Parser) -> None:
     """Add the options of `roma compile`."""
     parser.description = (
-        "Compile the embedded engine, the actor and the learners and keep the machine code, so that runs "
-        "started side by side find it: in NUMBA_CACHE_DIR, in the package or in the user's cache folder, whichever can "
-        "be written first. Where it is up to date nothing is done."
+        "Compile the embedded engine, the actor and the learners once, so that runs started in parallel find the "
+        "machine code. It is stored in the first writable folder of these: NUMBA_CACHE_DIR, the package, the user's "
+        "cache folder. Code that is up to date is not compiled again."
     )
     parser.set_defaults(run=_compile)
 
@@ -160,7 +169,7 @@ def _compile(options: argparse.Namespace) -> int:
     from roma.envs.skirmish.compilation import compile_engine
     from roma.learners.compilation import compile_actors, compile_learners
 
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # both take as long, on two cores half the time
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # in parallel: both halves take about the same time
         engine = pool.submit(compile_engine)
         compile_actors()
         compile_learners()

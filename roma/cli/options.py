@@ -1,4 +1,4 @@
-"""What the groups of commands share: the parser, checks of options, and the clone that some commands work in."""
+"""Shared code of the command groups: the parser, checks of options, and the search for the project's clone."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from roma.support.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser that reports mistakes as every other error is reported: in one line."""
+    """Parser that reports mistakes in one line, like all other errors."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise a mistake as UserError."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def positive(option: str, text: str) -> int:
-    """Return the whole number that an option was given.
+    """Return the value of an option that must be a positive whole number.
+
+    Args:
+        option: Name of the option, for messages.
+        text: Value as the user wrote it.
 
     Raises:
-        UserError: It is none, or below 1.
+        UserError: The value is not a whole number, or less than 1.
     """
     from roma.runs.config import parse
 
@@ -32,19 +37,23 @@ def positive(option: str, text: str) -> int:
 
 
 def require_folder(folder: Path) -> None:
-    """Raise a UserError if a folder does not exist."""
+    """Check that a folder exists.
+
+    Raises:
+        UserError: The folder does not exist.
+    """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
 
 
 def clone(command: str) -> Path:
-    """Return the clone of the project that the working folder is in, and let its packages be imported.
+    """Return the project's clone that contains the working folder, and add it to the import path.
 
     Args:
-        command: The command that needs it, such as `roma cost`.
+        command: Command that needs the clone, such as `roma cost`.
 
     Raises:
-        UserError: It is in none.
+        UserError: The working folder is not in a clone.
     """
     for place in (Path.cwd(), *Path.cwd().parents):
         if (place / "workflow" / "grid.py").exists():

@@ -1,4 +1,4 @@
-"""`roma claims` and `docs`: the paper's claims, and pages of docs that are made from runs and code, in a clone."""
+"""`roma claims` and `docs`: the paper's claims, and pages of docs that are generated from runs and code, in a clone."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from roma.support.files import make_writable_directory
 def claims(parser: Parser) -> None:
     """Add the options of `roma claims`."""
     parser.description = (
-        "Print the claims of analysis/claims.yaml, each after its question, marked if it is reported as an "
-        "estimate. With --simulate, judge simulated studies whose truth is known, over a grid of truths, and write "
-        "docs/operating_characteristics.md: power and false verdicts of every claim."
+        "Print the claims of analysis/claims.yaml with their questions; claims that are only reported as estimates are "
+        "marked. With --simulate, judge simulated studies over a grid of known truths, and write power and false "
+        "verdicts of every claim to docs/operating_characteristics.md."
     )
     parser.add_argument("--simulate", action="store_true", help="simulate studies and write the page")
-    parser.add_argument("--draws", help="simulated studies at each point of the grid; default: 2000")
+    parser.add_argument("--draws", help="simulated studies per point of the grid; default: 2000")
     parser.add_argument("--table", type=Path, metavar="FILE", help="also write the whole grid as CSV")
     parser.set_defaults(run=_claims)
 
 
 def _claims(options: argparse.Namespace) -> int:
     if not options.simulate and (options.draws or options.table):
-        raise UserError("--draws and --table go with --simulate")
+        raise UserError("--draws and --table need --simulate")
     draws = None if options.draws is None else positive("--draws", options.draws)
     place = clone("roma claims")
     if options.table is not None:
@@ -50,17 +50,26 @@ def _claims(options: argparse.Namespace) -> int:
 
 def docs(parser: Parser) -> None:
     """Add the pages of `roma docs`."""
-    parser.description = "Write a page of docs that is made from runs or code."
+    parser.description = "Write a page of docs that is generated from runs or code."
     pages = parser.add_subparsers(dest="page", required=True)
     for name, text in (
-        ("learning", "add finished runs to docs/learning.md, the record of what was seen to learn"),
-        ("readings", "add finished runs to docs/readings.md, the study of how L_D is read"),
+        ("learning", "add finished runs to docs/learning.md, the record of learning per algorithm"),
+        ("readings", "add finished runs to docs/readings.md, the comparison of the two readings of L_D"),
     ):
         page = pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        page.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: the page is made anew")
+        page.add_argument(
+            "runs",
+            type=Path,
+            nargs="*",
+            metavar="RUN_DIR",
+            help="runs to add; none: only write the page again",
+        )
     for name, text in (
-        ("traceability", "write docs/traceability.md: from each part of the paper to what stands for it here"),
-        ("results", "write docs/results.md: the study's results in words, as of its latest complete tranche"),
+        (
+            "traceability",
+            "write docs/traceability.md, which links each part of the paper to its code, settings, outputs and tests",
+        ),
+        ("results", "write docs/results.md, the study's results in words, as of its latest complete tranche"),
     ):
         pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=_docs)

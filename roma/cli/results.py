@@ -1,4 +1,4 @@
-"""`roma summarise`, `plot`, `report`, `video` and `export`: from finished runs to tables, figures and pages."""
+"""`roma summarise`, `plot`, `report`, `video` and `export`: tables, figures and pages of finished runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from roma.support.pictures import import_matplotlib
 
 def summarise(parser: Parser) -> None:
     """Add the options of `roma summarise`."""
-    parser.description = "Make the tidy tables of the finished runs of a scale."
+    parser.description = "Summarise the finished runs of a scale in tidy tables."
     parser.add_argument("root", type=Path, help="folder of the scale, such as data/embedded/demo; reads <root>/runs")
-    parser.add_argument("--runs", nargs="+", metavar="MAP/ARM/seedK", help="which runs; default: every finished run")
+    parser.add_argument("--runs", nargs="+", metavar="MAP/ARM/seedK", help="runs to summarise; default: all finished")
     parser.add_argument(
         "--planned",
         nargs="+",
         metavar="MAP/ARM=N",
         type=_planned_cell,
-        help="all cells of the scale with their numbers of seeds; default: those of the runs",
+        help="all cells of the scale with their numbers of seeds; default: the cells of the runs",
     )
-    parser.add_argument("--withheld", default="", metavar="WHY", help="show no verdicts and roles, and say why")
+    parser.add_argument("--withheld", default="", metavar="WHY", help="reason for not showing verdicts and roles")
     parser.set_defaults(run=_summarise)
 
 
@@ -48,12 +48,17 @@ def _summarise(options: argparse.Namespace) -> int:
 
 def plot(parser: Parser) -> None:
     """Add the options of `roma plot`."""
-    parser.description = "Draw a figure of the figure list, or write a table of it."
-    parser.add_argument("name", help="one of the figure list, such as fig04 or table1")
+    parser.description = "Draw a figure, or write a table, of the figure list."
+    parser.add_argument("name", help="name in the figure list, such as fig04 or table1")
     _add_summary(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the files made")
-    parser.add_argument("--figures", type=Path, help="the figure list; default: that of the clone")
-    parser.add_argument("--metrics", nargs="+", default=["test_battle_won_mean"], help="drawn one above the other")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the files")
+    parser.add_argument("--figures", type=Path, help="the figure list; default: workflow/config/figures.yaml")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["test_battle_won_mean"],
+        help="metrics of learning curves, drawn one above the other; default: test_battle_won_mean",
+    )
     parser.set_defaults(run=_plot)
 
 
@@ -71,11 +76,11 @@ def _plot(options: argparse.Namespace) -> int:
 
 def report(parser: Parser) -> None:
     """Add the options of `roma report`."""
-    parser.description = "Put figures, tables, claims, curves and roles into one HTML page."
+    parser.description = "Write one HTML page with figures, tables, claims, curves and roles."
     _add_summary(parser)
-    parser.add_argument("--figures", type=Path, required=True, help="folder of the pictures and printed tables")
-    parser.add_argument("--list", type=Path, help="the figure list; default: that of the clone")
-    parser.add_argument("--out", type=Path, required=True, help="the page, such as figures/embedded/demo/report.html")
+    parser.add_argument("--figures", type=Path, required=True, help="folder of the figures and tables")
+    parser.add_argument("--list", type=Path, help="the figure list; default: workflow/config/figures.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="file, such as figures/embedded/demo/report.html")
     parser.set_defaults(run=_report)
 
 
@@ -95,7 +100,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def video(parser: Parser) -> None:
     """Add the options of `roma video`."""
-    parser.description = "Animate the battle that figures show of a map, with roles as colours."
+    parser.description = "Animate the episode that the figures show for a map, with roles as colours."
     parser.add_argument("map", help="name of a map with a run of roma, such as MMM2")
     _add_summary(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the animation")
@@ -115,9 +120,9 @@ def _video(options: argparse.Namespace) -> int:
 
 def export(parser: Parser) -> None:
     """Add the options of `roma export`."""
-    parser.description = "Write learning curves and final performance in marl-eval's JSON."
+    parser.description = "Write learning curves and final performance in marl-eval's JSON format."
     _add_summary(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the file, such as runs.json")
+    parser.add_argument("--out", type=Path, required=True, help="file, such as runs.json")
     parser.set_defaults(run=_export)
 
 
@@ -132,7 +137,9 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _add_summary(parser: Parser) -> None:
-    parser.add_argument("--summary", type=Path, required=True, help="folder of the tidy tables")
+    parser.add_argument(
+        "--summary", type=Path, required=True, help="folder of the tidy tables that roma summarise wrote"
+    )
 
 
 def _require_summary(summary: Path) -> None:
@@ -141,9 +148,11 @@ def _require_summary(summary: Path) -> None:
 
 
 def _figure_list(command: str, option: str, given: Path | None) -> Path:
-    """Return the figure list: the one given, or that of the clone that this code lies in."""
+    """Return the figure list: the given one, or that of the clone that contains this code."""
     from analysis import FIGURES
 
     if given is None and not FIGURES.exists():
-        raise UserError(f"{command} without {option} works with the code of a clone of the project: name a figure list")
+        raise UserError(
+            f"{command} without {option} works with the code of a clone only: give a figure list by {option}"
+        )
     return given or FIGURES

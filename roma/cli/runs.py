@@ -1,4 +1,4 @@
-"""`roma train`, `evaluate`, `rollout`, `measure` and `settings`: what is done with one run."""
+"""`roma train`, `evaluate`, `rollout`, `measure` and `settings`: commands for one run."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def train(parser: Parser) -> None:
     """Add the options of `roma train`."""
     parser.description = (
-        "Train one run. If its folder has a checkpoint, go on from there, with the same result as if the "
-        "run had never been interrupted. A run may be made longer by asking for more steps."
+        "Train one run. If its folder has a checkpoint, resume from it, with the same result as if the run had never "
+        "been interrupted. Asking for more steps extends a finished run."
     )
     parser.add_argument("--map", required=True, help="name of a map, such as 2s3z")
     parser.add_argument("--algorithm", required=True, help="name of an algorithm, such as roma")
-    parser.add_argument("--seed", required=True, help="a whole number from 0")
+    parser.add_argument("--seed", required=True, help="seed of the run, a whole number from 0")
     parser.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
-    parser.add_argument("--engine", default=EMBEDDED, help=f"what plays the battles; default: {EMBEDDED}")
-    parser.add_argument("--steps", help="environment steps; default: the protocol's")
+    parser.add_argument("--engine", default=EMBEDDED, help=f"one of {', '.join(ENGINES)}; default: {EMBEDDED}")
+    parser.add_argument("--steps", help="total environment steps; default: those of the protocol")
     parser.add_argument(
         "--set",
         action="append",
@@ -39,23 +39,21 @@ def train(parser: Parser) -> None:
     parser.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
     parser.add_argument(
         "--milestones",
-        help="environment steps at which policies are kept, as in 0,50000,1e6, besides the end; default: "
+        help="environment steps at which policies are kept, as in 0,50000,1e6, in addition to the end; default: "
         + ",".join(map(str, MILESTONES)),
     )
     parser.add_argument("--checkpoint-seconds", default="120", help="seconds between checkpoints; default: 120")
+    parser.add_argument("--replace", action="store_true", help="overwrite a run with different settings in the folder")
     parser.add_argument(
-        "--replace", action="store_true", help="begin anew, where the folder holds a run of other settings"
-    )
-    parser.add_argument(
-        "--wait", action="store_true", help="wait where another process is writing the run, instead of failing"
+        "--wait", action="store_true", help="wait for another process that is writing the run, instead of failing"
     )
     parser.add_argument(
         "--same-family",
         action="store_true",
-        help="go on only on the family of processors that began the run; on another begin anew and keep its checkpoint",
+        help="resume only on the processor family that began the run; on another, keep its checkpoints and start again",
     )
     parser.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
-    parser.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for nets this small")
+    parser.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for small networks")
     parser.set_defaults(run=_train)
 
 
@@ -100,15 +98,17 @@ def _train(options: argparse.Namespace) -> int:
 def evaluate(parser: Parser) -> None:
     """Add the options of `roma evaluate`."""
     parser.description = (
-        "Play greedy episodes with a policy of a finished run, on seeds of their own, and write "
+        "Play greedy episodes with a policy of a finished run, on seeds that neither training nor tests use, and write "
         "evaluations/t<step>.json into the run's folder."
     )
-    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--step", help="milestone of the policy; default: the run's end")
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR", help="folder of a finished run")
+    parser.add_argument("--step", help="milestone of the policy, in environment steps; default: the end of the run")
     parser.add_argument("--episodes", default="256", help="greedy episodes; default: 256")
     side_by_side = ", ".join(f"{engine.side_by_side} on {name}" for name, engine in ENGINES.items())
-    parser.add_argument("--battles", help=f"how many of them side by side; default: {side_by_side}")
-    parser.add_argument("--save-replays", type=Path, metavar="FOLDER", help="for the game's own replays, if it is one")
+    parser.add_argument("--battles", help=f"episodes played in parallel; default: {side_by_side}")
+    parser.add_argument(
+        "--save-replays", type=Path, metavar="FOLDER", help="save the replay files of StarCraft II in this folder"
+    )
     parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
     parser.set_defaults(run=_evaluate)
 
@@ -126,7 +126,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(
         f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
         f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
-        f"length {result['ep_length_mean']:.1f} over {episodes} greedy battles"
+        f"length {result['ep_length_mean']:.1f} over {episodes} greedy episodes"
     )
     return 0
 
@@ -134,11 +134,13 @@ def _evaluate(options: argparse.Namespace) -> int:
 def rollout(parser: Parser) -> None:
     """Add the options of `roma rollout`."""
     parser.description = (
-        "Play greedy episodes of every policy that a finished run has kept, and record units, actions, "
-        "roles, I and d in one file."
+        "Play greedy episodes with every policy that a finished run has kept, and record units, actions, roles, and I "
+        "and d of L_D in one file."
     )
     _add_played(parser)
-    parser.add_argument("--out", type=Path, help="file; default: beside the folder runs, rollouts/MAP/ARM/seedK")
+    parser.add_argument(
+        "--out", type=Path, help="file; default: rollouts/MAP/ARM/seedK.safetensors, beside the folder runs"
+    )
     parser.set_defaults(run=_rollout)
 
 
@@ -161,8 +163,8 @@ def _rollout(options: argparse.Namespace) -> int:
 def measure(parser: Parser) -> None:
     """Add the options of `roma measure`."""
     parser.description = (
-        "Play the episodes that roma rollout records, and write what summaries need of them: small tables "
-        "in measurements/MAP/ARM/seedK beside the folder runs, or else in the run's own folder."
+        "Play the same episodes as roma rollout and write small tables of measures of roles, which summaries read. The "
+        "tables go to measurements/MAP/ARM/seedK beside the folder runs, or to the run's own folder."
     )
     _add_played(parser)
     parser.set_defaults(run=_measure)
@@ -183,15 +185,15 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _add_played(parser: Parser) -> None:
-    """Add the run, and what `_played` reads."""
-    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--episodes", default="32", help="of the last policy; default: 32")
-    parser.add_argument("--earlier-episodes", default="8", help="of each earlier policy; default: 8")
+    """Add the run directory and the options that `_played` reads."""
+    parser.add_argument("run_directory", type=Path, metavar="RUN_DIR", help="folder of a finished run")
+    parser.add_argument("--episodes", default="32", help="episodes of the last policy; default: 32")
+    parser.add_argument("--earlier-episodes", default="8", help="episodes of each earlier policy; default: 8")
     parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
 
 
 def _played(options: argparse.Namespace) -> tuple[int, int, int]:
-    """Return how many episodes are to be played, of the last policy and of each earlier one, and the threads."""
+    """Return the episodes of the last policy, the episodes of each earlier policy, and the threads."""
     require_folder(options.run_directory)
     return (
         positive("--episodes", options.episodes),
@@ -202,7 +204,7 @@ def _played(options: argparse.Namespace) -> tuple[int, int, int]:
 
 def _say_won(recorded: Rollout) -> None:
     config = recorded.config
-    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won, of each policy")
+    print(f"{config['map']} {config['algorithm']} seed {config['seed']}: greedy episodes won by each policy")
     for milestone in recorded.milestones:
         print(f"{milestone.step:>10} steps: {milestone.won.sum()} of {len(milestone.won)}")
 
@@ -210,8 +212,8 @@ def _say_won(recorded: Rollout) -> None:
 def settings(parser: Parser) -> None:
     """Add the options of `roma settings`."""
     parser.description = (
-        "List everything that --set and a scale file's overrides may set for an algorithm: default, value under the "
-        "protocol, valid values, source and meaning."
+        "List all settings of an algorithm that --set and the overrides of a scale file may change: default, value "
+        "under the protocol, valid values, source and meaning."
     )
     parser.add_argument("algorithm", metavar="ALGORITHM", help="name of an algorithm, such as roma")
     parser.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")

@@ -1,4 +1,4 @@
-"""`roma cost`, `watch`, `verify`, `restore`, `track` and `redraw`: what is done with a whole scale, in a clone."""
+"""`roma cost`, `watch`, `verify`, `restore`, `track` and `redraw`: commands for a whole scale, in a clone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SCALE = "name of a scale, such as lab, or its file"
 def cost(parser: Parser) -> None:
     """Add the options of `roma cost`."""
     parser.description = (
-        "Print the core-hours that training all runs of a scale takes, by the speeds in workflow/cost.csv, and the "
-        "processor on which these were measured."
+        "Print the core-hours for training all runs of a scale, computed from the speeds in workflow/cost.csv, and the "
+        "processor on which the speeds were measured."
     )
     parser.add_argument("scale", metavar="SCALE", help="name of a file in workflow/config, such as lab")
     parser.set_defaults(run=_cost)
@@ -35,12 +35,13 @@ def _cost(options: argparse.Namespace) -> int:
 def watch(parser: Parser) -> None:
     """Add the options of `roma watch`."""
     parser.description = (
-        "Print how many runs of a scale are done, running, failed and waiting, steps a second, the time left, and what "
-        "failed runs said last. Only files are read, so it may be called at any time and from any machine."
+        "Print the numbers of finished, running, failed and waiting runs of a scale, steps per second, the time left, "
+        "and the last log lines of failed runs. The command only reads files, so it works at any time and from any "
+        "machine that sees them."
     )
     _add_scale(parser)
-    parser.add_argument("--seconds", type=float, default=5.0, help="between two looks; default: 5")
-    parser.add_argument("--once", action="store_true", help="look once; status 1 if a run has failed")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds between two updates; default: 5")
+    parser.add_argument("--once", action="store_true", help="print once and exit, with status 1 if a run has failed")
     parser.set_defaults(run=_watch)
 
 
@@ -54,16 +55,16 @@ def _watch(options: argparse.Namespace) -> int:
 def verify(parser: Parser) -> None:
     """Add the options of `roma verify`."""
     parser.description = (
-        "Compare shipped runs with their checksums, train some again for their first steps, and play the final "
-        "evaluations of others again from their weights. The exit status is 1 if anything is not as recorded."
+        "Compare shipped runs with their checksums, repeat the first training steps of some of them, and repeat the "
+        "final evaluations of others from their weights. The exit status is 1 if anything differs from the recording."
     )
     parser.add_argument("scale", metavar="SCALE", nargs="?", help=f"{SCALE}; default: study")
-    parser.add_argument("--seed", type=int, help="of the draw; default: another each time")
+    parser.add_argument("--seed", type=int, help="seed of the random choice of runs; default: a new one each time")
     parser.add_argument(
         "--runs",
         nargs="+",
         metavar="N|MAP/ARM/seedK",
-        help="how many runs to train again, or which to train and to play again; default: 3",
+        help="number of runs to train again, or names of runs to train and to evaluate again; default: 3",
     )
     parser.set_defaults(run=_verify)
 
@@ -79,10 +80,10 @@ def _verify(options: argparse.Namespace) -> int:
 def restore(parser: Parser) -> None:
     """Add the options of `roma restore`."""
     parser.description = (
-        "Copy runs that ship with the repository into place. `make figures` does so by itself, and where nothing is "
-        "installed `python workflow/artifacts/shipping.py MAP/ARM/seedK` does."
+        "Copy runs that ship with the repository into place. `make figures` does this, too. If nothing is installed, "
+        "`python workflow/artifacts/shipping.py MAP/ARM/seedK` does the same."
     )
-    parser.add_argument("runs", nargs="*", metavar="MAP/ARM/seedK", help="which runs; default: all that ship")
+    parser.add_argument("runs", nargs="*", metavar="MAP/ARM/seedK", help="runs to copy; default: all that ship")
     parser.add_argument("--scale", help="name of a scale; default: study")
     parser.set_defaults(run=_restore)
 
@@ -107,7 +108,7 @@ def _restore(options: argparse.Namespace) -> int:
 def track(parser: Parser) -> None:
     """Add the options of `roma track`."""
     parser.description = (
-        "Commit the finished results of a scale to DVC and git, and push them as far as remotes are known."
+        "Commit the finished results of a scale to DVC and git, and push them to the remotes that are configured."
     )
     _add_scale(parser)
     parser.set_defaults(run=_track)
@@ -124,8 +125,8 @@ def _track(options: argparse.Namespace) -> int:
 def redraw(parser: Parser) -> None:
     """Add the options of `roma redraw`."""
     parser.description = (
-        "Restore the summary of a scale, if it is tracked, draw its figures and write its report again. Nothing is "
-        "trained, and neither DVC nor git is asked."
+        "Restore the tracked summary of a scale, draw its figures and write its report. Nothing is trained, and "
+        "neither DVC nor git is needed."
     )
     _add_scale(parser)
     parser.set_defaults(run=_redraw)
@@ -145,11 +146,13 @@ def _add_scale(parser: Parser) -> None:
 
 @contextmanager
 def _scale_in_clone(command: str, named: str | None) -> Iterator[Path]:
-    """Let the block work in the clone of the project, with the file of a scale, relative to the clone if it lies there.
+    """Change to the clone of the project for the duration of the block, and yield the file of a scale.
+
+    The path is relative to the clone if the file lies in it.
 
     Args:
-        command: The command that needs the clone, such as `roma watch`.
-        named: The scale's name or its file; None: the study, whose runs ship.
+        command: Command that needs the clone, such as `roma watch`.
+        named: Name or file of the scale; None: the study, whose runs ship.
     """
     place = clone(command)
 

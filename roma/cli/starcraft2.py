@@ -1,4 +1,4 @@
-"""`roma starcraft2`: the real game and its maps."""
+"""`roma starcraft2`: download and checks of StarCraft II and its maps."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from roma.envs.starcraft2 import installation
 
 def starcraft2(parser: Parser) -> None:
     """Add the actions of `roma starcraft2`."""
-    parser.description = "Fetch the real game and its maps, and check them."
+    parser.description = "Download StarCraft II and its maps, and check them."
     game = parser.add_subparsers(dest="action", required=True)
     fetch = game.add_parser(
         "fetch",
-        help="fetch what is missing",
-        description="Fetch the Linux game and the maps into SC2PATH or, without it, a cache of yours. Broken downloads "
-        "are picked up where they broke off, wrong checksums are refused.",
+        help="download missing parts",
+        description="Download the Linux version of the game and the maps to SC2PATH or, if it is not set, to the "
+        "user's cache folder. Interrupted downloads resume, and archives with wrong checksums are refused.",
     )
     fetch.add_argument(
         "--version",
         default=installation.DEFAULT_VERSION,
-        help=f"of the game; default: {installation.DEFAULT_VERSION}, the paper's",
+        help=f"version of the game; default: {installation.DEFAULT_VERSION}, as in the paper",
     )
-    fetch.add_argument("--accept-licence", action="store_true", help="accept the game's licence instead of being asked")
-    fetch.add_argument("--accept-digest", metavar="SHA256", help="trust an archive whose checksum nobody has published")
+    fetch.add_argument(
+        "--accept-licence", action="store_true", help="accept the licence of the game without a question"
+    )
+    fetch.add_argument("--accept-digest", metavar="SHA256", help="accept an archive without a published checksum")
     fetch.set_defaults(run=_fetch)
-    doctor = game.add_parser("doctor", help="check each part that the real game needs; status 1 if one is missing")
-    doctor.add_argument("--report", type=Path, metavar="FILE", help="where to write the result if nothing is missing")
+    doctor = game.add_parser("doctor", help="check all parts that the game needs; status 1 if one is missing")
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="file for the result, written if nothing is missing"
+    )
     doctor.set_defaults(run=_doctor)
 
 

@@ -1,1 +1,1 @@
-"""Evaluation of finished policies and of the engine they play on. Learners do not import this package."""
+"""Evaluation and recording of trained policies, and calibration of the engine. Learners do not import this package."""

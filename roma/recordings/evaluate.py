@@ -1,4 +1,4 @@
-"""The final number of a run: greedy battles of its last weights, on seeds that neither training nor tests have seen."""
+"""Evaluation of a run: greedy episodes of its last policy, on seeds that neither training nor tests have used."""
 
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,18 @@ from roma.support.seeding import Stream
 def load_policy(
     path: Path, episodes: int, battles: int | None = None
 ) -> tuple[NetworkLearner, VectorEnv, dict[str, Any]]:
-    """A learner with the weights of a policy file, an environment to play so many episodes, and the facts in the file.
+    """Load a policy file and make an environment for it.
 
-    `battles` of them are played side by side, by default as many as suit the engine.
+    Args:
+        path: Policy file.
+        episodes: Number of episodes that will be played.
+        battles: Number of parallel environments; by default the number that suits the engine.
+
+    Returns:
+        A learner with the weights, an environment, and the facts in the file.
+
+    Raises:
+        UserError: The file cannot be read, or was made with other versions of algorithm or engine.
     """
     tensors, facts = checkpoint.load_policy(path)
     config = from_json(facts["config"])
@@ -37,14 +46,25 @@ def load_policy(
 def play_policy(
     path: Path, stream: Stream, episodes: int, battles: int | None = None, first: int = 0, replays: Path | None = None
 ) -> tuple[list[Episode], dict[str, Any]]:
-    """Greedy battles of the weights in a policy file, and the facts in the file.
+    """Play greedy episodes with the weights of a policy file.
 
-    They are numbers `first` to `first + episodes - 1` of the stream; for `battles` see `load_policy`. Where the engine
-    is a game that can save replays of its own, they go into the folder `replays`; UserError where it cannot.
+    Args:
+        path: Policy file.
+        stream: Stream of the episodes.
+        episodes: Number of episodes.
+        battles: Number of parallel environments; by default the number that suits the engine.
+        first: Index of the first episode in the stream.
+        replays: Folder for the game's own replay files.
+
+    Returns:
+        The episodes, and the facts in the file.
+
+    Raises:
+        UserError: `load_policy` fails, or the engine has no replay files of its own.
     """
     learner, env, facts = load_policy(path, episodes, battles)
     if replays is not None and not isinstance(env, envs.GameEnv):
-        raise UserError(f"the engine {facts['config']['engine']!r} has no replays of its own to save")
+        raise UserError(f"the engine {facts['config']['engine']!r} has no replay files of its own to save")
     runner = Runner(env, learner.actor(), facts["config"]["seed"])
     played = runner.play(stream, first, episodes)
     if replays is not None and isinstance(env, envs.GameEnv):
@@ -60,18 +80,18 @@ def evaluate(
     replays: Path | None = None,
     step: int | None = None,
 ) -> dict[str, Any]:
-    """Play a finished run's policy greedily and write evaluations/t<step>.json; return its content.
+    """Play greedy episodes with a policy of a finished run, write evaluations/t<step>.json and return its content.
 
     Args:
-        directory: The run directory.
+        directory: Run directory.
         episodes: Number of episodes, on seeds that neither training nor tests use.
-        battles: Number of parallel environments; by default as many as suit the engine.
+        battles: Number of parallel environments; by default the number that suits the engine.
         threads: Threads of torch.
-        replays: Folder for the replays of an engine that is a game (see `play_policy`).
-        step: Milestone of the policy; by default the run's end.
+        replays: Folder for the game's own replay files.
+        step: Milestone of the policy, in environment steps; by default the end of the run.
 
     Raises:
-        UserError: The run is not finished, or it has kept no policy at `step`.
+        UserError: The run is not finished, or it kept no policy at `step`.
     """
     torch.set_num_threads(threads)
     run = RunDirectory(directory)

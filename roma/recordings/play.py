@@ -1,4 +1,4 @@
-"""`roma play`: one battle recorded and drawn, so that a person can see what happens."""
+"""Recording and drawing of single episodes, for `roma play`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ REPLAY = "battle.safetensors"
 
 
 def record(map_name: str, policy: str, number: int) -> Recording:
-    """Battle `number` of a map under the policy "random" or "heuristic", SMAC's scripted `heuristic_ai`."""
+    """Record an episode of a policy that needs no training.
+
+    Args:
+        map_name: Canonical name of a map.
+        policy: "random", or "heuristic" for SMAC's scripted `heuristic_ai`.
+        number: Index of the episode.
+    """
     battle, random = Battle(map_name), RandomPolicy(noise_seed(0, Stream.ROLLOUT, number))
     battle.begin(episode_seed(0, Stream.ROLLOUT, number))
     while battle.result == GOES_ON:
@@ -48,9 +54,15 @@ def record(map_name: str, policy: str, number: int) -> Recording:
 
 
 def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -> Recording:
-    """Greedy battle `number` of trained weights, the last of a run folder or those of a policy file, on their engine.
+    """Record a greedy episode of a trained policy, on the engine of its run.
 
-    UserError if it is neither, or of another map than `map_name`.
+    Args:
+        checkpoint: Run directory, for its last policy, or policy file.
+        number: Index of the episode.
+        map_name: Map that the policy must have been trained on; None: any.
+
+    Raises:
+        UserError: `checkpoint` is neither a run directory nor a policy file, or the policy is for another map.
     """
     import torch
 
@@ -76,7 +88,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
         recording = recording_of_game(episode, config["engine"], config["map"], who)
     else:
         choices = from_json(config).engine_settings
-        assert isinstance(choices, Choices)  # episodes without observations are of the embedded engine
+        assert isinstance(choices, Choices)  # only the embedded engine returns episodes without observations
         battle = Battle(config["map"], choices=choices)
         battle.begin(episode.seed)
         seen = [battle.obs[0].copy()]
@@ -85,7 +97,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
             seen.append(battle.obs[0].copy())
         obs, recording = np.array(seen), battle.recording(who)
         if not np.array_equal(recording.units, episode.snapshots):
-            raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
+            raise AssertionError("the engine is not deterministic: one seed and one set of actions gave two episodes")
     last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
     if not isinstance(learner, RoleLearner):
         return recording
@@ -94,9 +106,15 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
 
 
 def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str) -> Recording:
-    """A battle of the real game as a recording: to be drawn, not to be fought again.
+    """Return an episode of the real game as a recording, which can be drawn but not re-simulated.
 
-    The game does not tell whom a unit is about to hit: targets are those that the agents' last actions chose.
+    The game does not report the targets of units, so the targets are those of the agents' last actions.
+
+    Args:
+        episode: Episode with observations.
+        engine: Name of the engine.
+        map_name: Canonical name of the map.
+        policy: Description of the policy.
     """
     assert episode.seen is not None
     scenario, types = load_map(map_name), load_units()
@@ -141,7 +159,21 @@ def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str)
 def play(
     map_name: str | None, policy: str, checkpoint: Path | None, number: int, directory: Path | None
 ) -> tuple[Recording, Path]:
-    """Record a battle and draw it; returns it and the folder written: replay, still.png, battle.gif, frames/."""
+    """Record an episode, write its recording file and draw it as still.png, battle.gif and frames/.
+
+    Args:
+        map_name: Canonical name of a map; may be None if there is a checkpoint.
+        policy: "random" or "heuristic"; not used if there is a checkpoint.
+        checkpoint: Run directory or policy file of a trained policy.
+        number: Index of the episode.
+        directory: Folder of the files; None: a folder below data/.
+
+    Returns:
+        The recording, and the folder of the files.
+
+    Raises:
+        UserError: `record_trained` fails, or the folder is not writable.
+    """
     if checkpoint is not None:
         recording = record_trained(checkpoint, number, map_name)
     else:
@@ -158,10 +190,18 @@ def play(
 
 
 def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
-    """Draw a replay file, beside it unless `directory` is given.
+    """Draw a recording file, after re-simulating it if it was made by this version of the engine.
 
-    Returns the recording, the folder, and whether the battle was fought again: one of this engine is, and must come out
-    as recorded (else UserError); one of another engine is drawn as it stands in the file.
+    Args:
+        replay: Recording file.
+        directory: Folder of the pictures; None: the folder of the file.
+
+    Returns:
+        The recording, the folder of the pictures, and whether the episode was re-simulated.
+
+    Raises:
+        UserError: The file cannot be read, the re-simulated episode differs from the recorded one, or the folder is not
+            writable.
     """
     recording = load(replay)
     same_engine = can_be_played_again(recording)

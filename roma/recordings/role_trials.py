@@ -1,6 +1,7 @@
-"""The agents of a policy with other roles than their own: at the same history, and during whole episodes.
+"""Actions of agents with roles other than their own: at single decisions with the same history, and in whole episodes.
 
-Shapes: E battles of a round, T moments of one, R decisions of all agents, A agents, U actions, K draws.
+Shapes: E episodes of a round, T moments of one episode, R moments at which decisions are repeated, A agents, U actions,
+K draws.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ class Trials(NamedTuple):
 def try_roles(
     agent: RoleAgent, records: Sequence[RoleRecord], avail_actions: Sequence[Mask], every: int, rng: np.random.Generator
 ) -> Trials:
-    """Take every so-manieth decision of a round again: with the agent's role drawn anew, and with another living one's.
+    """Repeat decisions of a round with other roles: new draws of an agent's own role, and roles of other living agents.
 
-    A decoder that normalises sees all agents of the battles that go on, each with its new role.
+    A role decoder that normalises over the batch sees all agents of the running episodes, each with its new role.
 
     Args:
-        agent: The acting network.
-        records: Of each battle, of T moments, the last of which is behind its last decision.
-        avail_actions: Of each battle, (T, A, U).
-        every: The distance of these decisions in time.
-        rng: Source of draws.
+        agent: Acting network.
+        records: Role record of each episode, over T moments; the last moment follows the last decision.
+        avail_actions: Available actions of each episode (T, A, U).
+        every: Timesteps between repeated decisions.
+        rng: Random generator of the draws.
+
+    Returns:
+        The greedy actions, in the order of episodes and moments.
     """
     lengths = [len(record.role_mean) - 1 for record in records]
     times = range(0, max(lengths), every)
@@ -59,12 +63,12 @@ def try_roles(
         return torch.stack([values[battle][t + later] for battle, t in rows])
 
     mean, deviation = stacked("role_mean"), stacked("role_variance").sqrt()
-    states = stacked("trajectory", 1)  # h^t, which the next moment calls h^{t-1}
+    states = stacked("trajectory", 1)  # h^t, stored as h^{t-1} of the next moment
     available = np.stack([avail_actions[battle][t] for battle, t in rows])
-    living = ~available[..., 0]  # no-op is the one action of the dead, and none of the living
+    living = ~available[..., 0]  # no-op is available to dead agents only
 
     def chosen(agents: NDArray[np.int64]) -> Actions:
-        """Decide with a draw of the role of these agents (R, A)."""
+        """Return greedy actions, each with a draw of the role of the given agent (R, A)."""
         index = torch.from_numpy(agents).unsqueeze(-1).expand_as(mean)
         noise = torch.from_numpy(rng.standard_normal(mean.shape, np.float32))
         role = mean.gather(1, index) + deviation.gather(1, index) * noise
@@ -88,7 +92,7 @@ def try_roles(
 
 
 def _another(living: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw another living agent for each living one (R, A), each alike likely; NOBODY where there is none."""
+    """Draw another living agent for each living one (R, A), uniformly; NOBODY if there is none."""
     agents = living.shape[1]
     candidates = living[:, :, None] & living[:, None] & ~np.eye(agents, dtype=bool)
     drawn = (candidates * (1 - rng.random(candidates.shape, np.float32))).argmax(-1)
@@ -96,9 +100,9 @@ def _another(living: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 class ShuffledRoles(TorchActor):
-    """Decisions in which every living agent has the role of another, as whole episodes are played.
+    """Actor that gives every living agent the role of another one, for whole episodes.
 
-    Each episode has an order of its agents; an agent has the role of the next living one in it.
+    Each episode has a random order of the agents. An agent gets the role of the next living agent in this order.
     """
 
     def _begin(self, state: Floats) -> NDArray[np.int64] | None:
@@ -118,7 +122,15 @@ class ShuffledRoles(TorchActor):
 
 
 def following(ranks: NDArray[np.int64], living: Mask) -> NDArray[np.int64]:
-    """Return the next living agent of each living one in the order of ranks (E, A), cyclically; itself of the dead."""
+    """Return the next living agent in a cyclic order for each living agent, and the agent itself for each dead one.
+
+    Args:
+        ranks: Rank of each agent in the order of its episode (E, A).
+        living: Mask of living agents (E, A).
+
+    Returns:
+        Indices of agents (E, A).
+    """
     agents = ranks.shape[1]
     order, place = np.argsort(np.where(living, ranks, ranks + agents), 1), np.arange(agents)
     alive = living.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Greedy episodes of every policy that a run with roles has kept, for `roma rollout` and `roma measure`."""
+"""Recording of greedy episodes of all kept policies of a run with roles, for `roma rollout` and `roma measure`."""
 
 from __future__ import annotations
 
@@ -26,27 +26,32 @@ from roma.scenarios.rows import HEALTH
 from roma.support.errors import UserError
 from roma.support.seeding import MAX_RUN_SEED, Stream, noise_seed
 
-PROBED_ROWS = 1024
-TRIED_MOMENTS = 400  # of a milestone, about
-UNTRAINED, UNTRAINED_EPISODES = 20, 4  # networks of each run, and the episodes that each plays
+PROBED_ROWS = 1024  # rows for the probes, of each milestone
+TRIED_MOMENTS = 400  # approximate number of moments at which other roles are tried, of each milestone
+UNTRAINED, UNTRAINED_EPISODES = 20, 4  # untrained networks per run, and episodes per network
 LARGEST = float(np.finfo(np.float16).max)
 
-Recorded = tuple[dict[str, Any], list[Sequence[str]]]  # values of a Milestone but for unit types; names of those
+Recorded = tuple[dict[str, Any], list[Sequence[str]]]  # values of a Milestone without unit types; names of unit types
 
 
 def record(directory: Path, episodes: int = 32, earlier_episodes: int = 8, threads: int = 1) -> Rollout:
-    """Play so many episodes of a finished run's last policy, and of each earlier one that is here, and return them.
+    """Play and return greedy episodes of the policies that a finished run has kept, and of untrained networks.
 
-    They are the first battles of the run's stream ROLLOUT, the same for each policy. Networks that were never trained
-    play beside them.
+    All policies play the same episode seeds: the first ones of the run's stream ROLLOUT.
+
+    Args:
+        directory: Run directory.
+        episodes: Episodes of the last policy.
+        earlier_episodes: Episodes of each earlier policy whose file exists.
+        threads: Threads of torch.
 
     Raises:
-        UserError: The run is not finished, its last policy is not here, or its agents have no roles.
+        UserError: The run is not finished, its last policy is missing, or its agents have no roles.
     """
     torch.set_num_threads(threads)
     run = RunDirectory(directory)
     run.kept_policy(run.last_step())
-    steps = [step for step in run.milestones() if run.policy_file(step).exists()]  # not all of a shipped run are
+    steps = [step for step in run.milestones() if run.policy_file(step).exists()]  # shipped runs lack some policies
     config = run.config
     if not config.has_roles:
         raise UserError(f"the agents of {config.algorithm} have no roles to record: {directory}")
@@ -73,7 +78,7 @@ def _of_policy(path: Path, episodes: int) -> Recorded:
 
 
 def _of_untrained(config: RunConfig) -> list[Recorded]:
-    """Record UNTRAINED networks with first weights of their own, which no other run of this cell has."""
+    """Record UNTRAINED networks, whose initial weights differ from those of all other runs of this cell."""
     env = envs.make(config.engine, config.map, UNTRAINED_EPISODES, config.engine_settings)
     recorded = []
     for number in range(UNTRAINED):
@@ -84,7 +89,7 @@ def _of_untrained(config: RunConfig) -> list[Recorded]:
 
 
 def _played(learner: NetworkLearner[Any, Any], env: VectorEnv, seed: int, step: int, episodes: int) -> Recorded:
-    """Play episodes, play them again with shuffled roles, and record both."""
+    """Play episodes, play the same seeds with shuffled roles, and record both."""
     assert isinstance(learner, RoleLearner), f"{type(learner).__module__} has a role_dim but is no RoleLearner"
     agent = learner.online.agent
     played = Runner(env, learner.actor(), seed).play(Stream.ROLLOUT, 0, episodes)
@@ -95,7 +100,7 @@ def _played(learner: NetworkLearner[Any, Any], env: VectorEnv, seed: int, step: 
     seen: list[NDArray[np.float32]] = []
     records: list[RoleRecord] = []
     trials: list[Trials] = []
-    start = 0  # of a round, in moments
+    start = 0  # the first moment of the round
     for first in range(0, episodes, env.n_battles):
         of_round = played[first : first + env.n_battles]
         obs, avail_actions = zip(*(_seen(env, episode) for episode in of_round), strict=True)
@@ -129,24 +134,27 @@ def _played(learner: NetworkLearner[Any, Any], env: VectorEnv, seed: int, step: 
 
 
 def _seen(env: VectorEnv, episode: Episode) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What the agents saw (L + 1, A, O) and could do (L + 1, A, U) before each timestep and at the end."""
+    """Return observations (L + 1, A, O) and available actions (L + 1, A, U) before each timestep and at the end."""
     if episode.seen is not None:
         return episode.seen.obs, episode.seen.avail_actions
     return observe_with_actions(env, episode.snapshots, _last_actions(episode), np.arange(episode.length + 1))
 
 
 def _last_actions(episode: Episode) -> NDArray[np.int64]:
-    """What each agent did before each timestep and after the last (L + 1, A), NOBODY at first."""
+    """Return the previous action of each agent at each moment (L + 1, A), NOBODY at the first."""
     return np.concatenate([np.full_like(episode.actions[:1], NOBODY, np.int64), episode.actions])
 
 
 def _actions(episode: Episode) -> NDArray[np.int8]:
-    """What each agent does at each moment (L + 1, A), NOBODY at the last."""
+    """Return the action of each agent at each moment (L + 1, A), NOBODY at the last."""
     return np.concatenate([episode.actions.astype(np.int8), np.full_like(episode.actions[:1], NOBODY, np.int8)])
 
 
 def _sampled_rows(episodes: Sequence[Episode], seed: int) -> NDArray[np.int32]:
-    """Moment and agent (S, 2) of decisions of living agents behind the first, drawn without replacement, sorted."""
+    """Return moment and agent (S, 2) of decisions of living agents, without each episode's first.
+
+    They are drawn uniformly without replacement, and sorted.
+    """
     candidates, start = [], 0
     for episode in episodes:
         living = episode.snapshots[1:-1, : episode.actions.shape[1], HEALTH] > 0

@@ -1,10 +1,11 @@
-"""The rollout file: episodes of every kept policy of a run with roles, in one file of roma.support.container.
+"""Rollout file: episodes of all kept policies of a run with roles, in one file of roma.support.container.
 
-Observations are not stored where the engine writes them again from unit rows; a rollout of the real game has them too.
+A deterministic engine computes observations from unit rows, so the file does not contain them. Rollouts of the real
+game contain observations.
 
-Shapes: E episodes of a milestone; M moments, those of all its episodes one behind the other, of each episode one before
-each decision and one after the last; A agents, N units (agents first, then enemies); S sampled rows; C moments
-at which K other roles of each agent are tried.
+Shapes: E episodes of a milestone; M moments: for each episode, one before each decision and one after the last,
+concatenated over episodes; A agents; N units (agents first, then enemies); S sampled rows; C moments at which K other
+roles of each agent are tried.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from roma.scenarios.rows import HEALTH
 from roma.support import container
 from roma.support.files import write_bytes
 
-PROBED_EPISODES = 8  # the first of a milestone, from which rows for the probes are drawn
+PROBED_EPISODES = 8  # number of first episodes of a milestone from which the rows for the probes are drawn
 OF_EPISODES = ("seeds", "won", "lengths", "types", "returns", "shuffled_won", "shuffled_returns")
 OF_TRIALS = ("tried", "resampled", "lender", "exchanged")
 KIND = container.Kind("rollout", "rollout", format=2)
-NOBODY = -1  # who is attacked, or which action is taken, where there is none
+NOBODY = -1  # stands for no agent, no target or no action
 
 
 @dataclass(frozen=True)
@@ -33,46 +34,46 @@ class Milestone:
     """Greedy episodes of the policy kept at one milestone of a run."""
 
     step: int  # environment steps of training; 0: untrained
-    seeds: NDArray[np.int64]  # (E,) of the battles
+    seeds: NDArray[np.int64]  # (E,) episode seeds
     won: NDArray[np.bool_]  # (E,)
     lengths: NDArray[np.int64]  # (E,) decisions
     types: NDArray[np.uint8]  # (E, N) index into Rollout.type_names
     units: NDArray[np.float32]  # (M, N, 6): x, y, health, shield, energy, cooldown
-    actions: NDArray[np.int8]  # (M, A) taken at that moment; NOBODY after the last decision
+    actions: NDArray[np.int8]  # (M, A) action at each moment; NOBODY after the last decision
     role_mean: NDArray[np.float32]  # (M, A, role_dim)
     role_variance: NDArray[np.float32]  # (M, A, role_dim)
-    divergence: NDArray[np.float32]  # (M, A) what L_I averages, nats
-    information: NDArray[np.float16]  # (M, A, A) I_ij of L_D; of learners that have none (M, 0, 0)
-    dissimilarity: NDArray[np.float16]  # (M, A, A) d_ij, likewise
+    divergence: NDArray[np.float32]  # (M, A) the divergence that L_I averages, in nats
+    information: NDArray[np.float16]  # (M, A, A) I_ij of L_D; (M, 0, 0) for learners without it
+    dissimilarity: NDArray[np.float16]  # (M, A, A) d_ij of L_D; (M, 0, 0) for learners without it
     rows: NDArray[np.int32]  # (S, 2) moment and agent of decisions drawn at random for the probes
-    trajectory: NDArray[np.float16]  # (S, H) the GRU state h^{t-1} before each of these
+    trajectory: NDArray[np.float16]  # (S, H) GRU state h^{t-1} before each of these decisions
     returns: NDArray[np.float32]  # (E,) undiscounted
-    shuffled_won: NDArray[np.bool_]  # (E,) of the same battles where every agent has the role of another
-    shuffled_returns: NDArray[np.float32]  # (E,) likewise
-    tried: NDArray[np.int32]  # (C,) moments whose decisions are taken again with other roles, the history unchanged
-    resampled: NDArray[np.int8]  # (C, A, K) greedy actions with draws of the agent's own role; NOBODY of the dead
-    lender: NDArray[np.int8]  # (C, A, K) another living agent, NOBODY where there is none
-    exchanged: NDArray[np.int8]  # (C, A, K) greedy actions with draws of that agent's role
-    obs: NDArray[np.float32] | None = None  # (M, A, O), only where the engine cannot write them again
+    shuffled_won: NDArray[np.bool_]  # (E,) wins on the same seeds when every agent has the role of another one
+    shuffled_returns: NDArray[np.float32]  # (E,) undiscounted returns of these episodes
+    tried: NDArray[np.int32]  # (C,) moments whose decisions are repeated with other roles and the same history
+    resampled: NDArray[np.int8]  # (C, A, K) greedy actions with draws of the agent's own role; NOBODY for dead agents
+    lender: NDArray[np.int8]  # (C, A, K) another living agent, whose role the agent gets; NOBODY if there is none
+    exchanged: NDArray[np.int8]  # (C, A, K) greedy actions with draws of the lender's role
+    obs: NDArray[np.float32] | None = None  # (M, A, O); None if the engine computes them from units
 
     @cached_property
     def episode(self) -> NDArray[np.int64]:
-        """The episode of each moment (M,)."""
+        """Index of the episode of each moment (M,)."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths + 1)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The first moment of each episode (E,)."""
+        """Index of the first moment of each episode (E,)."""
         return np.cumsum(self.lengths + 1) - (self.lengths + 1)
 
     @cached_property
     def t(self) -> NDArray[np.int64]:
-        """Decisions counted from 1 (M,); after the last decision one more."""
+        """Number of the decision at each moment, from 1 in each episode (M,); one more after the last decision."""
         return np.arange(len(self.units)) - self.starts[self.episode] + 1
 
     @cached_property
     def decides(self) -> NDArray[np.bool_]:
-        """Whether a decision follows (M,)."""
+        """Mask of the moments at which a decision is taken (M,)."""
         return self.t <= self.lengths[self.episode]
 
     @property
@@ -81,11 +82,11 @@ class Milestone:
 
     @cached_property
     def alive(self) -> NDArray[np.bool_]:
-        """Living units (M, N)."""
+        """Mask of living units (M, N)."""
         return self.units[..., HEALTH] > 0
 
     def part(self, first: int, end: int) -> Milestone:
-        """Return the episodes from `first` up to `end`, which is not among them; rows of others are left out."""
+        """Return the episodes from `first` up to, but not including, `end`, with their sampled rows and trials."""
         start = int((self.lengths[:first] + 1).sum())
         moments = slice(start, start + int((self.lengths[first:end] + 1).sum()))
         mine, tried = ((place >= moments.start) & (place < moments.stop) for place in (self.rows[:, 0], self.tried))
@@ -100,7 +101,7 @@ class Milestone:
 
     @cached_property
     def last_actions(self) -> NDArray[np.int64]:
-        """What each agent did before (M, A), NOBODY at an episode's first moment."""
+        """Previous action of each agent at each moment (M, A), NOBODY at the first moment of an episode."""
         before = np.roll(self.actions, 1, 0).astype(np.int64)
         before[self.starts] = NOBODY
         return before
@@ -108,20 +109,20 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Rollout:
-    """All milestones of a run, in the order of their steps, and other untrained networks of its kind."""
+    """Episodes of all milestones of a run, and of further untrained networks."""
 
-    config: dict[str, Any]  # the run's, as in config.json
-    engine_version: str  # of the run's map when the episodes were played
-    type_names: list[str]
-    milestones: list[Milestone]
-    untrained: list[Milestone]  # of networks with first weights of their own, each as one milestone of step 0
+    config: dict[str, Any]  # content of the run's config.json
+    engine_version: str  # version of the engine on the map when the episodes were played
+    type_names: list[str]  # names of unit types
+    milestones: list[Milestone]  # in the order of their steps
+    untrained: list[Milestone]  # one milestone of step 0 for each untrained network
 
 
 ARRAYS = tuple(field.name for field in fields(Milestone) if field.name != "step")
 
 
 def encode(rollout: Rollout) -> bytes:
-    """A rollout as the content of a file: the same rollout, the same bytes."""
+    """Return the content of a rollout file; the same rollout gives the same bytes."""
     facts = {name: getattr(rollout, name) for name in ("config", "engine_version", "type_names")}
     facts["steps"] = [milestone.step for milestone in rollout.milestones]
     facts["untrained"] = len(rollout.untrained)
@@ -138,12 +139,16 @@ def encode(rollout: Rollout) -> bytes:
 
 
 def save(path: Path, rollout: Rollout) -> None:
-    """Write a rollout file, complete or not at all."""
+    """Write a rollout file atomically."""
     write_bytes(path, encode(rollout))
 
 
 def load(path: Path) -> Rollout:
-    """The rollout in a file. UserError where it is missing, none of ours, damaged, or of another version."""
+    """Return the rollout in a file.
+
+    Raises:
+        UserError: The file is missing, damaged, of another kind or of another format.
+    """
     facts, tensors = container.load(path, KIND)
 
     def milestone(step: int, place: str) -> Milestone:

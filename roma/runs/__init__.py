@@ -1,1 +1,1 @@
-"""How a run goes, and where its files lie."""
+"""Training runs: configuration, training loop, experience, checkpoints, and the files of a run directory."""

@@ -1,11 +1,11 @@
-"""Checkpoints: all that a run needs to go on exactly as if it had not been interrupted.
+"""Checkpoints: the complete state of a run, from which it resumes as if it had never been interrupted.
 
 A checkpoint is one file of roma.support.container. It holds the tensors of the learner, the counters and records of the
-run, and the replay buffer as seeds, actions and, if the actor draws any, latents: a deterministic engine re-simulates
-the episodes on resume. It holds no observation and no random state. For an engine that is not deterministic the
-episodes themselves are stored, beside the checkpoints (roma.runs.experience.episodes).
+run, and the replay buffer as seeds, actions and, if the actor draws any, latents. A deterministic engine re-simulates
+the episodes on resume. The file holds no observations and no random state. For a non-deterministic engine, the episodes
+themselves are stored beside the checkpoints (roma.runs.experience.episodes).
 
-A damaged checkpoint is noticed by its checksum, and the one before is used instead.
+A checksum detects a damaged checkpoint; the run then resumes from the one before.
 """
 
 import re
@@ -35,23 +35,23 @@ from roma.support.system import locks
 
 KIND = container.Kind("checkpoint", "checkpoint", format=1)
 POLICY = container.Kind("policy", "policy", format=1)
-KEPT = 2  # the newest, and one to fall back on
-ELSEWHERE = "elsewhere"  # folder of the checkpoints that were written on other families of processors
+KEPT = 2  # checkpoints: the newest, and one to fall back on
+ELSEWHERE = "elsewhere"  # folder of the checkpoints that were written on other processor families
 
 
 @dataclass
 class RunState:
-    """Counters and records of a run, all JSON-able."""
+    """Counters and records of a run; all of them can be written as JSON."""
 
     t_env: int = 0  # environment steps of training
-    previous_t_env: int = -1  # the same before the last round
+    previous_t_env: int = -1  # t_env before the last round
     episode: int = 0  # training episodes
     updates: int = 0
     metrics: list[dict[str, float]] = field(default_factory=list)  # one row per test
-    timing: list[dict[str, float]] = field(default_factory=list)  # likewise; clocks, which are no part of the result
-    sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of what is averaged since the last row
-    game_sessions: list[dict[str, Any]] = field(default_factory=list)  # of an engine that is a game
-    segments: list[dict[str, Any]] = field(default_factory=list)  # code and machine, again wherever either changed
+    timing: list[dict[str, float]] = field(default_factory=list)  # clock readings, one row per test; not a result
+    sums: dict[str, list[float]] = field(default_factory=dict)  # [sum, count] of each metric since the last row
+    game_sessions: list[dict[str, Any]] = field(default_factory=list)  # processes of the game; empty for other engines
+    segments: list[dict[str, Any]] = field(default_factory=list)  # code and machine; a new entry when either changes
     started: str = ""  # UTC, ISO 8601
     resumes: int = 0
     wall_seconds: float = 0.0
@@ -60,7 +60,7 @@ class RunState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read."""
+    """Content of a checkpoint file."""
 
     path: Path
     state: RunState
@@ -71,13 +71,19 @@ class Checkpoint:
 
     @property
     def family(self) -> str:
-        """The family of processors on which it was written."""
+        """The processor family on which the checkpoint was written."""
         return str(self.state.segments[-1]["cpu_family"])
 
     def restore_replay(self, replay: Replay, env: VectorEnv) -> None:
-        """Fills `replay` with the battles it held, from their files or fought again on `env`.
+        """Fill the replay buffer with the stored episodes, read from their files or re-simulated.
 
-        Raises UserError where they do not come out as they did.
+        Args:
+            replay: Replay buffer to fill.
+            env: Environment on which episodes are re-simulated.
+
+        Raises:
+            UserError: An episode file is missing or damaged, or the re-simulated outcomes differ from the recorded
+                ones.
         """
         inserted = self._replay_facts["inserted"]
         if "episodes" in self._replay_facts:
@@ -88,12 +94,12 @@ class Checkpoint:
         actions = np.split(self._replay["actions"], np.cumsum(lengths)[:-1])
         try:
             episodes = resimulate(env, self._replay["seeds"].tolist(), actions)
-        except ValueError:  # an action that was available then is not so now
+        except ValueError:  # a recorded action is no longer available
             episodes = []
         if _outcome_digest(episodes) != self._replay_facts["outcomes"]:
             raise UserError(
-                f"the battles in {self.path} do not come out here as they did when they were played; "
-                "remove it to start from scratch, or resume on the machine that wrote it"
+                f"the episodes in {self.path} cannot be re-simulated here: their outcomes differ from the recorded "
+                "ones; remove the checkpoint to start from scratch, or resume on the machine that wrote it"
             )
         if "latents" in self._replay:
             latents = self._replay["latents"].tolist()
@@ -117,7 +123,10 @@ def save(
         state: Counters and records.
         learner: Tensors of the learner.
         replay: Replay buffer.
-        policies: Milestone: content of its policy file.
+        policies: Contents of the policy files, by milestone (environment steps).
+
+    Returns:
+        The path of the checkpoint.
     """
     episodes = replay.episodes
     tensors = {f"learner/{name}": _array(tensor) for name, tensor in learner.items()}
@@ -143,7 +152,9 @@ def save(
 
 
 def newest(directory: Path, config: RunConfig, log: Logger) -> Checkpoint | None:
-    """Return the newest undamaged checkpoint, None if there is none or if it is of another run.
+    """Return the newest undamaged checkpoint; None if there is none or if it belongs to another run.
+
+    Damaged checkpoints newer than the returned one are removed, with a warning.
 
     Raises:
         UserError: All checkpoints are damaged, or one has another format.
@@ -168,23 +179,23 @@ def newest(directory: Path, config: RunConfig, log: Logger) -> Checkpoint | None
 
 
 def of_family(directory: Path, config: RunConfig, family: str, log: Logger) -> Checkpoint | None:
-    """Return the newest checkpoint as `newest` does, if it was written on this family of processors.
+    """Return the newest checkpoint that was written on a processor family; None as in `newest`.
 
-    One of another family is kept: all checkpoints move into a folder named after that family. If such a folder exists
-    for this family, its checkpoints come back.
+    Checkpoints of another family are moved to a folder named after that family. The checkpoints of this family are
+    moved back from its folder, if there is one.
     """
     stored = newest(directory, config, log)
     if stored is None or stored.family == family:
         return stored
     aside = directory / ELSEWHERE / _folder_name(stored.family)
-    log.warning("begun on %s: its checkpoints are kept in %s, here the run begins anew", stored.family, aside)
+    log.warning("the run was begun on %s: its checkpoints move to %s, and it starts again here", stored.family, aside)
     _move(directory, aside)
     _move(directory / ELSEWHERE / _folder_name(family), directory)
     return newest(directory, config, log)
 
 
 def forget_other_families(directory: Path) -> None:
-    """Remove the checkpoints that were kept for other families of processors."""
+    """Remove the checkpoints that were kept for other processor families."""
     shutil.rmtree(directory / ELSEWHERE, ignore_errors=True)
 
 
@@ -199,23 +210,23 @@ def _folder_name(family: str) -> str:
 
 
 def paths(directory: Path) -> list[Path]:
-    """The checkpoints in a directory, oldest first."""
+    """Return the checkpoint files in a directory, oldest first."""
     return sorted(directory.glob("t*.safetensors"))
 
 
 @contextmanager
 def only_writer(directory: Path, wait: bool = False) -> Iterator[bool]:
-    """Keep any other process from writing the same run.
+    """Keep all other processes from writing the same run for the duration of the block.
 
     Args:
-        directory: the checkpoints' folder; created if it is missing.
-        wait: wait until the other process is done.
+        directory: Folder of the checkpoints; it is created if it is missing.
+        wait: Wait for another process that is writing the run.
 
     Yields:
-        Whether processes on other machines are kept away too (`roma.support.system.locks.exclusive`).
+        Whether the lock excludes processes on other machines, too (`roma.support.system.locks.exclusive`).
 
     Raises:
-        UserError: another process is writing it, and `wait` is false.
+        UserError: Another process is writing the run, and `wait` is false.
     """
 
     def waiting() -> None:
@@ -231,7 +242,7 @@ def only_writer(directory: Path, wait: bool = False) -> Iterator[bool]:
 
 
 def pack_policy(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
-    """Return the content of a policy file. The same input gives the same bytes."""
+    """Return the content of a policy file; the same input gives the same bytes."""
     return container.encode(POLICY, facts, {name: _array(tensor) for name, tensor in tensors.items()})
 
 
@@ -266,7 +277,7 @@ def _part(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
 
 
 def _outcome_digest(episodes: Sequence[Episode]) -> str:
-    """Digest of all lengths, rewards and endings."""
+    """Return the digest of all lengths, rewards and endings."""
     endings = ((episode.length, episode.terminated, episode.won) for episode in episodes)
     rewards = b"".join(episode.reward.tobytes() for episode in episodes)
     return digest(repr(list(endings)).encode() + rewards)

@@ -1,14 +1,14 @@
-"""Configuration of a run: names, versions, seed and every setting, resolved and checked before torch is imported.
+"""Configuration of a run: names, versions, seed and all settings, resolved and checked before torch is imported.
 
-The settings share one flat space of keys: those of the protocol (roma.runs.protocols), the hyper-parameters of the
-algorithm (its Config in roma.learners) and those of the engine (roma.envs). Later sources win: the defaults of the
-algorithm, the preset of the protocol, what the algorithm asks of every protocol, the named variant, the overrides of
-the run.
+All settings share one flat space of keys: the settings of the protocol (roma.runs.protocols), the hyper-parameters of
+the algorithm (its Config in roma.learners) and the settings of the engine (roma.envs). Later sources override earlier
+ones: the defaults of the algorithm, the preset of the protocol, the protocol settings that the algorithm requires, the
+named variant of the algorithm, the overrides of the run.
 
-A run is identified by its names, the version of its algorithm, the version of the engine of its map, and the settings
-that differ from what map, algorithm and protocol resolve to without overrides. A new option whose default changes
-nothing therefore leaves every identity as it was. Total steps and milestones are no part of the configuration: a longer
-run of the same identity takes the place of a shorter one.
+The identity of a run consists of its names, the version of its algorithm, the version of the engine on its map, and the
+settings that differ from the values without overrides. A new setting whose default changes nothing therefore leaves
+every identity unchanged. Total steps and milestones are not part of the configuration: a longer run of the same
+identity replaces a shorter one.
 """
 
 import json
@@ -31,7 +31,7 @@ NAMES = ("map", "algorithm", "seed", "protocol", "engine")
 VERSIONS = ("algorithm_version", "engine_version")
 SETTINGS = ("protocol_settings", "hyperparameters", "engine_settings")
 
-# Environment steps at which policies are kept, besides the end of the run.
+# Environment steps at which policies are kept, in addition to the end of the run.
 MILESTONES = (
     *(0, 50_000, 200_000, 500_000),
     *(million * 1_000_000 for million in (1, 2, 3, 4, 6, 8, 10, 15, 20)),
@@ -40,7 +40,7 @@ MILESTONES = (
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """All that decides the numbers of a run, apart from its length.
+    """Configuration of a run: everything that determines its numbers, apart from its length.
 
     Attributes:
         map: Name of the map.
@@ -50,9 +50,9 @@ class RunConfig:
         engine: Name of the engine.
         algorithm_version: Version of the algorithm's behaviour.
         engine_version: Version of the engine's behaviour on this map; UNKNOWN if the engine is not installed here.
-        protocol_settings: How much is played, tested and learnt.
-        hyperparameters: The Config of the algorithm's family.
-        engine_settings: The settings of the engine.
+        protocol_settings: Settings of the protocol: episodes, updates and tests.
+        hyperparameters: Config of the algorithm's family.
+        engine_settings: Settings of the engine.
     """
 
     map: str
@@ -72,25 +72,25 @@ class RunConfig:
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """The settings that differ from what map, algorithm and protocol resolve to without overrides."""
+        """The settings that differ from their values without overrides, given map, algorithm and protocol."""
         plain = resolve(**{name: getattr(self, name) for name in NAMES}).settings()
         return {key: value for key, value in sorted(self.settings().items()) if value != plain[key]}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of config.json: the identity and, for readers, all settings. `from_json` reads it."""
+        """Return the content of config.json, which `from_json` reads: the identity and, for readers, all settings."""
         described = {"format": FORMAT} | {name: getattr(self, name) for name in (*NAMES, *VERSIONS)}
         described |= {"overrides": self.overrides} | {name: asdict(getattr(self, name)) for name in SETTINGS}
-        content: dict[str, Any] = json.loads(json.dumps(described))  # lists in the place of tuples, as in the file
+        content: dict[str, Any] = json.loads(json.dumps(described))  # converts tuples to lists, as in the file
         return content
 
     @property
     def has_roles(self) -> bool:
-        """Whether the agents have roles."""
+        """True if the agents have roles."""
         return hasattr(self.hyperparameters, "role_dim")
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Names, versions and overrides: equal for two configurations exactly if they are of the same run."""
+        """Names, versions and overrides: two configurations belong to the same run if and only if these are equal."""
         return identity_of(self.to_json())
 
     @property
@@ -107,7 +107,15 @@ def resolve(
     engine: str = envs.EMBEDDED,
     overrides: Mapping[str, Any] | None = None,
 ) -> RunConfig:
-    """Return the configuration of a run. Values of `overrides` may be text, as on a command line.
+    """Return the configuration of a run.
+
+    Args:
+        map: Name of the map.
+        algorithm: Name of the algorithm.
+        seed: Seed of the run, from 0 to MAX_RUN_SEED.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
+        overrides: Values by key; they may be text, as on a command line.
 
     Raises:
         UserError: A name or a key does not exist (the message has the nearest valid one), or a value is not valid.
@@ -148,7 +156,7 @@ def resolve(
 
 
 def _engine_version(engine: str, map_name: str) -> str:
-    """Return the version of the engine, UNKNOWN if it is not installed: runs are planned before it is fetched."""
+    """Return the version of the engine; UNKNOWN if it is not installed, because runs can be planned before that."""
     try:
         return envs.engine_version(engine, map_name)
     except UserError:
@@ -158,7 +166,7 @@ def _engine_version(engine: str, map_name: str) -> str:
 
 
 def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
-    """Return an engine's settings with these overrides.
+    """Return the settings of an engine with these overrides.
 
     Raises:
         UserError: A key does not exist or a value is not valid.
@@ -172,10 +180,10 @@ def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
 
 
 def from_json(described: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration that `RunConfig.to_json` described, with the versions that it names.
+    """Return the configuration that `RunConfig.to_json` described, with the recorded versions.
 
     Raises:
-        UserError: The description has another format, or names what this version of the program does not know.
+        UserError: The description has another format, or a name or setting that this version of roma does not know.
         KeyError: The description lacks a key.
     """
     if described["format"] != FORMAT:
@@ -195,9 +203,9 @@ def identity_of(described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return in words where the identities of two described configurations differ, both values of each.
+    """Return the differences between the identities of two described configurations, each in words with both values.
 
-    A version that is not known here is not compared.
+    A version that is unknown in `wanted` is not compared.
     """
     words = [
         f"{name} = {held[name]} (not {wanted[name]})"
@@ -215,7 +223,15 @@ def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
 
 
 def check_versions(config: RunConfig, source: object) -> None:
-    """Raise UserError if the configuration read from `source` has versions other than this program's."""
+    """Check that the versions of a recorded configuration are those of the installed program.
+
+    Args:
+        config: Recorded configuration.
+        source: File or folder that it was read from, for messages.
+
+    Raises:
+        UserError: A version differs.
+    """
     here = resolve(**{name: getattr(config, name) for name in NAMES})
     for name in VERSIONS:
         theirs, ours = getattr(config, name), getattr(here, name)
@@ -225,7 +241,7 @@ def check_versions(config: RunConfig, source: object) -> None:
 
 
 def canonical_options(config: RunConfig) -> list[str]:
-    """Return the options of `roma train` that make this configuration. Equal identities give equal options."""
+    """Return the options of `roma train` that give this configuration. Equal identities give equal options."""
     options = [word for name in NAMES for word in (f"--{name}", str(getattr(config, name)))]
     for key, value in config.overrides.items():
         options += ["--set", f"{key}={text(value)}"]
@@ -233,7 +249,11 @@ def canonical_options(config: RunConfig) -> list[str]:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
-    """{key: value} of texts `key=value`."""
+    """Return texts of the form `key=value` as a dictionary.
+
+    Raises:
+        UserError: A text has another form, or a key is set twice.
+    """
     pairs = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
@@ -246,5 +266,5 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
 
 
 def milestone_steps(total_steps: int, milestones: Iterable[int] = MILESTONES) -> list[int]:
-    """Return the environment steps at which policies are kept, rising: the milestones before the end, and the end."""
+    """Return the environment steps at which policies are kept, ascending: the milestones before the end and the end."""
     return sorted({step for step in milestones if step < total_steps} | {total_steps})

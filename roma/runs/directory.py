@@ -1,9 +1,9 @@
-"""The run directory: the names of its files, whether the run is complete, and what is read from it.
+"""Run directory: the names of its files, the completeness of its run, and access to its content.
 
     config.json  metrics.parquet  timing.parquet  provenance.json  progress.json  train.log
     policies/t<step>.safetensors  evaluations/t<step>.json  checkpoints/
 
-Training, workflow and analysis take the names from here. Importing this module imports neither torch nor pandas.
+Training, workflow and analysis take the file names from here. Importing this module imports neither torch nor pandas.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASUREMENTS = ("roles", "dissimilarity", "episodes")  # tables of a run with roles, see analysis.measures.measurements
-FORMAT = 1  # of the JSON files of a run; raise it when their keys change
+FORMAT = 1  # format of the JSON files of a run; raise it when their keys change
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The directory of one run, `.../runs/<map>/<arm>/seed<k>` in the results of a scale."""
+    """Directory of one run; in the results of a scale, `.../runs/<map>/<arm>/seed<k>`."""
 
     path: Path
 
     @property
     def config_file(self) -> Path:
-        """Identity and settings, written at the start."""
+        """Identity and settings; written at the start."""
         return self.path / "config.json"
 
     @property
     def metrics_file(self) -> Path:
-        """A row for each test. A function of the identity and the total steps alone."""
+        """Metrics, one row per test; determined by the identity and the total steps."""
         return self.path / "metrics.parquet"
 
     @property
     def timing_file(self) -> Path:
-        """Clocks, a row for each test."""
+        """Clock readings, one row per test."""
         return self.path / "timing.parquet"
 
     @property
     def provenance_file(self) -> Path:
-        """Which code on which machine made the run, and what belongs to it."""
+        """Provenance: code and machine, total steps, milestones, and digests of the outputs."""
         return self.path / "provenance.json"
 
     @property
     def progress_file(self) -> Path:
-        """How far the run is, while it is running."""
+        """Progress of the run, updated while it is running."""
         return self.path / "progress.json"
 
     @property
     def log_file(self) -> Path:
-        """The log, which only grows."""
+        """Log of the run; lines are only appended."""
         return self.path / "train.log"
 
     @property
@@ -84,44 +84,44 @@ class RunDirectory:
         return self.policy_folder / f"t{step}.safetensors"
 
     def evaluation_file(self, step: int | str) -> Path:
-        """Return the file of the evaluation of the policy kept at `step`."""
+        """Return the file of the evaluation of the policy kept at `step` environment steps."""
         return self.evaluation_folder / f"t{step}.json"
 
     @property
     def rollout_file(self) -> Path:
-        """Recorded episodes: beside the folder `runs` that the run lies in, or else in the run's own folder."""
+        """Recorded episodes, in `rollouts` beside the folder `runs` or in the run's folder."""
         beside = self._beside("rollouts")
         return beside.with_name(f"{beside.name}.safetensors") if beside else self.path / "rollout.safetensors"
 
     def measurement_file(self, name: str) -> Path:
-        """Return the file of one of MEASUREMENTS, likewise placed."""
+        """Return the file of one of MEASUREMENTS, in `measurements` beside the folder `runs` or in the run's folder."""
         return (self._beside("measurements") or self.path / "measurements") / f"{name}.parquet"
 
     def _beside(self, folder: str) -> Path | None:
-        """Return the run's place in a folder beside `runs`; None if the run lies in no folder of that name."""
-        for path in (self.path, Path(os.path.abspath(self.path))):  # a link below data/ keeps its name
+        """Return the place of this run in a folder beside `runs`; None if the run does not lie in a folder `runs`."""
+        for path in (self.path, Path(os.path.abspath(self.path))):  # not resolved: links below data/ keep their names
             if path.parts[-4:-3] == ("runs",):
                 return Path(*path.parts[:-4], folder, *path.parts[-3:])
         return None
 
     @property
     def map(self) -> str:
-        """The map, by the path."""
+        """The map, from the path."""
         return self.path.parts[-3]
 
     @property
     def arm(self) -> str:
-        """The arm, by the path."""
+        """The arm, from the path."""
         return self.path.parts[-2]
 
     @property
     def seed(self) -> int:
-        """The seed, by the path."""
+        """The seed, from the path."""
         return int(self.path.name.removeprefix("seed"))
 
     @property
     def cell(self) -> dict[str, str | int]:
-        """Map, arm and seed, by the path."""
+        """Map, arm and seed, from the path."""
         return {"map": self.map, "arm": self.arm, "seed": self.seed}
 
     def read_json(self, file: Path) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class RunDirectory:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The configuration in config.json; UserError as in `read_json`."""
+        """The configuration in config.json; raises UserError like `read_json`."""
         try:
             return from_json(self.read_json(self.config_file))
         except KeyError as error:
@@ -151,25 +151,29 @@ class RunDirectory:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """The content of provenance.json; UserError as in `read_json`."""
+        """The content of provenance.json; raises UserError like `read_json`."""
         return self.read_json(self.provenance_file)
 
     def read_evaluation(self, step: int) -> dict[str, Any]:
-        """Return the evaluation of the policy kept at `step`; UserError as in `read_json`."""
+        """Return the evaluation of the policy kept at `step` environment steps; raises UserError like `read_json`."""
         return self.read_json(self.evaluation_file(step))
 
     def read_metrics(self) -> pd.DataFrame:
-        """Return the table of metrics; UserError if it is missing."""
-        import pandas as pd  # here, so that the command line does not wait for it
+        """Return the table of metrics.
+
+        Raises:
+            UserError: The table is missing.
+        """
+        import pandas as pd  # imported here, so that the command line does not wait for it
 
         if not self.metrics_file.exists():
             raise UserError(f"{self.metrics_file} is missing: is the run finished?")
         return pd.read_parquet(self.metrics_file)
 
     def held_steps(self) -> int:
-        """Return the total steps of the run that is complete here, by its provenance; 0 if there is none.
+        """Return the total steps of the complete run in this directory, from its provenance; 0 if there is none.
 
-        Reads no more than one small file, so that thousands of runs can be asked.
+        Only one small file is read, so that thousands of runs can be queried.
         """
         try:
             provenance = json.loads(self.provenance_file.read_text(encoding="utf-8"))
@@ -178,9 +182,9 @@ class RunDirectory:
             return 0
 
     def completed_steps(self, config: RunConfig) -> int | None:
-        """Return the total steps at which the run of this configuration is complete here, None if it is not.
+        """Return the total steps of the complete run of this configuration; None if there is none.
 
-        All outputs must be here and belong together.
+        A run is complete if all its outputs exist and the provenance has the digest of its metrics.
         """
         try:
             provenance = json.loads(self.provenance_file.read_text(encoding="utf-8"))
@@ -195,9 +199,9 @@ class RunDirectory:
             return None
 
     def mismatch(self, wanted: Mapping[str, Any]) -> str:
-        """Return in words how the run that config.json describes differs from the described configuration `wanted`.
+        """Return the differences between config.json and the described configuration `wanted`, in words.
 
-        Empty if it is the same run, or if there is no config.json.
+        Empty if they describe the same run, or if there is no config.json.
         """
         try:
             held = json.loads(self.config_file.read_text(encoding="utf-8"))
@@ -208,7 +212,7 @@ class RunDirectory:
             return "settings that cannot be read"
 
     def other_run(self, config: RunConfig) -> str | None:
-        """Return in words which other run has left work here, None if there is no work."""
+        """Return a description of another run whose results or checkpoints lie here; None if there are none."""
         if not self.metrics_file.exists() and not self.has_checkpoint():
             return None
         if not self.config_file.exists():
@@ -217,7 +221,7 @@ class RunDirectory:
         return f"a run with {found}" if found else "a run that is damaged"
 
     def clear(self) -> None:
-        """Remove what an earlier, different run left here; its log stays."""
+        """Remove all files of an earlier, different run, except its log."""
         for file in (self.metrics_file, self.timing_file, self.config_file, self.provenance_file, self.progress_file):
             file.unlink(missing_ok=True)
         checkpoints = ("t*.safetensors", "episodes/e*.safetensors")
@@ -231,7 +235,7 @@ class RunDirectory:
                     file.unlink()
 
     def last_step(self) -> int:
-        """Return the total steps of the finished run, at which its last policy was kept (see `kept_policy`).
+        """Return the total steps of the finished run; its last policy was kept at this step (see `kept_policy`).
 
         Raises:
             UserError: The run is not finished.
@@ -247,19 +251,19 @@ class RunDirectory:
         return step
 
     def milestones(self) -> list[int]:
-        """Return the steps of the policies that the finished run has kept, rising; UserError as in `last_step`."""
+        """Return the steps of the policies that the finished run kept, ascending; raises UserError like `last_step`."""
         last = self.last_step()
         return sorted({*self.provenance["milestones"], last})
 
     def has_checkpoint(self) -> bool:
-        """Return whether there is a checkpoint to go on from."""
+        """Return whether there is a checkpoint to resume from."""
         return any(self.checkpoint_folder.glob("t*.safetensors"))
 
     def kept_policy(self, step: int) -> Path:
-        """Return the file of a policy that the finished run has kept.
+        """Return the file of a policy that the finished run kept.
 
         Raises:
-            UserError: The file was deleted, or never pulled; the message says what brings it back.
+            UserError: The file was deleted or never pulled; the message has the commands that restore it.
         """
         file = self.policy_file(step)
         if file.exists():
@@ -269,6 +273,6 @@ class RunDirectory:
         how = "from the run's checkpoint" if self.has_checkpoint() else "by training the run from the start"
         options += [] if self.has_checkpoint() else ["--replace"]
         raise UserError(
-            f"{file} is not here, though the run is finished: where it is tracked, `dvc pull {quote(str(file))}` "
-            f"brings it; `roma train {' '.join(map(quote, options))}` makes it again, {how}"
+            f"{file} is missing, although the run is finished: if it is tracked, `dvc pull {quote(str(file))}` "
+            f"restores it; `roma train {' '.join(map(quote, options))}` makes it again, {how}"
         )

@@ -1,8 +1,8 @@
-"""The loop of a run: play a round, store it, learn from it, keep milestones, test when due, write checkpoints.
+"""Training loop of a run: play a round, store it, update, keep milestones, test when due, write checkpoints.
 
-A run's numbers are a function of its configuration alone. Nothing here may make them depend on the clock, on the
-machine or on how often the run was interrupted: what must survive is in RunState, and all randomness is derived from
-counters (roma.support.seeding).
+The numbers of a run are a function of its configuration alone. Nothing here may make them depend on the clock, on the
+machine or on the number of interruptions. All state that survives an interruption is in RunState, and all randomness is
+derived from counters (roma.support.seeding).
 """
 
 import math
@@ -33,12 +33,12 @@ COUNTERS = ("t_env", "episode", "updates")
 TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
 TIMING = ("t_env", "wall_seconds", "env_steps_per_second", "resumes")
-KILOBYTES_PER_MB = 1000  # of the process's largest memory, which Linux gives in kilobytes
-REBUILD_BATTLES = 32  # battles side by side when a checkpoint's replay is fought again
+KILOBYTES_PER_MB = 1000  # Linux reports the peak memory of a process in kilobytes
+REBUILD_BATTLES = 32  # parallel environments that re-simulate the replay buffer of a checkpoint
 
 
 class Run:
-    """A run in progress: its parts, its state, and the loop that drives them."""
+    """Run in progress: its parts, its state, and the training loop."""
 
     def __init__(
         self,
@@ -64,7 +64,8 @@ class Run:
         )
         actor = self.learner.actor()
         self.runner = self.test_runner = Runner(self.env, actor, config.seed)
-        # Where chance rules, tests are played on the same battles: each more may be a process of gigabytes.
+        # A non-deterministic engine is tested on the training environments, because each additional environment may be
+        # a process of several gigabytes.
         if protocol_settings.parallel_test_envs != protocol_settings.parallel_envs and self.env.deterministic:
             test_env = envs.make(
                 config.engine, config.map, protocol_settings.parallel_test_envs, config.engine_settings
@@ -83,12 +84,15 @@ class Run:
 
     @property
     def at_end(self) -> bool:
+        """True if the run has reached its total steps."""
         return self.state.t_env >= self.total_steps
 
     def play(self, stopped: Callable[[], bool], checkpoint_seconds: float) -> None:
         """Play rounds until the end, or until `stopped` returns true, and write checkpoints.
 
-        One is written every `checkpoint_seconds`, and one after the last round.
+        Args:
+            stopped: Function that returns whether the run should stop after the current round.
+            checkpoint_seconds: Seconds between checkpoints; another one is written after the last round.
         """
         last_checkpoint = time.monotonic()
         unsaved = False
@@ -108,7 +112,7 @@ class Run:
                 self._save_checkpoint()
 
     def finish(self) -> None:
-        """Put the outputs into place together, the metrics last: a run that has them is complete."""
+        """Write all outputs together, the metrics last, because a run with metrics counts as complete."""
         state = self.state
         columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
         columns += self.learner.diagnostic_names
@@ -153,7 +157,7 @@ class Run:
         )
 
     def _prepare_directory(self) -> None:
-        """Write what is known beforehand. What a shorter run completed stays until this one ends."""
+        """Create folders and write config.json. The outputs of a complete shorter run stay until this run ends."""
         self.files.policy_folder.mkdir(exist_ok=True)
         for folder in (self.files.path, self.files.policy_folder):
             remove_unfinished(folder)
@@ -166,7 +170,7 @@ class Run:
             self._write_policy(step)
         for step in self.milestones:
             if step <= self.state.previous_t_env and step not in self.policies:
-                self.log.warning("no policy was kept at %d steps, which this run passed before it was asked to", step)
+                self.log.warning("no policy was kept at %d steps: the run had passed this milestone already", step)
         if not self.at_end:
             env = self.env
             if env.deterministic:
@@ -176,16 +180,16 @@ class Run:
             self.log.info("resumed from %s with %d episodes", stored.path.name, len(self.replay))
 
     def _note_segment(self, origin: dict[str, Any]) -> None:
-        """Note which code on which machine makes the steps from here on, unless it is that of the steps before.
+        """Record the code and the machine of the following steps, unless they are those of the previous steps.
 
-        The origin is taken at the start: while the run goes on, the files of its code may change.
+        They are read at the start, because the source files may change while the run is going on.
         """
         segments = self.state.segments
         if not segments or (not self.at_end and segments[-1] | origin != segments[-1]):
             segments.append({"since_step": self.state.t_env} | origin)
 
     def _play_round(self, bar: Bar) -> None:
-        """The order is PyMARL's: play, store, learn, keep weights, test; only then does the episode counter move."""
+        """Play, store, update, keep weights and test in PyMARL's order; updates get the count of earlier episodes."""
         state, protocol_settings = self.state, self.config.protocol_settings
         epsilon = self.learner.epsilon(state.t_env)
         episodes = self.runner.play(Stream.TRAIN, state.episode, protocol_settings.parallel_envs, epsilon)
@@ -207,7 +211,11 @@ class Run:
             return_unused_memory()
 
     def _update(self, epsilon: float) -> None:
-        """Learns from one batch. UserError if a loss or gradient is not finite: nothing is saved after that."""
+        """Update from one batch.
+
+        Raises:
+            UserError: A loss or gradient is not finite. No checkpoint is written after that.
+        """
         state, seed = self.state, self.config.seed
         episodes = self.replay.sample(self.config.protocol_settings.batch_size, seed, state.updates)
         key = seed_of(seed, Stream.LEARN, state.updates)
@@ -229,12 +237,12 @@ class Run:
         state.updates += 1
 
     def _test_due(self) -> bool:
-        """After the first round, and after each that reaches or crosses a multiple of the test interval."""
+        """Return whether a test is due: after the first round, and when a round reaches a multiple of the interval."""
         interval = self.config.protocol_settings.test_interval
         return not self.state.metrics or self.state.t_env // interval > self.state.metrics[-1]["t_env"] // interval
 
     def _test(self, epsilon: float, bar: Bar) -> None:
-        """Plays greedy battles and adds a row: their means, and those of training since the row before."""
+        """Play greedy episodes and add a row to the metrics: their means, and the training means since the last row."""
         state, count = self.state, self.config.protocol_settings.test_episodes
         episodes = self.test_runner.play(Stream.TEST, len(state.metrics) * count, count)
         row: dict[str, float] = {name: getattr(state, name) for name in COUNTERS}
@@ -260,13 +268,13 @@ class Run:
         )
 
     def _count(self, values: Mapping[str, float]) -> None:
-        """Adds values to the means of the next row."""
+        """Add values to the means of the next row."""
         for name, value in values.items():
             total, number = self.state.sums.get(name, (0.0, 0))
             self.state.sums[name] = [total + value, number + 1]
 
     def _keep_milestones(self) -> None:
-        """Keeps the policy's weights at each milestone that the last round reached; 0 means before any update."""
+        """Keep the policy's weights at each milestone that the last round reached; 0 means before any update."""
         for step in self.milestones:
             if self.state.previous_t_env < step <= self.state.t_env and step not in self.policies:
                 facts = {
@@ -278,15 +286,15 @@ class Run:
                 self._write_policy(step)
 
     def _write_policy(self, step: int) -> None:
-        """Write a policy file, unless there is one: a shorter complete run keeps its own until this run ends."""
+        """Write a policy file unless it exists: the files of a complete shorter run stay until this run ends."""
         file = self.files.policy_file(step)
         if not file.exists():
             write_bytes(file, self.policies[step])
 
     def _changed_policies(self) -> dict[Path, bytes]:
-        """Return the policy files that are not this run's, with their content; evaluations of the others are removed.
+        """Return the policy files that must be written, with their content, and remove the evaluations of old ones.
 
-        They differ where a shorter complete run was trained on another family of processors.
+        A file differs if a complete shorter run was trained on another processor family.
         """
         changed = {}
         for step, content in self.policies.items():
@@ -314,13 +322,13 @@ class Run:
 
 
 def _write_changed(file: Path, content: bytes) -> None:
-    """Write a file unless it has this content already."""
+    """Write a file unless it already has this content."""
     if not file.exists() or file.read_bytes() != content:
         write_bytes(file, content)
 
 
 def _results(episode: Episode) -> tuple[float, float, float]:
-    """Won, return and length, in the order of TEST_METRICS and TRAIN_METRICS."""
+    """Return win, return and length, in the order of TEST_METRICS and TRAIN_METRICS."""
     return float(episode.won), episode.episode_return, float(episode.length)
 
 

@@ -1,6 +1,6 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, the same lines in train.log.
+"""Progress of a run: a progress bar on a terminal, log lines elsewhere and in train.log.
 
-Whoever watches a whole grid reads progress.json, which says how far the run is and how fast.
+progress.json holds the progress and the speed, for commands that watch many runs.
 """
 
 import logging
@@ -17,18 +17,18 @@ from roma.runs.directory import FORMAT
 from roma.support.errors import UserError
 from roma.support.files import DiskFullError, write_json
 
-PULSE_SECONDS = 10.0  # between two writings of progress.json
+PULSE_SECONDS = 10.0  # between two updates of progress.json
 
 
 class _BesideBar(logging.StreamHandler[TextIO]):
-    """Handler that prints lines without tearing a bar apart."""
+    """Handler that prints lines above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _File(logging.FileHandler):
-    """Handler for a log file; a line that cannot be written, as on a full disk, is left out."""
+    """Handler for a log file; a line that cannot be written, as on a full disk, is dropped."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
         pass
@@ -36,7 +36,7 @@ class _File(logging.FileHandler):
 
 @contextmanager
 def run_log(path: Path) -> Iterator[logging.Logger]:
-    """A log whose lines go to the end of the file at `path` and to standard error."""
+    """Yield a logger that appends its lines to the file at `path` and prints them to standard error."""
     log = logging.getLogger("roma.run")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -56,7 +56,7 @@ def run_log(path: Path) -> Iterator[logging.Logger]:
 
 
 class Bar:
-    """Environment steps done, their rate, the time left and the last test's win rate; silent without a terminal."""
+    """Progress bar of environment steps with speed, time left and the last test win rate; silent without a terminal."""
 
     def __init__(self, done: int, total_steps: int) -> None:
         self._bar = tqdm(
@@ -80,11 +80,11 @@ class Bar:
 
 
 class Pulse:
-    """Keeps progress.json up to date while its block lasts: state, steps done and asked for, steps a second, the
-    family of processors, time.
+    """Context manager that keeps progress.json up to date.
 
-    The state is running, then finished, stopped (by a signal) or failed. A pulse that stands still is of a process that
-    was killed. Nothing depends on it: where it cannot be written the run goes on.
+    The file holds state, steps done, total steps, steps per second, processor family and time. The state is running,
+    then finished, stopped (by a signal) or failed. If the file stops changing, the process was killed. The run goes on
+    even if the file cannot be written.
     """
 
     def __init__(self, path: Path, done: int, total_steps: int, family: str) -> None:
@@ -101,6 +101,7 @@ class Pulse:
         self._write("failed" if kind else "finished" if finished else "stopped")
 
     def beat(self, done: int) -> None:
+        """Update the file with the environment steps done, at most every PULSE_SECONDS."""
         self._done = done
         if time.monotonic() - self._last >= PULSE_SECONDS:
             self._write("running")

@@ -1,7 +1,7 @@
-"""How much is played, tested and learnt: the two protocols under which SMAC results were published.
+"""The two protocols of published SMAC results: numbers of episodes, updates and tests.
 
-They differ eightfold in updates per environment step, so that curves of one must not be compared with the other's.
-`paper` is ROMA's own: the early SMAC regime of PyMARL's parallel runner. `smac_v1` is that of the SMAC benchmark.
+`paper` is ROMA's protocol: the early SMAC regime of PyMARL's parallel runner. `smac_v1` is the protocol of the SMAC
+benchmark. They differ eightfold in updates per environment step, so their curves are not comparable.
 """
 
 from collections.abc import Mapping
@@ -15,17 +15,18 @@ from roma.support.settings import AT_LEAST_ONE, Settings, setting
 
 @dataclass(frozen=True, slots=True)
 class Protocol(Settings):
-    """How much is played, tested and learnt; the defaults are those of `paper`.
+    """Numbers of episodes, updates and tests; the defaults are those of `paper`.
 
-    A round is `parallel_envs` episodes begun together; one update follows each round once `batch_size` are stored.
+    A round consists of `parallel_envs` episodes that begin together. One update follows each round once the replay
+    buffer holds `batch_size` episodes.
     """
 
-    parallel_envs: int = setting(8, "episodes played side by side in a round of training", RELEASE, AT_LEAST_ONE)
+    parallel_envs: int = setting(8, "training episodes played in parallel in each round", RELEASE, AT_LEAST_ONE)
     batch_size: int = setting(32, "episodes in an update", RELEASE, AT_LEAST_ONE)
     buffer_size: int = setting(5000, "episodes in the replay buffer; the oldest goes first", RELEASE, AT_LEAST_ONE)
     test_interval: int = setting(20_000, "environment steps between greedy tests", RELEASE, AT_LEAST_ONE)
     test_episodes: int = setting(24, "greedy episodes in a test", RELEASE, AT_LEAST_ONE)
-    parallel_test_envs: int = setting(8, "test episodes played side by side; changes no episode", RELEASE, AT_LEAST_ONE)
+    parallel_test_envs: int = setting(8, "test episodes played in parallel; changes no result", RELEASE, AT_LEAST_ONE)
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -36,12 +37,12 @@ class Protocol(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A protocol by name, with what it asks of the algorithms and how long its runs last."""
+    """Preset of a protocol: its settings, the hyper-parameters that it changes, and the default length of runs."""
 
     protocol: Protocol
-    hyperparameters: Mapping[str, object]  # hyper-parameters that come with the protocol, for algorithms that have them
-    total_steps: int  # environment steps of a run, where none are asked for
-    source: str  # where its values come from
+    hyperparameters: Mapping[str, object]  # values for the algorithms that have these hyper-parameters
+    total_steps: int  # default environment steps of a run
+    source: str  # origin of the values
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -52,7 +53,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             total_steps=20_050_000,
             source=RELEASE,
         ),
-        # Samvelyan et al. 2019 and PyMARL's present defaults.
+        # Samvelyan et al. 2019 and PyMARL's current defaults.
         "smac_v1": Preset(
             Protocol(parallel_envs=1, test_interval=10_000, test_episodes=32, parallel_test_envs=32),
             hyperparameters=MappingProxyType({"hypernet_hidden": 64}),

@@ -1,4 +1,4 @@
-"""What may be set for an algorithm, what it resolves to, and where each value comes from: `roma settings`."""
+"""Settings of an algorithm for `roma settings`: default, resolved value, valid values, source and help."""
 
 import json
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from roma.runs.config import resolve
 from roma.runs.protocols import PRESETS, Protocol
 from roma.support.settings import Settings, facts, kinds, text, valid
 
-MAP = "3m"  # on which settings are resolved; none depends on the map
+MAP = "3m"  # any map: no setting depends on it
 KINDS = ("protocol", "algorithm", "engine")
 COLUMNS = ("setting", "default", "value", "valid", "source", "help")
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One setting of an algorithm.
+    """Setting of an algorithm.
 
     Attributes:
-        kind: Which of KINDS it belongs to.
-        setting: Its name.
-        default: The default of its field.
-        value: What it resolves to under a protocol, without overrides.
-        valid: The valid values, in words.
-        source: Where the resolved value comes from.
-        help: One line: what it is, with its unit.
+        kind: One of KINDS.
+        setting: Name of the setting.
+        default: Default of its field.
+        value: Resolved value under a protocol, without overrides.
+        valid: Valid values, in words.
+        source: Origin of the resolved value.
+        help: One line: the meaning of the setting, with its unit.
     """
 
     kind: str
@@ -41,10 +41,15 @@ class Described:
 
 @cache
 def describe(algorithm: str, protocol: str = "paper", engine: str = envs.EMBEDDED) -> dict[str, Described]:
-    """Return every setting of an algorithm by name: those of the protocol, of the algorithm, of the engine.
+    """Return all settings of an algorithm by name: settings of the protocol, hyper-parameters, settings of the engine.
 
-    The source of a value is that of the variant that overrides it, else that of the protocol that brings it, else that
-    of the default.
+    The source of a value is that of the variant if the variant overrides it, otherwise that of the protocol if the
+    protocol sets it, otherwise that of the default.
+
+    Args:
+        algorithm: Name of the algorithm.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
 
     Raises:
         UserError: One of the names does not exist.
@@ -68,6 +73,12 @@ def describe(algorithm: str, protocol: str = "paper", engine: str = envs.EMBEDDE
 
 def report(algorithm: str, protocol: str = "paper", engine: str = envs.EMBEDDED, as_json: bool = False) -> str:
     """Return the settings of an algorithm as columns, or as JSON.
+
+    Args:
+        algorithm: Name of the algorithm.
+        protocol: Name of the protocol.
+        engine: Name of the engine.
+        as_json: Return JSON instead of columns.
 
     Raises:
         UserError: One of the names does not exist.

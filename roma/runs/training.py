@@ -1,4 +1,4 @@
-"""Training a run in its directory: whether it may begin or go on there, and how it ends at a signal."""
+"""Training of a run in its directory: checks before it starts or resumes, and the end after a signal."""
 
 import dataclasses
 import signal
@@ -19,15 +19,16 @@ from roma.support.errors import UserError
 from roma.support.files import DiskFullError
 from roma.support.system.provenance import describe
 
-# Sent by whoever ends a process: a person, a terminal that is closed, or a batch system at its limits of time.
+# Signals of a user, of a closed terminal, and of a batch system at its time limit.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 
 class StopRequest:
-    """Memory of the first signal that asks the run to end, so that the run can write a checkpoint before it does.
+    """Signal handler that remembers the first stop signal, so that the run can write a checkpoint before it ends.
 
-    Terminals, shells, `timeout` and batch systems send their signal more than once, so that only a second SIGINT, which
-    is a person's, acts at once. A signal that was ignored from the start, as by `nohup`, stays ignored.
+    Terminals, shells, `timeout` and batch systems send their signals more than once. Therefore only a second SIGINT,
+    which comes from a user, ends the process at once. A signal that was ignored from the start, as by `nohup`, stays
+    ignored.
     """
 
     def __enter__(self) -> "StopRequest":
@@ -43,7 +44,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def received(self) -> bool:
-        """Return whether a signal has asked the run to end."""
+        """Return whether a stop signal has arrived."""
         return self.signal is not None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -65,26 +66,26 @@ def train(
     wait: bool = False,
     same_family: bool = False,
 ) -> int | None:
-    """Train a run in its directory, or go on from its last checkpoint if it has one.
+    """Train a run in its directory, resuming from its last checkpoint if there is one.
 
-    A run that is complete with as many steps or more is left as it is. A shorter complete run stays complete until the
-    longer one takes its place, at the end and in one step.
+    A complete run with at least as many steps is not changed. A complete shorter run stays complete until the longer
+    one replaces it, at the end and in one step.
 
     Args:
         config: Configuration of the run.
-        directory: The run directory.
-        total_steps: Environment steps after which the run ends, with the round that reaches them.
+        directory: Run directory.
+        total_steps: Total environment steps; the run ends with the round that reaches them.
         milestones: Environment steps at which the policy is kept; it is always kept at the end.
         device: Torch device of the learner.
         threads: Threads of torch.
         checkpoint_seconds: Seconds between checkpoints.
-        replace: Whether a run of another identity in the directory is lost.
-        wait: Whether to wait where another process is writing the run.
-        same_family: Whether a run that was begun on another family of processors begins anew. The checkpoints written
-            there are kept until it is complete.
+        replace: Overwrite a run of another identity in the directory.
+        wait: Wait for another process that is writing the run.
+        same_family: Start again if the run was begun on another processor family. The checkpoints of that family are
+            kept until the run is complete.
 
     Returns:
-        The number of the signal, one of STOP_SIGNALS, that stopped the run after a checkpoint, or None.
+        The number of the signal, one of STOP_SIGNALS, that stopped the run after a checkpoint; None without a signal.
 
     Raises:
         UserError: The directory holds another run, or an unfinished run with more steps than asked for; the run is
@@ -92,7 +93,7 @@ def train(
     """
     torch.set_num_threads(threads)
     _check_device(device)
-    if config.engine_version == UNKNOWN:  # it was resolved before the engine was installed
+    if config.engine_version == UNKNOWN:  # the configuration was resolved before the engine was installed
         config = dataclasses.replace(config, engine_version=envs.engine_version(config.engine, config.map))
     files = RunDirectory(directory)
     checkpoints = files.checkpoint_folder
@@ -102,7 +103,7 @@ def train(
         StopRequest() as stop,
     ):
         if not everywhere:
-            log.warning("%s knows no locks: do not write this run from another machine meanwhile", directory)
+            log.warning("%s is on a file system without locks: do not write this run from another machine", directory)
         completed = files.completed_steps(config)
         if completed is not None and completed >= total_steps:
             log.info("nothing to do: %s is complete with %d environment steps", directory, completed)
@@ -121,7 +122,7 @@ def train(
         if stored is None and not anew:
             other = files.other_run(config)
             if other and not replace:
-                raise UserError(f"{directory} holds {other}; choose another folder (--out) or lose it by --replace")
+                raise UserError(f"{directory} holds {other}; choose another folder (--out) or overwrite it (--replace)")
             if other:
                 log.warning("%s held %s: STARTING AFRESH", directory, other)
             files.clear()

@@ -1,1 +1,1 @@
-"""Support for everything else: imports nothing of the project outside this package."""
+"""Shared support code. Imports nothing of the project outside this package."""

@@ -1,8 +1,8 @@
-"""Compilation with Numba, whose machine code is kept on disk under a digest of all sources it depends on.
+"""Numba compilation with a disk cache whose key covers all sources that the machine code depends on.
 
-Numba's own cache compares only the file of the compiled function. Machine code also contains the functions that it
-calls and the constants that it reads, wherever they are defined, and would outlive a change of those. Here one folder
-holds the machine code of one state of a whole package, so that a change anywhere in it leads to an empty folder.
+Numba's own cache compares only the source file of the compiled function. The machine code also contains called
+functions and constants from other files, so Numba would reuse it after those have changed. Here one folder holds the
+machine code of one state of a whole package: a change anywhere in the package selects a new, empty folder.
 """
 
 from __future__ import annotations
@@ -26,27 +26,25 @@ from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
-KEPT = (
-    4  # states of a package whose machine code is kept: for work on several branches, or with several options of Numba
-)
-MARK = "complete"  # file beside the machine code that says for which sources and processor all of it is there
+KEPT = 4  # cached states per package, so that several branches or Numba options can alternate without recompiling
+MARK = "complete"  # file beside the machine code, with a digest of the sources and the processor for which all is there
 DIGEST_LENGTH = 16  # hexadecimal digits of the digest in a folder's name
 
-_config: Any = numba.config  # its members are set at run time, from the environment
-if getLogger("numba").level == NOTSET:  # else a root logger at DEBUG gets some 94 000 lines of every compilation
+_config: Any = numba.config  # untyped: Numba sets its members at run time, from the environment
+if getLogger("numba").level == NOTSET:  # otherwise a root logger at DEBUG gets about 94 000 lines per compilation
     getLogger("numba").setLevel(WARNING)
 
 
 class Compiler:
-    """Numba's compiler for the functions of one package, which keeps their machine code between processes.
+    """Numba compiler for the functions of one package, with machine code cached between processes.
 
-    The machine code is kept in the first of these folders that can be written: `NUMBA_CACHE_DIR`, if it is set; the
-    package's `__pycache__`; the user's cache folder (`XDG_CACHE_HOME`, by default `~/.cache`). Where none can be
-    written, every process compiles for itself. Where a file is damaged, the function is compiled anew.
+    The cache is the first writable folder of these: `NUMBA_CACHE_DIR`, if it is set; the package's `__pycache__`; the
+    user's cache folder (`XDG_CACHE_HOME`, by default `~/.cache`). If none is writable, every process compiles for
+    itself. A function whose cached file is damaged is compiled again.
 
     Args:
-        package: name of the package that defines the functions.
-        others: names of further modules or packages of the project whose functions or constants are compiled in.
+        package: Name of the package that defines the functions.
+        others: Names of further modules or packages of the project whose functions or constants are compiled in.
     """
 
     def __init__(self, package: str, *others: str) -> None:
@@ -56,14 +54,14 @@ class Compiler:
     def compiled(self, function: Callable[..., Any]) -> Any:
         """Compile a function that allocates nothing.
 
-        Numba's reference counting is left out (`_nrt`): its atomic operations take most of the time of small functions.
+        Numba's reference counting is turned off (`_nrt`): its atomic operations dominate the time of small functions.
         """
         return self.compile(function, _nrt=False)
 
     def inlined(self, function: Callable[..., Any]) -> Any:
-        """Compile a small function that allocates nothing into its callers.
+        """Inline a small function that allocates nothing into its callers.
 
-        Passing the arguments, records of many fields, costs more than most such functions do.
+        The arguments are records with many fields: passing them would cost more than most of these functions do.
         """
         return self.compile(function, _nrt=False, forceinline=True)
 
@@ -74,16 +72,16 @@ class Compiler:
     def compile(self, function: Callable[..., Any], **options: Any) -> Any:
         """Compile a function with further options of `numba.njit`.
 
-        Division by zero follows NumPy's rules: no division is preceded by a test. No function is made to be called
-        from C, which would cost a tenth of the compilation.
+        Division by zero follows NumPy's rules, so that no division needs a preceding test. The wrapper for calls from C
+        is left out: it would take a tenth of the compilation time.
         """
-        options |= {"error_model": "numpy", "no_cfunc_wrapper": True}  # the second is missing in Numba's type hints
+        options |= {"error_model": "numpy", "no_cfunc_wrapper": True}  # Numba's type hints lack the second
         dispatcher = numba.njit(**options)(function)
         if self.folder is not None:
             configured, _config.CACHE_DIR = _config.CACHE_DIR, str(self.folder)
             try:
                 dispatcher._cache = _Cache(function)
-            except RuntimeError:  # the folder cannot be written any more: this function is compiled in memory
+            except RuntimeError:  # the folder is no longer writable: compile this function in memory
                 pass
             finally:
                 _config.CACHE_DIR = configured
@@ -91,10 +89,10 @@ class Compiler:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of all that the machine code depends on and that Numba does not compare itself.
+        """SHA-256 (hex) of the sources, the version of Numba and its environment variables.
 
-        These are the sources, the version of Numba and its environment variables (`NUMBA_BOUNDSCHECK` and others change
-        the machine code). Numba itself compares the processor and the version of Python.
+        `NUMBA_BOUNDSCHECK` and other variables change the machine code. Numba itself compares the processor and the
+        version of Python.
         """
         digest = hashlib.sha256()
         for name in self.sources:
@@ -109,7 +107,7 @@ class Compiler:
 
     @cached_property
     def folder(self) -> Path | None:
-        """The folder of this state's machine code, created if necessary; None where none can be written."""
+        """The cache folder of the current state, created if necessary; None if no folder is writable."""
         for home in self._homes():
             folder = home / f"{self.package}-{self.digest[:DIGEST_LENGTH]}"
             if _make_usable(folder):
@@ -127,10 +125,10 @@ class Compiler:
                 return
 
     def _prune(self, home: Path, used: Path) -> None:
-        """Remove the machine code of all but the most recently used states of this package."""
+        """Remove all but the most recently used states of this package from the cache."""
         others = set(home.glob(f"{self.package}-" + DIGEST_LENGTH * "[0-9a-f]")) - {used}
         for folder in sorted(others, key=_last_use, reverse=True)[KEPT - 1 :]:
-            shutil.rmtree(folder, ignore_errors=True)  # another process may remove it too
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be removing it, too
 
 
 def all_compiled(compilers: Sequence[Compiler]) -> bool:
@@ -167,7 +165,7 @@ def _needed() -> str:
 
 
 def _source_files(name: str) -> list[Path]:
-    """Return the source files of a module, or of a package with its subpackages; the file of `name` itself is first."""
+    """Return the source files of a module, or of a package with its subpackages; the file of `name` comes first."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -178,7 +176,7 @@ def _source_files(name: str) -> list[Path]:
 
 
 def _make_usable(folder: Path) -> bool:
-    """Create a folder, mark it as used and return whether files can be written into it."""
+    """Create a folder, mark it as recently used and return whether it is writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -208,12 +206,12 @@ class _Locator(UserProvidedCacheLocator):
 
 
 class _CacheImplementation(CompileResultCacheImpl):
-    """Numba's conversion of a compiled function from and to what is stored, with a digest.
+    """Serialisation of a compiled function with a digest of its content.
 
-    A file that kept its length but lost a part, as after a power failure, would be loaded and executed otherwise.
+    Without the digest, Numba would load and execute a file that kept its length but lost content in a power failure.
     """
 
-    _locator_classes = [_Locator]  # noqa: RUF012  (Numba's other folders ignore the digest)
+    _locator_classes = [_Locator]  # noqa: RUF012  (Numba's other locators ignore our folder)
 
     def reduce(self, cres: Any) -> tuple[bytes, bytes]:
         content = serialize.dumps(super().reduce(cres))
@@ -227,15 +225,15 @@ class _CacheImplementation(CompileResultCacheImpl):
 
 
 class _Cache(FunctionCache):
-    """Numba's cache of one function, in which damaged files and failed writes are no obstacle."""
+    """Numba's cache of one function, tolerant of damaged files and failed writes."""
 
     _impl_class = _CacheImplementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the machine code for a signature; None where there is none or its file is damaged."""
+        """Return the machine code for a signature; None if there is none or its file is damaged."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # what the remains of a file that was cut raise depends on where it was cut
+        except Exception:  # a truncated file raises different errors, depending on where it was cut
             try:
                 self.flush()
             except OSError:
@@ -243,8 +241,8 @@ class _Cache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Save the machine code for a signature; where that fails, as on a full disk, only this process has it."""
+        """Save the machine code for a signature; if that fails, as on a full disk, only this process has it."""
         try:
             super().save_overload(sig, data)
-        except Exception:  # an index that another process has just damaged raises anything
+        except Exception:  # an index file that another process has just damaged may raise any error
             self.disable()

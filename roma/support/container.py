@@ -1,8 +1,8 @@
-"""The container of every binary file of this project: tensors, JSON facts and a checksum in one safetensors file.
+"""Container format of all binary files of this project: tensors, JSON facts and a checksum in one safetensors file.
 
-A file names its kind and its format. The facts stand as JSON in the metadata of the header, under `facts`. The checksum
-is the SHA-256 of the whole file with 64 zeros in the place of the checksum, for every format of every kind. The same
-input gives the same bytes.
+The facts include the kind and the format of the file. They are stored as JSON in the metadata of the header, under
+`facts`. The checksum is the SHA-256 of the whole file with 64 zeros in place of the checksum, for every format of every
+kind. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from roma.support.errors import UserError
 from roma.support.files import digest
 
 UNSEALED = "0" * 64
-RESERVED = ("kind", "format", "sha256")  # names of facts that the container itself writes
+RESERVED = ("kind", "format", "sha256")  # facts that the container itself writes
 
 
 class Kind(NamedTuple):
-    """A kind of file.
+    """Kind of file.
 
     Attributes:
-        name: The name in the file.
-        noun: The name in messages.
-        format: The version of the contents; raise it when they change.
+        name: Name in the file.
+        noun: Name in messages.
+        format: Version of the contents; raise it when they change.
     """
 
     name: str
@@ -40,18 +40,29 @@ class Kind(NamedTuple):
 
 
 class DamagedError(UserError):
-    """The file is not of the expected kind, or its content does not fit its checksum."""
+    """File of another kind, or with a content that does not match its checksum."""
 
 
 def encode(kind: Kind, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the content of a file. The same input gives the same bytes."""
+    """Return the content of a file; the same input gives the same bytes.
+
+    Args:
+        kind: Kind of the file.
+        facts: JSON-able facts, under other names than RESERVED.
+        tensors: Arrays by name.
+    """
     header = {"kind": kind.name, "format": kind.format, "sha256": UNSEALED, **facts}
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     return _seal(safetensors.numpy.save(contiguous, {"facts": json.dumps(header)}))
 
 
 def decode(content: bytes, kind: Kind, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the facts and the tensors of a file's content. `path` is for messages.
+    """Return the facts and the tensors of a file's content.
+
+    Args:
+        content: Content of the file.
+        kind: Kind that the file must have.
+        path: Path of the file, for messages.
 
     Raises:
         DamagedError: The content is of another kind or damaged.
@@ -88,7 +99,7 @@ def load(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]
 
 
 def _seal(content: bytes) -> bytes:
-    """Return the content with its checksum in the place of the first 64 zeros, which stand in the header."""
+    """Return the content with its checksum in place of the first 64 zeros, which lie in the header."""
     return content.replace(UNSEALED.encode(), digest(content).encode(), 1)
 
 

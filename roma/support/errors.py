@@ -1,4 +1,4 @@
-"""The one error a user is meant to read: a single line, without a traceback."""
+"""Errors for users: one line, without a traceback."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -6,9 +6,11 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Something the user can put right. The command line prints it as `error: <message>` and exits with status 2.
+    """Error that the user can correct. The command line prints it as `error: <message>` and exits with status 2.
 
-    `attachment`, of any number of lines, goes into the log of the run that it ends.
+    Args:
+        message: One line: what is wrong, the offending value, what is valid.
+        attachment: Any number of further lines, for the log of the run that the error ends.
     """
 
     def __init__(self, message: str, attachment: str = "") -> None:
@@ -17,20 +19,20 @@ class UserError(Exception):
 
 
 def unknown(kind: str, value: object, valid: Iterable[str]) -> UserError:
-    """The error for a name that is none of `valid`: it says the nearest valid name, if one is near, and lists all."""
+    """Return the error for a name that is not in `valid`; it suggests the nearest valid name and lists all of them."""
     names = sorted(valid)
     return UserError(f"{str(value)!r} is not a known {kind}{suggestion(value, names)}; known: {', '.join(names)}")
 
 
 def suggestion(value: object, valid: Iterable[str]) -> str:
-    """Return the nearest valid name as a question in brackets, empty if none is near."""
+    """Return the nearest valid name as a question in brackets; empty if none is near."""
     by_lower_case = {name.lower(): name for name in valid}
     nearest = get_close_matches(str(value).lower(), by_lower_case, n=1, cutoff=0.5)
     return f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command; print the one line of a UserError, and no traceback if the user interrupts it.
+    """Run a command, printing a UserError as one line and no traceback for an interruption.
 
     Returns:
         The exit status: the command's own, 2 after a UserError, 130 after an interruption.

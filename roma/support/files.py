@@ -1,4 +1,4 @@
-"""Files that are either complete or absent: written beside their place, flushed to disk, then renamed into it."""
+"""Atomic file writes: a file is written beside its target, flushed to disk, then renamed."""
 
 import errno
 import hashlib
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from roma.support.errors import UserError
 
-BESIDE = ".beside-"  # how the names of unfinished files begin
-PARQUET_FORMAT = 1  # of tables of a run; raise it when their columns change their meaning
-DIGEST_LENGTH = 16  # of a digest's beginning in the names of files
+BESIDE = ".beside-"  # prefix of the names of unfinished files
+PARQUET_FORMAT = 1  # format of a run's tables; raise it when the meaning of a column changes
+DIGEST_LENGTH = 16  # hexadecimal digits of a digest in file names
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DiskFullError(UserError):
-    """A file could not be written for want of room; the message names it."""
+    """File that could not be written because the disk is full; the message names the file."""
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write to; it takes the target's place when the block ends without an error.
+    """Yield a temporary path beside `target`; it replaces the target when the block ends without an error.
 
     Raises:
-        DiskFullError: There is no room for it.
+        DiskFullError: The disk is full.
     """
     with ExitStack() as leftovers, _room_for(target):
         beside = _beside(target, leftovers)
@@ -38,7 +38,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _room_for(target: Path) -> Iterator[None]:
-    """Turn the errors of a full disk into DiskFullError."""
+    """Convert the errors of a full disk to DiskFullError."""
     try:
         yield
     except OSError as error:
@@ -48,7 +48,7 @@ def _room_for(target: Path) -> Iterator[None]:
 
 
 def _beside(target: Path, leftovers: ExitStack) -> Path:
-    """Return a new, empty file in the folder of `target`; `leftovers` removes it if it is still there at the end."""
+    """Return a new, empty file in the folder of `target`; `leftovers` removes it if it still exists at the end."""
     handle, name = tempfile.mkstemp(prefix=BESIDE, dir=target.parent)
     os.close(handle)
     beside = Path(name)
@@ -70,15 +70,16 @@ def _umask() -> int:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes what writers that were killed left in `directory`."""
+    """Remove the unfinished files that killed writers left in `directory`."""
     for path in directory.glob(f"{BESIDE}*"):
         path.unlink(missing_ok=True)
 
 
 def make_writable_directory(directory: Path) -> None:
-    """Creates `directory` with its parents and writes a file into it.
+    """Create `directory` with its parents and check that it is writable, before hours of training depend on it.
 
-    Raises UserError where that is impossible, so that nobody learns it after hours of training.
+    Raises:
+        UserError: The directory cannot be created or written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -89,17 +90,21 @@ def make_writable_directory(directory: Path) -> None:
 
 
 def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file atomically."""
     with atomic_path(target) as beside:
         beside.write_bytes(content)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files: all of them beside their places and to disk first, then all into place, in order.
+    """Write several files: first all of them to temporary files on disk, then rename them to their targets, in order.
 
-    Whoever is killed before the first takes its place has changed nothing; the rest follows within a moment.
+    A process killed before the first rename has changed nothing. The renames follow each other within a moment.
+
+    Args:
+        contents: Content of each target, in the order of the renames.
 
     Raises:
-        DiskFullError: There is no room for one of them; nothing has changed.
+        DiskFullError: The disk is full; nothing has changed.
     """
     with ExitStack() as leftovers:
         written = []
@@ -114,28 +119,32 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 
 def json_content(value: object) -> bytes:
-    """Return a JSON file's content."""
+    """Return the content of a JSON file with this value."""
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def write_json(target: Path, value: object) -> None:
-    """Write a JSON file, complete or not at all."""
+    """Write a JSON file atomically."""
     write_bytes(target, json_content(value))
 
 
 def parquet_content(columns: Mapping[str, Sequence[float]], integers: Sequence[str]) -> bytes:
-    """Return columns of numbers as a parquet file's content: int64 those in `integers`, float64 the others.
+    """Return the content of a parquet file; the same numbers give the same bytes.
 
-    The metadata carry `format`. The same numbers give the same bytes.
+    The metadata contain `format`.
+
+    Args:
+        columns: Numbers of each column, by name.
+        integers: Names of the int64 columns; the others are float64.
     """
-    import numpy as np  # here, so that reading a configuration does not wait for them
+    import numpy as np  # imported here, so that reading a configuration does not wait for numpy and pyarrow
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     arrays = {}
     for name, values in columns.items():
         numbers = np.array(values, np.int64 if name in integers else np.float64)
-        # from its memory: pyarrow.array() imports pandas, to see whether it was given one of its columns
+        # Built from the buffer, because pyarrow.array() would import pandas to check for a pandas column.
         arrays[name] = pa.Array.from_buffers(
             pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)]
         )
@@ -145,9 +154,10 @@ def parquet_content(columns: Mapping[str, Sequence[float]], integers: Sequence[s
 
 
 def digest(content: bytes) -> str:
-    """SHA-256, in hexadecimal."""
+    """Return the SHA-256 of a content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     return digest(path.read_bytes())

@@ -1,18 +1,18 @@
-"""Random numbers that are a function of what they are for.
+"""Counter-based random numbers: a pure function of key, agent, timestep and purpose.
 
-No generator carries a state. Each number is computed from its address: a 64-bit key, which `roma.support.seeding` makes
-of stream, run seed and episode (or update), and a counter of four 32-bit words: agent, timestep, block and purpose. Two
-addresses never share a block of random words. What is drawn for an agent therefore does not depend on which episodes
-run beside its own, on how many there are, on how long they last, or on what was drawn before.
+No generator keeps a state. Each number is computed from its address: a 64-bit key, which `roma.support.seeding` derives
+from stream, run seed and episode (or update), and a counter of four 32-bit words: agent, timestep, block and purpose.
+Two addresses never share a block of random words. The numbers of an agent therefore do not depend on the episodes
+played in parallel, on their number or lengths, or on earlier draws.
 
-Words are those of Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Uniform numbers
-are exact multiples of 2**-32 in [0, 1). Normal numbers are the inverse distribution function at 2**23 equidistant
-points, by the polynomials of Giles (2010, "Approximating the erfinv function"), correct to 1e-6. They take additions,
-multiplications, divisions and square roots in single precision, none of them fused and none from a library of the
-system: all numbers are equal bit for bit on every machine with IEEE arithmetic.
+The words are those of Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Uniform
+numbers are exact multiples of 2**-32 in [0, 1). Normal numbers are the inverse distribution function at 2**23
+equidistant points, by the polynomials of Giles (2010, "Approximating the erfinv function"), correct to 1e-6. They use
+only unfused single-precision additions, multiplications, divisions and square roots, and no system library. All numbers
+are therefore equal bit for bit on every machine with IEEE arithmetic.
 
-Shapes: R rows, each with a key of its own (the episodes of a round; one for a batch), T timesteps, A agents, L numbers
-for each of them.
+Shapes: R rows, each with its own key (one per episode of a round; one for a batch), T timesteps, A agents, L numbers
+per agent and timestep.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ compiled, inlined = COMPILER.compiled, COMPILER.inlined
 
 
 class Purpose(IntEnum):
-    """What a number is for. The numbers are part of every recorded result: never renumber, only append."""
+    """Purpose of a random number. The values are part of every recorded result: append, never renumber."""
 
-    EXPLORATION = 0  # whether an agent explores and what it does then; the choice from a stochastic policy
-    ROLE = 1  # the agents' sampled roles
-    TARGET_ROLE = 2  # those of the target network
-    LATENT = 3  # the latent of a whole episode
-    MEMORY = 4  # which remembered episodes the policy over latents learns from
+    EXPLORATION = 0  # whether an agent explores, its random action, and the action drawn from a stochastic policy
+    ROLE = 1  # sampled roles of the agents
+    TARGET_ROLE = 2  # sampled roles of the target network
+    LATENT = 3  # latent of a whole episode
+    MEMORY = 4  # remembered episodes that the policy over latents learns from
 
 
-# Constants of Philox4x32: multipliers, and what each round adds to the key.
+# Constants of Philox4x32: multipliers, and the increments of the key per round.
 MULTIPLY_0, MULTIPLY_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -86,12 +86,12 @@ def uniforms(
     """Draw uniform numbers from [0, 1).
 
     Args:
-        purpose: what they are for.
+        purpose: Purpose of the numbers.
         keys: R keys in [0, 2**64).
         steps: T timesteps, from `first` on.
         agents: A agents.
         numbers: L numbers for each agent and timestep.
-        first: number of the first timestep.
+        first: Index of the first timestep.
 
     Returns:
         (R, T, A, L) float64, multiples of 2**-32.
@@ -129,7 +129,7 @@ def philox(key, agent, step, block, purpose):
 
 @compiled
 def draw_words(purpose, keys, first, out):
-    """Write the words of consecutive timesteps: keys (R,), out (R, T, A, L) of any type that holds 32 bits."""
+    """Write the words of consecutive timesteps; keys (R,), out (R, T, A, L) of any type with at least 32 bits."""
     rows, steps, agents, numbers = out.shape
     for r in range(rows):
         for t in range(steps):
@@ -151,17 +151,17 @@ def draw_uniforms(purpose, keys, first, out):
 
 @compiled
 def draw_normals(purpose, keys, first, words, out):
-    """Write normal numbers into out (R, T, A, L), float32; `words` is room for as many of uint32."""
+    """Write normal numbers into out (R, T, A, L), float32; `words` is a uint32 buffer of the same shape."""
     draw_words(purpose, keys, first, words)
     flat_words, flat = words.reshape(words.size), out.reshape(out.size)
-    for k in range(flat.shape[0]):  # a loop of its own, which is computed several numbers at once
+    for k in range(flat.shape[0]):  # a separate loop, so that the compiler vectorises it
         flat[k] = normal(flat_words[k])
 
 
 @inlined
 def normal(word):
-    """Return the standard normal number of a random 32-bit word, of which it takes the upper 23 bits."""
-    # An odd multiple of 2**-23 in (-1, 1): exact, as are its sum with 1 and its difference from 1.
+    """Return the standard normal number given by the upper 23 bits of a random 32-bit word."""
+    # An odd multiple of 2**-23 in (-1, 1): x, 1 - x and 1 + x are all exact.
     x = (f32(i32(word >> np.uint32(9))) + ONE_HALF) * f32(2.0**-22) - ONE
     w = -logarithm((ONE - x) * (ONE + x))
     central = polynomial(CENTRAL, w - f32(2.5))
@@ -171,7 +171,7 @@ def normal(word):
 
 @inlined
 def logarithm(x):
-    """Return ln x of a positive normal float32."""
+    """Return ln x of a positive float32 that is not subnormal."""
     bits = f32(x).view(i32)
     exponent = i32((bits >> i32(23)) - i32(127))
     fraction = i32((bits & i32(0x7FFFFF)) | i32(0x3F800000)).view(f32)  # in [1, 2)
@@ -184,7 +184,7 @@ def logarithm(x):
 
 @inlined
 def polynomial(coefficients, x):
-    """Return the polynomial with these coefficients, the highest power first, at x."""
+    """Return the value at x of the polynomial with these coefficients, highest power first."""
     value = coefficients[0]
     for coefficient in coefficients[1:]:
         value = value * x + coefficient

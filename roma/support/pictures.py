@@ -1,4 +1,4 @@
-"""matplotlib with its own defaults: pictures depend on no backend and no matplotlibrc of the reader's."""
+"""matplotlib with its default settings: pictures do not depend on the user's backend or matplotlibrc."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ from contextlib import chdir, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-PDF_FONTS = 42  # TrueType, which publishers ask for
+PDF_FONTS = 42  # TrueType, which publishers require
 
 
 def import_matplotlib() -> None:
-    """Import matplotlib, also where the reader's settings keep it from being imported.
+    """Import matplotlib even if the user's settings break the import.
 
-    Notebooks export a backend that their commands' environments may lack, and a matplotlibrc may be of any encoding.
-    Such settings are passed over; those that work are left to `own_settings`.
+    Notebooks export a backend that is missing in the environments of their commands, and a matplotlibrc may have any
+    encoding. Such settings are ignored here; `own_settings` overrides those that work.
     """
     try:
         import matplotlib
@@ -24,14 +24,14 @@ def import_matplotlib() -> None:
         assert spec.origin is not None
         os.environ.pop("MPLBACKEND", None)
         for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-            del sys.modules[name]  # what the failed attempt has left
-        with chdir(Path(spec.origin).parent / "mpl-data"):  # whose matplotlibrc comes before all others then
+            del sys.modules[name]  # left over from the failed import
+        with chdir(Path(spec.origin).parent / "mpl-data"):  # matplotlib prefers the matplotlibrc of the working folder
             import matplotlib  # noqa: F401
 
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw with matplotlib's defaults in the block; the settings from before return after it."""
+    """Use matplotlib's default settings inside the block and restore the previous ones after it."""
     import_matplotlib()
     import matplotlib as mpl
 

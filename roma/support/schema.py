@@ -1,4 +1,4 @@
-"""Files that people write, held against a schema: one line says what is wrong and where."""
+"""Reading and validation of YAML files, with one-line errors that name the place of the mistake."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ def read_yaml(file: Path) -> Any:
     """Return the content of a YAML file.
 
     Raises:
-        UserError: It cannot be read; the message is one line and says where it is wrong.
+        UserError: The file cannot be read or is not YAML; the message gives line and column.
     """
     try:
-        return yaml.safe_load(file.read_bytes())  # of bytes, YAML finds out the encoding itself
+        return yaml.safe_load(file.read_bytes())  # given bytes, YAML detects the encoding itself
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -28,7 +28,16 @@ def read_yaml(file: Path) -> Any:
 
 
 def check_schema(value: Any, schema: Path, source: str) -> None:
-    """UserError of one line where `value`, read from `source`, breaks the schema; unknown keys come first."""
+    """Check a value against a JSON schema.
+
+    Args:
+        value: Value to check.
+        schema: YAML file with the schema.
+        source: Name of the file that the value was read from, for messages.
+
+    Raises:
+        UserError: The value violates the schema; unknown keys are reported before other mistakes.
+    """
     validator = jsonschema.Draft202012Validator(read_yaml(schema))
     errors = list(validator.iter_errors(value))
     if not errors:

@@ -1,8 +1,8 @@
-"""Settings: dataclass fields that carry default, help, source and bound, and the conversion of text to their types.
+"""Settings: dataclass fields with default, help, source and bound, and the conversion of text to their types.
 
-Whatever a user may set is such a field: hyper-parameters, protocols, an engine's settings, the keys of scale files. The
-field is the only place that states these facts. `roma settings`, the settings table, the schema of scale files and
-docs/settings.md are made from it.
+Every value that a user may set is such a field: hyper-parameters, protocols, the settings of an engine, the keys of
+scale files. The field is the only place that states these facts. `roma settings`, the settings table, the schema of
+scale files and docs/settings.md are generated from it.
 """
 
 import math
@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from roma.support.errors import UserError, unknown
 
-METADATA = "facts"  # key of a field's metadata
+METADATA = "facts"  # key in the metadata of a field
 
 
 class Bound(NamedTuple):
-    """The valid numbers: from `least` to `most`, without `least` itself if `is_open`."""
+    """Range of valid numbers: from `least` to `most`, without `least` itself if `is_open`."""
 
     least: float = -math.inf
     most: float = math.inf
@@ -30,13 +30,13 @@ class Bound(NamedTuple):
         return self.least <= number <= self.most and not (self.is_open and number == self.least)
 
     def __str__(self) -> str:
-        """Return the bound as it goes on after "must be", empty if there is none."""
+        """Return the bound in words that follow "must be"; empty if there is no bound."""
         if self.most < math.inf:
             return f"between {self.least:g} and {self.most:g}"
         return "" if self.least == -math.inf else f"{'above' if self.is_open else 'at least'} {self.least:g}"
 
     def json_schema(self) -> dict[str, float]:
-        """Return the bound in the words of a JSON schema."""
+        """Return the bound as keywords of a JSON schema."""
         least = {"exclusiveMinimum" if self.is_open else "minimum": self.least} if self.least > -math.inf else {}
         return least | ({"maximum": self.most} if self.most < math.inf else {})
 
@@ -49,12 +49,12 @@ AT_LEAST_ONE = Bound(1)
 
 
 class Facts(NamedTuple):
-    """What a field says of its setting.
+    """Documentation and bound of a setting.
 
     Attributes:
-        help: One line: what it is, with its unit.
-        source: Where the default comes from.
-        bound: The valid numbers; for a list, of each of its numbers.
+        help: One line: the meaning of the setting, with its unit.
+        source: Origin of the default.
+        bound: Range of valid numbers; for a list, of each of its numbers.
     """
 
     help: str = ""
@@ -64,7 +64,11 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Base of dataclasses whose fields are settings. Raises UserError for a value out of bounds."""
+    """Base of dataclasses whose fields are settings.
+
+    Raises:
+        UserError: A value is out of bounds.
+    """
 
     def __post_init__(self) -> None:
         for name, kind in kinds(type(self)).items():
@@ -72,31 +76,31 @@ class Settings:
 
 
 def setting(default: Any = MISSING, help: str = "", source: str = "", bound: Bound = NOT_NEGATIVE) -> Any:
-    """Return a dataclass field with what is to be known of it.
+    """Return a dataclass field for a setting, with its documentation and bound.
 
     Args:
-        default: The default value; without one the setting is required.
-        help: One line: what it is, with its unit.
-        source: Where the default comes from.
-        bound: The valid numbers; for a list, of each of its numbers.
+        default: Default value; without one the setting is required.
+        help: One line: the meaning of the setting, with its unit.
+        source: Origin of the default.
+        bound: Range of valid numbers; for a list, of each of its numbers.
     """
     return field(default=default, metadata={METADATA: Facts(help, source, bound)})
 
 
 def same_setting(settings: type[Settings], name: str) -> Any:
-    """Return a field with the default and the facts of another dataclass's field."""
+    """Return a field with the default and the facts of the field `name` of another dataclass."""
     original = settings.__dataclass_fields__[name]
     return field(default=original.default, metadata=original.metadata)
 
 
 def facts(of: Field[Any]) -> Facts:
-    """Return what a field says of its setting."""
+    """Return the documentation and the bound of a field."""
     said: Facts = of.metadata.get(METADATA, Facts())
     return said
 
 
 def kinds(settings: Any) -> dict[str, Any]:
-    """Return the types of a dataclass's fields, by name in their order."""
+    """Return the types of the fields of a dataclass, by name and in the order of the fields."""
     return _kinds(settings)
 
 
@@ -107,7 +111,17 @@ def _kinds(settings: Any) -> dict[str, Any]:
 
 
 def check_value(name: str, value: Any, kind: Any, bound: Bound) -> None:
-    """Raise UserError unless a value is one of its choices, and all its numbers are finite and within the bound."""
+    """Check that a value is one of its choices, and that all its numbers are finite and within the bound.
+
+    Args:
+        name: Name of the setting, for messages.
+        value: Value, already converted to its type.
+        kind: Type of the setting, as in `parse`.
+        bound: Range of valid numbers.
+
+    Raises:
+        UserError: The value is not valid.
+    """
     if get_origin(kind) is Literal and value not in get_args(kind):
         raise unknown(f"value of {name}", value, get_args(kind))
     for number in value if isinstance(value, tuple) else (value,):
@@ -119,17 +133,17 @@ def check_value(name: str, value: Any, kind: Any, bound: Bound) -> None:
 
 
 def parse(key: str, value: Any, kind: Any) -> Any:
-    """Convert a value, possibly text, to the type of a setting.
+    """Return a value, possibly text, converted to the type of a setting.
 
-    Numbers may be spelt in any way that YAML or a command line brings them: 2000000, 2e6, 2_000_000, "5", 1.0.
+    Numbers may have any spelling of YAML or a command line: 2000000, 2e6, 2_000_000, "5", 1.0.
 
     Args:
         key: Name of the setting, for messages.
-        value: The value as a user wrote it.
-        kind: The type: bool, int, float, str, Literal, `kind | None` or a tuple of any length.
+        value: Value as the user wrote it.
+        kind: Type of the setting: bool, int, float, str, Literal, `kind | None` or a tuple of any length.
 
     Raises:
-        UserError: The value is none of this type.
+        UserError: The value cannot be converted.
     """
     wrong = UserError(f"{key} = {str(value)!r} is not {describe(kind)}")
     origin, arguments = get_origin(kind), get_args(kind)
@@ -159,14 +173,14 @@ def parse(key: str, value: Any, kind: Any) -> Any:
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> int | float | None:
-    """Return a value as a finite number of a kind, None if it is none."""
+    """Return a value as a finite number of this kind; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         if kind is int and not isinstance(value, float):
             return int(value)  # exact, however large
     except ValueError:
-        pass  # 1e5 is a whole number too
+        pass  # perhaps 1e5, which is a whole number, too
     try:
         number = float(value)
     except (ValueError, OverflowError):
@@ -175,7 +189,7 @@ def _number(value: Any, kind: type[int] | type[float]) -> int | float | None:
 
 
 def describe(kind: Any) -> str:
-    """Return in words what a value of this type is, as it goes on after "is not"."""
+    """Return a type in words that follow "is not"."""
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, arguments))}"
@@ -189,7 +203,7 @@ def describe(kind: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a value as `parse` reads it: true, false, none, a list with commas."""
+    """Return a value as text that `parse` reads: true, false, none, a list with commas."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, tuple | list):
@@ -198,7 +212,7 @@ def text(value: Any) -> str:
 
 
 def valid(kind: Any, bound: Bound) -> str:
-    """Return the valid values of a setting in few words, for tables."""
+    """Return the valid values of a setting in a few words, for tables."""
     if get_origin(kind) is tuple:
         return f"list, each a {valid(get_args(kind)[0], bound)}"
     if get_origin(kind) is Literal:

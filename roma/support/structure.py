@@ -1,7 +1,7 @@
-"""Structured files: dataclasses declare their keys, `convert` reads values into them, `json_schema` describes them.
+"""Structured files declared by dataclasses: `convert` converts their values, `json_schema` describes them.
 
-A key is a field made by `roma.support.settings.setting`; without a default it is required. Lists name nothing twice,
-unless their items are structures. Lists and `Mapping`s are not empty; a `dict` may be.
+A key is a field made by `roma.support.settings.setting`; a key without a default is required. The items of a list must
+differ, unless they are structures. A list or a `Mapping` must not be empty; a `dict` may be.
 """
 
 import re
@@ -16,15 +16,15 @@ from roma.support.settings import ANY, Bound, check_value, describe, facts, kind
 
 
 class Matching(str):
-    """Text of a given form, which a subclass names."""
+    """Text of a given form; subclasses define the form."""
 
     __slots__ = ()
     PATTERN: ClassVar[str]  # regular expression of the whole text
-    FORM: ClassVar[str]  # the same in words
+    FORM: ClassVar[str]  # the form in words, for messages
 
 
 class Name(Matching):
-    """A name that may be part of a path."""
+    """Name that may be part of a path."""
 
     __slots__ = ()
     PATTERN = "[A-Za-z0-9_]+"
@@ -32,19 +32,21 @@ class Name(Matching):
 
 
 def convert(value: Any, kind: Any, where: str = "", bound: Bound = ANY) -> Any:
-    """Return a value read from YAML or a command line with every part in its type, lists and dictionaries plain.
+    """Return a value from YAML or a command line with every part converted to its type.
+
+    Structures become plain dictionaries, and tuples plain lists.
 
     Args:
-        value: What was read; numbers may be text, in any spelling.
-        kind: A dataclass, `Mapping[str, ...]`, `dict[str, ...]`, `tuple[..., ...]`, a scalar, or a union of these. A
-            value of type `Any` is left as it is.
+        value: Value as it was read; numbers may be text, in any spelling.
+        kind: Dataclass, `Mapping[str, ...]`, `dict[str, ...]`, `tuple[..., ...]`, scalar type, or a union of these. A
+            value of type `Any` is not converted.
         where: Path of the value in the file, for messages, such as cells[0].maps.
-        bound: The valid numbers.
+        bound: Range of valid numbers.
 
     Raises:
-        UserError: A key is unknown or missing, or a value is not of its type; the message says what is valid.
+        UserError: A key is unknown or missing, or a value has the wrong type; the message lists what is valid.
     """
-    kind = getattr(kind, "__supertype__", kind)  # of a NewType
+    kind = getattr(kind, "__supertype__", kind)  # unwrap a NewType
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -66,7 +68,12 @@ def convert(value: Any, kind: Any, where: str = "", bound: Bound = ANY) -> Any:
 
 
 def json_schema(kind: Any, bound: Bound = ANY) -> dict[str, Any]:
-    """Return the JSON schema of what `convert` returns for a type. A NewType becomes a reference to its definition."""
+    """Return the JSON schema of the values that `convert` returns for a type.
+
+    Args:
+        kind: Type, as in `convert`; a NewType becomes a reference to its definition.
+        bound: Range of valid numbers.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if hasattr(kind, "__supertype__"):
         return {"$ref": f"#/$defs/{kind.__name__.lower()}"}
@@ -102,7 +109,7 @@ def _object_schema(kind: Any) -> dict[str, Any]:
 
 
 def _members(value: Any, kind: Any, where: str) -> dict[str, Any]:
-    """Return the keys and values of a structure, converted."""
+    """Return the converted values of a structure, by key."""
     given, known = _mapping(value, where), {field.name: field for field in fields(kind)}
     for key in given:
         if key not in known:
@@ -118,7 +125,7 @@ def _members(value: Any, kind: Any, where: str) -> dict[str, Any]:
 
 
 def _entries(value: Any, kind: Any, where: str, bound: Bound) -> dict[str, Any]:
-    """Return the entries of a mapping whose keys are free, converted."""
+    """Return the converted entries of a mapping with arbitrary keys."""
     given, origin, kinds_of = _mapping(value, where), get_origin(kind), get_args(kind)
     if not given and origin is Mapping:
         raise UserError(f"{where} must not be empty")
@@ -129,7 +136,7 @@ def _entries(value: Any, kind: Any, where: str, bound: Bound) -> dict[str, Any]:
 
 
 def _items(value: Any, kind: Any, where: str, bound: Bound) -> list[Any]:
-    """Return the items of a list, converted; text is split at commas."""
+    """Return the converted items of a list; text is split at commas."""
     given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise UserError(f"{where} = {str(value)!r} is not {describe(tuple[kind, ...])}")
@@ -142,7 +149,7 @@ def _items(value: Any, kind: Any, where: str, bound: Bound) -> list[Any]:
 
 
 def _alternative(value: Any, kinds_of: tuple[Any, ...], where: str) -> Any:
-    """Return the type of a union that has the shape of a value: mapping, list, or the first scalar that reads it."""
+    """Return the member of a union with the shape of a value: mapping, list, or the first scalar that accepts it."""
     shape = "mapping" if isinstance(value, Mapping) else "list" if isinstance(value, list | tuple) else "scalar"
     candidates = [kind for kind in kinds_of if _shape(kind) == shape]
     if not candidates:

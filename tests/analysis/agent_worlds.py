@@ -1,4 +1,4 @@
-"""Worlds in which agents take turns, advance, wait or heed their roles, or do not: each draws the table of a study."""
+"""Simulated studies in which agents alternate, advance, wait or follow their roles, or do not; each draws a table."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from tests.analysis.summaries import STEPS
 from tests.analysis.worlds import ABLATIONS, EPISODES, MARINES, NETWORKS, SEEDS, ZERG, row, several
 from tests.milestones import milestone
 
-# ---- Fire, and the healthiest agent
+# ---- Alternating fire, and the healthiest agent
 
 
 def fire(phases):
-    """Agents that fire every other decision, each from its phase on, with 30 % of decisions otherwise."""
+    """Simulate agents that fire every other decision, each with its own phase, with 30 % of decisions flipped."""
 
     def of_run(rng):
         lengths = (30,) * EPISODES
@@ -41,7 +41,7 @@ def fire(phases):
 
 
 def outermost(share, measure="healthiest_rank", cell="10m_vs_11m/roma"):
-    """One agent whose role is the outermost in this share of moments, and in the others like any other's."""
+    """Simulate an agent whose role is the outermost one in this share of moments, and a random one in the others."""
 
     def of_run(rng, share):
         moments = 40
@@ -67,7 +67,7 @@ def outermost(share, measure="healthiest_rank", cell="10m_vs_11m/roma"):
 
 
 def forward(advance, retreat):
-    """The healthiest agent comes so far forward within a decision, the others go back so far; map units."""
+    """Simulate a healthiest agent that advances while the others retreat, in map units per decision."""
 
     def of_run(rng):
         plain = milestone(agents=10, enemies=2, lengths=(40,) * 4)
@@ -87,7 +87,7 @@ def forward(advance, retreat):
 
 
 def outcomes(chance):
-    """Battles in which Zealots die one by one with this probability."""
+    """Simulate episodes in which Zealots die one by one with this probability."""
 
     def rows(rng):
         cell, measure = "6s4z_vs_10b30z/roma", "zealots_one_by_one"
@@ -105,7 +105,7 @@ def outcomes(chance):
 
 
 def acting(rng, effect, spread=0.1):
-    """A run of agents whose role, one of two, decides at this share of moments; of all draws, so many are chance."""
+    """Simulate a run whose roles decide the action in this share of moments; a share `spread` of draws is random."""
     plain = milestone(agents=6, enemies=1, lengths=(30,) * 4, draws=6)
     shape = plain.resampled.shape
     heeds = rng.random(shape[0])[:, None, None] < effect
@@ -122,7 +122,7 @@ def acting(rng, effect, spread=0.1):
 
 
 def mattering(effect, of_untrained=0.0):
-    """Roles that decide this share of actions once trained, and so much without training or role losses."""
+    """Simulate roles that decide one share of actions after training, and another without training or role losses."""
 
     def changes(rng, effect):
         found = influence.of_influence(acting(rng, effect), MARINES[:6])
@@ -145,7 +145,7 @@ def mattering(effect, of_untrained=0.0):
 
 
 def alike(effect):
-    """Roles of which those that decide this share of actions are near where they ask for the same."""
+    """Simulate roles that decide this share of actions, and that are similar if they demand the same action."""
 
     def of_run(rng, effect):
         run = acting(rng, effect)
@@ -168,7 +168,7 @@ def alike(effect):
 
 
 def shares(signal):
-    """Roles whose means vary with this deviation about which a draw varies with deviation 1."""
+    """Simulate roles whose means vary with this standard deviation, while draws vary around them with deviation 1."""
 
     def of_run(rng):
         plain = milestone(agents=6, lengths=(30,) * 4)
@@ -179,14 +179,14 @@ def shares(signal):
 
 
 def lost(mean):
-    """Returns of 32 battles that shuffled roles lower by so much, of deviation 4 a battle."""
+    """Simulate the loss of return over 32 episodes with shuffled roles: this mean, and a deviation of 4 per episode."""
     return lambda rng: [
         row(f"{name}/roma", "return_lost", rng.normal(mean, 4, (SEEDS, 32)).mean(1)) for name in ABLATIONS
     ]
 
 
 def contact(in_range):
-    """Agents of which each has an enemy in range at the first hit with this probability; a third untrained."""
+    """Simulate agents with an enemy in range at the first hit with this probability, and untrained ones with 1/3."""
 
     def of_run(rng, chance):
         plain = milestone(agents=10, enemies=1, lengths=(10,) * EPISODES)
@@ -208,7 +208,7 @@ def contact(in_range):
 
 
 def waiting(farther):
-    """Zerglings 6 to 9 that stand so much farther back at the first explosion than 4 and 5, with deviation 2."""
+    """Simulate Zerglings 6 to 9 that stand farther back than 4 and 5 at the first explosion, with deviation 2."""
 
     def of_run(rng, farther):
         plain = milestone(agents=10, enemies=1, lengths=(10,) * EPISODES)

@@ -36,7 +36,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def judge(tmp_path):
-    """Judges one claim, given by what differs from CLAIM, on the summary of these numbers; returns roma's verdict."""
+    """Return a function that judges one claim, given by its differences from CLAIM, on a summary of given numbers."""
 
     scales = (tmp_path / f"scale{number}" for number in count())
 

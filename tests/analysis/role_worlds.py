@@ -1,4 +1,4 @@
-"""Worlds in which roles follow positions, health, types or the past, or nothing: each draws a table of roles."""
+"""Simulated studies whose roles depend on positions, health, types or the past, or on nothing; each draws a table."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from tests.milestones import milestone
 
 
 def first_decisions(rng, features_of, agents=27):
-    """The rank correlation with positions at the first decision, and that of permuted features."""
+    """Return the rank correlation of roles with positions at the first decision, and that of permuted features."""
     position = rng.uniform(-1, 1, (EPISODES, agents, 2))
     features, counted = features_of(position), np.ones((EPISODES, agents), bool)
     return [
@@ -22,12 +22,12 @@ def first_decisions(rng, features_of, agents=27):
 
 
 def following(rng, noise):
-    """Features in which positions stand beside noise of this deviation."""
+    """Return features with positions and noise of this deviation."""
     return lambda position: np.pad(position, ((0, 0), (0, 0), (0, 1))) + rng.normal(0, noise, (*position.shape[:2], 3))
 
 
 def of_network(rng):
-    """Features of an untrained network: a random map of positions and of other things that differ."""
+    """Return features of an untrained network: a random map of positions and other varying inputs."""
 
     def features(position):
         others = rng.uniform(-1, 1, (*position.shape[:2], 3)) * rng.uniform(0.3, 1.2)
@@ -51,7 +51,7 @@ def positions(trained):
 
 
 def health(follows):
-    """Late roles that follow health or not; three dimensions of the observation tell a little of it."""
+    """Simulate late roles that follow health or not; three dimensions of the observation weakly depend on it."""
 
     def of_run(rng):
         share = rng.uniform(0.2, 1, (EPISODES, 10))
@@ -81,7 +81,7 @@ def health(follows):
 
 
 def courses(partial):
-    """Both rise with the training, each in its own way; beyond it they are correlated so much."""
+    """Simulate two series that rise with training, each in its own way, with this correlation of their residuals."""
 
     def rows(rng):
         cell, measure = "MMM2/roma", "silhouette_type_first"
@@ -100,9 +100,9 @@ def courses(partial):
 
 
 def groups(apart, behaving):
-    """Roles in two heaps so far apart, or in one; attacks so many pooled deviations apart.
+    """Simulate roles in two clusters at this distance, or in one, and attacks at this effect size.
 
-    A share of 8 decisions has a deviation of 0.18 by chance, and with the agents' own of 0.15 one of 0.23.
+    A share of 8 decisions has a standard deviation of 0.18 by chance, and 0.23 with the agents' own deviation of 0.15.
     """
 
     def of_run(rng):
@@ -136,7 +136,7 @@ def groups(apart, behaving):
 
 
 def at_first(mean, deviation):
-    """Untrained networks of five runs with this silhouette by unit type."""
+    """Simulate untrained networks of five runs with this silhouette by unit type."""
     return lambda rng: [
         row("MMM2/roma", "silhouette_type_first", rng.normal(0.8, 0.1, SEEDS)),
         row("MMM2/roma", "silhouette_type_first", rng.normal(mean, deviation, SEEDS * NETWORKS), "untrained", 0),
@@ -147,7 +147,7 @@ def at_first(mean, deviation):
 
 
 def told(ratio):
-    """Roles of which the past tells so much: signal over noise, in each of three dimensions."""
+    """Simulate roles that the past predicts with this ratio of signal to noise, in each of three dimensions."""
 
     def of_run(rng, ratio):
         past = rng.normal(size=(300, 16))
@@ -166,7 +166,7 @@ def told(ratio):
 
 
 def still(memory):
-    """Roles that keep this share of what they were with L_I, and 0.7 without."""
+    """Simulate roles that keep this share of their previous value with L_I, and 0.7 without."""
 
     def of_run(rng, memory):
         plain = milestone(agents=6, lengths=(30,) * 4)

@@ -1,4 +1,4 @@
-"""Summaries of given numbers, and verdicts on claims given by what differs from a plain one."""
+"""Summaries with given numbers, and verdicts on claims given by their differences from a plain one."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ CLAIM = {
 
 
 def around(centre, n=5, width=0.02):
-    """n values with this mean."""
+    """Return n values with this mean."""
     return centre + width * np.linspace(-1, 1, n)
 
 
@@ -80,7 +80,7 @@ def write_summary(
 
 
 def judged_all(entries, summary):
-    """The verdicts on these claims."""
+    """Return the verdicts on these claims."""
     file = summary / "claims.yaml"
     file.write_text(yaml.safe_dump({"claims": entries}))
     return claims.judge(claims.load(file), Evidence(summary), {})

@@ -1,4 +1,4 @@
-"""What is drawn and written depends on nothing of the reader's environment: every byte is the same."""
+"""Figures and files do not depend on the reader's environment: all bytes are equal."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The report's text and data; what a browser makes of it is tests/system/test_report.py."""
+"""Text and data of the report; tests/system/test_report.py tests the page in a browser."""
 
 import json
 import re
@@ -26,7 +26,7 @@ claims: {title: Claims, table: claims}
 
 @pytest.fixture
 def folders(results, tmp_path):
-    """A summary without costs and measures of roles; a folder with a figure, a table, claims and words of malice."""
+    """Write a summary without costs and role measures, and a folder with a figure, a table, claims and hostile text."""
     summary, figures = tmp_path / "lab" / "summary", tmp_path / "figures"
     summary.mkdir(parents=True)
     for name in ("runs", "plan", "curves", "intervals", "evaluations", "finals", "episodes"):
@@ -53,7 +53,7 @@ def page(folders):
 
 
 class Elements(HTMLParser):
-    """Start tags with their attributes, in order."""
+    """Collector of start tags with their attributes, in order."""
 
     def __init__(self, text):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Intervals and aggregates over seeds against scipy, rliable and answers worked out by hand."""
+"""Intervals and aggregates over seeds against scipy, rliable and answers computed by hand."""
 
 import json
 
@@ -110,7 +110,7 @@ def test_bootstrap_encloses_the_value_on_rliables_matrices():
 
 @pytest.fixture(scope="module")
 def golden(root):
-    """Scores by name, and what rliable 1.2.0 returned for them (tests/golden/rliable/make.py)."""
+    """Return scores by name, and the answers of rliable 1.2.0 (tests/golden/rliable/make.py)."""
     stored = json.loads((root / "tests" / "golden" / "rliable" / "aggregates.json").read_text())
     return stored | {"scores": {name: np.array(values) for name, values in stored["scores"].items()}}
 
@@ -129,7 +129,7 @@ def test_aggregates_are_those_of_rliable(golden):
         for name, row in golden["performance_profile"].items()
     ]
     assert len(cases) == 8
-    # How far the share below an end of an interval errs, by the repetitions of both, four times over.
+    # Four standard errors of the share below an end of an interval, from the repetitions of both.
     error = 4 * np.sqrt(0.025 * 0.975 * (1 / 2000 + 1 / 10_000))
     for groups, statistic, expected in cases:
         inner, outer = (
@@ -170,7 +170,7 @@ def test_bootstrap_agrees_with_scipy():
 
 
 def test_bootstrap_keeps_the_weight_of_each_task():
-    """Tasks whose seeds agree leave nothing to chance, whatever lies between the tasks."""
+    """Tasks whose seeds agree have no variance, regardless of the differences between tasks."""
     scores = np.tile([0.0, 1.0, 7.0], (5, 1))
     found = stratified_bootstrap([scores], np.mean, np.random.default_rng(0), 100)
     assert found.low == found.value == found.high == pytest.approx(8 / 3)

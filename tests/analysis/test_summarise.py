@@ -70,7 +70,7 @@ def test_intervals_are_those_of_the_seeds(results):
 
 
 def test_a_link_below_data_changes_no_name(results, tmp_path):
-    """The results, or the runs alone, may lie on another disk."""
+    """The results, or only the runs, may lie on another disk."""
     (tmp_path / "scales").mkdir()
     linked = tmp_path / "scales" / "other"
     linked.symlink_to(results, target_is_directory=True)

@@ -1,4 +1,4 @@
-"""Tables as files: what is escaped and rounded, and that the same cells give the same bytes."""
+"""Tables as files: escaping, rounding, and equal bytes for equal cells."""
 
 import numpy as np
 import pandas as pd

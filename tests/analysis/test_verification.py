@@ -1,4 +1,4 @@
-"""Comparisons of a recorded run with its digests, and with what came out when it was made again."""
+"""Comparison of a recorded run with its digests, and with its repetition."""
 
 import json
 import os
@@ -25,7 +25,7 @@ METRICS = pd.DataFrame({"t_env": range(20), "loss": [np.nan, *np.linspace(1, 2, 
 
 @pytest.fixture
 def run(tmp_path):
-    """A run directory with what a run's digests speak of."""
+    """Write a run directory with the files that a run's digests cover."""
     run = RunDirectory(tmp_path)
     for folder in (run.policy_folder, run.evaluation_folder):
         folder.mkdir()
@@ -91,7 +91,7 @@ def test_a_run_may_come_from_several_machines():
         "torch 1.0, here 2.0",
         "device cuda, here cpu",
     ]
-    # An evaluation always plays on one thread of the processor, whatever trained the run.
+    # Evaluations always run on one CPU thread, regardless of the training device.
     here = {name: HERE[name] for name in ("cpu_family", "packages")}
     assert different_machines({"segments": [HERE | {"device": "cuda"}]}, here) == []
 
@@ -109,7 +109,7 @@ def test_the_tolerance_is_a_prediction_interval_over_the_same_tests():
 
 
 def returns(mean, later=None):
-    """Metrics of two tests with this mean return, and of one after them."""
+    """Return metrics of two tests with this mean return, and of one later test."""
     values = [mean - 0.2, mean + 0.2, *([] if later is None else [later])]
     return pd.DataFrame({"test_return_mean": values})
 

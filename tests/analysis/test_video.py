@@ -1,4 +1,4 @@
-"""Animations: one frame a moment, agents in the colours of their roles."""
+"""Animations: one frame per moment, with agents in the colours of their roles."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""A scale that withholds verdicts and roles shows learning curves, and says why it shows nothing else."""
+"""Scales that withhold verdicts and roles: only learning curves are shown, with the reason."""
 
 import shutil
 
@@ -24,7 +24,7 @@ def summary(results, tmp_path_factory):
 
 @pytest.fixture
 def made(summary, tmp_path, root, monkeypatch):
-    """Make a figure or table; returns its folder."""
+    """Make a figure or table and return its folder."""
     monkeypatch.chdir(root)
 
     def plot(name, source=summary):

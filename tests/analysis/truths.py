@@ -37,11 +37,11 @@ from tests.analysis.worlds import COURSE, SEEDS
 
 @dataclass(frozen=True)
 class Truth:
-    """A claim in a world that is known: the verdict that is right, and the table of roles that a study finds there."""
+    """Claim in a simulated world: the correct verdict, and a function that draws the table of roles of a study."""
 
     name: str
     claim: str
-    right: str | None  # None: on the edge, so that no verdict is right
+    right: str | None  # None: on the boundary, so that no verdict is correct
     rows: Callable[[np.random.Generator], list]
     false: tuple[str, ...] = (verdicts.REPRODUCED, verdicts.CONTRADICTED)  # without a right one; on the edge both are
 
@@ -94,7 +94,7 @@ TRUTHS = [
 
 
 def verdict(truth, rng, folder):
-    """The verdict on a truth's claim, judged alone, of one study there."""
+    """Return the verdict on the claim of a truth, judged alone, in one simulated study."""
     rows = truth.rows(rng)
     cells = dict.fromkeys(row[0] for row in rows if row[0] != "tests")
     summary = write_summary(
@@ -112,7 +112,7 @@ def verdict(truth, rng, folder):
 
 
 def shares_of(truth, draws, seed=0):
-    """How often each verdict comes out of so many studies."""
+    """Return the frequency of each verdict over simulated studies."""
     found = Counter()
     for number in range(draws):
         rng = np.random.default_rng([seed, number, *map(ord, truth.name)])

@@ -1,4 +1,4 @@
-"""What made-up studies have in common: five seeds of runs with 20 untrained networks each, and rows of their roles."""
+"""Shared code of simulated studies: five seeds of runs with 20 untrained networks each, and rows of their roles."""
 
 import numpy as np
 
@@ -16,5 +16,5 @@ def row(cell, measure, values, reference="roles", stage=STEPS, chance=np.nan):
 
 
 def several(number, draw):
-    """A value of each of so many seeds or networks."""
+    """Return one value for each seed or network."""
     return [draw() for _ in range(number)]

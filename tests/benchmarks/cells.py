@@ -60,7 +60,7 @@ def parse(text: str) -> Cell:
 
 
 class Measured(Exception):  # noqa: N818  (the end of a measurement, no error)
-    """Enough environment steps were trained."""
+    """Signal that a cell has been trained for enough environment steps."""
 
 
 def speed(cell: Cell, steps: int | None = None) -> float:

@@ -1,4 +1,4 @@
-"""What a saved measurement says of the machine: what speeds depend on, and nothing that names it."""
+"""Saved measurements: facts about the machine that affect speed, and none that identify it."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def pytest_benchmark_update_machine_info(machine_info):
 
 
 def pytest_benchmark_update_json(output_json):
-    """Statistics of the rounds rather than the rounds; the commit is enough of where the code stood."""
+    """Keep the statistics of rounds instead of the rounds, and only the commit of the repository."""
     output_json["commit_info"] = {"id": output_json["commit_info"].get("id")}
     for benchmark in output_json["benchmarks"]:
         benchmark["stats"].pop("data", None)

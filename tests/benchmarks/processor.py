@@ -4,6 +4,6 @@ import resource
 
 
 def processor_seconds() -> float:
-    """Of all commands so far: what they take by the clock, one after the other, where nothing else runs."""
+    """Return the processor time of all child commands so far: their wall-clock time on a machine without other work."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,4 +1,4 @@
-"""What Snakemake itself costs, and what a second core gains, on a grid of short runs like the smoke scale's."""
+"""Overhead of Snakemake, and gain from a second core, on a grid of short runs like those of the smoke scale."""
 
 import os
 import shutil
@@ -25,13 +25,13 @@ GRID = TINY | {
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 def test_snakemake_costs_little_and_two_cores_are_nearly_twice_as_fast_as_one(root, tmp_path):
-    """Sixteen runs, evaluated and summarised, on one core and then on two, from nothing each time."""
+    """Sixteen runs are trained, evaluated and summarised from scratch, on one core and then on two."""
     copy_repository(root, tmp_path)
     scale = write_scale(tmp_path, GRID)
     subprocess.run([sys.executable, "-m", "roma", "compile"], check=True)
     took = {}
     for cores in (1, 2):
-        shutil.rmtree(tmp_path / "data", ignore_errors=True)  # with its checkpoints, from which runs would go on
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)  # with the checkpoints from which runs would resume
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(scale)]
         start = time.perf_counter()
         subprocess.run([*command, "--", "summary"], cwd=tmp_path, check=True, capture_output=True)

@@ -18,9 +18,9 @@ from tests.reference.episodes import SHAPES, random_batch
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)  # one thread; other processes count less
 STEPS = 60
-WARM_UP = 3  # updates until the process has all the memory that it keeps
+WARM_UP = 3  # updates until the memory of the process stops growing
 AIMS = {"qmix": 2, "roma": 5}  # how many times as fast as the plain learner
-MOST_OF_PADDED = 0.7  # what an update of unequal episodes may cost of one of equal ones
+MOST_OF_PADDED = 0.7  # largest cost of an update with unequal episodes, relative to one with equal episodes
 # fmt: off
 PLAYED = {
     "2s3z": [42, 43, 45, 45, 46, 46, 47, 47, 47, 48, 49, 49, 49, 49, 50, 50,
@@ -37,9 +37,9 @@ UPDATES += [(name, "MMM2") for name in algorithm_names() if name not in ("qmix",
 
 @pytest.fixture
 def in_turns(benchmark, capsys):
-    """Measures a call in turns with another; returns, prints and saves how much longer the other takes.
+    """Measure a call alternately with another, and return, print and save the ratio of their times.
 
-    Each is timed behind one of its own kind, in the memory that this has left.
+    Each call is timed after one of its own kind, with the memory that this one has left.
     """
 
     def measure(call, other, name, rounds=7):
@@ -95,7 +95,7 @@ def test_update(benchmark, in_turns, name, map_name):
 @pytest.mark.parametrize("map_name", SHAPES)
 @pytest.mark.parametrize("name", ["qmix", "roma"])
 def test_update_of_unequal_episodes(benchmark, in_turns, name, map_name):
-    """Work follows the real timesteps: at most MOST_OF_PADDED, unless more than that of the batch is real."""
+    """Work is proportional to real timesteps: the limit is MOST_OF_PADDED, or the share of real steps if larger."""
     info, played = SHAPES[map_name], PLAYED[map_name]
     learner = learner_of(name, info)
     of_play = random_batch(info, played, seed=0)

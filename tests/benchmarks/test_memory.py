@@ -1,4 +1,4 @@
-"""How much memory a run takes with a full replay of the largest map."""
+"""Memory of a run with a full replay buffer on the largest map."""
 
 import json
 import subprocess

@@ -20,8 +20,8 @@ from roma.runs.loop import Run
 from roma.runs.training import train
 
 AIMS = {("roma", "MMM2"): 2500, ("qmix", "2s3z"): 4000}
-LONG_RUN = 1_000_000  # environment steps from which on growth is judged
-MOST_GROWTH = {"memory": 1.05, "time of a step": 1.2}  # from the middle of a run to its end
+LONG_RUN = 1_000_000  # environment steps after which growth is judged
+MOST_GROWTH = {"memory": 1.05, "time of a step": 1.2}  # growth from the middle of a run to its end
 
 
 def pytest_generate_tests(metafunc):
@@ -32,9 +32,9 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def moments(monkeypatch):
-    """Behind each round with a test: environment steps, seconds of processor time, megabytes in use.
+    """After each round with a test, return environment steps, seconds of processor time and megabytes in use.
 
-    Without what the replay holds: agents that learn to last longer have longer episodes, of which it keeps as many.
+    The memory excludes the replay buffer, which grows when agents learn to survive longer.
     """
     found, original, page = [], Run._play_round, os.sysconf("SC_PAGE_SIZE")
 

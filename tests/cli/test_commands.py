@@ -1,4 +1,4 @@
-"""The command `roma` as a whole: what it lists, what it imports, and which commands need a clone."""
+"""The command `roma`: its list of commands, its imports, and the commands that need a clone."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ finally:
     print(*(name for name in sys.argv[1].split() if name in sys.modules), file=sys.stderr)
 """
 
-# Each command that needs a clone, with what it cannot be called without.
+# Commands that need a clone, with their required arguments.
 IN_A_CLONE = {
     "cost": ["lab"],
     "watch": ["lab"],
@@ -36,7 +36,7 @@ IN_A_CLONE = {
 
 
 def loaded(modules, *arguments):
-    """What a command prints, and which of these modules it has imported."""
+    """Return the output of a command, and which of these modules it has imported."""
     command = [sys.executable, "-c", LOADED, " ".join(modules), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout, done.stderr.split()
@@ -82,7 +82,7 @@ def test_those_commands_are_the_ones_that_are_listed_so():
 def test_without_a_clone_the_figure_list_is_asked_for(command, option, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(analysis, "FIGURES", tmp_path / "figures.yaml")
     assert main([*command, "--summary", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert f"roma {command[0]} without {option} works with the code of a clone" in capsys.readouterr().err
+    assert f"roma {command[0]} without {option} works with the code of a clone only" in capsys.readouterr().err
 
 
 def test_a_scale_is_a_name_or_a_file_also_from_a_folder_below(root, monkeypatch, capsys):

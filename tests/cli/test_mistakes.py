@@ -1,4 +1,4 @@
-"""The command line: mistakes are one line, status 2, and come before any work."""
+"""Mistakes on the command line: one line, exit status 2, before any work."""
 
 import json
 import subprocess

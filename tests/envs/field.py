@@ -1,4 +1,4 @@
-"""A battle on which tests put units where they want them."""
+"""A battle in which tests place units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from roma.envs.skirmish import kernel
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 
-FAR = 200.0  # outside the map, where nobody looks
+FAR = 200.0  # outside the map
 
 
 def battle(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Skirmish:
@@ -24,7 +24,7 @@ def units_of(env: Skirmish) -> NDArray[np.void]:
 
 
 def remove_all_but(env: Skirmish, kept: list[int]) -> None:
-    """Take everyone else off the field."""
+    """Remove all other units from the field."""
     gone = [i for i in range(len(env.rules.unit)) if i not in kept]
     units_of(env)["health"][gone] = 0
     units_of(env)["x"][gone] = FAR
@@ -35,14 +35,14 @@ def place(env: Skirmish, unit: int, x: float, y: float) -> None:
 
 
 def play(env: Skirmish, loops: int) -> None:
-    """Some game loops under the orders given."""
+    """Advance some game loops under the given orders."""
     battles = env._battles
     for _ in range(loops):
         kernel.play_loop(env.rules, battles.units[0], battles.turn[0], battles.random[0], battles.places)
 
 
 def gap_between(env: Skirmish, i: int, j: int) -> float:
-    """Distance from edge to edge."""
+    """Return the distance between the edges of two units."""
     units, unit = units_of(env), env.rules.unit
     centres = np.hypot(units[i]["x"] - units[j]["x"], units[i]["y"] - units[j]["y"])
     return float(centres - unit[i]["radius"] - unit[j]["radius"])

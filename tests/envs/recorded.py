@@ -1,4 +1,4 @@
-"""Battles for tests to record."""
+"""Random battles for tests of recordings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from roma.envs.skirmish.recordings.battle import GOES_ON, Battle, Recording
 def random_battle(
     map_name: str, seed: int, steps: int = 1000, options: EnvOptions | None = None, choices: Choices | None = None
 ) -> Recording:
-    """A battle of random play, broken off after `steps` timesteps if it lasts that long."""
+    """Return a battle of random play, stopped after `steps` timesteps if it lasts that long."""
     battle, policy = Battle(map_name, options, choices), RandomPolicy(seed)
     battle.begin(seed)
     while battle.result == GOES_ON and steps > 0:

@@ -1,4 +1,4 @@
-"""Bounds of arrays: a sample of the walk of tests/long, and arrays that the engine refuses."""
+"""Array bounds: a sample of the walk in tests/long, and arrays that the engine refuses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.walk import NUMBERS, SWITCHES, option_sets, run, walk
 
 
 def test_no_array_is_left_in_a_sample_of_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each map twice or more often, each time under other options."""
-    monkeypatch.setenv("NUMBA_OPT", "1")  # checks the same and is compiled in half the time
+    """Each map is played at least twice, each time with other options."""
+    monkeypatch.setenv("NUMBA_OPT", "1")  # the same checks, compiled in half the time
     episodes, steps = map(int, re.findall(r"\d+", run("--every", "37")))
     assert (episodes, steps > 3000) == (228, True)
 

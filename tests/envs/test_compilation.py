@@ -1,4 +1,4 @@
-"""Compilation of the engine: what is compiled ahead, and on what its machine code depends."""
+"""Compilation of the engine: functions that are compiled ahead, and the digest of their sources."""
 
 import ast
 import subprocess
@@ -38,7 +38,7 @@ def test_nothing_is_left_to_compile_for_a_run_on_any_map(tmp_path):
 
 
 def test_the_digest_of_the_kernel_covers_every_module_that_it_imports():
-    """All but the compiler, whose own changes leave the machine code as it is."""
+    """Except for the compiler module, whose changes do not affect the machine code."""
     rooms = list(Path(kernel.__file__).parent.glob("*.py"))
     imports = [node for room in rooms for node in ast.walk(ast.parse(room.read_text()))]
     named = {node.module for node in imports if isinstance(node, ast.ImportFrom) and node.module}

@@ -1,4 +1,4 @@
-"""Pictures of battles: what must be on them, read off the drawn objects and the pixels."""
+"""Pictures of battles: their required content, read from drawn objects and pixels."""
 
 from __future__ import annotations
 

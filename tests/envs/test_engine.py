@@ -1,4 +1,4 @@
-"""The engine's promises: one seed, one battle, whatever stands beside it, and nothing impossible in it."""
+"""Properties of the engine: determinism given the seed, independence of parallel battles, and valid states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from roma.support.errors import UserError
 
 
 def random_play(map_name: str, seeds: list[int], steps: int) -> list[NDArray[np.float64]]:
-    """Snapshots of battle 0 over some timesteps; each battle's actions come from a stream of its own."""
+    """Return snapshots of battle 0 over some timesteps; the actions of each battle come from its own stream."""
     env = Skirmish(map_name, len(seeds))
     policies = [RandomPolicy(seed) for seed in seeds]
     env.reset(np.array(seeds))
@@ -96,7 +96,7 @@ def test_a_clean_win_returns_twenty() -> None:
     env.reset(np.arange(256))
     active, won, total = np.ones(256, bool), np.zeros(256, bool), np.zeros(256)
     while active.any():
-        # All on the first enemy in reach, and east until there is one: wins some of the battles.
+        # Attack the first enemy in reach, otherwise move east: this policy wins some battles.
         attack, alive = env.avail_actions[:, :, 6:], env.avail_actions[:, :, 1]
         actions = np.where(attack.any(-1), 6 + attack.argmax(-1), np.where(alive, EAST, NOTHING))
         outcome = env.step(actions, active)
@@ -133,11 +133,11 @@ def test_inactive_battles_stand_still() -> None:
 
 
 def test_a_hemmed_in_enemy_has_not_arrived() -> None:
-    """Standing still for want of a way is no arrival: it marches on afterwards."""
+    """An enemy that stands still because its way is blocked has not arrived: it marches on afterwards."""
     env = Skirmish("3m", 1, choices=Choices(patience=4))
     env.reset(np.array([0]))
     battles, enemy = env._battles, env.info.n_agents
-    battles.units["health"][0, :enemy] = 0  # nobody to fight
+    battles.units["health"][0, :enemy] = 0  # no opponent
     battles.units[0, enemy]["patience"] = env.rules.patience
     start = battles.units[0, enemy]["x"]
     for _ in range(2 * env.rules.patience):
@@ -147,7 +147,7 @@ def test_a_hemmed_in_enemy_has_not_arrived() -> None:
 
 
 def test_banelings_burst_and_chain() -> None:
-    """A burst hurts the other side only; a Baneling that it kills bursts in turn."""
+    """An explosion hurts only the other side; a Baneling that it kills explodes in turn."""
     env = Skirmish("6z4b", 1)
     env.reset(np.array([0]))
     units, unit, allies = env._battles.units[0], env.rules.unit, env.info.n_agents

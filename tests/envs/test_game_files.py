@@ -1,4 +1,4 @@
-"""Fetching and checking the game's files, from a local server that breaks off, lies and forgets."""
+"""Download and checks of the game's files, from a local server that breaks off or sends wrong data."""
 
 import hashlib
 import http.server
@@ -25,9 +25,9 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 class Server:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
-    breaks: list[int] = field(default_factory=list)  # after how many bytes the next answers break off
+    breaks: list[int] = field(default_factory=list)  # numbers of bytes after which the next answers break off
     ranges: bool = True  # whether parts are sent
-    wrong_part: bool = False  # whether another part than the one asked for is sent
+    wrong_part: bool = False  # whether the server sends another part than the requested one
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path and range of each request
 
 
@@ -178,7 +178,7 @@ def test_fetch_from_nothing_to_a_game_with_maps(server, archive, tmp_path, monke
     elif not shutil.which("unzip"):
         pytest.skip("unzip is not installed here")
     command = ["starcraft2", "fetch"]
-    assert cli.main(command) == 2  # nobody is there to be asked
+    assert cli.main(command) == 2  # no terminal, so no question
     assert "read the game's licence, http://licence; to accept it" in capsys.readouterr().err
     assert not server.asked
     command.append("--accept-licence")

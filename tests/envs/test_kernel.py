@@ -1,4 +1,4 @@
-"""The rules of battle: who fights whom, how, and that nothing is gained or lost on the way."""
+"""Rules of combat: targets, attacks, healing, and the accounting of damage and reward."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_shooter_stops_at_its_range() -> None:
 
 @pytest.mark.parametrize(("map_name", "n_zealots"), [("2s3z", 3), ("3s5z", 5)])
 def test_melee_units_surround_their_target(map_name: str, n_zealots: int) -> None:
-    """Those that come first stand in the way of those behind, who find their way round to a place of their own."""
+    """The first units block those behind them, which find a way around to a free place."""
     for seed in range(8):
         env = battle(map_name)
         n_agents = env.info.n_agents
@@ -44,7 +44,7 @@ def test_melee_units_surround_their_target(map_name: str, n_zealots: int) -> Non
 
 
 def test_enemies_prefer_units_that_attack() -> None:
-    """Of two in acquire range, the nearer a passer-by, the farther under an order to attack."""
+    """Two agents are in acquire range: the nearer one passes by, the farther one has an attack order."""
     for prefers, expected in ((True, 1), (False, 0)):
         env = battle("3m", replace(DEFAULT_CHOICES, prefer_attackers=prefers))
         remove_all_but(env, [0, 1, 3])
@@ -86,7 +86,7 @@ def test_the_backswing_holds_back_a_chaser() -> None:
 
 
 def test_a_guard_pursues_whoever_hurt_it_and_returns() -> None:
-    """Enemies without orders stand still until they are hurt, and go back where nobody is left to fight."""
+    """Enemies without orders stand still until they are hurt, and return when no opponent is left."""
     env = battle("10z5b_vs_2s3z")
     agents = env.info.n_agents
     guard, attacker = agents, 0
@@ -127,7 +127,7 @@ def test_the_goal_on_2m_vs_1z_is_drawn_anew_in_each_episode() -> None:
     ],
 )
 def test_the_dead_strike_no_more(map_name: str, attacker_health: float, pending: str) -> None:
-    """A blow begun dies with its striker, who stands where it fell (a missile under way flies on)."""
+    """A dead unit does not complete an attack that it began; a launched missile still hits."""
     env = battle(map_name)
     agents, unit = env.info.n_agents, env.rules.unit
     attacker = next(i for i in range(agents, len(unit)) if unit[i]["health_max"] == attacker_health)
@@ -174,7 +174,7 @@ def test_only_the_enemys_medivac_heals_by_itself() -> None:
 
 
 def test_marines_lose_health_by_whole_blows_and_rewards_pay_for_each() -> None:
-    """All damage is accounted for: 6 a blow, the last one less, and the reward sums it."""
+    """All damage is accounted for: 6 per hit, less for the last one, and the reward is its sum."""
     n_battles = 64
     env, policy = Skirmish("5m_vs_6m", n_battles), RandomPolicy(1)
     env.reset(np.arange(n_battles))
@@ -224,7 +224,7 @@ def test_a_clean_win_returns_twenty_on_every_kind_of_map(map_name: str) -> None:
 
 
 def mirrored(map_name: str, n_battles: int) -> Skirmish:
-    """Battles in which the agents' units are the mirror image of the enemies and march as they do."""
+    """Return battles in which the agents' units mirror the enemies and behave like them."""
     env = Skirmish(map_name, n_battles)
     agents, unit = env.info.n_agents, env.rules.unit.copy()
     mine, theirs = unit[:agents, None], unit[None, agents:]
@@ -261,7 +261,7 @@ def test_mirrored_armies_win_about_equally_often(map_name: str) -> None:
 
 @pytest.mark.parametrize("map_name", map_names())
 def test_random_play_ends_well(map_name: str, random_episodes: int) -> None:
-    """Many episodes of random play: all end by the limit, nothing is infinite. `pytest --random-episodes 10000`."""
+    """Random episodes end within the limit, and all values are finite. `pytest --random-episodes 10000`."""
     n_battles = min(random_episodes, 250)
     env, policy = Skirmish(map_name, n_battles), RandomPolicy(11)
     for first in range(0, random_episodes, n_battles):
@@ -280,7 +280,7 @@ def test_random_play_ends_well(map_name: str, random_episodes: int) -> None:
 
 
 def test_the_scripted_policy_takes_the_nearest_and_keeps_it() -> None:
-    """SMAC's heuristic_ai: any distance, Marauders not at Medivacs, healers at the nearest hurt comrade."""
+    """SMAC's heuristic_ai: at any distance; Marauders ignore Medivacs; healers take the nearest hurt ally."""
     env = battle("MMM2")
     units, unit, agents = units_of(env), env.rules.unit, env.info.n_agents
     hurt = next(i for i in range(agents) if unit[i]["healable"])

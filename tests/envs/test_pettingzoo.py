@@ -1,4 +1,4 @@
-"""The PettingZoo interface: PettingZoo's own tests, and the same battle as the engine's."""
+"""PettingZoo interface: PettingZoo's own tests, and equality with the engine's battle."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_battle_is_that_of_the_vector_engine(map_name: str, options: dict[str,
 
 
 def test_time_running_out_truncates() -> None:
-    env = parallel_env("10z5b_vs_2s3z")  # its enemies wait where they stand
+    env = parallel_env("10z5b_vs_2s3z")  # the enemies on this map do not move
     env.reset(seed=1)
     agents = list(env.agents)
     while env.agents:

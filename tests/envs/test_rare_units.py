@@ -1,4 +1,4 @@
-"""Rules that only a few units need: the Colossus's beams and legs, the rooted Spine Crawler, enemies that hunt."""
+"""Rules of rare units: the Colossus's beams and cliff walking, the rooted Spine Crawler, and enemies that hunt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def beams(targets: list[tuple[float, float]], loops: int, struck: int = 0) -> li
     zealots = list(ZEALOTS[: len(targets)])
     remove_all_but(env, [0, 1, *zealots])
     place(env, 0, 10, 16)
-    place(env, 1, *targets[0])  # a Stalker of its own side in the midst of them
+    place(env, 1, *targets[0])  # a Stalker of the Colossus's own side among them
     units, before = units_of(env), 150.0
     for zealot, (x, y) in zip(zealots, targets, strict=True):
         place(env, zealot, x, y)
@@ -41,7 +41,7 @@ def beams(targets: list[tuple[float, float]], loops: int, struck: int = 0) -> li
 
 
 def test_beams_strike_the_line_across_the_line_of_fire() -> None:
-    """Both beams land 0.72 s after the damage point: 2 x 20 on whoever's edge is within 0.15 of the line."""
+    """Both beams land 0.72 s after the damage point: 2 x 20 for each unit whose edge is within 0.15 of the line."""
     reach = 1.25 + 0.15 + 0.5
     targets = [(16.0, 16.0), (16.0, 16.0 + reach - 0.01), (16.0, 16.0 - reach - 0.01), (16.64, 16.0), (16.66, 15.0)]
     assert beams(targets, 12) == [0] * 5
@@ -50,7 +50,7 @@ def test_beams_strike_the_line_across_the_line_of_fire() -> None:
 
 @pytest.mark.parametrize(("struck", "lost"), [(1, [40, 40]), (2, [150, 40])])
 def test_beams_go_on_when_the_colossus_or_its_target_falls(struck: int, lost: list[float]) -> None:
-    """A target that has fallen stands with the 50 points of its shield, which nobody can take any more."""
+    """A dead target keeps the 50 points of its shield, because beams no longer hit it."""
     found = beams([(16.0, 16.0), (16.0, 17.0)], 15, struck)
     assert found == [lost[0] - 50 * (struck == 2), lost[1]]
 
@@ -60,7 +60,7 @@ def test_a_colossus_strikes_whom_it_stands_above() -> None:
 
 
 def on_the_cliff(unit: int, x: float, y: float, action: int) -> Skirmish:
-    """A unit of 2c_vs_64zg, alone with a foe far away, on the move for two timesteps."""
+    """Move a unit of 2c_vs_64zg, alone with a distant enemy, for two timesteps."""
     env = battle("2c_vs_64zg")
     remove_all_but(env, [unit, 0, 65])
     for each in (0, 65):
@@ -125,7 +125,7 @@ def test_a_spine_crawler_stays_and_reaches_seven_from_edge_to_edge() -> None:
 
 
 def test_who_leaves_a_spine_crawlers_range_in_time_is_not_struck() -> None:
-    """It follows nobody beyond its range: of a step back during its wind-up nothing comes."""
+    """The Spine Crawler does not follow its target: a step back during its wind-up avoids the hit."""
     env = battle("2s_vs_1sc")
     units, crawler = units_of(env), 2
     remove_all_but(env, [0, crawler])
@@ -154,7 +154,7 @@ def test_nothing_but_attacks_changes_a_spine_crawlers_life(moves: list[int]) -> 
 
 
 def test_hunters_come_wherever_the_agents_are() -> None:
-    """The Zerglings of 2c_vs_64zg climb both ramps to Colossi that stand still, beyond any range of notice."""
+    """The Zerglings of 2c_vs_64zg climb both ramps to Colossi that stand still, beyond their notice range."""
     env = battle("2c_vs_64zg")
     enemies = slice(2, None)
     assert env.snapshots[0, enemies, Y].max() < CLIFF

@@ -1,4 +1,4 @@
-"""The replay file: the battle bit for bit, whatever decided it, and no damage unnoticed."""
+"""Recording files: bit-for-bit round trips for every kind of play, and detection of damage."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_battle_broken_off_is_a_replay_too(tmp_path: Path) -> None:
 
 
 def test_targets_are_whom_the_agents_attack() -> None:
-    """Every attack action on a living enemy makes it the target of a living agent; moves have none."""
+    """The target of an attack action is the attacked living enemy; moves have no target."""
     recorded = random_battle("2s3z", 5)
     seen = 0
     for step, actions in enumerate(recorded.actions):
@@ -105,7 +105,7 @@ def test_a_file_is_read_without_the_engine_and_without_pickle(recording: Recordi
     assert facts["types"]["Marine"]["health"] == 45
     assert units.shape == (recording.length + 1, 6, 6)
     assert path.stat().st_size < 500 * (recording.length + 1) + 10_000
-    assert encode(recording) == path.read_bytes()  # the same battle, the same bytes
+    assert encode(recording) == path.read_bytes()  # equal battles give equal bytes
 
 
 @settings(max_examples=60, deadline=None)
@@ -159,7 +159,7 @@ def test_the_digest_of_the_sources_does_not_matter(recording: Recording) -> None
 
 
 def test_replays_without_a_version_are_read(recording: Recording, tmp_path: Path) -> None:
-    """Earlier revisions wrote the digest of the sources only; replays of games have no settings of the engine's."""
+    """Earlier revisions stored only the digest of the sources; recordings of games have no engine settings."""
     facts = {name: value for name, value in dataclasses.asdict(recording).items() if name not in TENSORS}
     facts = {name: value for name, value in facts.items() if name not in ("engine", "engine_version")}
     tensors = {name: getattr(recording, name) for name in TENSORS}

@@ -1,4 +1,4 @@
-"""The kernel's constants, from maps of one's own."""
+"""Constants of the kernel, computed from custom maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roma.support.errors import UserError
 
 
 def test_an_army_without_room_is_refused() -> None:
-    """With half the map between two Marines; the message names file, group, place and setting."""
+    """The map has half the distance between two Marines; the message names file, group, place and setting."""
     with pytest.raises(UserError, match=r"^3m\.json: no room for 3 Marine around \[9, 16\] with formation_gap = 16$"):
         build_rules("3m", replace(DEFAULT_CHOICES, formation_gap=16))
 

@@ -1,4 +1,4 @@
-"""The drop-in for SMAC's environment class: its types, its numbers, and a battle as PyMARL plays it."""
+"""Drop-in replacement of SMAC's environment class: types, numbers, and an episode as PyMARL plays it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def random_actions(env: StarCraft2Env, random: np.random.Generator) -> list[int]
 
 
 def pymarl_episode(env: StarCraft2Env, random: np.random.Generator) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """One battle as PyMARL's episode runner plays and stores it, random actions instead of a network's."""
+    """Play and store an episode like PyMARL's episode runner, with random actions instead of a network's."""
     info = env.get_env_info()
     stored: dict[str, list[Any]] = {"state": [], "avail_actions": [], "obs": [], "reward": [], "terminated": []}
     env.reset()
@@ -87,7 +87,7 @@ def test_sizes_and_limits_are_those_smac_reports(map_name: str) -> None:
 
 @pytest.mark.parametrize("map_name", ["2s3z", "MMM2", "27m_vs_30m"])
 def test_getters_show_smacs_answers(map_name: str) -> None:
-    """Recorded positions on the map's own terrain, put into the engine's buffers; the getters must hand them out."""
+    """Recorded positions are written into the engine's buffers, and the getters must return them."""
     env, shown = StarCraft2Env(map_name), 0
     env.reset()
     battle = env._battle
@@ -110,7 +110,7 @@ def test_getters_show_smacs_answers(map_name: str) -> None:
 @pytest.mark.parametrize("map_name", ["2s3z", "MMM2", "6z4b"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_parts_of_an_observation_are_where_their_sizes_say(map_name: str, variant: dict[str, Any]) -> None:
-    """Read off the observations of a battle: an enemy's or comrade's part is empty exactly where it is not seen."""
+    """The part of an enemy or ally in an observation is empty if and only if the unit is not seen."""
     env, policy = StarCraft2Env(map_name, seed=1, **variant), np.random.default_rng(2)
     move, own = env.get_obs_move_feats_size(), env.get_obs_own_feats_size()
     (enemies, of_enemy), (comrades, of_comrade) = env.get_obs_enemy_feats_size(), env.get_obs_ally_feats_size()
@@ -197,7 +197,7 @@ def test_pymarl_plays_on_it() -> None:
 
 @pytest.mark.parametrize("continuing", [False, True])
 def test_running_out_of_time_is_reported_as_smac_does(continuing: bool) -> None:
-    """On 10z5b_vs_2s3z the enemies wait where they stand, so that doing nothing lasts to the limit."""
+    """On 10z5b_vs_2s3z the enemies do not move, so that a team without actions reaches the time limit."""
     env = StarCraft2Env("10z5b_vs_2s3z", seed=0, continuing_episode=continuing)
     assert env.get_stats()["win_rate"] == 0
     env.reset()
@@ -293,6 +293,6 @@ def test_heuristic_ai_ignores_the_actions_and_plays_the_scripted_policy(tmp_path
 
 
 def test_the_engines_own_settings_act() -> None:
-    """A wider formation begins elsewhere."""
+    """With a wider formation, units start at other positions."""
     states = [StarCraft2Env("8m", seed=0, choices=choices).reset()[1] for choices in (None, Choices(formation_gap=1))]
     assert not np.array_equal(*states)

@@ -1,4 +1,4 @@
-"""The public names of SMAC's StarCraft2Env (revision d6aab33): each exists, is of its kind, and has its value."""
+"""Public names of SMAC's StarCraft2Env (revision d6aab33): existence, kind and value of each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def dead(env: StarCraft2Env) -> list[int]:
 
 
 def alive(env: StarCraft2Env) -> int:
-    """An agent that is."""
+    """Return the index of a living agent."""
     return next(agent for agent, unit in env.agents.items() if unit.health > 0)
 
 
 def moves(env: StarCraft2Env) -> list[int]:
-    """Whether that agent may move north, south, east and west."""
+    """Return whether that agent may move north, south, east and west."""
     return env.get_avail_agent_actions(alive(env))[2:6]
 
 
@@ -33,7 +33,7 @@ def one(env: StarCraft2Env) -> Any:
     return env.agents[alive(env)]
 
 
-# Method: arguments, and whether what it returns on the known state is right.
+# Method: arguments, and a check of its result on the known state.
 METHODS: dict[str, tuple[Callable[[StarCraft2Env], tuple[Any, ...]], Callable[[StarCraft2Env, Any], Any]]] = {
     "can_move": (
         lambda env: (one(env), Direction.EAST),
@@ -77,7 +77,7 @@ METHODS: dict[str, tuple[Callable[[StarCraft2Env], tuple[Any, ...]], Callable[[S
     "unit_shoot_range": (lambda env: (0,), lambda env, is_: is_ == 6),
     "unit_sight_range": (lambda env: (0,), lambda env, is_: is_ == 9),
     "update_units": (lambda env: (), lambda env, is_: is_ is None),
-    # What changes the environment comes last, in this order.
+    # Methods that change the environment come last, in this order.
     "step": (lambda env: ([int(np.argmax(row)) for row in env.get_avail_actions()],), lambda env, is_: len(is_) == 3),
     "save_replay": (lambda env: (), lambda env, is_: is_.exists()),
     "full_restart": (lambda env: (), lambda env, is_: env.get_stats()["restarts"] == 1),
@@ -144,7 +144,7 @@ OPTIONS = [name for name in EnvOptions.__slots__ if name != "move_amount"]  # SM
 
 @pytest.fixture
 def known(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """2s3z in random play, just when the agents have done harm and somebody is dead."""
+    """Return 2s3z in random play, at a moment when the agents have done damage and a unit is dead."""
     folder = str(tmp_path_factory.mktemp("replays"))
     env: Any = StarCraft2Env("2s3z", seed=3, replay_dir=folder)
     random = np.random.default_rng(0)
@@ -242,7 +242,7 @@ def test_commands_say_what_actions_do() -> None:
     assert (east.ability_id, east.target_world_space_pos.x) == (16, env.agents[0].pos.x + 2)
     with pytest.raises(ValueError, match="action 0 is not available to agent 2"):
         env.get_agent_action(2, 0)
-    assert env.get_agent_action_heuristic(medivac, 0) == (None, 0)  # nobody is hurt
+    assert env.get_agent_action_heuristic(medivac, 0) == (None, 0)  # no unit is hurt
 
 
 def test_only_medivac_left_is_smacs_end_of_a_battle_on_mmm() -> None:

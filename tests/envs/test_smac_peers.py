@@ -1,4 +1,4 @@
-"""SMAC's class as other people's code uses it: parallel runners, subclasses, wrappers, odd actions, replays, logs."""
+"""SMAC's class as used by other projects: parallel runners, subclasses, wrappers, unusual actions, replays, logs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKERS = 8
 
 
 def episode(env: StarCraft2Env, random: np.random.Generator) -> list[float]:
-    """Rewards of an episode of random play."""
+    """Return the rewards of an episode of random play."""
     env.reset()
     rewards, terminated = [], False
     while not terminated:
@@ -44,7 +44,7 @@ def begin(map_name: str = "3m", **arguments: Any) -> StarCraft2Env:
 
 
 def rounds_of_workers() -> list[list[int]]:
-    """Seeds of the battles that workers with one seed play, as PyMARL's parallel runner starts them; by round."""
+    """Return the seeds of the battles of parallel workers with one seed, started as in PyMARL, by round."""
     envs = [StarCraft2Env("3m", seed=5) for _ in range(WORKERS)]
     policies = [np.random.default_rng(rank) for rank in range(WORKERS)]
     seeds = []
@@ -63,7 +63,7 @@ def test_workers_with_one_seed_part_after_their_first_episode_and_repeat_as_a_wh
 
 
 def test_workers_with_one_seed_that_play_alike_stay_alike() -> None:
-    """The seed follows from the actions, not from chance: so a repetition is identical."""
+    """The battle seed follows from the actions, not from random numbers, so that a repetition is identical."""
     plays = [(StarCraft2Env("3m", seed=5), np.random.default_rng(0)) for _ in range(2)]
     first, second = ([episode(env, random) for _ in range(3)] for env, random in plays)
     assert first == second
@@ -71,7 +71,7 @@ def test_workers_with_one_seed_that_play_alike_stay_alike() -> None:
 
 
 def test_an_episode_that_was_broken_off_counts_as_play() -> None:
-    """The same actions, divided differently into episodes, lead to another battle."""
+    """Equal actions that are divided differently into episodes lead to different battles."""
     seeds = []
     for lengths in ((2, 1), (1, 2)):
         env = StarCraft2Env("3m", seed=5)
@@ -100,7 +100,7 @@ def test_seed_with_an_argument_and_full_restart_begin_the_sequence_anew() -> Non
 
 
 class Peer(StarCraft2Env):
-    """A subclass as research code writes them: it changes parts and relies on the wholes."""
+    """Subclass as in research code: it overrides parts of the class and relies on the rest."""
 
     def get_obs_agent(self, agent_id: int) -> Any:
         return np.append(super().get_obs_agent(agent_id), agent_id).astype(np.float32)
@@ -198,7 +198,7 @@ def test_the_scripted_policy_tells_its_actions_as_smac_does() -> None:
     actions = [1] * 5
     env.step(actions)
     assert actions == [6 + env.heuristic_targets[agent] for agent in range(5)]
-    env.step((1,) * 5)  # nothing to write into
+    env.step((1,) * 5)  # a tuple, which the environment cannot write to
 
 
 def test_game_version_is_accepted_with_one_line_and_heuristic_rest_where_smac_ignores_it(
@@ -337,7 +337,7 @@ def test_numba_is_silent_under_a_debugging_root_logger() -> None:
 
 
 def test_workers_that_start_at_once_compile_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker finds the lock taken, waits, and when the first is ready has nothing left to compile."""
+    """A worker finds the lock taken, waits, and then finds the machine code of the first worker."""
     program = (
         "import logging; logging.basicConfig(level=logging.INFO)\n"
         "from roma.envs.skirmish import compilation\n"

@@ -1,4 +1,4 @@
-"""The adapter of the real game, through real worker processes that play a stand-in for SMAC."""
+"""Adapter of StarCraft II, with real worker processes that play a stand-in for SMAC."""
 
 import os
 import random
@@ -23,13 +23,13 @@ from roma.support.errors import UserError
 from roma.support.seeding import Stream, episode_seed
 from tests.standin_smac import MAPS, descendants, left_of
 
-PATIENT = Patience(launch_seconds=300, step_seconds=300)  # a busy machine is no failure
+PATIENT = Patience(launch_seconds=300, step_seconds=300)  # generous, for busy machines
 SEEDS = np.array([2**40 + 7, 2**41 + 8])
 
 
 @pytest.fixture
 def battles(standin):
-    """A function that makes environments, all of which are closed in the end."""
+    """Return a function that makes environments; all of them are closed at the end."""
     made = []
 
     def make(map_name="3m", n_battles=2, patience=PATIENT, journal=None, settings=None):
@@ -46,7 +46,7 @@ def pid_of(env, battle):
 
 
 def play_out(env, policy, steps=1000):
-    """Plays until all battles have ended, at most so many timesteps; returns the outcomes."""
+    """Play until all battles have ended, or for this many timesteps; return the outcomes."""
     live, outcomes = np.ones(env.n_battles, bool), []
     while live.any() and len(outcomes) < steps:
         outcomes.append(env.step(policy(env.avail_actions), live))
@@ -55,12 +55,12 @@ def play_out(env, policy, steps=1000):
 
 
 def stop_all(env):
-    """Actions that keep everyone alive where they are; the dead do nothing."""
+    """Return actions with which all living agents stop; dead agents do nothing."""
     return np.where(env.avail_actions[:, :, 1], 1, 0)
 
 
 class RandomActor:
-    """Chooses at random; calls `meanwhile` with the number of the timestep before each."""
+    """Actor that chooses at random, and calls `meanwhile` with the number of each timestep first."""
 
     def __init__(self, meanwhile=lambda step: None):
         self.policy, self.meanwhile = RandomPolicy(1), meanwhile
@@ -136,7 +136,7 @@ def test_a_battle_that_breaks_off_is_lost_and_its_game_begins_anew(battles, stan
     assert not left_of([before[lost]])
     assert f"battle {lost} is lost" in caplog.text
     assert reason in caplog.text
-    env.step(stop_all(env), np.arange(2) != lost)  # the other goes on
+    env.step(stop_all(env), np.arange(2) != lost)  # the other battle continues
     env.reset(SEEDS + 2)
     assert not any(outcome.lost.any() for outcome in play_out(env, RandomPolicy(0)))
     assert journal[0]["lost_episodes"] == 1

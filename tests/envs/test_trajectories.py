@@ -1,4 +1,4 @@
-"""The engine's identity: recorded trajectories of every map, and what does and does not change them."""
+"""Identity of the engine: recorded trajectories of every map, and the changes that they detect."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_trained_play_is_small() -> None:
 
 @pytest.mark.parametrize("map_name", map_names())
 def test_a_battle_does_not_depend_on_its_neighbours(map_name: str) -> None:
-    """64 episodes, played one by one, by eight and all at once."""
+    """64 episodes are played one by one, in groups of eight, and all at once."""
     seeds = np.arange(64)
 
     def digests(n_battles: int) -> list[str]:
@@ -178,7 +178,7 @@ def test_what_to_do_is_said(record: Record | None, version: int | None, message:
 
 @pytest.fixture
 def two_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Digests]:
-    """A record of two maps, made anew; what they play can be changed."""
+    """Return a new record of two maps whose plays can be changed."""
     now: dict[str, Digests] = {"3m": {"random": ["a", "b"]}, "8m": {"random": ["c"]}}
     monkeypatch.setattr(golden, "FILE", tmp_path / "trajectories.json")
     monkeypatch.setattr(golden, "map_names", lambda: list(now))
@@ -238,7 +238,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_trained_play_is_kept_as_seeds_and_actions(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kept play is the runner's own, and the same weights give the same bytes."""
+    """The recorded play equals that of the runner, and equal weights give equal bytes."""
     monkeypatch.setattr(recorder, "TRAINED_PLAY", tmp_path / "play")
     monkeypatch.setattr(plays, "TRAINED_PLAY", tmp_path / "play")
     seen: list[tuple[np.ndarray, int]] = []
@@ -293,7 +293,7 @@ def test_tactics_are_followed() -> None:
 
 
 def test_the_uncompiled_kernel_plays_the_same_battles() -> None:
-    """A sample of what tests/long plays: enough to reach most branches, and none that is not in the sources."""
+    """A sample of the episodes of tests/long: it reaches most branches, and only branches that the sources have."""
     sample: list[Asked] = [
         ("3m", "random, all options on", [0, 1]),
         ("2s3z", "scripted", [0, 1]),

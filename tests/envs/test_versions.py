@@ -1,4 +1,4 @@
-"""Engine versions: one number for each map, what earlier revisions recorded, and maps of a user's own."""
+"""Engine versions: one number per map, records of earlier revisions, and custom maps."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_recorded_version_is_taken_as_it_stands() -> None:
 
 
 def test_a_map_of_ones_own_is_named_by_its_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its version changes with the map, with its units and with the rules of another map, and with nothing else."""
+    """Its version depends only on the map, its units and the rules of other maps."""
     scenario, units = replace(load_map("2s3z"), name="mine"), load_units()
 
     def version() -> str:

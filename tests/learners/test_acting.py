@@ -1,4 +1,4 @@
-"""The compiled actor takes the decisions of the one in torch, in whole episodes of every arm on real maps."""
+"""The compiled actor decides like the torch actor, in whole episodes of every arm on real maps."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ APART = [name for name in algorithm_names() if not name.startswith("roma_release
 
 
 def trained(name, info, **overrides):
-    """A learner whose weights are larger than those it begins with: decisions differ between agents and steps."""
+    """Return a learner with enlarged weights, so that decisions differ between agents and steps."""
     learner = make_learner(name, resolve("3m", name, 0, overrides=overrides).hyperparameters, info, 0)
     with torch.no_grad():
         for parameter in learner.online.agent.parameters():
@@ -34,7 +34,7 @@ def trained(name, info, **overrides):
 
 
 def play(env, actor, keys, epsilon, steps=60):
-    """Actions (T, E, A) of new episodes and what the team drew; those of ended battles are 0."""
+    """Return actions (T, E, A) of new episodes, 0 for ended ones, and the latents that the actor drew."""
     env.reset(np.arange(len(keys)))
     latents, live, actions = actor.begin(keys, env.state), np.ones(len(keys), np.bool_), []
     while live.any() and len(actions) < steps:
@@ -44,7 +44,7 @@ def play(env, actor, keys, epsilon, steps=60):
 
 
 class Both:
-    """Two actors side by side, which must agree in every decision; it takes those of the first."""
+    """Pair of actors that must agree in every decision; it returns the decisions of the first."""
 
     def __init__(self, first, second):
         self.actors, self.decided = (first, second), 0
@@ -114,7 +114,7 @@ def test_one_agent(shared):
 @pytest.mark.parametrize("epsilon", [None, 0.3])
 @pytest.mark.parametrize("name", APART)
 def test_decisions_do_not_depend_on_the_number_of_battles(name, epsilon):
-    """Not in one bit of the hidden state: neither on how many run side by side nor on which have ended."""
+    """The hidden states are bit-equal for any number of parallel battles and of ended ones."""
     learner = trained(name, envs.make("embedded", "2s3z", 1).info)
     noise = np.random.default_rng(0)
     info, steps = learner.info, 12
@@ -149,7 +149,7 @@ def test_only_live_battles_are_computed():
 
 
 def digest_of_decisions():
-    """Digest of actions and hidden states of networks whose weights are the same on every machine."""
+    """Return the digest of actions and hidden states of networks with the same weights on every machine."""
     info = envs.make("embedded", "2s3z", 1).info
     noise, content = np.random.default_rng(0), []
     obs = np.round(noise.random((6, 4, info.n_agents, info.obs_size)) * 8 - 4).astype(np.float32) / 8
@@ -176,7 +176,7 @@ PINNED = "6fb4112ce6b157816c80a0bf62a48ad194bc5b3e17dcdf0d1d29c0cd34a97acf"
 
 
 def test_decisions_are_the_same_under_another_instruction_set():
-    """Bit for bit, with machine code for the oldest 64-bit processors, without wide vectors; and pinned."""
+    """Bit for bit, with machine code for the oldest 64-bit processors, and against a recorded digest."""
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     program = "from tests.learners.test_acting import digest_of_decisions; print(digest_of_decisions())"
     plain = subprocess.run([sys.executable, "-c", program], env=environment, text=True, capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""What is freed between blocks that live on goes back to the system."""
+"""Memory that is freed between longer-lived blocks is returned to the system."""
 
 import ctypes
 import subprocess

@@ -1,4 +1,4 @@
-"""Compiling ahead: acting and learning of any algorithm find all of their machine code made."""
+"""Ahead-of-time compilation: acting and learning of every algorithm compile nothing more."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every learner on a GPU beside the same one on the CPU, from the same noise; and what can be told without a GPU."""
+"""Every learner on a GPU and on the CPU, with the same noise, and checks that need no GPU."""
 
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no
 
 INFO = EnvInfo("synthetic", n_agents=4, n_enemies=0, n_actions=6, obs_size=9, state_size=35, episode_limit=20)
 BATCH = random_batch(INFO, [7, 3, 5], seed=3)
-TOLERANCE = {"atol": 1e-4, "rtol": 1e-3}  # of float32 sums in another order
-COUNTED = "saturated_pair_share"  # counts pairs beyond a bound, which a last bit can move one across
+TOLERANCE = {"atol": 1e-4, "rtol": 1e-3}  # for float32 sums in another order
+COUNTED = "saturated_pair_share"  # counts pairs beyond a bound; a last bit can move a pair across it
 
 
 def learner_on(device, name):
@@ -33,7 +33,7 @@ def moved(batch, device):
 
 
 def decided(learner, kind="torch_actor"):
-    """The hidden state behind one decision of three battles."""
+    """Return the hidden state after one decision in three episodes."""
     noise, actor = np.random.default_rng(0), getattr(learner, kind)()
     actor.begin(range(3), np.zeros((3, INFO.state_size), np.float32))
     obs = noise.standard_normal((3, INFO.n_agents, INFO.obs_size), dtype=np.float32)
@@ -42,7 +42,7 @@ def decided(learner, kind="torch_actor"):
 
 
 def updated(learner, batch, episode):
-    """The statistics of one update, as tensors."""
+    """Return the statistics of one update, as tensors."""
     if learner.learns_from_rounds:
         learner.learn_from_round(batch, episode)
     statistics = learner.update(batch, episode, episode, 0.3)
@@ -51,7 +51,7 @@ def updated(learner, batch, episode):
 
 @pytest.mark.parametrize("name", algorithm_names())
 def test_every_tensor_is_made_where_it_is_needed(name):
-    """With another default device nothing changes: no tensor is made on it for want of a device of its own."""
+    """A different default device changes nothing: every tensor is created with an explicit device."""
     expected, found = [], []
     for default, results in (("cpu", expected), ("meta", found)):
         learner = learner_on("cpu", name)

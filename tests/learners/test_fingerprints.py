@@ -1,4 +1,4 @@
-"""The algorithms' identity: fingerprints of short runs of each, and what does and does not change them."""
+"""Identity of the algorithms: fingerprints of short runs, and the changes that they detect."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def change_exploration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same numbers by another expression."""
+    """Compute the same numbers with another expression."""
     for module in (qmix, roma):
         monkeypatch.setattr(
             module, "td_targets", lambda reward, ended, following, gamma: gamma * (1 - ended) * following + reward
@@ -95,7 +95,7 @@ CHANGES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_moves_the_algorithms_that_it_touches(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By digests where they are recorded for this family of processors, and by losses as on any other."""
+    """By digests if there are any for this processor family, and by losses as on other families."""
     apply, touched = CHANGES[change]
     apply(monkeypatch)
     records, found = golden.read(), {name: {RUN: trace_anew(name, RUN)} for name in SAMPLE}
@@ -152,7 +152,7 @@ def test_digests_depend_neither_on_cores_nor_on_folder_locale_load_or_environmen
 
 
 def test_another_family_of_processors_has_the_same_first_losses(tmp_path: Path) -> None:
-    """Its kernels are chosen by variables that libraries read before the project could remove them."""
+    """Environment variables select its kernels, because libraries read them before the project removes them."""
     older = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Nehalem"}
     if platform.machine() != "x86_64":
         older = {"OPENBLAS_CORETYPE": "ARMV8"}
@@ -272,7 +272,7 @@ def test_updates_alike_are_counted_from_the_first() -> None:
 
 
 class Machine:
-    """What `golden` works on, for tests: versions, the family of processors, and what runs leave."""
+    """Controlled inputs of `golden`: versions, processor family, and results of runs."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         self.versions, self.engine, self.processor = {"coma": 1, "qmix": 1}, {"3m": "1"}, "this"
@@ -290,7 +290,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Two algorithms that were just recorded."""
+    """Return two algorithms with new records."""
     machine = Machine(monkeypatch, tmp_path / "fingerprints.json")
     assert machine.update() == [(f"{name}: version 1, 2 values of 2 runs", None) for name in ("coma", "qmix")]
     assert golden.read()["coma"] == recorded(engine={"3m": "1"})
@@ -322,7 +322,7 @@ def test_a_raised_engine_is_recorded_under_the_same_version(machine: Machine) ->
 
 
 def on_another_family(machine: Machine) -> None:
-    """Record the digests of another family of processors, whose losses differ in late digits."""
+    """Record the digests of another processor family whose losses differ in their last digits."""
     machine.processor = "that"
     machine.found["coma"] = {
         run: Trace({name: f"1{digest}" for name, digest in each.digests.items()}, {"loss": losses}, 50, 1)

@@ -36,7 +36,7 @@ def learner_of(name, seed=0, info=INFO, **overrides):
 
 
 def decisions(actor, obs, avail_actions, epsilon=0.2, seed=0):
-    """Actions of every step (steps, E, A) and the last hidden state (E, A, H)."""
+    """Return the actions of all steps (steps, E, A) and the last hidden state (E, A, H)."""
     battles = obs.shape[1]
     actor.begin(range(seed, seed + battles), np.zeros((battles, INFO.state_size), np.float32))
     live = np.ones(battles, np.bool_)
@@ -92,7 +92,7 @@ def test_statistics(name):
 @pytest.mark.parametrize("protocol", PRESETS)
 @pytest.mark.parametrize("name", algorithm_names())
 def test_every_arm_learns_under_both_protocols(name, protocol):
-    """From as many episodes as the arm's own schedule has, with the mixer of the protocol."""
+    """The batch has the number of episodes of the arm's schedule, and the mixer is that of the protocol."""
     config = resolve("3m", name, 0, protocol, overrides={"hidden_dim": 8})
     assert config.protocol_settings.batch_size == (8 if name == "coma" else 32)
     assert config.protocol_settings.parallel_envs == (8 if name == "coma" or protocol == "paper" else 1)
@@ -116,7 +116,7 @@ ONE_AGENT = EnvInfo("synthetic", n_agents=1, n_enemies=0, n_actions=6, obs_size=
     + [("roma", switch) for switch in ({"mask_dead": True}, {"pairs": "allpairs"}, {"pair_reduction": "mean"})],
 )
 def test_every_arm_learns_with_one_agent(name, overrides):
-    """One agent makes no pair: where L_D is computed it is 0."""
+    """There are no pairs of agents, so L_D is 0."""
     learner = learner_of(name, info=ONE_AGENT, hidden_dim=8, **overrides)
     for _ in range(2):
         statistics = learner.update(random_batch(ONE_AGENT, [7, 3, 5], seed=0), 0, 0, epsilon=0.1)
@@ -185,7 +185,7 @@ def test_saved_state_continues_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", ["qmix", "coma", "maven"])
 def test_saved_state_goes_where_the_weights_are(name):
-    """A checkpoint is read into the host's memory; Adam counts its steps there on any device."""
+    """A checkpoint is read into host memory; Adam counts its steps there on every device."""
     specification = algorithm(name)
     learner = learner_of(name)
     learner.update(BATCH, 0, 0)
@@ -257,7 +257,7 @@ def test_learners_with_roles_declare_them(name):
 
 
 def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):
-    """From a file of nothing else, by a network that has nothing else."""
+    """A policy file with only these networks, loaded into a learner with only these networks."""
     learner = learner_of("roma")
     config, judging = learner.config, ("trajectory_encoder.", "dissimilarity.")
     weights = {key: value for key, value in learner.policy_tensors().items() if not key.startswith(judging)}
@@ -275,7 +275,7 @@ def test_trunk_role_encoder_and_role_decoder_alone_act_identically(tmp_path):
 @pytest.mark.parametrize(("layers", "apart"), [("batchnorm", False), ("relu", True)])
 @pytest.mark.parametrize("changed", [(0, slice(None)), (1, 0)], ids=["another battle", "another agent"])
 def test_released_agents_see_each_other_in_the_normalisation(layers, apart, changed):
-    """Agent 2 of battle 1: batch normalisation alone is why its utilities, and what it does, follow the others."""
+    """Batch normalisation makes the utilities of one agent depend on the other agents."""
     agent = learner_of("roma_release", role_layers=layers).online.agent
     (obs,), _ = observations(steps=1)
     others = obs.copy()

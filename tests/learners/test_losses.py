@@ -1,4 +1,4 @@
-"""The losses as functions of networks, batch and noise."""
+"""Losses as functions of networks, batch and noise."""
 
 import copy
 from dataclasses import fields, replace
@@ -47,7 +47,7 @@ SWITCHES = [
 
 
 def double_learner(name, info=INFO, **overrides):
-    """A learner in double precision, its target differing from its online networks."""
+    """Return a learner in double precision whose target networks differ from the online networks."""
     specification = algorithm(name)
     config = specification.config_class(hidden_dim=16, **specification.overrides | overrides)
     learner = make_learner(name, config, info, seed=0)
@@ -98,7 +98,7 @@ def test_equals_the_plainly_written_loss_in_both_readings(reduction):
 
 @st.composite
 def batches(draw):
-    """Episodes of 1 to 9 steps, some of them cut off before their end, with up to 2 slots more than the longest."""
+    """Draw batches of episodes of 1 to 9 steps, some cut off, with up to 2 more padded slots than the longest one."""
     lengths = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
     cut_off = torch.tensor(draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths))))
     batch = double_batch(lengths)
@@ -107,7 +107,7 @@ def batches(draw):
 
 
 def spoilt(batch):
-    """Nonsense in the padding, and in what was seen after an episode's true end."""
+    """Return the batch with arbitrary values in the padding, and in the observations after terminated episodes."""
     real = functional.pad(batch.mask, (0, 1)).bool()
     cut_off = (batch.terminated == 0).logical_or(batch.mask == 0).all(1)
     needed = real | functional.pad(real, (1, -1)) & cut_off.unsqueeze(1)
@@ -129,7 +129,7 @@ def spoilt(batch):
 @settings(max_examples=25, deadline=None)
 @given(batch=batches())
 def test_real_steps_alone_count(name, plain_loss, batch):
-    """The plainly written loss computes padding and masks it; ours is the same whatever the padding holds."""
+    """The plain learner computes the padding and masks it; our loss does not depend on the padding."""
     learner = double_learner(name)
     noise = noise_of(learner, batch)
     plain = plain_loss(learner.online, learner.target, batch, *([] if noise is None else [noise]), learner.config)
@@ -236,7 +236,7 @@ def test_loss_is_pure(name):
 
 @pytest.mark.parametrize("name", ["iql", "vdn", "qmix_nps"])
 def test_relabelled_agents_have_the_same_loss(name):
-    """Without index, agents differ by what they see and do; agents with their own weights take these along."""
+    """Without an index, agents differ only in observations and actions; agents with their own weights keep these."""
     learner, batch = double_learner(name, **{"mixer": "vdn"} if name == "qmix_nps" else {}), double_batch()
     order = torch.tensor([2, 0, 3, 1])
     relabelled = replace(
@@ -260,7 +260,7 @@ def test_relabelled_agents_have_the_same_loss(name):
 
 @pytest.mark.parametrize("name", ["qmix", "roma"])
 def test_last_actions_in_the_state_may_be_looked_up(name):
-    """Where a state ends with them, the mixer reads those of the batch instead, with equal loss and gradients."""
+    """If the state ends with them, the mixer may read those of the batch instead, with equal loss and gradients."""
     info = replace(INFO, state_last_actions=True)
     learner, multiplying = double_learner(name, info), double_learner(name)
     assert learner.online.mixer.n_actions == INFO.n_actions
@@ -299,7 +299,7 @@ def test_every_agent_relabelled_gives_the_same_role_losses():
 
 @pytest.mark.parametrize("name", ["roma", "qmix"])
 def test_the_mixer_is_one_setting(name):
-    """VDN's mixer has no weights and reads no state; QMIX's has and does. The agents stay what they are."""
+    """VDN's mixer has no weights and does not read the state, QMIX's does both; the agents do not change."""
     batch = double_batch()
     other_state = replace(batch, state=batch.state + 1)
     learners = {mixer: double_learner(name, mixer=mixer) for mixer in ("vdn", "qmix")}

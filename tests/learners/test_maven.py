@@ -34,7 +34,7 @@ CASES = {
 
 
 def network_tensors(arrays, prefix=""):
-    """Weights (or gradients) of agent, mixer and discriminator under this package's names."""
+    """Return weights (or gradients) of agent, mixer and discriminator under this package's names."""
     agent = under(arrays, f"{prefix}agent/")
     tensors = {f"agent.{name}": each for name, each in agent_tensors(agent).items() if name.startswith("trunk")}
     for kind in ("weight", "bias"):
@@ -62,7 +62,7 @@ def reference_learner(name):
 
 
 def loss_of(learner, batch, name):
-    """The loss; the reference's recurrent discriminator reads on through the padding, so it does here."""
+    """Return the loss with a discriminator that also reads padding, like the reference's recurrent one."""
     loss, statistics = learner.loss(batch, None)
     if name == "maven":
         return loss, statistics["loss_information"]
@@ -76,7 +76,7 @@ def loss_of(learner, batch, name):
 
 
 def replace_weight(learner, weight):
-    """The same networks under a configuration with another weight of the information loss."""
+    """Return the same networks with another weight of the information loss."""
     other = object.__new__(type(learner))
     vars(other).update(vars(learner) | {"config": replace(learner.config, mi_weight=weight)})
     return other
@@ -164,7 +164,7 @@ def test_every_loss_trains_what_it_should(discriminator):
 
 @pytest.mark.parametrize("discriminator", ["recurrent", "step"])
 def test_what_stands_behind_an_episode_is_not_read(discriminator):
-    """A cut-off episode's last slot takes part in the target alone."""
+    """The last slot of a cut-off episode affects only the target."""
     learner = make_learner("maven", Config(discriminator=discriminator), INFO, seed=0)
     batch = random_batch(INFO, [6, 3, 5], seed=0)
     batch.terminated[1:] = 0

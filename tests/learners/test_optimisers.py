@@ -1,4 +1,4 @@
-"""The optimisers take torch's steps bit for bit."""
+"""The optimisers equal torch's bit for bit."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ PAIRS = {
 
 @pytest.mark.parametrize(("ours", "torchs"), PAIRS.values(), ids=PAIRS)
 def test_steps_are_those_of_torch(ours, torchs):
-    """Sizes that do and do not fill vectors; a parameter that never has a gradient, one that has it sometimes."""
+    """Sizes that do and do not fill vectors; one parameter never has a gradient, and one only sometimes."""
     generator = torch.Generator().manual_seed(0)
     sizes = [(64, 80), (7,), (3, 5, 2), (1,), (), (9,)]
     first, second = ([torch.nn.Parameter(torch.full(size, 0.5)) for size in sizes] for _ in range(2))

@@ -87,7 +87,7 @@ def test_raw_gradients(reference):
 
 
 def test_conditions_on_utilities_leave_the_joint_value_alone():
-    """L_opt and L_nopt train utilities and V to fit Q_jt, never Q_jt to fit them."""
+    """L_opt and L_nopt train utilities and V towards Q_jt, and never change Q_jt."""
     batch = random_batch(INFO, [5, 3], seed=0)
     gradients = []
     for weight in (0.0, 1.0):

@@ -1,4 +1,4 @@
-"""The variant `roma_release` against the authors' released code, and what sets it apart from the paper's equations."""
+"""The variant `roma_release` against the authors' released code, and its differences from the paper's equations."""
 
 from dataclasses import replace
 
@@ -41,9 +41,10 @@ READS_INPUT = {"embed_net.0.weight": 0, "inference_net.0.weight": None, "fc1.wei
 
 
 def networks(arrays, info, raw_input=False):
-    """Weights (or gradients) of the released networks under this package's names.
+    """Return weights (or gradients) of the released networks under this package's names.
 
-    Released inputs are [previous action, obs, index]; `raw_input` ones stand in for observations, without the rest.
+    Released inputs are [previous action, obs, index]. With `raw_input`, they take the place of our observations,
+    without previous action and index.
     """
     tensors = {}
     for key, value in arrays.items():
@@ -160,7 +161,7 @@ def test_a_whole_update():
         *(arrays[f"in/eps_role_{which}"].view(9, 4, 3, 3).transpose(0, 1) for which in ("online", "target"))
     )
     packed = PackedBatch(batch, every_slot=True)
-    # the release also stores the action chosen, but never taken, after an episode's end
+    # the release also stores an action after the end of an episode, which is never executed
     taken = torch.where(arrays["batch/filled"] > 0, arrays["batch/actions"][..., 0].long(), -1)
     packed.last_actions = packed.rows(torch.cat([torch.full_like(taken[:, :1], -1), taken[:, :-1]], dim=1))
     loss, statistics = learner.objective(learner.online, learner.target, packed, noise)
@@ -193,7 +194,7 @@ def test_a_whole_update():
 @torch.inference_mode()
 @pytest.mark.parametrize("name", ["roma_release", "roma"])
 def test_roles_are_normalised_alike_in_acting_learning_and_records(name):
-    """Battles of unequal lengths: what has ended shows zeros and no last action to those that go on."""
+    """Ended episodes contribute zeros and no last action to the batch statistics of the running ones."""
     lengths = np.array([7, 3, 5])
     learner, batch = released(STEP_INFO, 8, name), random_batch(STEP_INFO, lengths.tolist(), seed=0)
     agent, acted = learner.online.agent, []

@@ -1,4 +1,4 @@
-"""The metrics of the role losses' health: against plain loops, and what must not change by measuring them."""
+"""Metrics of the health of role losses: against plain loops, and without side effects on training."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ def batch_with_dead():
 
 
 def measured(learner, batch, noise=None, types=TYPES):
-    """The columns as numbers."""
+    """Return the columns as numbers."""
     numbers = torch.tensor([[sorted(types).index(name) for name in types[: INFO.n_agents]]] * len(batch.obs))
     noise = noise_of(learner, batch) if noise is None else noise
     found = role_health(learner.online, learner.target, batch, noise, numbers, learner.objective)
@@ -39,7 +39,7 @@ def measured(learner, batch, noise=None, types=TYPES):
 
 
 def looped(learner, batch, noise):
-    """The columns by loops over episodes, steps and pairs; the gradients by the plainly written losses."""
+    """Return the columns computed by loops over episodes, steps and pairs, with gradients of the plain losses."""
     online, agents = learner.online, INFO.n_agents
     _, steps = plain_learner.role_unroll(online.agent, batch, noise.online)
     of_agents = {"role_variance": [], "posterior_variance": [], "role_divergence": []}

@@ -65,7 +65,7 @@ def test_specialisation_loss_in_every_reading(density, pairs):
 
 
 def looped_specialisation(role, mean, variance, dissimilarity, reduction):
-    """L_D of one step by Eq. 6 in Python's numbers: lists of A vectors, and A lists of A dissimilarities."""
+    """Return L_D of one step by Eq. 6 with Python numbers: lists of A vectors, and A lists of A dissimilarities."""
     agents = len(role)
     pairs = list(permutations(range(agents), 2))
     information = {
@@ -85,7 +85,7 @@ def looped_specialisation(role, mean, variance, dissimilarity, reduction):
 
 
 def looped_gradients(arguments, reduction, distance=1e-6):
-    """Central differences of the loop with respect to each of its numbers; lists nested as the arguments are."""
+    """Return central differences of the loop for each of its numbers, nested like the arguments."""
 
     def difference(vector, place):
         value, ends = vector[place], []

@@ -5,7 +5,7 @@ from tests.envs.trajectories.branches import REACHING, reasons, uncompiled
 
 
 def test_all_branches_are_reached_but_those_with_a_reason() -> None:
-    """The episodes that reach them are recorded ones: uncompiled they have their recorded digests."""
+    """The episodes that reach them are recorded ones: uncompiled, they have their recorded digests."""
     found = uncompiled(REACHING)
     records = golden.read()
     for map_name, play, numbers in REACHING:

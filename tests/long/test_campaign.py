@@ -1,6 +1,6 @@
-"""A campaign is killed twenty times, all of it at once, and loses no finished run and no number.
+"""A campaign is killed twenty times as a whole, and loses no finished run and no number.
 
-Small runs, and one on MMM2 whose replay is full. Some twenty minutes on two free cores.
+The runs are small, except for one on MMM2 with a full replay buffer. Takes some twenty minutes on two free cores.
 """
 
 import json
@@ -39,7 +39,7 @@ SCALE = SHORT | {
 
 @pytest.fixture
 def project(root, tmp_path, monkeypatch):
-    """A repository with the scale and the name of its revision; whatever runs in the end is killed."""
+    """Return a repository with a scale and a campaign.yaml for its revision; all processes are killed at the end."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder = tmp_path / "project"
     copy_repository(root, folder)
@@ -58,7 +58,7 @@ def steps(run: Path) -> int:
 
 
 def resumes(run: Path) -> list[str]:
-    """Names of the checkpoints from which a run went on, in order."""
+    """Return the names of the checkpoints from which a run resumed, in order."""
     log = run / "train.log"
     text = log.read_text() if log.exists() else ""
     assert "damaged" not in text
@@ -86,7 +86,7 @@ def test_twenty_kills_cost_no_finished_run_and_no_number(project, tmp_path, requ
         before, held = finished(), {folder: checkpoint.paths(folder / "checkpoints")[-1:] for folder in folders}
         resumed = {folder: resumes(folder) for folder in folders}
         assert main(command) == 0
-        # Killed when some run has come a random part of its way farther or, every other time, has a new checkpoint.
+        # Killed after random progress of some run or, every other time, after a new checkpoint.
         goals = {
             folder: steps(folder) + rng.uniform(0, 3 / kills) * run.total_steps
             for folder, run in zip(folders, runs, strict=True)
@@ -107,7 +107,7 @@ def test_twenty_kills_cost_no_finished_run_and_no_number(project, tmp_path, requ
         kill_all(campaign)
         assert before.items() <= finished().items(), kill
         for folder, newest in held.items():
-            # Whatever went on did so from its last checkpoint: nothing but what came after is played again.
+            # Every run resumed from its last checkpoint, so only steps after it were repeated.
             assert resumes(folder)[len(resumed[folder]) :] in ([], [path.name for path in newest]), folder
     assert main(command) == 0
     while supervisor.members(campaign):

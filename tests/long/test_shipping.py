@@ -1,4 +1,4 @@
-"""A study of 200 runs of true size, shipped and drawn in a fresh clone. Its time and its size are printed."""
+"""A study of 200 runs of realistic size, shipped and drawn in a fresh clone; prints time and size."""
 
 import shutil
 import time
@@ -21,7 +21,7 @@ POLICY_BYTES = 215_000
 
 
 def write_study(folder: Path, root: Path) -> None:
-    """Write the study's first runs. Runs of one map and arm share their measurements."""
+    """Write the first runs of the study; runs of one map and arm share their measurements."""
     config = yaml.safe_load((root / SCALE).read_text())
     results = folder / "data" / config["engine"] / config["scale"]
     first: dict[tuple[str, str, int], RunDirectory] = {}

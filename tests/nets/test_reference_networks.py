@@ -79,7 +79,7 @@ def test_recurrence_has_the_gradient_of_torch_gru(lengths):
 
 
 def own_agent(agents, index):
-    """The agent `index` of agents that have weights of their own, as a network that all agents share."""
+    """Return one of several agents with separate weights as a network with shared weights."""
     further = [layer.bias.shape[-1] for layer in agents.further_layers if hasattr(layer, "bias")]
     alone = UtilityAgent(OBS_SIZE, N_ACTIONS, agents.n_agents, HIDDEN, further)
     alone.load_state_dict({name: value[index] for name, value in agents.state_dict().items()})

@@ -1,4 +1,4 @@
-"""Role networks: what they compute quickly equals what the equations say plainly."""
+"""Role networks: the fast computation equals a plain one by the equations."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_entropy_is_not_negative_at_the_floor():
 
 
 def generated_utilities(decoder, role, state):
-    """Utilities (R, U) with every row's own last layer formed."""
+    """Return utilities (R, U) with the last layer of each row formed explicitly."""
     generated = decoder.output_layer(decoder.hidden_layer(role).relu()).unflatten(1, (-1, decoder.n_actions))
     return torch.einsum("rh,rhu->ru", state, generated[:, :-1]) + generated[:, -1]
 

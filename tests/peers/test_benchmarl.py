@@ -1,4 +1,4 @@
-"""BenchMARL trains on the embedded engine through TorchRL, and renders what it evaluates."""
+"""BenchMARL trains on the embedded engine through TorchRL, and renders its evaluations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMES, BATCH, LIMIT = 600, 200, 60
 
 
 class SkirmishClass(PettingZooClass):
-    """The maps as tasks of BenchMARL: the class that its users write for an environment of PettingZoo's interface."""
+    """Maps as tasks of BenchMARL: the class that users write for an environment with PettingZoo's interface."""
 
     def get_env_fun(
         self, num_envs: int, continuous_actions: bool, seed: int | None, device: Any
@@ -54,7 +54,7 @@ class SkirmishTask(Task):
 
 @pytest.mark.parametrize("algorithm", [QmixConfig, MappoConfig])
 def test_an_algorithm_trains_and_renders(algorithm: Any, tmp_path: Path) -> None:
-    """Weights change, returns are finite, and the evaluation leaves a film of battles in which units move."""
+    """Weights change, returns are finite, and the evaluation writes a film of battles in which units move."""
     settings = replace(
         ExperimentConfig.get_from_yaml(),
         save_folder=str(tmp_path),

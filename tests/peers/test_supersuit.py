@@ -25,7 +25,7 @@ ANY_OBSERVATION: dict[str, Callable[[Any], Any]] = {
     "reward_lambda": lambda each: supersuit.reward_lambda_v0(each, lambda reward: reward / 2),
     "sticky_actions": lambda each: supersuit.sticky_actions_v0(each, 0.25),
 }
-# Those that want an array, which mask="info" gives them. (black_death is for environments whose agents leave.)
+# Wrappers that need a plain array, as with mask="info". (black_death is for environments whose agents leave.)
 ARRAY_ONLY: dict[str, Callable[[Any], Any]] = {
     "agent_indicator": supersuit.agent_indicator_v0,
     "dtype": lambda each: supersuit.dtype_v0(each, np.float64),
@@ -50,7 +50,7 @@ def test_a_wrapped_environment_passes_pettingzoos_tests(name: str, mask: Any) ->
 
 @pytest.mark.parametrize("mask", ["observation", "info"])
 def test_agents_of_several_copies_become_one_vector(mask: Any) -> None:
-    """The way to Stable Baselines: two copies of five agents are ten environments that begin anew by themselves."""
+    """The interface for Stable Baselines: two copies of five agents are ten environments that reset themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         single = supersuit.pettingzoo_env_to_vec_env_v1(parallel_env("2s3z", mask=mask))

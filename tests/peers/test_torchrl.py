@@ -1,4 +1,4 @@
-"""TorchRL reads the PettingZoo interface, wherever the mask is."""
+"""TorchRL reads the PettingZoo interface, with either place of the mask."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def wrapped(map_name: str, mask: Any = "observation", **options: Any) -> Petting
 @pytest.mark.parametrize("mask", ["observation", "info"])
 @pytest.mark.parametrize("group_map", [None, TEAM])
 def test_specifications_hold(map_name: str, mask: str, group_map: MarlGroupMapType | None) -> None:
-    """What a rollout returns has the keys, shapes, types and bounds that were announced, whoever groups the agents."""
+    """A rollout has the declared keys, shapes, types and bounds, with every grouping of agents."""
     check_env_specs(wrapped(map_name, mask, group_map=group_map))
 
 

@@ -1,4 +1,4 @@
-"""`roma evaluate`: the last weights of a finished run, on battles of their own."""
+"""`roma evaluate`: the last policy of a finished run, on separate episode seeds."""
 
 import json
 
@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 def test_evaluation_says_what_was_played(finished, capsys):
     assert main(["evaluate", str(finished), "--episodes", "10", "--battles", "4"]) == 0
-    assert "over 10 greedy battles" in capsys.readouterr().out
+    assert "over 10 greedy episodes" in capsys.readouterr().out
     result = json.loads((finished / "evaluations" / "t300.json").read_text())
     assert len(result["battle_won"]) == len(result["return"]) == len(result["ep_length"]) == result["episodes"] == 10
     assert result["battle_won_mean"] == pytest.approx(sum(result["battle_won"]) / 10)
@@ -48,7 +48,7 @@ def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
 
 
 def test_trunk_role_encoder_and_role_decoder_alone_act_as_the_run_did(finished):
-    """The run's first test precedes its first update, as the weights kept at step 0 do."""
+    """The run's first test precedes its first update, like the policy kept at step 0."""
     weights, _ = load_policy(finished / "policies" / "t0.safetensors")
     config = RunDirectory(finished).config
     env = envs.make(config.engine, config.map, 2, config.engine_settings)

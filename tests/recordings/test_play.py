@@ -1,4 +1,4 @@
-"""`roma play`: a battle recorded, drawn, and drawn again from its file."""
+"""`roma play`: recording, drawing, and drawing from a recording file."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def frames(monkeypatch):
-    """Which moments are drawn; drawing itself, which takes long, is tested where it lives."""
+    """Record the drawn moments instead of drawing them, which takes long and is tested elsewhere."""
     drawn = []
     monkeypatch.setattr(
         "roma.envs.skirmish.recordings.drawing.render",
@@ -42,7 +42,7 @@ def test_from_the_command_line_to_the_pictures(tmp_path, capsys):
     assert f"{recording.result} after {recording.length} timesteps" in capsys.readouterr().out
     again = tmp_path / "again"
     assert main(["play", "--replay", str(tmp_path / REPLAY), "--out", str(again)]) == 0
-    assert "came out the same" in capsys.readouterr().out
+    assert "equals its re-simulation" in capsys.readouterr().out
     assert (again / "battle.gif").read_bytes() == (tmp_path / "battle.gif").read_bytes()
 
 
@@ -60,7 +60,7 @@ def test_the_scripted_policy_attacks_the_nearest_enemy_from_afar():
     recording = record("2s3z", "heuristic", 0)
     places = recording.units[1, :, :2]
     distances = np.linalg.norm(places[:5, None] - places[None, 5:], axis=-1)
-    assert distances.min() > 6  # farther than any attack action reaches
+    assert distances.min() > 6  # beyond the range of all attack actions
     assert (recording.targets[1, :5] >= 5).all()
     assert (recording.actions == -1).all()
 
@@ -78,7 +78,7 @@ def test_trained_weights_play_as_they_do_in_an_evaluation(finished):
 
 
 def test_roles_are_recorded_with_the_battle(finished, tmp_path):
-    """They are functions of what each agent saw: equal for those that see nothing more, and kept by the file."""
+    """Roles are functions of observations: equal for agents that see nothing more, and stored in the file."""
     recording = record_trained(finished, 0)
     moments, agents = recording.length + 1, recording.n_agents
     assert recording.role_mean.shape == recording.role_variance.shape == (moments, agents, 3)
@@ -104,11 +104,11 @@ def test_pictures_have_a_place_of_their_own(finished, tmp_path, monkeypatch, fra
     assert all((tmp_path / folder / REPLAY).exists() for folder in folders)
 
 
-def test_a_replay_of_another_engine_is_drawn_and_says_so(tmp_path, capsys, frames):
+def test_a_replay_of_another_engine_is_drawn_without_resimulation(tmp_path, capsys, frames):
     recording = record("3m", "random", 0)
     save(tmp_path / REPLAY, dataclasses.replace(recording, engine_version="0"))
     assert main(["play", "--replay", str(tmp_path / REPLAY)]) == 0
-    assert "of another engine" in capsys.readouterr().out
+    assert "is of another engine or version: drawn without re-simulation" in capsys.readouterr().out
     assert frames[0][1] == tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Decisions with other roles than an agent's own, against plain loops."""
+"""Decisions with roles other than an agent's own, against plain loops."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def made(algorithm="roma", seed=3):
     agent = learner.online.agent
     generator = torch.Generator().manual_seed(seed)
     for layer in (agent.role_encoder.output_layer, agent.role_decoder.output_layer):
-        layer.weight.data.normal_(generator=generator)  # roles far apart, which decide
+        layer.weight.data.normal_(generator=generator)  # roles far apart, so that they change decisions
     return learner, env
 
 
@@ -33,7 +33,7 @@ def seen(env, episode):
 
 @pytest.fixture(scope="module")
 def round_of_three():
-    """Learner, three battles, and what was seen, could be done and was recorded in each."""
+    """Return a learner and three episodes with observations, available actions and role records."""
     learner, env = made()
     played = Runner(env, learner.actor(), 3).play(Stream.ROLLOUT, 0, 3)
     obs, avail_actions, before = zip(*(seen(env, episode) for episode in played), strict=True)

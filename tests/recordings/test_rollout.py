@@ -1,4 +1,4 @@
-"""`roma rollout`: what is recorded of a run with roles, and that its file betrays any damage."""
+"""`roma rollout`: the recorded content of a run with roles, and the detection of damaged files."""
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def test_some_episodes_are_a_milestone_too(recorded):
 
 
 def test_recorded_roles_are_those_of_the_losses(finished, recorded):
-    """The loss of one episode, with the mean in the place of the sampled role, from what was recorded of it."""
+    """The role losses of one episode, computed from its recording, with the mean instead of the sampled role."""
     milestone = recorded.milestones[-1]
     path = finished / "policies" / "t300.safetensors"
     episode = play_policy(path, Stream.ROLLOUT, 3)[0][0]
@@ -204,7 +204,7 @@ def test_a_run_elsewhere_is_measured_in_its_own_folder(tmp_path):
     directory = tmp_path / "my_run"
     directory.mkdir()
     train(resolve("3m", "roma_no_dissimilarity", 0, overrides=SETTINGS), directory, 100, [0, 50])
-    (directory / "policies" / "t50.safetensors").unlink()  # as of a shipped run
+    (directory / "policies" / "t50.safetensors").unlink()  # as in a shipped run
     assert main(["measure", str(directory), "--episodes", "2", "--earlier-episodes", "2"]) == 0
     table = pd.read_parquet(directory / "measurements" / "roles.parquet")
     assert table["step"].unique().tolist() == [0, 100]

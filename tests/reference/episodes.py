@@ -1,4 +1,4 @@
-"""Made-up episodes of given lengths, for tests and benchmarks of the learners."""
+"""Synthetic episodes of given lengths, for tests and benchmarks of the learners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPES = {  # of the maps that speed is measured on
 
 
 def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
-    """Episodes of the given lengths with random contents and true padding; 60 % of the actions are available."""
+    """Return episodes of the given lengths with random contents and real padding; 60 % of the actions are available."""
     generator = torch.Generator().manual_seed(seed)
     n_episodes, steps, agents = len(lengths), max(lengths), info.n_agents
     ends = torch.tensor(lengths).unsqueeze(1)
@@ -51,7 +51,7 @@ def random_batch(info: EnvInfo, lengths: list[int], seed: int) -> Batch:
 
 
 def padded(batch: Batch, slots: int) -> Batch:
-    """The same episodes with further empty slots."""
+    """Return the same episodes with further empty slots."""
     grown = {
         name: functional.pad(value, (0, 0) * (value.dim() - 2) + (0, slots))
         for name, value in vars(batch).items()

@@ -1,4 +1,4 @@
-"""Commands as processes that start at once, to be killed by the dozen: forked from one that has imported everything."""
+"""Commands as forked processes that start at once, so that tests can kill many of them."""
 
 import multiprocessing
 import os
@@ -10,15 +10,15 @@ from threading import Lock
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.preloaded"])
-# Starting a process asks all others whether they have ended. Of two threads that ask at once, only one is told the exit
-# status, and multiprocessing makes 255 of the other's answer.
+# Starting a process polls all others for their exit status. If two threads poll at once, only one of them gets the exit
+# status, and multiprocessing returns 255 to the other.
 asking = Lock()
 
 
 def start(arguments: Sequence[str], largest_file: int | None = None) -> BaseProcess:
-    """Starts the command `roma`; the process has its exit status once `join` has found it ended.
+    """Start the command `roma`; the process has its exit status once `join` has seen it end.
 
-    It may write files of at most `largest_file` bytes, as on a disk that is about to be full.
+    It can write files of at most `largest_file` bytes, as on a disk that is almost full.
     """
     process = context.Process(target=_command, args=(list(arguments), largest_file))
     with asking:
@@ -27,7 +27,7 @@ def start(arguments: Sequence[str], largest_file: int | None = None) -> BaseProc
 
 
 def join(process: BaseProcess, seconds: float | None = None) -> None:
-    """Waits for a process to end, at most so many seconds."""
+    """Wait for a process to end, for at most this many seconds."""
     if connection.wait([process.sentinel], seconds):
         with asking:
             process.join()

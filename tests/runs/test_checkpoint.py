@@ -1,4 +1,4 @@
-"""Checkpoints: what is read is what was saved, and damage is noticed."""
+"""Checkpoints: round trip, and detection of damage."""
 
 import logging
 from dataclasses import replace
@@ -24,7 +24,7 @@ TENSORS = {"a": torch.arange(3.0), "b": torch.tensor(7)}
 
 @pytest.fixture(scope="module")
 def replay():
-    """A ring of 6 that has gone round once."""
+    """Return a replay buffer of 6 episodes whose slots have been overwritten once."""
     env = envs.make("embedded", "3m", 4)
     runner = Runner(env, make_learner("qmix", CONFIG.hyperparameters, env.info, 0).actor(), 0)
     replay = Replay(6)
@@ -97,11 +97,11 @@ def test_checkpoints_of_another_run_are_not_used(tmp_path, replay, config):
     assert checkpoint.newest(tmp_path, config, LOG) is None
 
 
-def test_battles_that_come_out_otherwise_are_an_error(tmp_path, replay):
+def test_episodes_with_other_outcomes_are_an_error(tmp_path, replay):
     save(tmp_path, replay, 5)
     stored = checkpoint.newest(tmp_path, CONFIG, LOG)
     stored._replay["seeds"][0] += 1
-    with pytest.raises(UserError, match="do not come out"):
+    with pytest.raises(UserError, match="cannot be re-simulated here: their outcomes differ"):
         stored.restore_replay(Replay(6), envs.make("embedded", "3m", 5))
 
 

@@ -1,4 +1,4 @@
-"""A run's configuration: checked at the door, hashed, and found again from its options."""
+"""Configuration of a run: validation, digest, and reconstruction from its options."""
 
 import json
 import math
@@ -244,7 +244,7 @@ def test_settings_that_differ_are_named_with_both_values() -> None:
 
 
 def test_the_engines_settings_are_settings_of_the_run() -> None:
-    """They change its hash, come back from its configuration, and reach the battles."""
+    """They change the digest, are restored from the configuration, and reach the engine."""
     plain, other = (resolve("3m", "qmix", 0, overrides=values) for values in ({}, {"acquire_range": "7"}))
     assert plain.digest != other.digest
     assert other.engine_settings.acquire_range == 7

@@ -32,7 +32,7 @@ Defaults = dict[str, Any]
 
 
 def resolved() -> Defaults:
-    """{"algorithms": {name: {version: {protocol: settings}}}, "engines": {engine: {version: settings}}} of today."""
+    """Return {"algorithms": {name: {version: {protocol: settings}}}, "engines": {engine: {version: settings}}}."""
     found: Defaults = {"algorithms": {}, "engines": {}}
     for name in algorithm_names():
         by_protocol = {}
@@ -50,7 +50,7 @@ def resolved() -> Defaults:
 
 
 def changed(golden: Defaults, found: Defaults) -> list[str]:
-    """What differs from the record without a new version, and what is not recorded yet, a line each."""
+    """Return a line for each setting that differs from the record without a new version, or is not recorded yet."""
     lines = []
     for kind, owners in found.items():
         for owner, versions in owners.items():
@@ -83,7 +83,7 @@ def _flat(settings: Defaults) -> Defaults:
 
 
 def updated(golden: Defaults, found: Defaults) -> Defaults:
-    """The record with what is new in it; ValueError if a recorded value has changed under its version."""
+    """Return the record with new entries; raise ValueError if a recorded value has changed under its version."""
     lost = [line for line in changed(golden, found) if line.endswith("raise the version")]
     if lost:
         raise ValueError("\n".join(lost))
@@ -117,7 +117,7 @@ def test_a_changed_default_fails_until_its_version_is_raised():
     assert changed(golden, found) == ["version 2 of coma is not recorded: python -m tests.runs.test_defaults"]
     recorded = updated(golden, found)
     assert changed(recorded, found) == []
-    assert recorded["algorithms"]["coma"]["1"] == golden["algorithms"]["coma"]["1"]  # what older runs had stays known
+    assert recorded["algorithms"]["coma"]["1"] == golden["algorithms"]["coma"]["1"]  # older values stay recorded
 
 
 def test_a_changed_setting_of_the_engine_or_a_removed_one_fails_too():
@@ -138,7 +138,7 @@ def test_a_new_option_is_recorded_under_the_same_version():
 
 
 def extended(settings: type[Any]) -> type[Any]:
-    """The same settings with one option more."""
+    """Return the same settings class with one more option."""
     option = [("new_option", int, 1)]
     return make_dataclass(f"Extended{settings.__name__}", option, bases=(settings,), frozen=True, slots=True)
 
@@ -163,7 +163,7 @@ def _registry():
 
 @dataclass(frozen=True)
 class Known:
-    """What a run is known by: its identity, its digest, and the command that makes it."""
+    """Identity of a run, its digest, and the command that trains it."""
 
     identity: Any
     digest: str
@@ -171,7 +171,7 @@ class Known:
 
 
 def known(root: Path) -> dict[Any, Known]:
-    """Every run of the large scales."""
+    """Return these facts for every run of the large scales."""
     runs = {}
     for name in SCALES:
         scale = yaml.safe_load((root / "workflow" / "config" / f"{name}.yaml").read_text())

@@ -1,6 +1,6 @@
-"""Processes are killed at random moments, again and again; what comes of their runs in the end is as if none had been.
+"""Processes are killed at random moments, again and again; the final results equal those of undisturbed ones.
 
-The commands are `roma train` and `roma plot`; --kills says how many times. `make test-long` kills 100.
+The commands are `roma train` and `roma plot`; --kills sets the number of kills. `make test-long` kills 100.
 """
 
 import json
@@ -22,7 +22,7 @@ from roma.support.files import BESIDE
 from tests.runs import faults
 from tests.synthetic import write_runs
 
-Look = Callable[[bool], None]  # told whether the process had finished
+Look = Callable[[bool], None]  # gets whether the process had finished
 
 TOTAL_STEPS = 800
 MILESTONES = (0, 400)
@@ -61,7 +61,7 @@ def train_command(arm: str, directory: Path) -> list[str]:
 
 
 def finish(command: list[str]) -> float:
-    """Seconds that the undisturbed command takes."""
+    """Run the command undisturbed and return its seconds."""
     start = time.monotonic()
     process = faults.start(command)
     faults.join(process)
@@ -70,9 +70,9 @@ def finish(command: list[str]) -> float:
 
 
 def kill_often(command: list[str], directory: Path, kills: int, seconds: float, look: Look) -> None:
-    """Starts the command again and again, kills it within `seconds`, and looks at what it left; at last it may finish.
+    """Start the command repeatedly, kill it within `seconds`, and examine its files; the last start may finish.
 
-    A command that was faster than its killer begins anew.
+    If the command finishes before it is killed, it starts from scratch.
     """
     rng = random.Random(str(command))
     while kills:
@@ -90,13 +90,13 @@ def kill_often(command: list[str], directory: Path, kills: int, seconds: float, 
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """The files of a run or a figure that are a function of its configuration alone."""
+    """Return the files of a run or figure that are a function of its configuration alone."""
     names = ("metrics.parquet", "config.json", "policies/t*", "*.png", "*.pdf", "*.csv")
     return {str(file.relative_to(directory)): file.read_bytes() for name in names for file in directory.glob(name)}
 
 
 def examine(directory: Path, expected: dict[str, bytes], finished: bool) -> None:
-    """Whatever is visible under its final name is complete; a finished command has left nothing else."""
+    """Check that all files with final names are complete, and that a finished command leaves no other files."""
     for name, content in contents(directory).items():
         assert content == expected[name], name
     for path in checkpoint.paths(directory / "checkpoints"):
@@ -158,7 +158,7 @@ def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
 
 
 def test_a_run_survives_a_disk_that_fills_up(tmp_path):
-    """Here the largest file that may be written is too small for a checkpoint; tests/system fills a real disk."""
+    """The largest permitted file is too small for a checkpoint here; tests/system fills a real disk."""
     undisturbed, directory = tmp_path / "undisturbed", tmp_path / "full"
     finish(train_command("qmix", undisturbed))
     (last, *_) = reversed(checkpoint.paths(undisturbed / "checkpoints"))

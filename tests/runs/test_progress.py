@@ -1,4 +1,4 @@
-"""What a person sees of a run."""
+"""Progress of a run: bar, log and progress.json."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`roma settings`: what may be set for an algorithm, what it resolves to, and where each value comes from."""
+"""`roma settings`: the settings of an algorithm, their resolved values, and the sources of these."""
 
 import json
 from dataclasses import fields

@@ -35,7 +35,7 @@ FEW = configuration(parallel_envs=4)
 
 
 def same(one, other):
-    """Whether two episodes are the same to the bit."""
+    """Return whether two episodes are bit-equal."""
     facts = [(e.seed, e.terminated, e.won) for e in (one, other)]
     pairs = [(getattr(one, name), getattr(other, name)) for name in FIELDS]
     pairs += [(getattr(one.seen, name), getattr(other.seen, name)) for name in SEEN]
@@ -46,7 +46,7 @@ def same(one, other):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """The runs that are made, so that their parts can be looked at."""
+    """Collect the runs that are created, so that tests can examine their parts."""
     made, original = [], Run.__init__
 
     def init(self, *arguments):
@@ -64,7 +64,7 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     standin.ask_for("crash")
     assert train(configuration(protocol), tmp_path, 300) is None
     assert runs[0].env.n_battles == battles
-    assert runs[0].test_runner is runs[0].runner  # no more games for tests
+    assert runs[0].test_runner is runs[0].runner  # no separate games for tests
     provenance = json.loads((tmp_path / "provenance.json").read_text())
     assert provenance["segments"][0]["engine_digest"] == envs.engine_digest("starcraft2")
     assert not provenance["deterministic"]
@@ -72,7 +72,7 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
     assert provenance["config"]["engine_version"].startswith("4.6.2+")
     (told,) = provenance["game_sessions"]
     assert (told["game_version"], told["game_build"], told["difficulty"], told["step_mul"]) == ("4.6.2", 69232, "7", 8)
-    assert len(told["game_seeds"]) == battles + 1  # one of them anew after the crash
+    assert len(told["game_seeds"]) == battles + 1  # one of them was restarted after the crash
     assert told["lost_episodes"] == 1
     assert "is lost" in (tmp_path / "train.log").read_text()
     result = evaluate(tmp_path, episodes=5, battles=2, replays=tmp_path / "replays")
@@ -185,7 +185,7 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     assert (recording.targets[1:, 10:] == -1).all()
     assert recording.role_mean.shape == (recording.length + 1, 10, 3)
     assert cli.main(["play", "--replay", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
-    assert "is of another engine: drawn as recorded" in capsys.readouterr().out
+    assert "is of another engine or version: drawn without re-simulation" in capsys.readouterr().out
     assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2
 
 
@@ -203,5 +203,5 @@ def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
 def test_the_embedded_engine_has_no_replays_of_its_own_and_tells_nothing(tmp_path):
     train(resolve("3m", "qmix", 3, overrides=SETTINGS), tmp_path, 30)
     assert "game_sessions" not in json.loads((tmp_path / "provenance.json").read_text())
-    with pytest.raises(UserError, match="'embedded' has no replays of its own"):
+    with pytest.raises(UserError, match="'embedded' has no replay files of its own"):
         evaluate(tmp_path, 2, replays=tmp_path)

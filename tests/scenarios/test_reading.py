@@ -1,4 +1,4 @@
-"""Map and unit files: what is wrong with one is said in one line, with file, field, value and what is valid."""
+"""Map and unit files: a mistake gives one line with file, field, value and valid values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FURTHER_MAPS = [  # of SMAC, so that all its 23 are there
 
 
 def altered(tmp_path: Path, source: str, changes: dict[str, Any]) -> Path:
-    """A copy of a data file with some fields changed ("weapon.damage" is within weapon), or removed if `...`."""
+    """Write a copy of a data file with some fields changed ("weapon.damage" lies in weapon), or removed if `...`."""
     content = json.loads((ROOT / source).read_text())
     for name, value in changes.items():
         *within, field = name.split(".")
@@ -131,7 +131,7 @@ def test_reachable_cells(name: str) -> None:
 
 
 def test_facts_are_had_without_an_engine() -> None:
-    """Maps, units and names load no compiled code, and the analysis none of an engine."""
+    """Maps, units and names need no compiled code, and the analysis needs no engine."""
     program = [
         "import importlib, pkgutil, sys",
         "import analysis, roma.scenarios",
@@ -319,7 +319,7 @@ def test_map_that_can_be_played(tmp_path: Path, changes: dict[str, Any]) -> None
 
 
 def test_a_field_with_a_default_may_be_missing_and_says_nothing(tmp_path: Path) -> None:
-    """So files of a user's own, and the versions of such maps, outlive fields that are added."""
+    """Custom files, and the versions of custom maps, stay valid when fields with defaults are added."""
     silent = read(Unit, ROOT / "units" / "marine.json")
     outspoken = {"weapon.delay": 0, "weapon.range_slop": 1, "weapon.sweep": 0, "climbs": False}
     assert read(Unit, altered(tmp_path, "units/marine.json", outspoken)) == silent

@@ -1,4 +1,4 @@
-"""The released runs: the file is whole, and the facts derived from it are those counted elsewhere."""
+"""Released runs: the file is complete, and derived facts equal independently computed ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Machine code on disk: found by the next process, and by none for which it is wrong."""
+"""Machine code on disk: the next process finds it, unless it is outdated."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(json.dumps([value, sum(stats.cache_hits.values()), ROOMS.folder and str(RO
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """The folder that contains a package of two modules, in which one compiled function calls another."""
+    """Return the folder of a package with two modules in which one compiled function calls another."""
     for name, text in FILES.items():
         file = tmp_path / "site" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,20 +57,20 @@ def package(tmp_path: Path) -> Path:
 
 
 def edit(file: Path, old: str, new: str) -> None:
-    """Change a source and its length: Python compares modules by time of change, in seconds, and length."""
+    """Change a source file and its length, because Python compares modules by time in seconds and length."""
     text = file.read_text(encoding="utf-8")
     assert old in text
     file.write_text(text.replace(old, new) + "# edited\n", encoding="utf-8")
 
 
 def spoil(folder: Path) -> None:
-    """Make a folder impossible to create, for root as well."""
+    """Make it impossible to create a folder, even for root."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("a file stands where the folder should be", encoding="utf-8")
 
 
 def execute(program: str, package: Path, user: str, **environment: str) -> str:
-    """Run a program in a process of a user whose home is beside the package; returns what it prints."""
+    """Run a program as a user whose home is beside the package; return its output."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "XDG_"))}
     paths = {"HOME": str(package.parent / user), "PYTHONPATH": f"{package}{os.pathsep}{Path(__file__).parents[2]}"}
     command = [sys.executable, "-c", program]
@@ -80,7 +80,7 @@ def execute(program: str, package: Path, user: str, **environment: str) -> str:
 
 
 def run(package: Path, user: str = "ada", **environment: str) -> tuple[int, int, Path | None]:
-    """Call the package's function in a process of a user: its value, hits in the cache, and the folder."""
+    """Call the package's function in another process; return its value, the cache hits and the cache folder."""
     value, hits, folder, of_function = json.loads(execute(PROGRAM, package, user, **environment))
     assert (folder is None) == (of_function is None)
     if folder is None:
@@ -95,7 +95,7 @@ def test_a_change_anywhere_reaches_every_caller(package: Path) -> None:
     assert folder is not None
     assert folder.parent == package / "rooms" / "__pycache__"
     assert run(package) == (7, 1, folder)
-    edit(package / "rooms" / "numbers.py", "3 * x", "4 * x")  # a function that is compiled into another module's
+    edit(package / "rooms" / "numbers.py", "3 * x", "4 * x")  # a function that is inlined into another module's
     assert run(package)[:2] == (9, 0)
     edit(package / "facts.py", "1", "100")  # a constant from outside the package
     assert run(package)[:2] == (108, 0)
@@ -144,7 +144,7 @@ def test_a_file_that_was_cut_is_replaced(package: Path) -> None:
 
 
 def test_a_file_that_lost_a_part_but_kept_its_length_is_replaced(package: Path) -> None:
-    """As after a power failure: the pages that were not written yet are zero, here those in the middle."""
+    """After a power failure, pages that were not written are zero; here those in the middle."""
     folder = run(package)[2]
     assert folder is not None
     files = list(folder.rglob("*.nbc"))
@@ -159,7 +159,7 @@ def test_a_file_that_lost_a_part_but_kept_its_length_is_replaced(package: Path) 
 
 
 def test_a_file_that_cannot_be_saved_stays_in_memory(package: Path) -> None:
-    """The folder vanishes after the functions were defined, and a file takes its place."""
+    """The folder vanishes after the functions are defined, and a file takes its place."""
     program = [
         "import shutil",
         "from rooms.caller import total",
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_saved_stays_in_memory(package: Path) -> None:
 
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that the user names with NUMBA_CACHE_DIR."""
+    """Return a folder that the user sets with NUMBA_CACHE_DIR."""
     folder = tmp_path / "named"
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder))
     return folder
@@ -222,7 +222,7 @@ def test_that_all_is_compiled_is_known_for_these_sources_and_this_processor(
 
 
 def refuse_in(parent: Path) -> Any:
-    """Path.mkdir for a file system in which one folder is read-only."""
+    """Return a Path.mkdir for a file system with one read-only folder."""
     mkdir = Path.mkdir
 
     def refusing(self: Path, *arguments: Any, **options: Any) -> None:

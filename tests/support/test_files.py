@@ -84,7 +84,7 @@ def test_several_files_take_their_places_together_or_not_at_all(tmp_path, monkey
 
 
 def test_writing_parquet_imports_no_pandas(tmp_path):
-    """It would take half a second at the end of every run, and memory."""
+    """pandas would take memory, and half a second at the end of every run."""
     code = """
 import sys
 from pathlib import Path

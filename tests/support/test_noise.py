@@ -1,4 +1,4 @@
-"""Random numbers by address: known answers, distributions, and independence of whatever else is drawn."""
+"""Random numbers by address: known answers, distributions, and independence of other draws."""
 
 import os
 import subprocess
@@ -105,7 +105,7 @@ print(sha256(b"".join(each.tobytes() for each in drawn)).hexdigest())
 
 
 def test_numbers_are_the_same_under_another_instruction_set():
-    """The machine code for the oldest 64-bit processors, without wide vectors and fused operations; and pinned."""
+    """With machine code for the oldest 64-bit processors, and against recorded digests."""
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     plain = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, text=True, capture_output=True, check=True)
     drawn = [draw(purpose, [3, 2**62 + 5], 40, 27, 3, 7) for purpose in Purpose for draw in (uniforms, normals)]

@@ -1,4 +1,4 @@
-"""Files that people write in YAML: one line says what is wrong and where."""
+"""Mistakes in YAML files: one line with the mistake and its place."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Seeds never meet, and never change: they are part of every recorded result."""
+"""Seeds never collide and never change, because they are part of every recorded result."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_neighbouring_seeds_differ_in_about_half_their_bits():
 
 @pytest.mark.parametrize("index", [0, 8])
 def test_noise_of_different_streams_and_runs_has_nothing_in_common(index):
-    """Draws are compared: a generator that reads only some bits of its seed gives equal draws for different seeds."""
+    """Compares draws, because a generator that reads only some bits of its seed would repeat them."""
     keys = [seed_of(run_seed, stream, index) for run_seed in (0, 1) for stream in Stream]
     for draw in (uniforms, normals):
         drawn = draw(Purpose.ROLE, keys, 20, 5, 3).reshape(len(keys), -1)

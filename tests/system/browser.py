@@ -1,4 +1,4 @@
-"""Debian's chromium without a window, steered over the pipe of its DevTools protocol: nothing listens on a port."""
+"""Debian's chromium in headless mode, controlled over the pipe of its DevTools protocol, so that no port is opened."""
 
 import base64
 import fcntl
@@ -16,7 +16,7 @@ PATIENCE = 60  # seconds
 
 
 class Page:
-    """One tab. `events` has all that the browser reported: requests, console messages, exceptions."""
+    """Browser tab; `events` has all requests, console messages and exceptions."""
 
     def __init__(self, reader: int, writer: int) -> None:
         self.reader, self.writer, self.rest = reader, writer, b""
@@ -28,7 +28,7 @@ class Page:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command of the protocol and its result."""
+        """Send a command of the protocol and return its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if self.session:
@@ -65,11 +65,11 @@ class Page:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until what was asked for is drawn."""
+        """Wait until pending changes are drawn."""
         self.run("await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def run(self, script: str) -> Any:
-        """What an async function with this body returns."""
+        """Return the result of an async function with this body."""
         expression = f"(async () => {{ {script} }})()"
         result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
@@ -88,12 +88,12 @@ class Page:
         self.settle()
 
     def picture(self, path: Path, whole: bool = False) -> None:
-        """A screenshot of the window, or of the whole page."""
+        """Return a screenshot of the window, or of the whole page."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def complaints(self) -> list[str]:
-        """Errors and warnings of the console, exceptions included."""
+        """Return errors and warnings of the console, including exceptions."""
         found = []
         for event in self.events:
             method, details = event["method"], event.get("params", {})
@@ -106,7 +106,7 @@ class Page:
         return found
 
     def requests(self) -> list[str]:
-        """Addresses asked for; data: addresses are the page's own bytes."""
+        """Return the requested addresses, without data: addresses, which are part of the page."""
         asked = [
             event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
@@ -115,7 +115,7 @@ class Page:
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Page]:
-    """A page of a browser that ends with the block."""
+    """Yield a page of a browser that ends with the block."""
     (their_reader, our_writer), (our_reader, their_writer) = os.pipe(), os.pipe()
     command = ["chromium", *OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
 
@@ -132,7 +132,7 @@ def chromium(profile: Path) -> Iterator[Page]:
         yield Page(our_reader, our_writer)
     finally:
         os.close(our_reader)
-        os.close(our_writer)  # at which it ends
+        os.close(our_writer)  # ends the browser
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The Debian packages that the tests in this folder need; nothing is done where they are there already.
+# Install the Debian packages that the tests in this folder need, unless they are installed already.
 set -eu
 command -v pdffonts >/dev/null && command -v chromium >/dev/null && command -v munge >/dev/null &&
     [ -x /usr/sbin/slurmctld ] && exit 0

@@ -1,25 +1,25 @@
 #!/bin/sh
-# A Slurm cluster of this machine alone, without accounting: slurm.sh start FOLDER, slurm.sh stop FOLDER. Its
-# configuration, state and logs lie in FOLDER. Clients find it by a link at the usual place: Snakemake's plugin takes
-# SLURM_CONF away from its jobs. The cluster belongs to the process that started it; once that one is dead, the next start
-# removes what it left.
+# Slurm cluster with one node, this machine, without accounting: slurm.sh start FOLDER, slurm.sh stop FOLDER. FOLDER holds
+# configuration, state and logs. Clients find the configuration by a link at the usual place, because Snakemake's plugin
+# removes SLURM_CONF from the environment of its jobs. The cluster belongs to the process that started it; after the end
+# of that process, the next start removes the leftovers.
 set -eu
 action=$1 folder=$2 configuration=/etc/slurm/slurm.conf name=roma-test-cluster
 as_root=$([ "$(id -u)" = 0 ] || echo sudo)
 
-# The moment at which a process started, in clock ticks; nothing of one that is gone or a zombie.
+# Print the start time of a process, in clock ticks; nothing if it has ended or is a zombie.
 moment() {
     set -- $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null || :)
     [ $# -lt 20 ] || [ "$1" = Z ] || { shift 19; echo "$1"; }
 }
 
-# The daemons and all processes of jobs. Where the configuration is a link, no other cluster runs here.
+# Print the daemons and all processes of jobs. If the configuration is a link, no other cluster runs on this machine.
 processes() {
     $as_root pidof /usr/sbin/slurmctld /usr/sbin/slurmd /usr/sbin/slurmstepd || :
     $as_root grep -lsz "^SLURM_CLUSTER_NAME=$name\$" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 || :
 }
 
-# End processes: TERM, and after ten seconds KILL, which also ends what is stopped or hangs.
+# End processes: TERM, and after ten seconds KILL, which also ends stopped and hanging processes.
 end() {
     for signal in TERM KILL; do
         for process in "$@"; do
@@ -38,7 +38,7 @@ end() {
     exit 1
 }
 
-# End and remove the cluster in a folder, which may be gone already.
+# End and remove the cluster in a folder, if it still exists.
 clear() {
     end $(processes)
     if [ -e "$1/started-munged" ]; then
@@ -63,7 +63,7 @@ start() {
     fi
     mkdir -p "$folder/control" "$folder/node"
     echo "$PPID $(moment "$PPID")" > "$folder/owner"
-    # Asked, not looked for: a killed munged leaves its socket behind.
+    # Send a request instead of looking for the socket, because a killed munged leaves its socket behind.
     timeout 5 munge --no-input >/dev/null 2>&1 || {
         touch "$folder/started-munged"
         end $($as_root pidof /usr/sbin/munged || :)
@@ -103,7 +103,7 @@ CONF
     exit 1
 }
 
-# Nothing is done where the cluster here is not that of the folder.
+# Do nothing if the cluster on this machine is not that of the folder.
 stop() {
     [ "$(readlink $configuration)" != "$folder/slurm.conf" ] || clear "$folder"
 }

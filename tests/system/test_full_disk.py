@@ -1,4 +1,4 @@
-"""A disk that is full while a run is being written: nothing is lost, and with more room the run goes on."""
+"""A disk that is full while a run is written: nothing is lost, and the run goes on when there is room."""
 
 import json
 import os
@@ -15,7 +15,7 @@ AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of a size that can be changed: call it with the bytes it is to have."""
+    """Return a function that sets the size, in bytes, of a file system."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -53,7 +53,7 @@ def test_a_run_goes_on_once_there_is_room(tmp_path, disk):
 
 
 def test_a_full_disk_below_the_machine_code_or_the_output_stops_no_run(tmp_path, disk):
-    """The code is compiled into memory; what the log of a job cannot take is left out."""
+    """Code is compiled in memory, and log lines that cannot be written are dropped."""
     assert train(tmp_path / "undisturbed").returncode == 0
     full = disk(64 * 1024)
     (full / "cache").mkdir()

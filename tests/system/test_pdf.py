@@ -1,4 +1,4 @@
-"""Figures as a publisher's tools see them: poppler reads the PDFs that the DAG's own commands make."""
+"""PDF figures in publishers' tools: poppler reads the PDFs that the DAG's commands write."""
 
 import subprocess
 
@@ -25,7 +25,7 @@ SCALE = {
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory, root):
-    """The pictures of figure 9 from synthetic runs."""
+    """Draw figure 9 from synthetic runs."""
     folder = tmp_path_factory.mktemp("system")
     write_runs(SCALE, folder)
     results = folder / "data" / "embedded" / "lab"

@@ -1,6 +1,6 @@
-"""The report in a real browser: quiet, alone, complete, and answering to mouse and keys.
+"""Report page in a real browser: no errors, no requests, complete content, mouse and keyboard control.
 
-The report of a scale with three figures, one of them never drawn, a printed table and claims.
+The scale of the report has three figures, one of them never drawn, a table and claims.
 """
 
 import re
@@ -45,7 +45,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, report):
-    """The report on a desktop; whatever is done to it, the console stays quiet and nobody is asked for anything."""
+    """The report in a desktop window; afterwards the console must be empty and no request may have been sent."""
     browser.open(report.as_uri(), *DESKTOP)
     yield browser
     assert browser.complaints() == []
@@ -239,7 +239,7 @@ def test_nothing_is_wider_than_the_window_and_text_stands_out(page, report, size
         assert page.run(CONTRAST.format(selector)) >= 4.5, selector
 
 
-# The ratio of WCAG 2 between an element's text and what lies behind it.
+# Contrast ratio of WCAG 2 between the text of an element and its background.
 CONTRAST = """
 let behind = document.querySelector('{0}');
 const ink = getComputedStyle(behind).color;

@@ -1,4 +1,4 @@
-"""Runs go through a real Slurm cluster of one node, where one reaches its time limit and is submitted again."""
+"""Runs on a real Slurm cluster with one node; one run reaches its time limit and is submitted again."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests.workflow.conftest import copy_repository, write_scale
 
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
-LIMIT = 60  # seconds: the shortest time limit that Slurm knows
+LIMIT = 60  # seconds: Slurm's shortest time limit
 CLUSTER = Path(__file__).with_name("slurm.sh")
 SMALL = {"parallel_envs": 4, "batch_size": 8, "buffer_size": 30, "hidden_dim": 8, "test_episodes": 4}
 SCALE = {
@@ -45,7 +45,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def leftovers(tmp_path_factory):
-    """A cluster whose owner is dead, as after a killed run of the tests, and whose controller hangs; its processes."""
+    """Start a cluster without an owner, as after a killed test run, with a hanging controller; return its processes."""
     folder = tmp_path_factory.mktemp("left")
     subprocess.run(["sh", "-c", 'sh "$0" start "$1"; true', CLUSTER, folder], check=True, timeout=240)
     processes = [int((folder / f"{daemon}.pid").read_text()) for daemon in ("slurmctld", "slurmd")]
@@ -54,7 +54,7 @@ def leftovers(tmp_path_factory):
 
 
 def runs(process: int) -> bool:
-    """Whether a process is there and no zombie, which nobody may have asked for its status yet."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -73,7 +73,7 @@ def test_what_a_killed_run_left_is_removed_and_a_living_one_is_not_disturbed(lef
 
 
 def train(directory: Path, steps: int) -> subprocess.Popen:
-    """The long run by hand."""
+    """Train the long run by hand."""
     settings = [
         part for name, value in {**SMALL, "test_interval": 1000}.items() for part in ("--set", f"{name}={value}")
     ]
@@ -85,7 +85,7 @@ def train(directory: Path, steps: int) -> subprocess.Popen:
 def test_a_run_that_reaches_its_time_limit_is_resubmitted_and_loses_nothing(root, tmp_path):
     repository = tmp_path / "roma"
     copy_repository(root, repository)
-    # How fast a run is: the first on this machine would be taken up by the compiling.
+    # Measures the speed of a run after a first one, because the first includes compilation.
     subprocess.run([sys.executable, "-m", "roma", "compile"], check=True, timeout=300)
     assert train(tmp_path / "short", 40_000).wait() == 0
     short = provenance(tmp_path / "short")

@@ -30,7 +30,7 @@ TINY = {
     "curves": ["test_battle_won_mean"],
 }
 
-# A run that is trained in a second.
+# A run that takes a second.
 SHORT = TINY | {
     "seeds": [0],
     "total_steps": 300,
@@ -42,9 +42,9 @@ SHORT = TINY | {
 
 
 def copy_repository(root: Path, target: Path) -> None:
-    """The files that the DAG and the tracking consist of, without any result.
+    """Copy the files of DAG and tracking, without results.
 
-    Compiling anew costs 50 seconds of a core: the copy uses the machine code of the original.
+    The copy uses the machine code of the original: compiling it again would take 50 seconds of a core.
     """
     nothing_made = shutil.ignore_patterns("__pycache__", "golden", ".*")
     for part in FOLDERS:
@@ -77,7 +77,7 @@ def write_scale(repository: Path, config: dict) -> Path:
 
 @pytest.fixture
 def snakemake(repository) -> Callable[..., str]:
-    """Calls Snakemake there; standard output and error come together."""
+    """Return a function that calls Snakemake there and returns standard output and error together."""
 
     def call(*arguments: str, scale: str | None = "tiny", status: int = 0) -> str:
         chosen = ["--configfile", f"workflow/config/{scale}.yaml"] if scale else []
@@ -89,7 +89,7 @@ def snakemake(repository) -> Callable[..., str]:
 
 
 def planned(output: str) -> dict[str, int]:
-    """Jobs a rule, from the first table of a dry run."""
+    """Return the number of jobs per rule, from the first table of a dry run."""
     if "Nothing to be done" in output:
         return {}
     rows = output.split("Job stats:")[1].split("\n\n")[0].strip().splitlines()[2:]
@@ -98,6 +98,6 @@ def planned(output: str) -> dict[str, int]:
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
-    """The folder in which a campaign makes itself known, for this test alone."""
+    """Return a separate folder for the state of campaigns in this test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return pausing.state_folder()

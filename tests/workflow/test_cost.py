@@ -1,4 +1,4 @@
-"""What a scale costs, from measured speeds."""
+"""Cost of a scale, from measured speeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROCESSOR = "Example, 2.0 GHz"
 
 
 def speeds(scale: str, steps_per_cpu_second: float) -> dict[cost.Cell, Speed]:
-    """The same speed for every cell of a scale."""
+    """Return the same speed for every cell of a scale."""
     cells = {cost.cell_of(run) for run in scale_runs(scale)}
     return {cell: Speed(*cell, steps_per_cpu_second, 2, PROCESSOR) for cell in cells}
 
@@ -27,7 +27,7 @@ def test_the_cost_is_the_sum_over_runs() -> None:
     lines = report("lab", speeds("lab", 1000.0)).splitlines()
     assert lines[-2:] == [
         "lab: 192 core-hours of training for 345 runs",
-        f"measured on {PROCESSOR}, 2 runs side by side",
+        f"measured on {PROCESSOR}, 2 runs in parallel",
     ]
     assert lines[0].split() == ["map", "arm", "runs", "steps", "each", "steps/CPU", "s", "core-hours"]
     assert len(lines) == 1 + 69 + 1 + 2
@@ -49,7 +49,7 @@ def test_each_run_has_the_speed_of_its_map_algorithm_and_protocol() -> None:
     assert {line for line in fast if line not in slow} == {
         f"{'MMM2':<18}{'qmix':<26}{5:>5}{'2,000,000':>13}{'2,000':>13}{'1.4':>12}",
         "lab: 190 core-hours of training for 345 runs",
-        "measured on Another, 2 runs side by side",
+        "measured on Another, 2 runs in parallel",
     }
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_measured_is_said_and_left_out() -> None:
     lines = report("lambda", some).splitlines()
     assert lines[-3:] == [
         "lambda: 418 core-hours of training for 75 of 150 runs",
-        f"measured on {PROCESSOR}, 2 runs side by side",
+        f"measured on {PROCESSOR}, 2 runs in parallel",
         f"not measured: MMM2/roma/paper; {command}",
     ]
     assert sum("not measured" in line for line in lines[:-1]) == 25
@@ -72,7 +72,7 @@ def test_what_is_not_measured_is_said_and_left_out() -> None:
 
 @pytest.mark.parametrize("scale", scale_names())
 def test_every_scale_has_a_cost(scale: str) -> None:
-    assert report(scale, speeds(scale, 500.0)).splitlines()[-1] == f"measured on {PROCESSOR}, 2 runs side by side"
+    assert report(scale, speeds(scale, 500.0)).splitlines()[-1] == f"measured on {PROCESSOR}, 2 runs in parallel"
 
 
 def test_an_unknown_scale_is_an_error_that_lists_all() -> None:

@@ -1,6 +1,6 @@
-"""The DAG itself, through Snakemake: what it plans, what makes it plan again, and what it refuses.
+"""The DAG, through Snakemake: planned jobs, triggers of new plans, and refusals.
 
-Runs are synthetic; the training of real ones through the same DAG is the smoke scale's business.
+Runs are synthetic; the smoke scale trains real ones through the same DAG.
 """
 
 import json
@@ -115,7 +115,7 @@ def test_what_makes_it_plan_again(repository, snakemake):
             os.utime(file)
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
-    # A seed more, and a longer run: only what that touches.
+    # One more seed, and a longer run: only affected jobs are planned.
     downstream = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
     write_scale(repository, TINY | {"seeds": [0, 1, 2, 3]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
@@ -128,11 +128,11 @@ def test_what_makes_it_plan_again(repository, snakemake):
     shutil.rmtree(repository / ".snakemake")
     records.rename(repository / ".snakemake")
 
-    # A shorter run: the longer one takes its place.
+    # A shorter run: the existing longer one is used.
     write_scale(repository, TINY | {"total_steps": 50_000})
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
-    # Milestones are kept when a run is trained; they are no reason to train it again.
+    # Milestones are kept during training; new ones do not start a training.
     write_scale(repository, TINY | {"milestones": [0, 50_000]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
@@ -144,13 +144,13 @@ def test_what_makes_it_plan_again(repository, snakemake):
     write_scale(repository, TINY | {"rollout_episodes": {"last": 4}})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"measure": 6, **downstream}
 
-    # As before: nothing again.
+    # As at first: nothing to do.
     write_scale(repository, TINY)
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
 
 def files_below(folder):
-    """Bytes and time of every file."""
+    """Return content and time of every file."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
@@ -165,7 +165,7 @@ def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(reposito
     assert "Traceback" not in output
     assert (files_below(repository / "data"), files_below(repository / "figures")) == before
 
-    # A tracked run that is not here is never made anew.
+    # A missing tracked run is never trained again.
     write_scale(repository, TINY)
     tracked = {"outs": [{f"{directory}/metrics.parquet": {"persist": True}}]}
     description = repository / "data" / "embedded" / "tiny" / "dvc.yaml"
@@ -178,7 +178,7 @@ def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(reposito
 
 
 def test_videos_are_made_on_request(repository, snakemake):
-    assert planned(snakemake("--dry-run", "--", "videos"))["video"] == 2  # a map each
+    assert planned(snakemake("--dry-run", "--", "videos"))["video"] == 2  # one per map
 
 
 # Two runs of which one has a loss that is not finite after its first update.
@@ -195,22 +195,22 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     runs = repository / "data" / "embedded" / "tiny" / "runs" / "3m"
     assert {file.parts[-4] for file in runs.glob("*/seed0/evaluations/t300.json")} == {"qmix"}
     assert "Trying to restart job" in output
-    assert output.count("Error in rule train:") == 3  # the rule has two retries of its own
+    assert output.count("Error in rule train:") == 3  # the rule itself has two retries
     report = output.split("FAILED: 1 jobs")[1]
     assert "train 3m broken 0: see data/embedded/tiny/logs/train/3m/broken/seed0.log" in report
     assert "| error: loss is " in report
     assert json.loads((runs / "broken" / "seed0" / "progress.json").read_text())["state"] == "failed"
 
-    # Once its cause is gone the same command makes what is missing, and nothing else.
+    # Without the cause, the same command makes the missing files, and nothing else.
     write_scale(repository, FAILING | {"arms": {"broken": {"algorithm": "qmix"}}})
     assert planned(snakemake("--dry-run", "--", "summary")) == {"train": 1, "evaluate": 1, "summarise": 1, "summary": 1}
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["with its jobs", "alone"])
 def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake, alone):
-    """Everything is killed at once, as when a machine goes down, or Snakemake alone, as by the kernel for its memory.
+    """All processes are killed at once, as in a power failure, or only Snakemake, as by the out-of-memory killer.
 
-    In the latter case the run that it was training ends by itself, after a checkpoint.
+    In the latter case, the run in training ends by itself, after a checkpoint.
     """
     scale = write_scale(repository, SHORT | {"total_steps": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
@@ -254,7 +254,7 @@ def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
     ],
 )
 def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how, target, made):
-    """Everything is made there; what belongs to the code is found beside the Snakefile."""
+    """All outputs are written there; files of the code are found beside the Snakefile."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     scale = write_scale(repository, SHORT)
     write_runs(SHORT, elsewhere)
@@ -285,7 +285,7 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     def edited(name, old, new):
-        """What is planned after the edit, which is taken back, with the file's time."""
+        """Return the plan after an edit, and undo the edit and its file time."""
         file = repository / name
         before, times = file.read_text(), file.stat()
         assert old in before
@@ -303,12 +303,12 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     assert edited(figures, "title: Learning curves of ROMA and baselines", "title: Baselines") == shown
     every = {"measure": 1, "summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
     assert edited(figures, "10m_vs_11m: [27]", "10m_vs_11m: [28]") == every
-    assert edited(figures, "27m_vs_30m: [1]", "27m_vs_30m: [2]") == {}  # of a map without runs here
+    assert edited(figures, "27m_vs_30m: [1]", "27m_vs_30m: [2]") == {}  # for a map without runs in this scale
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
 
 def test_a_longer_run_goes_on_from_the_checkpoint(repository, snakemake):
-    """As 500 000 steps are made 2 million: four times as long, and equal to a run that was so from the start."""
+    """Four times as long, like 2 million instead of 500 000 steps; the result equals that of a long run."""
     metrics = "data/embedded/tiny/runs/3m/qmix/seed0/metrics.parquet"
     extended = []
     for lengths in ((500, 2000), (2000,)):
@@ -325,7 +325,7 @@ def test_a_longer_run_goes_on_from_the_checkpoint(repository, snakemake):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, "failure"])
 def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, end):
-    """Snakemake deletes what a job declares, before it starts and after it fails; not so what it updates."""
+    """Snakemake deletes declared outputs before and after a failed job, but not those marked `update`."""
     directory = RunDirectory(repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0")
     evaluation = directory.evaluation_file(500).relative_to(repository)
     write_scale(repository, SHORT | {"total_steps": 500})
@@ -366,7 +366,7 @@ def test_policies_that_nothing_needs_are_not_missed_and_others_made_again_or_nam
     shutil.rmtree(run.checkpoint_folder)
     output = snakemake("--", "runs", status=1)
     policy = run.policy_file(100_000).relative_to(repository)
-    assert f"error: {policy} is not here, though the run is finished: where it is tracked, `dvc pull" in output
+    assert f"error: {policy} is missing, although the run is finished: if it is tracked, `dvc pull" in output
     assert run.metrics_file.exists()
 
 

@@ -1,4 +1,4 @@
-"""Scale files: what is in them, what they expand to, and what mistakes in them lead to."""
+"""Scale files: their content, their grids, and the errors for mistakes in them."""
 
 import copy
 
@@ -45,7 +45,7 @@ ABLATION_MAPS = {"MMM2", "10z5b_vs_2s3z", "10m_vs_11m"}
 
 @pytest.fixture
 def scale(root):
-    """The settings of a scale, by name; a fresh copy each time."""
+    """Return a fresh copy of a scale, by name."""
 
     def read(name):
         return yaml.safe_load((root / "workflow" / "config" / f"{name}.yaml").read_text())
@@ -75,7 +75,7 @@ def test_every_scale_names_every_cell_of_the_paper(scale, name):
 
 @pytest.mark.parametrize(("name", "beside"), list(zip(BESIDE, ("paper", "lab"), strict=True)))
 def test_arms_beyond_the_paper_stand_in_scales_of_their_own(scale, name, beside):
-    """One beside each scale of the paper's cells, of the same protocol and length: so its runs are comparable."""
+    """Each scale of the paper's cells has one of the same protocol and length for other arms, for comparison."""
     config = scale(name)
     check(config, name)
     grid = expand(config, name)
@@ -93,7 +93,7 @@ def test_arms_beyond_the_paper_stand_in_scales_of_their_own(scale, name, beside)
 
 @pytest.mark.parametrize("name", ["study", "lab", "paper"])
 def test_what_verdicts_on_roma_need_is_there_for_the_release(scale, name):
-    """Every cell of ROMA that a claim compares has one of the release, in the scale or beside it."""
+    """Every cell of ROMA in a claim has a cell of the released variant, in the same scale or in the one beside it."""
     cells = set(expand(scale(name), name).cells).union(*(expand(scale(other), other).cells for other in BESIDE))
     compared = {cell for claim in claims.load() for part in claim.parts for cell in part.cells if cell[1] == "roma"}
     assert {name for name, _ in compared} == {name for name, arm in cells if arm == "roma_release"} == MAPS
@@ -137,7 +137,7 @@ def test_exactly_345_runs_or_495(scale, name):
 
 
 def steps_by(grid, of):
-    """{key of a run by `of`: the total steps that such runs have}."""
+    """Return the total steps of runs, grouped by the key `of`."""
     found = {}
     for run in grid.runs.values():
         found.setdefault(of(run), set()).add(run.total_steps)
@@ -160,7 +160,7 @@ def test_the_study_has_its_cells_in_tranches(scale):
     assert set(grid.cells) == paper | beyond | smac_v1
     assert not grid.skipped
 
-    # Steps go by map, alike for every arm and seed; tranche V apart.
+    # Steps depend on the map only, except in tranche V.
     beside = {run.key for run in grid.runs.values() if run.config.protocol == "smac_v1"}
     assert {key[:2] for key in beside} == smac_v1
     assert {(run.total_steps, run.seed) for run in grid.runs.values() if run.key in beside} == {(2 * million, 0)}
@@ -168,7 +168,7 @@ def test_the_study_has_its_cells_in_tranches(scale):
     of_paper = steps_by(grid, lambda run: None if run.key in beside else run.map)
     assert of_paper == {None: {2 * million}} | {name: {large.get(name, 5) * million} for name in MAPS}
 
-    # Five seeds where claims are decided first, three elsewhere.
+    # Five seeds in the cells of the first claims, three in the others.
     seeds = {cell: sum(run.key[:2] == cell for run in grid.runs.values()) for cell in grid.cells}
     five = {(name, arm) for name in ABLATION_MAPS for arm in ("roma", "qmix", "roma_td")}
     five |= {(name, arm) for name in ("10m_vs_11m", "10z5b_vs_2s3z") for arm in ABLATIONS}
@@ -390,8 +390,8 @@ def test_every_missing_key_is_an_error(scale):
         (cell(total_steps={"default": 5, "3mm": 5}), "did you mean '3m'"),
         ({"arms": {"rmoa": {}}}, "did you mean 'roma'"),
         ({"arms": {"roma": {"sweep": {"gama": {"high": 0.9}}}}}, "did you mean 'gamma'"),
-        ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b stands twice"),
-        ({"cells": cell()["cells"] * 2}, "stands twice"),
+        ({**cell(arms=["a", "a_b"]), "arms": {"a": SWEPT, "a_b": {"algorithm": "roma"}}}, "the arm a_b appears twice"),
+        ({"cells": cell()["cells"] * 2}, "appears twice"),
     ],
 )
 def test_what_does_not_exist_is_one_line(scale, changes, part):

@@ -1,4 +1,4 @@
-"""The plan of a campaign: what each tranche costs and which claims it can decide."""
+"""Plan of a campaign: the cost of each tranche, and the claims that it can decide."""
 
 import pytest
 import yaml
@@ -36,7 +36,7 @@ CLAIM = {
 
 @pytest.fixture
 def deciding(tmp_path):
-    """The tranche that can decide a claim, given by what differs from CLAIM."""
+    """Return the tranche that can decide a claim, given by its differences from CLAIM."""
 
     def asked(**changes):
         file = tmp_path / "claims.yaml"

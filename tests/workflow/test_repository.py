@@ -1,4 +1,4 @@
-"""The files that install, describe and check the project agree with each other."""
+"""Files that install, describe and check the project: their agreement with each other."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def project(root):
 
 @pytest.fixture
 def constraints(root):
-    """{name: versions}, of which there are several where platforms differ."""
+    """Return {name: versions}; there are several versions if platforms differ."""
     pins: dict[str, set[str]] = {}
     for line in (root / "constraints.txt").read_text().splitlines():
         if line and not line.startswith("#"):

@@ -1,4 +1,4 @@
-"""Values of scale files: converted to their types first, then checked, with errors that say what is wanted."""
+"""Values of scale files: conversion to their types, validation, and error messages."""
 
 import json
 
@@ -28,7 +28,7 @@ SMOKE = {
 
 
 def given(text):
-    """What `snakemake --config` makes of an argument, added to a scale."""
+    """Return a scale with one key as `snakemake --config` parses it."""
     return SMOKE | parse_config([text])
 
 

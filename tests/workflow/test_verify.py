@@ -1,4 +1,4 @@
-"""`roma verify`, on real runs of some hundred steps: which changes it finds, and by what."""
+"""`roma verify` on real runs of some hundred steps: the changes that each check detects."""
 
 import json
 import os
@@ -35,7 +35,7 @@ DRAWN = ("--runs", "3m/qmix/seed0")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """The folder `runs` of two real runs with their evaluations."""
+    """Return the folder `runs` with two real runs and their evaluations."""
     folder = tmp_path_factory.mktemp("trained")
     for seed in (0, 1):
         config = resolve(
@@ -50,7 +50,7 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(repository, trained, monkeypatch) -> RunDirectory:
-    """One of the two runs, in a repository that is the working directory."""
+    """Return one of the two runs, in a repository at the working folder."""
     write_scale(repository, SHORT)
     shutil.copytree(trained, repository / RESULTS / "runs")
     monkeypatch.chdir(repository)
@@ -59,7 +59,7 @@ def run(repository, trained, monkeypatch) -> RunDirectory:
 
 @pytest.fixture
 def track(run, monkeypatch) -> Callable[[], None]:
-    """Ships the runs of the repository as they are."""
+    """Ship the runs of the repository in their current state."""
     for name, value in (IDENTITY | {"DVC_SITE_CACHE_DIR": str(run.path.absolute().parents[5] / "site")}).items():
         monkeypatch.setenv(name, value)
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Code"]):
@@ -74,7 +74,7 @@ def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def change_metrics(run: RunDirectory, row: int = 1) -> None:
-    """Change a digit of a row, and the digest in the provenance with it."""
+    """Change a digit of a row, and the digest in the provenance accordingly."""
     metrics = run.read_metrics()
     metrics.loc[row, "test_return_mean"] += 0.001
     metrics.to_parquet(run.metrics_file)
@@ -82,7 +82,7 @@ def change_metrics(run: RunDirectory, row: int = 1) -> None:
 
 
 def change_outcome(run: RunDirectory) -> None:
-    """Turn the outcome of one episode round, and the mean with it."""
+    """Invert the outcome of one episode, and change the mean accordingly."""
 
     def turn(evaluation: dict[str, Any]) -> None:
         evaluation["battle_won"][2] = not evaluation["battle_won"][2]
@@ -99,7 +99,7 @@ def change_weight(run: RunDirectory) -> None:
 
 
 def move_elsewhere(run: RunDirectory) -> None:
-    """Say that another family of processors trained the run."""
+    """Set another processor family in the provenance of the run."""
     rewrite(run.provenance_file, lambda facts: facts["segments"][0].update(cpu_family="Abacus"))
 
 
@@ -108,12 +108,12 @@ def test_runs_that_are_as_recorded_pass(run, track, capfd):
     before = {file: file.read_bytes() for file in RESULTS.rglob("*") if file.is_file()}
     assert main(["verify", str(SCALE), "--seed", "5"]) == 0
     printed = capfd.readouterr().out
-    assert "2 runs in data/embedded/tiny; the same draw again: --seed 5 --runs 3" in printed
+    assert "2 runs in data/embedded/tiny; to repeat this choice: --seed 5 --runs 3" in printed
     assert "3m/qmix/seed0: 500 of 500 steps, 3 of 3 rows: " in printed
     assert printed.count("numbers equal bit for bit") == 2
     assert f"3m/qmix/seed1: {EPISODES} of {EPISODES} episodes equal" in printed
     assert "Equal outcomes: 8 of 8 episodes (100.00%)" in printed
-    assert "Not found so: what was changed together with its checksums and digests in the other 0 of 6 rows" in printed
+    assert "Not covered: changes made together with their checksums and digests in the other 0 of 6 rows" in printed
     assert printed.endswith("Failures: 0\n")
     assert {file: file.read_bytes() for file in RESULTS.rglob("*") if file.is_file()} == before
 
@@ -191,7 +191,7 @@ def test_processes_end_with_the_command_also_when_it_is_killed(run, root, tmp_pa
     rewrite(run.provenance_file, lambda facts: facts.update(total_steps=endless, cpu_seconds=1e-9))
     shutil.copy(run.policy_file(STEPS), run.policy_file(endless))
     (scratch := tmp_path / "scratch").mkdir()
-    command = [sys.executable, "-P", "-m", "roma", "verify", str(SCALE), *DRAWN]  # -P: not with the code of the copy
+    command = [sys.executable, "-P", "-m", "roma", "verify", str(SCALE), *DRAWN]  # -P: not the code of the copy
     environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(scratch)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
     try:
@@ -200,15 +200,15 @@ def test_processes_end_with_the_command_also_when_it_is_killed(run, root, tmp_pa
             time.sleep(0.1)
     finally:
         process.kill()
-    process.communicate()  # returns when all that could print have ended
+    process.communicate()  # returns when all processes with this output have ended
 
 
 @pytest.mark.parametrize(
     ("interval", "speed", "total", "steps"),
     [
-        (20_000, 1000.0, 10_000_000, 80_000),  # of 90 000 affordable ones
+        (20_000, 1000.0, 10_000_000, 80_000),  # 90 000 steps are affordable
         (20_000, 100.0, 10_000_000, 40_000),
-        (30_000, 100.0, 10_000_000, 60_000),  # the first test step that is not below 40 000
+        (30_000, 100.0, 10_000_000, 60_000),  # the first test step from 40 000 on
         (20_000, 1000.0, 50_000, 50_000),
     ],
 )

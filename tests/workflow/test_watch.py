@@ -1,4 +1,4 @@
-"""How far a grid is, from its files alone."""
+"""Progress of a grid, from its files alone."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def job_log(results, run, text, age=0.0):
         ("failed", 0, "failed"),
         ("failed", 2 * SILENT_SECONDS, "failed"),
         ("stopped", 0, "waiting"),
-        ("finished", 0, "running"),  # its outputs are being written
+        ("finished", 0, "running"),  # the state while a run writes its outputs
     ],
 )
 def test_what_a_run_said_last(tmp_path, state, age, expected):
@@ -120,7 +120,7 @@ def test_the_command_reads_a_scale(repository, monkeypatch, capsys):
     assert status(RUNS[0], results).state == "waiting"
     for run in RUNS:
         write_run(run, results / "runs" / run.directory, 5, 4)
-    assert main(["watch", scale]) == 0  # ends by itself when all is done
+    assert main(["watch", scale]) == 0  # ends when all runs are done
 
 
 def test_the_command_ends_with_its_reader(repository):

@@ -1,1 +1,1 @@
-"""Results in DVC and git: what is tracked, what ships, and what is drawn of complete tranches."""
+"""Results in DVC and git: tracked results, shipped runs, and the figures of complete tranches."""

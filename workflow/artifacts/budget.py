@@ -1,8 +1,8 @@
-"""What of finished runs ships, within the room that the repository's history has for it.
+"""Choice of the files of finished runs that ship, within a budget for the size of the repository's history.
 
-Of every run: metrics, settings, evaluations, final weights and measurements. Of earlier weights: those at STAGES of the
-two arms that figures and claims follow over training, and the untrained ones of other arms with roles. Of the arms that
-are drawn: one recorded episode. First of all there must be room for every run that the plan still has.
+Every run ships its metrics, settings, evaluations, final weights and measurements. Earlier weights ship at STAGES for
+the two arms that figures and claims follow over training, and at step 0 for other arms with roles. Arms that are drawn
+ship one recorded episode. Room for all planned runs is reserved first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,20 +19,20 @@ from workflow.artifacts.shipping import BUNDLE, md5_of
 from workflow.grid import Grid, Run
 
 MB = 1_000_000
-BUDGET = 150 * MB  # of history, for all that ships
-OF_TRANCHE = 8 * MB  # for summaries, figures and report of each, in LANDED
+BUDGET = 150 * MB  # size in the history of everything that ships
+OF_TRANCHE = 8 * MB  # size of the summary, figures and report of each tranche, in LANDED
 STAGES = (0, 500_000, 2_000_000, 6_000_000, 10_000_000)  # environment steps
 FOLLOWED_ARMS = ("roma", "roma_td")
 UNTRAINED = (0,)
-UNKNOWN_RUN = 600_000  # bytes of a run before any has finished: weights of 0.2 MB, metrics of 10 million steps
+UNKNOWN_RUN = 600_000  # expected bytes of a run before any has finished: 0.2 MB of weights, metrics of 10 million steps
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What ships, and what was said about it."""
+    """Files that ship, with a message for the user."""
 
     files: list[Path]
-    left_out: list[Path]
+    left_out: list[Path]  # optional files for which there is no room
     said: str
 
 
@@ -45,7 +45,7 @@ def required(run: RunDirectory) -> list[Path]:
 
 
 def optional(run: RunDirectory) -> list[tuple[int, Path]]:
-    """Return what ships of a finished run if there is room, with the environment steps it is of."""
+    """Return the files of a finished run that ship if there is room, with the environment steps of each."""
     if not run.config.has_roles:
         return []
     last, stages = run.last_step(), STAGES if run.arm in FOLLOWED_ARMS else UNTRAINED
@@ -55,16 +55,18 @@ def optional(run: RunDirectory) -> list[tuple[int, Path]]:
 
 
 def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mapping[str, str]) -> Choice:
-    """Return what ships of these runs. What ships already stays; of the rest, the earliest steps are left out first.
+    """Return the files of runs that ship.
+
+    Files that ship already stay. If room is short, the optional files of the earliest steps are left out first.
 
     Args:
-        results: The folder of the scale's results.
-        runs: Its finished runs.
-        grid: All its runs, of every tranche.
-        held: MD5 of what ships already, by path.
+        results: Folder of the scale's results.
+        runs: Finished runs of the scale.
+        grid: All runs of the scale, of every tranche.
+        held: MD5 of the files that ship already, by path.
 
     Raises:
-        UserError: There is no room for what must ship.
+        UserError: There is no room for the required files.
     """
     used = history([BUNDLE, results])
     always = {run: required(run) for run in runs}
@@ -95,10 +97,15 @@ def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mappin
 
 
 def reserved(results: Path, always: Mapping[RunDirectory, Sequence[Path]], grid: Grid) -> tuple[int, int]:
-    """Return the bytes kept free for the runs still to come, and for what is to be drawn of tranches.
+    """Return the bytes reserved for planned runs, and for the figures of tranches.
 
-    A run is expected to need as much as the finished ones of its cell do, or else of its algorithm, or of all; of
-    tables, as much a step.
+    The expected size of a run is the mean size of the finished runs of its cell, otherwise of its algorithm, otherwise
+    of all runs. Tables scale with the number of steps.
+
+    Args:
+        results: Folder of the scale's results.
+        always: Required files of each finished run.
+        grid: All runs of the scale, of every tranche.
     """
     finished = {f"{run.map}/{run.arm}/seed{run.seed}": run.last_step() for run in always}
     coming = [run for run in grid.runs.values() if finished.get(run.directory, 0) < run.total_steps]
@@ -116,12 +123,12 @@ def _expected(run: Run, always: Mapping[RunDirectory, Sequence[Path]]) -> int:
 
 
 def _longer(run: Run, other: RunDirectory, file: Path) -> float:
-    """Return how many times as large a file of another run is to be expected in this one."""
+    """Return the expected size of a file in `run`, relative to its size in the other run."""
     return run.total_steps / other.last_step() if file.suffix == ".parquet" else 1.0
 
 
 def history(paths: Iterable[Path]) -> int:
-    """Return the bytes that everything ever committed below these paths takes in git's store."""
+    """Return the size in git's object store, in bytes, of everything ever committed below these paths."""
     listed = _git("rev-list", "--objects", "HEAD", "--", *map(str, paths))
     objects = (line.partition(" ") for line in listed.splitlines())
     names = "".join(f"{name}\n" for name, _, path in objects if path)

@@ -1,7 +1,7 @@
-"""What is drawn of the study's runs when a tranche is complete: in git, so that it can be seen before any command.
+"""Figures of the study's complete tranches, committed to git, so that readers see them without running a command.
 
-Summary, figures and report lie in data/<engine>/study/tranches/<tranche>, as they were then; docs/results.md puts them
-into words. A clone draws its own.
+data/<engine>/study/tranches/<tranche> holds summary, figures and report as of the end of the tranche, and docs/results.md
+puts them into words. A clone draws its own figures elsewhere.
 """
 
 import shutil
@@ -21,14 +21,15 @@ from workflow.grid import Grid, expand, results_folder
 from workflow.pages import results as results_page
 from workflow.scale import read_scale
 
-KINDS = (".html", ".md", ".tex", ".png", ".pdf", ".parquet", ".csv")  # those that fit are taken in this order
+KINDS = (".html", ".md", ".tex", ".png", ".pdf", ".parquet", ".csv")  # in order of preference if room is short
 
 
 def land(scale: Path) -> list[str]:
-    """Draw what ships and commit it, once for each complete tranche; return what to tell the user.
+    """Draw the shipped runs and commit the figures, once for each complete tranche; return messages for the user.
 
     Args:
-        scale: The scale's file, in the repository that is the working folder. Only the study's tranches are drawn.
+        scale: File of the scale, in the repository at the working folder. Nothing happens for scales other than the
+            study.
     """
     config = read_scale(scale)
     results = results_folder(config)
@@ -55,7 +56,7 @@ def land(scale: Path) -> list[str]:
 
 
 def complete_tranches(results: Path, grid: Grid) -> list[str]:
-    """Return the tranches of which every run is finished and, if it has roles, measured."""
+    """Return the tranches whose runs are all finished and, if they have roles, measured."""
     incomplete = {
         tranche
         for run in grid.runs.values()
@@ -70,7 +71,12 @@ def _is_complete(run: RunDirectory, steps: int) -> bool:
 
 
 def fitting(files: Iterable[Path], room: int) -> tuple[list[Path], list[Path]]:
-    """Return the files that fit into so many bytes of git's store, by KINDS and size, and the rest."""
+    """Return the files that fit into a size, chosen by KINDS and size, and the other files.
+
+    Args:
+        files: Files to choose from.
+        room: Size in git's object store, in bytes.
+    """
     taken: list[Path] = []
     left_out: list[Path] = []
     sizes = {file: _size(file) for file in files}
@@ -82,7 +88,7 @@ def fitting(files: Iterable[Path], room: int) -> tuple[list[Path], list[Path]]:
 
 
 def _is_committed(folder: Path) -> bool:
-    """Return whether git has the folder; one that is only here was left by an interrupted command."""
+    """Return whether git has the folder; a folder without a commit was left by an interrupted command."""
     return bool(ask(["git", "ls-tree", "HEAD", "--", str(folder)]))
 
 
@@ -91,5 +97,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _size(file: Path) -> int:
-    """Return the bytes that a file takes in git's store."""
+    """Return the size of a file in git's object store, in bytes."""
     return len(zlib.compress(file.read_bytes()))

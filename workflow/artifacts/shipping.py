@@ -1,10 +1,11 @@
-"""Runs that ship with the repository: recorded by DVC in git, their files in data/bundle.
+"""Runs that ship with the repository: DVC records them in git, and their files lie in data/bundle.
 
     python workflow/artifacts/shipping.py MAP/ARM/seedK --scale study   copy a shipped run into place and DVC's cache
-    python workflow/artifacts/shipping.py MAP/ARM/seedK --make-way      remove it, if a longer one has to begin anew
+    python workflow/artifacts/shipping.py MAP/ARM/seedK --make-way      remove it so that a longer run can start afresh
 
-A clone has them without DVC, account or network: only the standard library is used, which starts in a moment. The
-records are the lines of a scale's dvc.yaml and dvc.lock, as `workflow.artifacts.tracking` and DVC write them.
+A clone restores them without DVC, account or network. This module uses only the standard library, so that it starts
+quickly. The records are the lines of a scale's dvc.yaml and dvc.lock, as `workflow.artifacts.tracking` and DVC write
+them.
 """
 
 import argparse
@@ -18,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STUDY = "study"  # the scale whose shipped runs are drawn where no other is named
+STUDY = "study"  # the default scale of commands that use shipped runs
 BUNDLE = Path("data/bundle")
 CACHE = Path(".dvc/cache")
-METRICS = "metrics.parquet"  # comes last into place: a run that has them is complete
+METRICS = "metrics.parquet"  # written last, because a run with metrics counts as complete
 
 SHIPS = re.compile(r"^ *- (\S+):\n +persist: true\n +remote: bundle$", re.M)  # in dvc.yaml
 LOCKED = re.compile(r"^ *- path:\s+(\S+)\n +hash: md5\n +md5: ([0-9a-f]{32})\n +size: (\d+)$", re.M)  # in dvc.lock
@@ -31,9 +32,9 @@ LAST = re.compile(r"/evaluations/t(\d+)\.json$")
 
 @dataclass(frozen=True)
 class ShippedFile:
-    """A file that ships."""
+    """File that ships."""
 
-    path: str  # below the repository's folder
+    path: str  # relative to the repository
     md5: str
     size: int  # bytes
 
@@ -44,19 +45,19 @@ class ShippedFile:
 
 @dataclass(frozen=True)
 class ShippedRun:
-    """A run that ships."""
+    """Run that ships."""
 
-    path: Path  # of its run directory, below the repository's folder
-    files: tuple[ShippedFile, ...]  # of the run directory, and its measurements
+    path: Path  # run directory, relative to the repository
+    files: tuple[ShippedFile, ...]  # files of the run directory, and measurements
 
     @property
     def name(self) -> str:
-        """The run as MAP/ARM/seedK."""
+        """Name of the run, MAP/ARM/seedK."""
         return "/".join(self.path.parts[-3:])
 
     @property
     def total_steps(self) -> int:
-        """The environment steps of the run, at which its last policy was evaluated."""
+        """Total environment steps of the run: the step of its last evaluation."""
         return max(int(found[1]) for file in self.files if (found := LAST.search(file.path)))
 
     @property
@@ -69,8 +70,8 @@ def read_shipped(root: Path, scale: str) -> dict[str, ShippedRun]:
     """Return the runs of a scale that ship, by MAP/ARM/seedK.
 
     Args:
-        root: The repository's folder.
-        scale: The name of the scale.
+        root: Folder of the repository.
+        scale: Name of the scale.
     """
     files: dict[tuple[str, str], list[ShippedFile]] = {}
     for description in sorted(root.glob(f"data/*/{scale}/dvc.yaml")):
@@ -86,15 +87,15 @@ def read_shipped(root: Path, scale: str) -> dict[str, ShippedRun]:
 
 
 def damaged(root: Path, run: ShippedRun) -> list[str]:
-    """Return a line for each file of a run whose content, in the bundle or in place, is not what its record says.
+    """Return a line for each file of a run whose content, in the bundle or in place, differs from its record.
 
-    What was tracked before is no damage, nor is a longer run.
+    Earlier tracked versions of a file and longer runs do not count as damage.
     """
     return [*broken(root, run), *_kept_nowhere(root, _not_in_place(root, run))]
 
 
 def broken(root: Path, run: ShippedRun) -> list[str]:
-    """Return a line for each file of a run that the bundle does not have as recorded."""
+    """Return a line for each file of a run that is missing or damaged in the bundle."""
     return [
         f"{file.path} (md5 {file.md5}) is {'damaged' if stored.exists() else 'missing'} in {BUNDLE}"
         for file in run.files
@@ -103,10 +104,12 @@ def broken(root: Path, run: ShippedRun) -> list[str]:
 
 
 def to_restore(root: Path, run: ShippedRun) -> list[ShippedFile]:
-    """Return the files of a run that are not in place, or there with what was tracked before; none if a longer run is.
+    """Return the files of a run to copy: those that are missing or in an earlier tracked version.
+
+    Empty if a longer run is in place.
 
     Raises:
-        ValueError: A file in place would be lost.
+        ValueError: A file that is kept nowhere else would be overwritten.
     """
     wanted = _not_in_place(root, run)
     if lines := _kept_nowhere(root, wanted):
@@ -121,7 +124,7 @@ def _not_in_place(root: Path, run: ShippedRun) -> list[ShippedFile]:
 
 
 def _kept_nowhere(root: Path, wanted: Iterable[ShippedFile]) -> list[str]:
-    """Return a line for each file in whose place is something that neither ships nor is in DVC's cache."""
+    """Return a line for each file whose place holds a content that neither ships nor is in DVC's cache."""
     return [
         f"{file.path} is not the file that ships (md5 {file.md5}), and kept nowhere else"
         for file in wanted
@@ -130,7 +133,7 @@ def _kept_nowhere(root: Path, wanted: Iterable[ShippedFile]) -> list[str]:
 
 
 def config(root: Path, run: ShippedRun) -> dict[str, Any]:
-    """Return the content of a run's config.json, in place or else in the bundle."""
+    """Return the content of a run's config.json, from its place if it exists, otherwise from the bundle."""
     (file,) = (file for file in run.files if file.path.endswith("/config.json"))
     place = root / file.path
     content: dict[str, Any] = json.loads((place if place.exists() else file.stored(root / BUNDLE)).read_bytes())
@@ -138,10 +141,11 @@ def config(root: Path, run: ShippedRun) -> dict[str, Any]:
 
 
 def restore(root: Path, run: ShippedRun) -> None:
-    """Copy a run from the bundle into place and, in a repository with DVC, into its cache.
+    """Copy a run from the bundle into place and, in a repository with DVC, into DVC's cache.
 
     Raises:
-        ValueError: An object is missing or damaged, or a file in place would be lost. Nothing is changed then.
+        ValueError: An object is missing or damaged, or a file that is kept nowhere else would be overwritten. Nothing
+            has changed.
     """
     wanted = to_restore(root, run)
     contents = {}
@@ -158,10 +162,10 @@ def restore(root: Path, run: ShippedRun) -> None:
 
 
 def make_way(root: Path, run: ShippedRun) -> None:
-    """Remove a run from its place where there is no checkpoint, so that a longer run of its identity can begin anew.
+    """Remove a run without a checkpoint from its place, so that a longer run of the same identity can start afresh.
 
     Raises:
-        ValueError: A file in place would be lost. Nothing is changed then.
+        ValueError: A file that is kept nowhere else would be lost. Nothing has changed.
     """
     if any((root / run.path / "checkpoints").glob("t*.safetensors")) or _held_steps(root / run.path) > run.total_steps:
         return
@@ -179,7 +183,7 @@ def md5_of(path: Path) -> str | None:
 
 
 def _held_steps(directory: Path) -> int:
-    """Return the total steps of the run that is complete in a run directory; 0 if none is."""
+    """Return the total steps of the complete run in a run directory; 0 if there is none."""
     try:
         steps: int = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))["total_steps"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -188,7 +192,7 @@ def _held_steps(directory: Path) -> int:
 
 
 def _write(target: Path, content: bytes, mode: int) -> None:
-    """Write a file, complete or not at all."""
+    """Write a file atomically."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".beside-{os.getpid()}-{target.name}")
     beside.write_bytes(content)
@@ -200,7 +204,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", metavar="MAP/ARM/seedK")
     parser.add_argument("--scale", default=STUDY)
-    parser.add_argument("--make-way", action="store_true", help="remove it, if it ships and has no checkpoint")
+    parser.add_argument("--make-way", action="store_true", help="remove the run if it ships and has no checkpoint")
     options = parser.parse_args()
     run = read_shipped(Path(), options.scale).get(options.run)
     try:

@@ -1,12 +1,12 @@
-"""Finished results of a scale into DVC, and figures out of what DVC holds.
+"""Tracking of the finished results of a scale with DVC, and figures from tracked summaries.
 
     roma track lab
     roma redraw lab
 
-`track` describes the results in the scale's dvc.yaml, one stage per kind, so that each kind can be pulled by itself:
-dvc pull data/embedded/lab/dvc.yaml:metrics. Summaries are small: they go to the remote `bundle`, a folder of the
+`track` describes the results in the scale's dvc.yaml, with one stage per kind, so that each kind can be pulled by
+itself: dvc pull data/embedded/lab/dvc.yaml:metrics. Summaries are small and go to the remote `bundle`, a folder of the
 repository. The other kinds go to the default remote, which each user chooses; without one they stay in the cache.
-`ship`, for `roma campaign collect`, has all that it tracks in the bundle, but for checkpoints.
+`ship`, for `roma campaign collect`, stores everything in the bundle, except for checkpoints.
 """
 
 import subprocess
@@ -31,9 +31,9 @@ from workflow.grid import expand, figure_specifications, results_folder
 from workflow.scale import read_scale
 
 UNTRACKED = ("smoke", "demo", "manual")
-METRICS = "metrics.json"  # final win rates, in git itself
+METRICS = "metrics.json"  # final win rates, stored in git instead of DVC
 
-RUN = RunDirectory(Path("runs/*/*/seed*"))  # a pattern
+RUN = RunDirectory(Path("runs/*/*/seed*"))  # a glob pattern
 KINDS = {
     "summary": ("summary/*.parquet",),
     "metrics": tuple(map(str, (RUN.metrics_file, RUN.timing_file, RUN.evaluation_file("*")))),
@@ -45,7 +45,14 @@ KINDS = {
 
 
 def track(scale: Path) -> None:
-    """Commit the finished results of a scale to DVC and to git, and push them as far as remotes are known."""
+    """Commit the finished results of a scale to DVC and git, and push them to the remotes that are configured.
+
+    Args:
+        scale: File of the scale.
+
+    Raises:
+        UserError: The scale is never tracked, its runs ship, it has no summary, or a tracked file is missing.
+    """
     config, folder = _trackable(scale)
     if not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there is no summary in {folder}: run snakemake --configfile {scale} first")
@@ -59,7 +66,7 @@ def track(scale: Path) -> None:
         tracked, found = _outputs_of(stages.get(kind, {})), _found(folder, kind)
         absent = [name for name in tracked if not Path(name).exists() and not _is_outgrown(Path(name))]
         if not set(found) - set(tracked) and absent:
-            print(f"{kind}: not all here, left as tracked before")
+            print(f"{kind}: some files are missing here, so their tracking does not change")
         elif absent:
             raise UserError(f"{kind}: {absent[0]} is tracked but not here; dvc pull {folder}/dvc.yaml:{kind} first")
         elif found:
@@ -75,13 +82,16 @@ def track(scale: Path) -> None:
 
 
 def ship(scale: Path) -> str:
-    """Commit the finished runs of a scale to DVC and git, and what ships of them to the bundle; return what was said.
+    """Commit the finished runs of a scale to DVC and git, with their files in the bundle; return a message.
 
-    What ships must be in place. Of a run that the plan may extend, the newest checkpoint goes to the default remote, if
-    there is one.
+    The shipped runs must be in place. If there is a default remote, it gets the newest checkpoint of each run that the
+    plan may extend.
+
+    Args:
+        scale: File of the scale.
 
     Raises:
-        UserError: There is no room for the runs, see `workflow.artifacts.budget.choose`.
+        UserError: There is no room for the runs (see `workflow.artifacts.budget.choose`).
     """
     config, folder = _trackable(scale)
     runs = [RunDirectory(folder / "runs" / name) for name in finished_runs(folder)]
@@ -108,7 +118,7 @@ def ship(scale: Path) -> str:
 
 
 def _trackable(scale: Path) -> tuple[dict[str, Any], Path]:
-    """Return a scale and the folder of its results; UserError if it is one that is never tracked."""
+    """Return a scale and the folder of its results; raise UserError if the scale is never tracked."""
     config = read_scale(scale)
     if config["scale"] in UNTRACKED:
         raise UserError(f"scale {config['scale']!r} is never tracked: it is made from scratch in minutes")
@@ -133,9 +143,15 @@ def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Seque
 
 
 def redraw(scale: Path) -> None:
-    """Restore the summary of a scale, if it is tracked; draw its figures and write its report. No other rule can run.
+    """Restore the tracked summary of a scale, draw its figures and write its report. No other rule can run.
 
-    Neither DVC nor git is asked, so that an archive of the repository serves as well as a clone.
+    DVC and git are not needed, so that this also works in an archive of the repository.
+
+    Args:
+        scale: File of the scale.
+
+    Raises:
+        UserError: The runs of the scale ship, it has no summary, or the summary cannot be restored.
     """
     config = read_scale(scale)
     folder = results_folder(config)
@@ -156,15 +172,15 @@ def _restore_summary(folder: Path) -> None:
     """Copy the tracked summary of a scale from the bundle.
 
     Raises:
-        UserError: an object in the bundle is missing or damaged, or a file here is another one than the tracked.
+        UserError: An object in the bundle is missing or damaged, or a file in place differs from the tracked one.
     """
     outs = read_yaml(folder / "dvc.lock")["stages"]["summary"]["outs"]
     wanted = [out for out in outs if md5_of(Path(out["path"])) != out["md5"]]
     for out in wanted:
         if Path(out["path"]).exists():
             raise UserError(
-                f"{out['path']} is not the file that is tracked: `make track` keeps it, without it the tracked one is "
-                "drawn"
+                f"{out['path']} differs from the tracked file: `make track` tracks it; remove it to draw the tracked "
+                "one"
             )
     objects = {out["path"]: Path(BUNDLE, "files", "md5", out["md5"][:2], out["md5"][2:]) for out in wanted}
     broken = [f"{out['path']} (md5 {out['md5']})" for out in wanted if md5_of(objects[out["path"]]) != out["md5"]]
@@ -176,7 +192,7 @@ def _restore_summary(folder: Path) -> None:
 
 
 def win_rates(finals: Path) -> dict[str, dict[str, float]]:
-    """Map, arm: the final win rate, the mean over seeds; small enough for git, and for `dvc metrics diff`."""
+    """Return the final win rates, means over seeds, by map and arm: a small file for git and `dvc metrics diff`."""
     rates: dict[str, dict[str, float]] = {}
     for (map_name, arm), cell in pd.read_parquet(finals).groupby(["map", "arm"]):
         rates.setdefault(str(map_name), {})[str(arm)] = round(float(cell["battle_won_mean"].mean()), 6)
@@ -193,7 +209,7 @@ def _outputs_of(stage: dict[str, Any]) -> list[str]:
 
 
 def _found(folder: Path, kind: str) -> list[str]:
-    """Results of a kind that are here, of runs only those that are finished."""
+    """Return the existing files of a kind; only finished runs count."""
     found = sorted(path for pattern in KINDS[kind] for path in folder.glob(pattern))
     if KINDS[kind][0].startswith(str(RUN.path)):
         depth = len(folder.parts) + len(RUN.path.parts)
@@ -202,7 +218,7 @@ def _found(folder: Path, kind: str) -> list[str]:
 
 
 def _is_outgrown(evaluation: Path) -> bool:
-    """Whether a file is the evaluation of a policy that the run here has not kept, as a longer one took its place."""
+    """Return whether a file is the evaluation of a policy that was lost when a longer run replaced a shorter one."""
     run = RunDirectory(evaluation.parents[1])
     if evaluation.parent != run.evaluation_folder or not run.held_steps():
         return False
@@ -211,7 +227,7 @@ def _is_outgrown(evaluation: Path) -> bool:
 
 
 def _stage(outputs: Sequence[str], scale: Path, ships: bool) -> dict[str, Any]:
-    """A stage of dvc.yaml. `persist` keeps DVC from deleting what is there before it would run the command."""
+    """Return a stage of dvc.yaml. `persist` keeps DVC from deleting existing outputs before it runs the command."""
     settings = {"persist": True} | ({"remote": "bundle"} if ships else {})
     return {
         "cmd": f"snakemake --cores all --configfile {scale.as_posix()} -- summary",
@@ -237,6 +253,10 @@ def _dvc(*arguments: str) -> None:
 
 
 def run_command(*command: str) -> None:
-    """Run a command in the working folder; UserError if it fails."""
+    """Run a command in the working folder.
+
+    Raises:
+        UserError: The command fails.
+    """
     if subprocess.run(command).returncode:
         raise UserError(f"failed: {' '.join(command[:6])}{' ...' if len(command) > 6 else ''}")

@@ -1,4 +1,4 @@
-"""The campaign's clone: what it is to run, the commit that is checked out there, and its Python."""
+"""The campaign's clone: its plan, the commit that is checked out, and its Python environment."""
 
 import json
 import os
@@ -15,27 +15,30 @@ from workflow.campaign import pausing
 
 NAMED = Path("workflow/campaign.yaml")
 KEYS = {"revision": "[0-9a-f]{40}", "tree": "[0-9a-f]{40}", "scale": "[A-Za-z0-9_]+"}
-# What must be equal in two revisions for runs to go on from one to the other: recorded play and short trainings. There
-# may be new maps and algorithms.
+# Recorded play and short trainings. Runs can go on under another revision only if all old entries of these files are
+# equal there; new maps and algorithms may be added.
 GUARDS = ("tests/golden/trajectories.json", "tests/golden/fingerprints.json")
-OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the caller's environment
+OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # variables not passed on
 
 
 @dataclass(frozen=True)
 class Named:
-    """What workflow/campaign.yaml says."""
+    """Content of workflow/campaign.yaml."""
 
     revision: str  # a commit
-    tree: str  # that commit's tree, which another commit may have, too
+    tree: str  # tree of that commit; another commit may have the same tree
     scale: str
-    open: tuple[str, ...]  # tranches; none: the scale has none
+    open: tuple[str, ...]  # tranches; empty for a scale without tranches
 
 
 def read_named(project: Path) -> Named:
-    """Read workflow/campaign.yaml as it is committed.
+    """Read the committed workflow/campaign.yaml.
+
+    Args:
+        project: The project's clone.
 
     Raises:
-        UserError: the file is missing, not committed, or not of its form.
+        UserError: The file is missing, has uncommitted changes, or has another form.
     """
     file = project / NAMED
     if not file.exists():
@@ -44,7 +47,7 @@ def read_named(project: Path) -> Named:
             "`git rev-parse COMMIT^{tree}`), a scale, and the open tranches (open: [...])"
         )
     if _git(project, "status", "--porcelain", "--", str(NAMED)):
-        raise UserError(f"{NAMED} is not committed as it stands: commit it by itself first")
+        raise UserError(f"{NAMED} has uncommitted changes: commit it separately first")
     said = read_yaml(file)
     if not isinstance(said, Mapping) or said.keys() != {*KEYS, "open"}:
         raise UserError(f"{NAMED} must have the keys {', '.join([*KEYS, 'open'])} and no others")
@@ -57,10 +60,14 @@ def read_named(project: Path) -> Named:
 
 
 def find_commit(project: Path, named: Named) -> str:
-    """Return the named commit or, where the clone does not know it, any commit with its tree.
+    """Return the named commit or, if the clone does not have it, any commit with the same tree.
+
+    Args:
+        project: The project's clone.
+        named: Content of workflow/campaign.yaml.
 
     Raises:
-        UserError: no commit has that tree, or the commit's tree is another one.
+        UserError: No commit has that tree, or the named commit has another tree.
     """
     tree = _object(project, f"{named.revision}^{{tree}}")
     if tree == named.tree:
@@ -75,22 +82,27 @@ def find_commit(project: Path, named: Named) -> str:
 
 
 def folder_of(project: Path) -> Path:
-    """Return the folder of this machine's last campaign; before any, the one beside the project's clone."""
+    """Return the folder of this machine's last campaign; before the first, the default folder beside the project's."""
     return Path(pausing.record(pausing.state_folder()).get("folder", f"{project}-campaign"))
 
 
 def check_out(project: Path, folder: Path, commit: str) -> None:
     """Make the campaign's clone, or move it forward to a commit under which its runs can go on.
 
+    Args:
+        project: The project's clone.
+        folder: Folder of the campaign's clone.
+        commit: Commit to check out.
+
     Raises:
-        UserError: the folder lies inside the project's or is something else, its tracked files were changed, or runs
-            cannot go on under the commit.
+        UserError: The folder overlaps with the project's clone or is not a clone, its tracked files were changed, or
+            runs cannot go on under the commit.
     """
     if folder.is_relative_to(project) or project.is_relative_to(folder):
         raise UserError(f"the campaign's folder {folder} and the project's {project} must not contain each other")
     if not (folder / ".git").exists():
         if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder} is there and is no clone: choose another --folder")
+            raise UserError(f"{folder} exists and is not a clone: choose another --folder")
         _git(project, "clone", "--quiet", "--no-checkout", str(project), str(folder))
         _git(folder, "checkout", "--quiet", "--detach", commit)
         return
@@ -111,7 +123,15 @@ def check_out(project: Path, folder: Path, commit: str) -> None:
 
 
 def find_python(folder: Path, chosen: Path | None) -> Path:
-    """Return the Python of the campaign's environment, which is made from the lock where none is chosen."""
+    """Return the Python of the campaign's environment.
+
+    Args:
+        folder: The campaign's clone.
+        chosen: Virtual environment; None: one with the locked versions of the revision, made if it is missing.
+
+    Raises:
+        UserError: The environment cannot be made, or its Python does not run the code of the campaign's clone.
+    """
     if chosen is None:
         done = subprocess.run(["make", "--no-print-directory", "-C", str(folder), "venv"], env=clean_environment())
         if done.returncode:
@@ -131,18 +151,18 @@ def find_python(folder: Path, chosen: Path | None) -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment variables of this process without those that choose a Python or speak to a make."""
+    """Return the environment variables of this process without those of its Python or of a calling make."""
     return {name: value for name, value in os.environ.items() if name not in OWN}
 
 
 def _object(folder: Path, name: str) -> str | None:
-    """Return the hash of an object of a repository; None where there is none of that name."""
+    """Return the hash of an object in a repository; None if there is no object of that name."""
     question = ("rev-parse", "--verify", "--quiet", name)
     return _git(folder, *question) if _holds(folder, *question) else None
 
 
 def _holds(folder: Path, *question: str) -> bool:
-    """Return the answer of a git command that says no by exit status 1."""
+    """Return the answer of a git command that means "no" by exit status 1."""
     try:
         _git(folder, *question)
     except ToolError as error:

@@ -1,4 +1,4 @@
-"""Bringing finished runs into the project's clone, from the campaign's or another machine's, and tracking them."""
+"""Collection of finished runs from the campaign's clone or another clone into the project's clone, with tracking."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
@@ -19,12 +19,15 @@ from workflow.scale import read_scale
 
 
 def collect(project: Path) -> str:
-    """Bring the campaign's finished runs into the project's clone and track them; return what to tell the user.
+    """Copy the campaign's finished runs into the project's clone, track them and return a message for the user.
 
-    What is tracked is asked of the project's clone: an interrupted collection, or what was lost since, is made up for.
+    All finished runs of the project's clone are tracked again, so that this also completes an interrupted collection.
+
+    Args:
+        project: The project's clone.
 
     Raises:
-        UserError: see `workflow.campaign.merging.bring`.
+        UserError: There is no campaign, or `workflow.campaign.merging.bring` fails.
     """
     named, folder = read_named(project), folder_of(project)
     if not (folder / ".git").exists():
@@ -33,14 +36,17 @@ def collect(project: Path) -> str:
 
 
 def merge(project: Path, other: Path) -> str:
-    """Bring the finished runs of another clone, such as another machine's, into this one and track them.
+    """Copy the finished runs of another clone, for example of another machine, into this one and track them.
 
     Args:
-        project: the project's clone.
-        other: the other clone's folder.
+        project: The project's clone.
+        other: Folder of the other clone.
+
+    Returns:
+        A message for the user.
 
     Raises:
-        UserError: see `workflow.campaign.merging.bring`.
+        UserError: The folder is not another clone, or `workflow.campaign.merging.bring` fails.
     """
     if not other.is_dir() or other.resolve() == project.resolve():
         raise UserError(f"{other} is not the folder of another clone")
@@ -57,7 +63,7 @@ def _bring(project: Path, source: Path, scale: str) -> str:
     said = [f"{len(brought)} runs brought from {source}; {len(here)} finished runs of scale {scale} are tracked here"]
     said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
     if here:
-        with chdir(project):  # where DVC and git look for what they track
+        with chdir(project):  # DVC and git resolve paths in the working folder
             said += [ship(file), *land(file)]
     return "\n".join(said)
 
@@ -96,9 +102,14 @@ def _restore(project: Path, scale: str) -> None:
 
 
 def measure_runs(runs: Sequence[RunDirectory], config: Mapping[str, Any]) -> list[str]:
-    """Measure the roles of finished runs that have not been measured and were trained on this family of processors.
+    """Measure the roles of finished runs that lack measurements and were trained on this processor family.
 
-    Return what to tell the user of those that were trained elsewhere.
+    Args:
+        runs: Finished runs.
+        config: The scale.
+
+    Returns:
+        A message for the user about runs that were trained on other families; empty without such runs.
     """
     wanted = [run for run in runs if run.config.has_roles and lacking(run)]
     here = family() if wanted else ""

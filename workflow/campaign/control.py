@@ -1,4 +1,4 @@
-"""Starting, pausing, resuming and stopping the campaign of this machine."""
+"""Control of this machine's campaign: start, pause, resume and stop."""
 
 import subprocess
 import time
@@ -22,19 +22,19 @@ def start(
     slurm: bool = False,
     usual_priority: bool = False,
 ) -> str:
-    """Start the campaign, or go on with it; return what to tell the user.
+    """Start or resume the campaign and return a message for the user.
 
     Args:
-        project: the project's clone.
-        folder: the campaign's clone; by default beside the project's, with `-campaign` at the end of its name.
-        cores: runs side by side, a number or "all".
-        until: local time, HH:MM, at which all runs are ended; None: when all are done.
-        environment: a virtual environment in the place of one made from the revision's lock.
-        slurm: submit the runs to a cluster.
-        usual_priority: do not take the lowest priority, on a machine that does nothing else.
+        project: The project's clone.
+        folder: The campaign's clone; by default a folder beside the project's, with the suffix `-campaign`.
+        cores: Number of runs trained in parallel, or "all" for one per core.
+        until: Local time, HH:MM, at which all runs write checkpoints and end; None: no limit.
+        environment: Virtual environment; by default a new one with the locked versions of the revision.
+        slurm: Submit the runs to a cluster.
+        usual_priority: Keep the usual priority, on a machine without other work.
 
     Raises:
-        UserError: a campaign is running, or something of the above cannot be done.
+        UserError: A campaign is running, an argument is not valid, or the clone or the environment cannot be made.
     """
     state = pausing.state_folder()
     if pausing.alive(state):
@@ -66,14 +66,14 @@ def start(
         )
     while not (pausing.alive(state) and pausing.record(state).get("supervisor") == process.pid):
         if process.poll() is not None:
-            raise UserError(f"the campaign has ended at once, see {log}: {last_lines(log)}")
+            raise UserError(f"the campaign ended right after its start, see {log}: {last_lines(log)}")
         time.sleep(0.1)
     limit = "" if end_time is None else f" until {end_time:%Y-%m-%d %H:%M}"
     return f"the campaign runs in {folder}{limit}; its log is {log}"
 
 
 def pause() -> str:
-    """Pause the campaign until `resume`; return what to tell the user."""
+    """Pause the campaign until `resume` and return a message for the user."""
     state = _running()
     with pausing.paused(state):
         (state / pausing.PAUSED).touch()
@@ -81,7 +81,7 @@ def pause() -> str:
 
 
 def resume() -> str:
-    """Let the campaign go on; return what to tell the user."""
+    """Resume the campaign and return a message for the user."""
     state = _running()
     (state / pausing.PAUSED).unlink(missing_ok=True)
     if not pausing.let_go_on(state):
@@ -90,15 +90,15 @@ def resume() -> str:
 
 
 def stop() -> str:
-    """Let all runs write their checkpoints and end them, in ten seconds at most; return what to tell the user."""
+    """Let all runs write checkpoints and end, in ten seconds at most, and return a message for the user."""
     state = pausing.state_folder()
     folder = Path(pausing.record(state).get("folder", "/"))
     if not pausing.alive(state) and not members(folder):
         raise UserError("no campaign runs on this machine")
     supervisor = pausing.record(state).get("supervisor", 0)
-    peaceful = end(folder, state, spared=[supervisor])  # which would end the others itself
+    peaceful = end(folder, state, spared=[supervisor])  # the supervisor comes last: it would end the others itself
     end(folder, state, seconds=1.0)
-    while pausing.alive(state):  # a process that is dying still has its lock for a moment
+    while pausing.alive(state):  # an ending process holds its lock for a moment
         time.sleep(0.05)
     (state / pausing.PAUSED).unlink(missing_ok=True)
     if peaceful:
@@ -107,10 +107,14 @@ def stop() -> str:
 
 
 def next_time(text: str, now: datetime) -> datetime:
-    """Return the next moment after `now` at which a clock shows HH:MM.
+    """Return the next moment after `now` with this time of day.
+
+    Args:
+        text: Time of day, HH:MM.
+        now: Current local time.
 
     Raises:
-        UserError: the text is no time.
+        UserError: The text is not a time of this form.
     """
     try:
         clock = datetime.strptime(text, "%H:%M")

@@ -1,6 +1,6 @@
-"""Finished runs from another place into the results here: from the campaign's clone, or from another machine's.
+"""Merging of finished runs from another clone into the results of this one.
 
-What is here already stays if it is the same, or longer. Nothing is changed until all runs have been looked at.
+An equal or longer run in this clone stays. Nothing changes until all runs have been checked.
 """
 
 import json
@@ -15,27 +15,28 @@ from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import BESIDE, file_digest, write_json
 
-RECORD = "merges.json"  # beside the runs of a scale: which results of one identity were given up for longer ones
+RECORD = "merges.json"  # beside the runs of a scale: results that were replaced by longer ones of the same identity
 LEFT_OUT = (f"{BESIDE}*", "lock", "elsewhere", RunDirectory(Path()).progress_file.name)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run is compared by."""
+    """Facts by which finished runs are compared."""
 
     run: RunDirectory
-    config: dict[str, Any]  # described
+    config: dict[str, Any]  # content of config.json
     total_steps: int  # environment steps
-    digest: str  # SHA-256 of its metrics
-    family: str  # of the processors on which it was finished
+    digest: str  # SHA-256 of the metrics
+    family: str  # processor family on which the run was finished
 
     @property
     def facts(self) -> dict[str, Any]:
+        """The entry of this result in RECORD."""
         return {"total_steps": self.total_steps, "metrics_sha256": self.digest, "cpu_family": self.family}
 
 
 def read_result(directory: Path) -> Result | None:
-    """Return a finished run; None if it is not finished, or its last policy not evaluated."""
+    """Return the facts of a run; None if it is not finished, or its last policy is not evaluated."""
     run = RunDirectory(directory)
     steps = run.held_steps()
     if not steps or not run.config_file.exists() or not run.evaluation_file(steps).exists():
@@ -45,20 +46,24 @@ def read_result(directory: Path) -> Result | None:
 
 
 def finished_runs(results: Path) -> list[str]:
-    """Return the folders <map>/<arm>/seed<k> of all finished runs below `results`, sorted."""
+    """Return the names MAP/ARM/seedK of all finished runs below `results`, the folder of a scale, sorted."""
     found = [file.parent for file in results.glob(f"runs/*/*/seed*/{RunDirectory(Path()).metrics_file.name}")]
     return sorted("/".join(place.parts[-3:]) for place in found if read_result(place))
 
 
 def bring(source: Path, target: Path) -> list[str]:
-    """Bring the finished runs below `source` to `target`, both the folder of a scale's results; return their folders.
+    """Copy finished runs to another folder of results and return their names.
 
-    Of two results of one identity the longer one is kept. It contains the shorter one, if one machine extended what the
-    other began; if it was trained anew elsewhere instead, both digests are recorded in `merges.json`.
+    The longer of two results of the same identity is kept. Usually the longer run extends the shorter one and has the
+    same first rows. Otherwise the run was trained twice, and both digests are recorded in `merges.json`.
+
+    Args:
+        source: Folder of the scale's results in the other clone.
+        target: Folder of the scale's results in this clone.
 
     Raises:
-        UserError: two results of one identity differ and are equally long, or two runs with other settings have one
-            place. Nothing is changed then.
+        UserError: Two results of the same identity and length differ, or two runs of the same name have different
+            settings. Nothing has changed.
     """
     wanted, given_up, conflicts = [], [], []
     for name in finished_runs(source):
@@ -94,7 +99,7 @@ def _contains(longer: Result, shorter: Result) -> bool:
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """Copy a run's folder, with its newest checkpoint, in one step: until then, what was there before stays."""
+    """Copy a run directory with its newest checkpoint, replacing the previous one in a single step at the end."""
     beside, before = target.with_name(f"{BESIDE}new-{target.name}"), target.with_name(f"{BESIDE}old-{target.name}")
     for leftover in (beside, before):
         shutil.rmtree(leftover, ignore_errors=True)

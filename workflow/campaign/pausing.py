@@ -1,11 +1,12 @@
-"""The campaign of this machine and user, seen from outside: whether it runs, and how it is paused.
+"""State and pausing of this user's campaign on this machine, from any clone.
 
     python3 workflow/campaign/pausing.py COMMAND...
 
-runs a command while the campaign, if there is one, is paused. Only the standard library is needed, so that any Python
-of the machine serves, and the campaign may be in another clone. The campaign holds a lock for as long as it lives; so
-does everybody who pauses it. A lock ends with its owner, however that one ends. Whether somebody holds one of them is
-found out by trying to take it, which only one process does at a time (`asking`), so that no two find each other.
+runs a command and pauses the campaign, if there is one, until the command ends. This module uses only the standard
+library, so that any Python of the machine can run it. The campaign holds a lock while it is alive, and so does each
+process that pauses it. The system releases a lock when its owner ends, even if it was killed. A process tests a lock by
+trying to take it. Only one process does so at a time (`asking`), so that two tests never mistake each other for an
+owner.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from pathlib import Path
 from typing import Any
 
 ALIVE = "alive.lock"  # held by the campaign's supervisor
-PAUSING = "pausing.lock"  # held, together with others, by everybody who pauses the campaign
-ASKING = "asking.lock"  # held for a moment by whoever finds out about, or takes, one of the others
-PAUSED = "paused"  # is there from `roma campaign pause` to `roma campaign resume`
+PAUSING = "pausing.lock"  # a shared lock, held by each process that pauses the campaign
+ASKING = "asking.lock"  # held for a moment by a process that tests or takes one of the other locks
+PAUSED = "paused"  # exists from `roma campaign pause` until `roma campaign resume`
 RECORD = "campaign.json"
 
 
 def state_folder() -> Path:
-    """Return the folder in which this user's campaign on this machine is known, which need not exist."""
+    """Return the folder with the state of this user's campaign on this machine; it need not exist."""
     home = os.environ.get("XDG_STATE_HOME", "")
     base = Path(home) if os.path.isabs(home) else Path("~/.local/state").expanduser()
     return base / "roma" / socket.gethostname()
 
 
 def record(state: Path) -> dict[str, Any]:
-    """Return what the last campaign of this machine wrote about itself; nothing where there was none."""
+    """Return the record of this machine's last campaign; empty if there was none."""
     try:
         known: dict[str, Any] = json.loads((state / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -51,16 +52,16 @@ def alive(state: Path) -> bool:
 
 
 def wanted(state: Path) -> bool:
-    """Return whether the campaign is to be paused."""
+    """Return whether a user or a process wants the campaign to be paused."""
     return (state / PAUSED).exists() or _held(state / PAUSING, fcntl.LOCK_EX)
 
 
 @contextmanager
 def asking(state: Path) -> Iterator[None]:
-    """Be the only process that tries to take one of the locks, for the length of the block."""
+    """Be the only process that tests or takes one of the locks, for the duration of the block."""
     try:
         lock = (state / ASKING).open("a")
-    except OSError:  # no campaign could have made itself known here
+    except OSError:  # no campaign can run without this folder
         yield
         return
     with lock:
@@ -70,9 +71,9 @@ def asking(state: Path) -> Iterator[None]:
 
 
 def let_go_on(state: Path) -> bool:
-    """Let the campaign go on unless somebody pauses it; return whether it does.
+    """Resume the campaign unless a user or a process pauses it; return whether it was resumed.
 
-    The lock is held meanwhile, so that nobody's SIGSTOP can come before this SIGCONT.
+    The lock is held meanwhile, so that no other process can send SIGSTOP just before this SIGCONT.
     """
     group = _group(state)
     try:
@@ -83,18 +84,18 @@ def let_go_on(state: Path) -> bool:
             _send(group, signal.SIGCONT)
     except BlockingIOError:
         return False
-    except OSError:  # the folder is gone or full: nobody can pause it but by hand
+    except OSError:  # the folder is gone or full, so no process can hold a lock
         _send(group, signal.SIGCONT)
     return True
 
 
 def signal_group(state: Path, number: int) -> None:
-    """Send a signal to all processes of the running campaign but its supervisor."""
+    """Send a signal to all processes of the running campaign except its supervisor."""
     _send(_group(state), number)
 
 
 def _group(state: Path) -> int | None:
-    """Return the process group of the running campaign; None where none runs."""
+    """Return the process group of the running campaign; None if there is none."""
     return record(state).get("group") if alive(state) else None
 
 
@@ -106,14 +107,14 @@ def _send(group: int | None, number: int) -> None:
 
 @contextmanager
 def paused(state: Path) -> Iterator[None]:
-    """Pause the campaign for the length of the block, or for as long as this process lives.
+    """Pause the campaign for the duration of the block, or until this process is killed.
 
-    Its supervisor lets it go on when nobody pauses it any more.
+    The campaign's supervisor resumes it when no process pauses it any more.
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
         lock = (state / PAUSING).open("a")
-    except OSError:  # no campaign could have made itself known here
+    except OSError:  # no campaign can run without this folder
         yield
         return
     with lock:
@@ -124,7 +125,7 @@ def paused(state: Path) -> Iterator[None]:
 
 
 def _held(lock: Path, kind: int) -> bool:
-    """Return whether somebody holds a lock in a way that excludes `kind`."""
+    """Return whether another process holds a lock in a way that excludes `kind`."""
     try:
         with asking(lock.parent), lock.open("a", encoding="utf-8") as file:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: which command? python3 workflow/campaign/pausing.py COMMAND...", file=sys.stderr)
         return 2
     process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []  # signals that came before the command was there
+    early: list[int] = []  # signals that arrived before the command was started
 
     def pass_on(number: int, frame: object) -> None:
         if process is None:
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             process.send_signal(number)
 
     with paused(state_folder()):
-        signal.signal(signal.SIGINT, lambda number, frame: None)  # the terminal sends it to the command, too
+        signal.signal(signal.SIGINT, lambda number, frame: None)  # the terminal also sends it to the command
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, pass_on)
         try:

@@ -1,4 +1,4 @@
-"""How far the campaign is, what it took, and when each of its tranches ends."""
+"""Status of the campaign: progress, core-hours, and the expected end of each tranche."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from workflow.scale import read_scale
 
 
 def status(project: Path, now: datetime | None = None) -> str:
-    """Return what is done, running, failed and left of the open tranches, core-hours, and when each tranche ends."""
+    """Return the status of the open tranches as text: numbers of runs, core-hours, and the end of each tranche."""
     now = now or datetime.now()
     state = pausing.state_folder()
     known, named, folder = pausing.record(state), read_named(project), folder_of(project)
@@ -49,7 +49,7 @@ def status(project: Path, now: datetime | None = None) -> str:
         of_tranche = [place for place, other in enumerate(names) if other == name]
         done = sum(standings[place].state == "done" for place in of_tranche)
         ahead += sum(left[place] for place in of_tranche)
-        # The last runs of a tranche do not share out over all cores.
+        # The last runs of a tranche do not occupy all cores.
         hours = max([ahead / cores, *(left[place] for place in of_tranche)]) * slower
         moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
         ends = moment if done < len(of_tranche) else "done"
@@ -61,7 +61,7 @@ def status(project: Path, now: datetime | None = None) -> str:
 
 
 def open_runs(source: Path, tranches: Sequence[str]) -> list[Run]:
-    """Return the runs of a scale's open tranches, in the order of the tranches; none named: all runs."""
+    """Return the runs of the open tranches of a scale, in the order of the tranches; all runs if none is named."""
     config = read_scale(source) | ({"open_tranches": list(tranches)} if tranches else {})
     grid = expand(config, str(source))
     order = list(config.get("tranches", []))
@@ -76,7 +76,7 @@ def tranche_of(run: Run) -> str:
 def used_hours(
     runs: Sequence[Run], standings: Sequence[watch.Status], results: Path, rates: Mapping[tuple[str, str, int], float]
 ) -> float:
-    """Return the core-hours that finished runs took, and others so far at their seconds a step."""
+    """Return the core-hours used: recorded ones of finished runs, estimates for the steps done by other runs."""
     seconds = 0.0
     for run, standing in zip(runs, standings, strict=True):
         done = standing.state == "done"
@@ -87,10 +87,10 @@ def used_hours(
 def seconds_a_step(
     runs: Sequence[Run], standings: Sequence[watch.Status], results: Path
 ) -> dict[tuple[str, str, int], float]:
-    """Return the seconds of processor time that an environment step of each run takes.
+    """Return the seconds of processor time per environment step of each run.
 
-    They are those of the same run, or the mean of the runs of the same map and arm, as far as finished; else what is
-    expected.
+    They are measured for a finished run. For other runs, they are the mean over finished runs of the same map and arm,
+    or the expected speed if there are none.
     """
     measured, speeds = {}, read_speeds()
     for run, standing in zip(runs, standings, strict=True):
@@ -107,7 +107,7 @@ def seconds_a_step(
 def slowdown(
     runs: Sequence[Run], standings: Sequence[watch.Status], rates: Mapping[tuple[str, str, int], float]
 ) -> float:
-    """Return how many times as long as their processor time the running runs take, beside the machine's other work."""
+    """Return the ratio of wall-clock time to processor time of the running runs, at least 1."""
     times = [1 / (rates[run.key] * each.rate) for run, each in zip(runs, standings, strict=True) if each.rate]
     return max(1.0, mean(times or [1.0]))
 

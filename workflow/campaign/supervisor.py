@@ -1,8 +1,8 @@
-"""The process that keeps a campaign running: it starts Snakemake at the lowest priority, pauses it and ends it.
+"""Supervisor of a campaign: the process that starts, pauses and ends Snakemake, at the lowest priority.
 
-It runs in the campaign's own clone, in a session of its own. Snakemake and the runs form one process group, which gets
-SIGSTOP as long as anybody pauses the campaign, and SIGCONT after. The runs end with the supervisor, also when it is
-killed (`roma.support.system.owner`).
+It runs in the campaign's clone, in its own session. Snakemake and the runs form one process group, which gets SIGSTOP
+while the campaign is paused, and SIGCONT afterwards. The runs end with the supervisor, even if it is killed
+(`roma.support.system.owner`).
 """
 
 import argparse
@@ -23,13 +23,13 @@ from roma.support.system import locks, owner, priority
 from roma.support.system.provenance import now
 from workflow.campaign import pausing
 
-MARK = "ROMA_CAMPAIGN"  # in the environment of all its processes: the folder of the campaign
-UNTIL = "ROMA_CAMPAIGN_UNTIL"  # in their environment: seconds since 1970 at which the campaign ends
-CLUSTER = "ROMA_CAMPAIGN_CLUSTER"  # in their environment where the runs are submitted to a cluster
+MARK = "ROMA_CAMPAIGN"  # environment variable of all processes of a campaign: its folder
+UNTIL = "ROMA_CAMPAIGN_UNTIL"  # environment variable: end of the campaign, in seconds since 1970
+CLUSTER = "ROMA_CAMPAIGN_CLUSTER"  # environment variable, set if the runs are submitted to a cluster
 LOG = Path(".snakemake/campaign.log")  # in the campaign's folder
-LOOK_SECONDS = 1.0  # between two looks at whether the campaign is to be paused
-STOP_SECONDS = 8.0  # in which runs write their checkpoints; what is left then is killed
-START_SECONDS = 300.0  # before the end in which no run starts: it would be loading its replay still
+LOOK_SECONDS = 1.0  # between two checks for a pause
+STOP_SECONDS = 8.0  # time for runs to write their checkpoints; processes that remain are killed
+START_SECONDS = 300.0  # no run starts in this time before the end: it would still be re-simulating its replay buffer
 SHELLS = ("sh", "bash", "dash")
 
 
@@ -45,33 +45,33 @@ def members(folder: Path) -> list[int]:
 
 
 def end(folder: Path, state: Path, seconds: float | None = None, spared: Sequence[int] = ()) -> bool:
-    """Let all processes of a campaign but this one write their checkpoints and end; kill what is left in the end.
+    """Let all processes of a campaign except this one write their checkpoints and end; kill those that remain.
 
-    Processes that begin meanwhile, as jobs of a Snakemake that is ending, are asked to end as well. All get the usual
-    priority for that: at the lowest, a busy machine would not let them.
+    Processes that start meanwhile, such as jobs of an ending Snakemake, are ended as well. All processes get the usual
+    priority first: at the lowest one, they might not get any processor time on a busy machine.
 
     Args:
-        folder: the campaign's clone.
-        state: see `workflow.campaign.pausing.state_folder`.
-        seconds: until the rest is killed; default: STOP_SECONDS.
-        spared: further processes that are left alone.
+        folder: The campaign's clone.
+        state: See `workflow.campaign.pausing.state_folder`.
+        seconds: Seconds until the remaining processes are killed; default: STOP_SECONDS.
+        spared: Further processes that are not touched.
 
     Returns:
-        Whether all ended by themselves.
+        Whether all processes ended by themselves.
     """
     deadline = time.monotonic() + (STOP_SECONDS if seconds is None else seconds)
-    # Interrupted, Snakemake cancels what it has submitted to a cluster; terminated, it would wait for it.
+    # On SIGINT, Snakemake cancels its jobs on a cluster; on SIGTERM, it would wait for them.
     asking = signal.SIGINT if pausing.record(state).get("slurm") else signal.SIGTERM
     asked: set[tuple[int, str]] = set()
     pausing.signal_group(state, signal.SIGCONT)
     while processes := [process for process in members(folder) if process not in (os.getpid(), *spared)]:
-        # One that has changed its name has become another program, which knows nothing of the first signal.
+        # A process with a new name has executed another program, which has not received the first signal.
         new = [(process, _name(process)) for process in processes]
         new = [each for each in new if each not in asked]
         priority.lift(process for process, _ in new)
         for process, name in new:
             _send(process, signal.SIGCONT)
-            if name not in SHELLS:  # a shell that is killed leaves its command behind
+            if name not in SHELLS:  # ending a shell would leave its command behind
                 _send(process, asking)
         asked.update(new)
         if time.monotonic() >= deadline:
@@ -95,17 +95,20 @@ def _name(process: int) -> str:
 
 
 def supervise(command: Sequence[str], folder: Path, state: Path, facts: dict[str, Any], until: float | None) -> int:
-    """Run Snakemake until it is done, this process is asked to end, or `until` (seconds since 1970) has come.
+    """Run Snakemake until it is done, this process gets a signal to end, or the time limit is reached.
 
     Args:
-        command: calls Snakemake.
-        folder: the campaign's clone.
-        state: see `workflow.campaign.pausing.state_folder`.
-        facts: what is to be known about the campaign.
-        until: None where there is no such time.
+        command: Command line of Snakemake.
+        folder: The campaign's clone.
+        state: See `workflow.campaign.pausing.state_folder`.
+        facts: Facts about the campaign, for its record.
+        until: Time limit in seconds since 1970; None: no limit.
+
+    Returns:
+        The exit status of Snakemake; 128 + the number of the signal if a signal ended it.
 
     Raises:
-        UserError: a campaign runs on this machine already.
+        UserError: A campaign is already running on this machine.
     """
     asked: list[int] = []
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -113,13 +116,13 @@ def supervise(command: Sequence[str], folder: Path, state: Path, facts: dict[str
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: asked.append(number))
     with alone(state):
-        end(folder, state)  # what a killed supervisor left
+        end(folder, state)  # processes that a killed supervisor left behind
         ending = False
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, process_group=0)
         write_json(state / pausing.RECORD, facts | {"supervisor": os.getpid(), "group": process.pid})
         while process.poll() is None:
             if not pausing.let_go_on(state):
-                pausing.signal_group(state, signal.SIGSTOP)  # what was started before its group was known
+                pausing.signal_group(state, signal.SIGSTOP)  # for processes started before the group was recorded
             left = float("inf") if until is None else until - time.time()
             if left < START_SECONDS and not ending:
                 print("no run starts from here on", flush=True)
@@ -137,10 +140,10 @@ def supervise(command: Sequence[str], folder: Path, state: Path, facts: dict[str
 
 @contextmanager
 def alone(state: Path) -> Iterator[None]:
-    """Hold the lock that says that a campaign is alive on this machine.
+    """Hold the lock of this machine's running campaign for the duration of the block.
 
     Raises:
-        UserError: another campaign holds it, or the file system knows no locks.
+        UserError: Another campaign holds the lock, or the file system does not support locks.
     """
     state.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -151,7 +154,7 @@ def alone(state: Path) -> Iterator[None]:
             folder = pausing.record(state).get("folder")
             raise UserError(f"a campaign runs on this machine already, in {folder}") from None
         if not locked:
-            raise UserError(f"the file system of {state} knows no locks: set XDG_STATE_HOME to a folder on another one")
+            raise UserError(f"the file system of {state} has no locks: set XDG_STATE_HOME to a folder on another one")
         yield
 
 
@@ -169,11 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--scale", required=True, help="name of a scale, such as study")
     parser.add_argument("--revision", required=True, help="the commit that is checked out here")
-    parser.add_argument("--open", nargs="*", default=[], metavar="TRANCHE", help="whose runs are targets; none: all")
-    parser.add_argument("--cores", default="all", help="runs side by side; default: one a core")
-    parser.add_argument("--until", type=float, help="seconds since 1970 at which all runs are to be ended")
+    parser.add_argument("--open", nargs="*", default=[], metavar="TRANCHE", help="tranches to train; none: all")
+    parser.add_argument("--cores", default="all", help="runs trained in parallel; default: one per core")
+    parser.add_argument("--until", type=float, help="end of all runs, in seconds since 1970")
     parser.add_argument("--slurm", action="store_true", help="submit the runs to a cluster")
-    parser.add_argument("--usual-priority", action="store_true", help="do not take the lowest priority")
+    parser.add_argument("--usual-priority", action="store_true", help="keep the usual priority")
     options = parser.parse_args(arguments)
     if not options.usual_priority:
         priority.lower()

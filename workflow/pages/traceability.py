@@ -1,10 +1,10 @@
-"""From each part of the paper to what stands for it here: docs/traceability.yaml, checked, as docs/traceability.md.
+"""Traceability: checks docs/traceability.yaml, which links each part of the paper to code and tests, and renders it.
 
     roma docs traceability
 
-A row names code, settings, rule, output and test. All of them are looked up: it is an error if a row has no code or no
-test, if a target is gone, or if a part of the paper has no row. The rows of panels and claims come from the figure list
-and the list of claims.
+A row names code, settings, rule, output and test. It is an error if a row has no code or no test, if a target does not
+exist, or if a part of the paper has no row. The rows of panels and claims come from the figure list and the list of
+claims.
 """
 
 import ast
@@ -33,14 +33,14 @@ SOURCE = Path("docs/traceability.yaml")
 PAGE = Path("docs/traceability.md")
 RULES = Path("workflow/rules")
 SCALE = Path("workflow/config/paper.yaml")
-MAP = "MMM2"  # on which settings are looked up; no stated one depends on it
+MAP = "MMM2"  # any map: none of the settings depends on it
 RUN = RunDirectory(Path())
 RUN_FILES = tuple(
     path.name
     for path in (RUN.config_file, RUN.metrics_file, RUN.provenance_file, RUN.evaluation_folder, RUN.policy_folder)
 )
 
-# What the paper numbers; a section must have them all.
+# Numbered items of the paper, by section; each of them must have a row.
 NUMBERED = {
     "Equations": [f"Eq. {number}" for number in range(1, 23)],
     "Figures": [f"Figure {number}" for number in range(1, 14)],
@@ -51,20 +51,20 @@ COLUMNS = ("code", "settings", "rule", "output", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """A part of the paper, what it says in our words, and its targets by column."""
+    """Part of the paper, its content in our words, and its targets by column."""
 
     item: str
     what: str
     code: tuple[str, ...] = ()  # file:symbol
     settings: tuple[str, ...] = ()  # algorithm.key, protocol.key or scale.key = value, or an entry of a list
     rule: tuple[str, ...] = ()
-    output: tuple[str, ...] = ()  # a file, of metrics.parquet with a column
+    output: tuple[str, ...] = ()  # file, or metrics.parquet:column
     test: tuple[str, ...] = ()  # file::function
     note: str = ""
 
 
 def load(source: Path = SOURCE) -> dict[str, list[Row]]:
-    """The rows of each section, those of panels and claims included."""
+    """Return the rows of each section, including those of panels and claims."""
     listed = read_yaml(source)
     specifications = read_yaml(FIGURES)
     sections = {name: [_row(entry) for entry in entries] for name, entries in listed["sections"].items()}
@@ -85,7 +85,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
 
 
 def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Iterator[Row]:
-    """A figure or table of the figure list, and its panels."""
+    """Yield the row of a figure or table in the figure list, and the rows of its panels."""
     name = entry["shown"]
     if name not in specifications:
         raise UserError(f"{SOURCE}: {entry['item']} is shown by {name}, which is not in {FIGURES.name}")
@@ -109,7 +109,7 @@ def _shown(entry: Mapping[str, Any], specifications: Mapping[str, Any]) -> Itera
 
 
 def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
-    """What a map's panel of a figure shows, one by one."""
+    """Return descriptions of the parts of a map's panel in a figure."""
     if "stages" in figure:
         return [f"Roles after {stage:,} steps" if stage else "Roles before training" for stage in figure["stages"]]
     if "moments" in figure:
@@ -118,7 +118,7 @@ def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
 
 
 def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
-    """Every claim, tested as its kind is; `tests` says which test tries a kind both ways."""
+    """Yield the row of every claim; `tests` has the test for each kind of claim."""
     for claim in claims.load():
         kind = claim.parts[0].kind if claim.parts else "settled"
         if kind not in tests:
@@ -135,7 +135,7 @@ def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
 
 
 def problems(sections: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """What is missing or gone, a line each."""
+    """Yield a line for each missing row, missing column and lost target."""
     for section, items in NUMBERED.items():
         present = {row.item for row in sections.get(section, ())}
         yield from (f"{item}: no row" for item in items if item not in present)
@@ -166,7 +166,7 @@ def _lost_targets(row: Row) -> Iterator[str]:
 def _lost_setting(setting: str) -> Iterator[str]:
     name, equals, value = setting.partition(" = ")
     if not equals:
-        return  # an entry of the figure list or of the claims, from which the row was made
+        return  # an entry of the figure list or of the claims; it exists, because the row was made from it
     owner, _, key = name.partition(".")
     if owner in PRESETS:
         values: Any = PRESETS[owner].protocol
@@ -182,7 +182,7 @@ def _lost_setting(setting: str) -> Iterator[str]:
 
 @cache
 def symbols(file: Path) -> frozenset[str]:
-    """Names of functions, classes and constants of a module, those inside classes as Class.name."""
+    """Return the names of functions, classes and constants of a module; names in classes as Class.name."""
 
     def names(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[str]:
         for statement in body:
@@ -199,7 +199,7 @@ def symbols(file: Path) -> frozenset[str]:
 
 @cache
 def rule_names() -> frozenset[str]:
-    """Rules of the DAG; a figure's or table's has its name."""
+    """Return the names of the rules of the DAG; rules of figures and tables have the names of these."""
     texts = [file.read_text(encoding="utf-8") for file in sorted(RULES.glob("*.smk"))]
     named = {name for text in texts for name in re.findall(r"^rule (\w+):", text, re.MULTILINE)}
     return frozenset(named | set(read_yaml(FIGURES)))
@@ -207,7 +207,7 @@ def rule_names() -> frozenset[str]:
 
 @cache
 def output_files() -> frozenset[str]:
-    """Files that rules make, by name."""
+    """Return the names of the files that rules write."""
     shown = read_yaml(FIGURES)
     files = {file for name, figure in shown.items() for file in figure_files(name, figure)}
     return frozenset(files | set(RUN_FILES))
@@ -215,19 +215,19 @@ def output_files() -> frozenset[str]:
 
 @cache
 def metrics() -> frozenset[str]:
-    """Columns of metrics.parquet, over all learners."""
+    """Return the columns of metrics.parquet, over all learners."""
     families = {learners.algorithm(name).family for name in learners.algorithm_names()}
     classes = [import_module(f"roma.learners.{family}.learner").Learner for family in families]
     return frozenset(TEST_METRICS).union(*(learner.stat_names + learner.diagnostic_names for learner in classes))
 
 
 def render(sections: Mapping[str, Sequence[Row]]) -> str:
-    """The page."""
+    """Return the page as Markdown."""
     lines = [
         "# From the paper to this repository",
         "",
-        f"Made from [{SOURCE.name}]({SOURCE.name}) by `roma docs traceability`; a test fails where a row has",
-        "no target, a target is gone, or this page is stale. Settings are what a run's configuration resolves to.",
+        f"Generated from [{SOURCE.name}]({SOURCE.name}) by `roma docs traceability`. A test fails if a row has no",
+        "target, a target does not exist, or this page is stale. Settings are resolved values of a run.",
     ]
     for section, rows in sections.items():
         lines += ["", f"## {section}", "", "| part | in our words | code | setting | rule | output | test |"]
@@ -256,7 +256,7 @@ def write() -> None:
     """Write the page.
 
     Raises:
-        UserError: Something is missing or gone; nothing is written.
+        UserError: A row or a target is missing; nothing is written.
     """
     sections = load()
     lost = list(problems(sections))

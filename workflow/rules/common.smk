@@ -1,4 +1,4 @@
-"""The grid of the chosen scale, and the folders of its results."""
+"""Grid of the chosen scale, folders of its results, and input functions of the rules."""
 
 import os
 import sys
@@ -72,9 +72,9 @@ EXTENSION = ".snakemake/extension"
 
 if workflow.is_main_process:
     Path(EXTENSION).parent.mkdir(exist_ok=True)
-    Path(EXTENSION).write_bytes(b"%d" % time.time_ns())  # Snakemake takes a new time with an old content for no change
+    Path(EXTENSION).write_bytes(b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 
-# Shipped runs: those that are long enough are restored, all of them if nothing is trained.
+# Shipped runs that are long enough are restored; all of them if nothing is trained.
 SHIPPED = shipping.read_shipped(Path(), config["scale"])
 PLANNED = list(GRID.runs.values())
 if SHIPPED_ONLY:
@@ -86,11 +86,12 @@ RESTORED = {
 }
 SHIPPED_NAMES = f"(?:{'|'.join(sorted(shipped.name for shipped in RESTORED.values()))})/"
 
-# A script that copies a shipped run into place. No parameter of a rule: what is finished must not depend on its place.
+# Script that copies a shipped run into place. Not a parameter of a rule, so that outputs do not depend on the clone's
+# path.
 SHIPPING = f"python {quote(shipping.__file__)} {{wildcards.map}}/{{wildcards.arm}}/seed{{wildcards.seed}} --scale {config['scale']}"
 
-# Rules call the commands that stand beside this Snakemake, also where the environment was not activated. The commands
-# end with this process, also when it is killed. The strict mode is Snakemake's own, whose place a prefix takes.
+# Rules call the commands of this Snakemake's environment, even if it is not activated. The commands end with this
+# process, even if it is killed. A prefix replaces Snakemake's strict mode, so the strict mode is set again here.
 shell.prefix(
     f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH" {owner.VARIABLE}="{owner.mark()}"; '
 )
@@ -100,7 +101,7 @@ if workflow.is_main_process:
     take_over()
 
 
-# In a campaign, the order of its runs is decided here, once.
+# In a campaign, the order of the runs is computed once, here.
 PRIORITIES = {}
 if workflow.is_main_process and MARK in os.environ:
     here = None if CLUSTER in os.environ else family()
@@ -134,7 +135,7 @@ def shipped_steps(run):
 
 
 def steps_of(run):
-    """A longer complete run of the same identity takes the place of a shorter one."""
+    """Return the total steps of a run: a longer complete run of the same identity replaces a shorter one."""
     return max(0 if SHIPPED_ONLY else run.total_steps, held_steps(run), shipped_steps(run))
 
 
@@ -147,10 +148,10 @@ if workflow.is_main_process:
 
 
 def run_files(run):
-    """What the summary reads of a run."""
+    """Return the files of a run that the summary reads."""
     directory = RunDirectory(Path(DATA, "runs", run.directory))
     files = [directory.config_file, directory.metrics_file, directory.provenance_file]
-    if run.key in RESTORED:  # with all that ships of it
+    if run.key in RESTORED:  # restoring these files copies all shipped files of the run
         return map(str, files)
     evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
     measured = map(directory.measurement_file, MEASUREMENTS if run.config.has_roles else [])
@@ -158,21 +159,24 @@ def run_files(run):
 
 
 def extension(wildcards):
-    """A file that is newer than all outputs, and is heeded where the run that is here is too short, or lacks policies.
+    """Return a file that is newer than all outputs, `ancient` unless the existing run is too short or lacks policies.
 
-    Snakemake notices a changed `steps` by its own records, which a fresh clone with pulled runs does not have.
+    Snakemake detects a change of `steps` by its own records, which a fresh clone with pulled runs does not have.
     """
     run = run_of(wildcards)
     return EXTENSION if 0 < held_steps(run) < run.total_steps or lost(run) else ancient(EXTENSION)
 
 
 def lost(run):
-    """The steps of policies that are made again, from a checkpoint, because evaluations or measurements need them."""
+    """Return the steps of policies that evaluations or measurements need and that a checkpoint can make again."""
     return lost_policies(run, Path(DATA), GRID.evaluated_steps(run, STEPS, milestones_of(config)))
 
 
 def stale(wildcards):
-    """The same for a shipped run, heeded where a file of it is not here, or is an earlier one. Objects must be whole."""
+    """Return the file of `extension` for a shipped run, `ancient` unless one of its files is missing or outdated.
+
+    Exits with an error if the bundle is damaged, or if the shipped run has another identity.
+    """
     run = run_of(wildcards)
     shipped = RESTORED[run.key]
     try:
@@ -187,7 +191,10 @@ def stale(wildcards):
 
 
 def refuse_conflict(wildcards):
-    """No input: input functions are called while the DAG is built, before any output is deleted."""
+    """Exit with an error if the run must not be trained in its folder; there are no input files.
+
+    This is an input function, because Snakemake calls those while it builds the DAG, before it deletes any output.
+    """
     run = run_of(wildcards)
     problem = conflict(run, Path(DATA), TRACKED.difference(run.path for run in SHIPPED.values()), lost(run))
     if problem:
@@ -196,13 +203,13 @@ def refuse_conflict(wildcards):
 
 
 def priority_of(wildcards):
-    """A campaign's order, or else that of the tranches."""
+    """Return the priority of a run: the order of the campaign, if there is one, otherwise that of the tranches."""
     run = run_of(wildcards)
     return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
 
 
 def failure_report(jobs):
-    """One paragraph a failed job: its rule and wildcards, its logs and their last lines."""
+    """Return one paragraph for each failed job: rule, wildcards, and the last lines of its logs."""
     lines = [f"FAILED: {len(jobs)} jobs"]
     for job in sorted(jobs, key=str):
         names = " ".join(map(str, job.wildcards))

@@ -1,4 +1,4 @@
-"""One rule a figure. Figures read summaries only, never runs: where a summary is, nothing else is needed."""
+"""One rule per figure. Figures read only summaries, never runs, so that a summary is enough to draw them."""
 
 for name, figure in SHOWN.items():
 

@@ -1,4 +1,4 @@
-"""Measurements of the roles of every run that has them, from its weights."""
+"""Measurements of roles, for each run with roles, from its weights."""
 
 
 rule measure:

@@ -1,4 +1,4 @@
-"""One page of everything that was made."""
+"""One HTML page with all figures, tables and claims."""
 
 
 rule report:

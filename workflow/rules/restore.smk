@@ -1,9 +1,9 @@
-"""Runs that ship, from the bundle into place. Which ones need it is decided by their contents, never by times."""
+"""Copies of shipped runs from the bundle into place. File contents, never times, decide which runs are copied."""
 
 
 rule restore:
-    # Every file of the run is copied; declared are those that train makes of others. They are updated: until all of its
-    # objects were found to be whole, what is in place stays.
+    # All files of the run are copied; the declared ones are those that the rule train declares. `update` keeps the
+    # existing files until all objects of the bundle have been checked.
     input:
         stale=stale,
     output:

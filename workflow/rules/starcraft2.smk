@@ -1,4 +1,4 @@
-"""The real game, fetched and checked once before anything is trained on it; other engines need nothing."""
+"""Download and checks of StarCraft II, once before any training on it; other engines need no download."""
 
 INSTALLATION = [f"data/{config['engine']}/installation.txt"] if ENGINE.installed_apart else []
 
@@ -14,6 +14,6 @@ rule starcraft2:
     params:
         options=fetch_options(config),
     message:
-        "Fetching what is missing of StarCraft II and its maps, and checking all of it: see {log}"
+        "Downloading missing parts of StarCraft II and its maps, and checking all parts: see {log}"
     shell:
         "(roma starcraft2 fetch {params.options} && roma starcraft2 doctor --report {output}) < /dev/null > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""All runs into a few tidy tables."""
+"""Summary of all runs in a few tidy tables."""
 
 TABLES = ["runs", "plan", "curves", "intervals", "evaluations", "finals", "settings", "cost"]
 TABLES += ["role_health", "roles", "episodes", "dissimilarity"]

@@ -1,11 +1,11 @@
-"""One job per run, and the battles that judge it."""
+"""Training and evaluation: one training job per run, one evaluation job per evaluated policy."""
 
 
 rule train:
-    # Only files are declared, never the folder: Snakemake deletes what a failed job declares, and the checkpoints must
-    # survive that. The outputs are updated, not made anew: until a longer run takes its place, at its end and in one
-    # step, the shorter one stays complete. The metrics are written last: a run that has them is complete. A run of
-    # another identity is never replaced: `refuse_conflict` stops before any job.
+    # Only files are declared, never the folder: Snakemake deletes the declared outputs of a failed job, and the
+    # checkpoints must survive that. `update` keeps a complete shorter run until the longer one replaces it, at its end
+    # and in one step. The metrics are written last, because a run with metrics counts as complete. A run of another
+    # identity is never replaced: `refuse_conflict` stops before any job.
     input:
         [ancient(file) for file in INSTALLATION],
         conflicts=refuse_conflict,

@@ -1,4 +1,4 @@
-"""Animations of trained ROMA, one a map; not among the figures, for they take a while: snakemake videos."""
+"""Animations of trained ROMA, one per map. They take long and are not among the figures: snakemake videos."""
 
 
 rule video:

@@ -1,7 +1,7 @@
-"""Calibration of the embedded engine against the runs that were released with SMAC v1.0.
+"""Calibration of the embedded engine against the runs released with SMAC v1.0.
 
 `write_play` compares untrained play: random actions, untrained networks, SMAC's scripted policy. `write_learning`
-compares recorded runs: learning curves and episode lengths over training.
+compares training runs: learning curves, and episode lengths over training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def map_names() -> list[str]:
-    """Return the maps that the embedded engine has and that have released runs, in the released file's order."""
+    """Return the maps of the embedded engine with released runs, in the order of the released file."""
     from roma import scenarios
     from roma.scenarios import released_runs
 
@@ -31,7 +31,12 @@ def map_names() -> list[str]:
 
 
 def write_play(plays: Sequence[Play], directory: Path) -> str:
-    """Write calibration.{csv,md,png,pdf} into `directory`, which must exist; return the Markdown."""
+    """Write calibration.{csv,md,png,pdf} into an existing directory and return the Markdown.
+
+    Args:
+        plays: Untrained play, one item per map.
+        directory: Folder of the files; it must exist.
+    """
     from roma.recordings.calibrate import drawing, tables
     from roma.recordings.calibrate.comparison import compare
 
@@ -45,7 +50,13 @@ def write_play(plays: Sequence[Play], directory: Path) -> str:
 
 
 def write_sensitivity(maps: Sequence[str], count: int, directory: Path) -> str:
-    """Play under every alternative setting and write sensitivity.md into `directory`; return the Markdown."""
+    """Play under every alternative engine setting, write sensitivity.md and return the Markdown.
+
+    Args:
+        maps: Names of maps.
+        count: Random and scripted episodes per map and setting.
+        directory: Folder of the file; it must exist.
+    """
     from roma.recordings.calibrate import tables
     from roma.recordings.calibrate.sensitivity import sensitivity
 
@@ -55,12 +66,16 @@ def write_sensitivity(maps: Sequence[str], count: int, directory: Path) -> str:
 
 
 def write_learning(places: Sequence[Path], directory: Path) -> str:
-    """Compare recorded runs in and below `places` with the released ones; return the Markdown.
+    """Compare training runs with the released ones and return the Markdown.
 
-    Writes learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv into `directory`, which must exist.
+    Writes learning.{md,png,pdf}, learning_curves.csv and episode_lengths.csv.
+
+    Args:
+        places: Run directories, or folders above them.
+        directory: Folder of the files; it must exist.
 
     Raises:
-        UserError: No run is long enough to be compared, or as in `recorded.find`.
+        UserError: No run is long enough for a comparison, or `recorded.find` fails.
     """
     from roma.recordings.calibrate.learned import comparison as learning
     from roma.recordings.calibrate.learned import drawing as learning_drawing
@@ -84,7 +99,7 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Write rows with the same columns, at least one."""
+    """Write rows to a CSV file; there must be at least one, and all must have the same columns."""
     with atomic_path(file) as beside, beside.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -92,7 +107,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
 
 
 def save_figure(figure: Figure, stem: Path) -> None:
-    """Write `<stem>.png` and `<stem>.pdf`, without the dates matplotlib would write into them."""
+    """Write `<stem>.png` and `<stem>.pdf`, without matplotlib's date stamps."""
     undated: tuple[tuple[str, dict[str, Any]], ...] = (("png", {"Software": None}), ("pdf", {"CreationDate": None}))
     for kind, metadata in undated:
         with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as beside:

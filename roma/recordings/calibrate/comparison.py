@@ -1,4 +1,4 @@
-"""One map's untrained play beside the game's, as numbers."""
+"""Statistics of untrained play on one map, on the embedded engine and in StarCraft II."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from roma.recordings.calibrate.statistics import means_of, median_interval, two_
 from roma.scenarios import released_runs
 
 QUANTILES = (0.1, 0.9)
-COMA_EPISODES = 8  # in the first step count that a released COMA run logs
+COMA_EPISODES = 8  # episodes before the first log entry of a released COMA run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Lengths:
 
     episodes: int
     median: float
-    low: float  # quantile 10 %
-    high: float  # quantile 90 %
+    low: float  # 10 % quantile
+    high: float  # 90 % quantile
     longest: int
-    timeouts: float  # fraction of episodes as long as the episode limit
+    timeouts: float  # fraction of episodes that reach the episode limit
 
     @classmethod
     def of(cls, lengths: NDArray[np.int64], episode_limit: int) -> Lengths:
@@ -39,7 +39,7 @@ class Summary:
     """Median and spread of a small sample."""
 
     count: int
-    median: float  # NaN of an empty sample, as the others
+    median: float  # NaN if the sample is empty, like low and high
     low: float
     high: float
 
@@ -53,7 +53,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One map: the embedded engine's numbers beside those published of StarCraft II."""
+    """Numbers of one map: the embedded engine's, and those published for StarCraft II."""
 
     map: str
     random: Lengths
@@ -77,13 +77,13 @@ class Comparison:
 
     @property
     def median_inside(self) -> bool:
-        """Whether our median length of random episodes lies inside the interval of the published one."""
+        """True if our median length of random episodes lies inside the interval of the published one."""
         low, high = self.median_interval
         return low <= self.random.median <= high
 
 
 def compare(play: Play) -> Comparison:
-    """Compare what was played on a map with released runs; it must be one of `released_runs.map_names()`."""
+    """Compare untrained play with the released runs on its map, which must be one of `released_runs.map_names()`."""
     lengths = released_runs.random_lengths(play.map)
     win_rates, returns = released_runs.first_tests(play.map)
     scripted = released_runs.scripted_policy()[play.map]

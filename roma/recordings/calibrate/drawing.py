@@ -1,4 +1,4 @@
-"""Figure of untrained play: ours beside the game's, one row per map."""
+"""Figure of untrained play on the embedded engine and in StarCraft II, one row per map."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OURS, PUBLISHED, INTERVAL = "#D55E00", "0.25", "0.88"
-ABOVE, BELOW = 0.17, -0.17  # of a map's row: the published sample and ours
-PILE = 0.055  # of a row's height: between values that coincide
+ABOVE, BELOW = 0.17, -0.17  # offsets in the row of a map: the published sample, and ours
+PILE = 0.055  # vertical distance of coinciding values, as a fraction of the row height
 
 
 def draw(plays: Sequence[Play]) -> Figure:
-    """Draw random play, untrained networks and the scripted policy, a panel each, with one row per map.
+    """Draw random play, untrained networks and the scripted policy in three panels, with one row per map.
 
-    Every published value and every untrained network is a dot. Our random play is a faint line from the shortest to the
-    longest episode, a line from the 10 % to the 90 % quantile, a bar over the middle half and a dot at the median.
+    Each published value and each untrained network is a dot. Our random play is a faint line from the shortest to the
+    longest episode, a line from the 10 % to the 90 % quantile, a bar between the quartiles and a dot at the median.
     """
     from matplotlib.figure import Figure
 
@@ -82,7 +82,7 @@ def _draw_returns(axes: Axes, place: int, play: Play) -> None:
 
 
 def _dots(axes: Axes, values: NDArray[np.int64], bottom: float, color: str) -> None:
-    """Dots at sorted values (n,), those that coincide piled up."""
+    """Draw sorted values (n,) as dots; coinciding values are stacked."""
     height = np.arange(len(values)) - np.searchsorted(values, values)
     axes.plot(values, bottom + PILE * height, "o", color=color, ms=2.6, mew=0)
 

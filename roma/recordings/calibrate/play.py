@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 
 from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 
-SIDE_BY_SIDE = 250  # battles
-EPISODES_PER_NETWORK = 32  # as in a released run's test
-SEED = 1_000_000  # battles have the seeds that follow; trained runs' are scattered over 63 bits
+SIDE_BY_SIDE = 250  # parallel environments
+EPISODES_PER_NETWORK = 32  # as in the tests of released runs
+SEED = 1_000_000  # the first episode seed, others follow; the seeds of training runs are scattered over 63 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What was played on one map. N battles of random play, K untrained networks."""
+    """Untrained play on one map: N episodes of random actions, K untrained networks, and the scripted policy."""
 
     map: str
     episode_limit: int  # timesteps
     lengths: NDArray[np.int64]  # (N,) of random play, in timesteps
     random_win_rate: float
     network_win_rates: NDArray[np.float64]  # (K,) each over EPISODES_PER_NETWORK greedy episodes
-    network_returns: NDArray[np.float64]  # (K,) mean return of each, of about 20
+    network_returns: NDArray[np.float64]  # (K,) mean return of each; the largest possible return is about 20
     scripted_win_rate: float
 
 
 def play(map_name: str, count: int, networks: int, choices: Choices = DEFAULT_CHOICES) -> Play:
-    """Play untrained battles on one map.
+    """Play episodes on one map with random actions, untrained networks and the scripted policy.
 
     Args:
-        map_name: canonical name of a map.
-        count: battles of random play, and as many of the scripted policy.
-        networks: untrained networks; 0 for none.
-        choices: what the engine leaves open.
+        map_name: Canonical name of a map.
+        count: Episodes with random actions, and as many with the scripted policy.
+        networks: Number of untrained networks.
+        choices: Settings of the engine.
     """
     limit, lengths, random_won = battles(map_name, count, choices, scripted=False)
     _, _, scripted_won = battles(map_name, count, choices, scripted=True)
@@ -53,7 +53,13 @@ def play(map_name: str, count: int, networks: int, choices: Choices = DEFAULT_CH
 def battles(
     map_name: str, count: int, choices: Choices, scripted: bool
 ) -> tuple[int, NDArray[np.int64], NDArray[np.bool_]]:
-    """Play battles under uniform random actions or SMAC's scripted policy.
+    """Play episodes with uniform random actions or SMAC's scripted policy.
+
+    Args:
+        map_name: Canonical name of a map.
+        count: Number of episodes.
+        choices: Settings of the engine.
+        scripted: Use SMAC's scripted policy instead of random actions.
 
     Returns:
         The episode limit, lengths (count,) in timesteps and wins (count,).
@@ -75,7 +81,12 @@ def battles(
 
 
 def untrained_tests(map_name: str, networks: int, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Test untrained QMIX agents greedily, as a released run does at its beginning; VDN and IQL have the same agents.
+    """Test untrained QMIX agents greedily, like the first test of a released run; VDN and IQL have the same agents.
+
+    Args:
+        map_name: Canonical name of a map.
+        networks: Number of networks; network k has the initial weights of run seed k.
+        choices: Settings of the engine.
 
     Returns:
         Win rate (networks,) and mean return (networks,) of each network.

@@ -1,4 +1,4 @@
-"""Requirements that play on the embedded engine has to fulfil to count as calibrated, and verdicts on them."""
+"""Requirements for the calibration of the embedded engine, and verdicts on them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from roma.recordings.calibrate.comparison import Comparison
 from roma.recordings.calibrate.learned.comparison import Group, curve_at
 from roma.scenarios.released_runs import complete_runs
 
-MAPS = 10  # at least, with released runs, before the requirements on shares of maps can be met
-AGREEING = 0.8  # of the maps, at least
+MAPS = 10  # the least number of maps for a verdict on shares of maps
+AGREEING = 0.8  # the least share of maps that must agree
 SIGNIFICANCE = 0.01
-LONGEST_SHARE, MEAN_SHARE = 0.15, 0.09  # of episodes longer than the longest published one: on any map, on average
+LONGEST_SHARE, MEAN_SHARE = 0.15, 0.09  # largest share of episodes beyond the longest published: per map, on average
 BANE = "bane_vs_bane"  # the one map with released runs on which untrained networks win
-BANE_WIN_RATE = (0.28, 0.56)  # median over networks
-BANE_NETWORKS = 17 / 20  # inside the published range, at least
-BANE_RETURN = (15.0, 18.5)  # median over networks
+BANE_WIN_RATE = (0.28, 0.56)  # range of the median over networks
+BANE_NETWORKS = 17 / 20  # the least share of networks inside the published range
+BANE_RETURN = (15.0, 18.5)  # range of the median over networks
 
 MET, NOT_MET, OPEN = "met", "not met", "open"
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One requirement: what is asked, what was measured and the verdict, which begins with MET, NOT_MET or OPEN."""
+    """Requirement with the measured value and the verdict, which begins with MET, NOT_MET or OPEN."""
 
     asked: str
     measured: str
@@ -34,7 +34,7 @@ class Requirement:
 
 
 def requirements(comparisons: Sequence[Comparison]) -> list[Requirement]:
-    """Hold one comparison per map against the requirements. A verdict that hangs on maps not played is OPEN."""
+    """Return verdicts on comparisons, one per map. A verdict that depends on maps not yet played is OPEN."""
     total = max(MAPS, len(comparisons))
     outside = [row.map for row in comparisons if not row.median_inside]
     rejected = [row.map for row in comparisons if row.random_p < SIGNIFICANCE]
@@ -69,7 +69,7 @@ def _share_verdict(found: int, allowed: int, missing: int) -> str:
 
 
 def _tails(comparisons: Sequence[Comparison], missing: int) -> list[Requirement]:
-    """Shares of episodes beyond the longest published one, over the maps without published time-outs."""
+    """Return verdicts on episodes longer than the longest published one, on the maps without published time-outs."""
     rows = [row for row in comparisons if row.random_published.timeouts == 0]
     worst = max(rows, key=lambda row: row.beyond_longest, default=None)
     where = "random play, maps without published time-outs: episodes longer than the longest published one"
@@ -93,7 +93,7 @@ def _tails(comparisons: Sequence[Comparison], missing: int) -> list[Requirement]
 
 
 def _bane(rows: Sequence[Comparison]) -> list[Requirement]:
-    """The three requirements on untrained networks; OPEN where the map or networks were not played."""
+    """Return verdicts on the three requirements for untrained networks; OPEN if they were not played."""
     (low, high), (least, most) = BANE_WIN_RATE, BANE_RETURN
     where = f"{BANE}, untrained networks"
     asked = (
@@ -119,28 +119,30 @@ def _bane(rows: Sequence[Comparison]) -> list[Requirement]:
 
 @dataclass(frozen=True, slots=True)
 class LearnedRequirement:
-    """Bounds of our median win rate at a checkpoint, or how far it may be from the released median."""
+    """Requirement on our median win rate at a checkpoint: a bound, or a distance from the released median."""
 
     map: str
     algorithm: str
     step: int  # environment steps
     highest: float | None = None  # fraction
     lowest: float | None = None  # fraction
-    within: float | None = None  # of the released median, as a difference of fractions
+    within: float | None = None  # largest distance from the released median, as a difference of fractions
 
     def asked(self, released: float) -> str:
+        """Return the requirement in words, given the released median win rate."""
         where = f"{self.map}, {self.algorithm}, {self.step // 1000}k steps: win rate"
         if self.within is not None:
             return f"{where} within {100 * self.within:.0f} points of {released:.0%}"
         return f"{where} at most {self.highest:.0%}" if self.highest is not None else f"{where} above {self.lowest:.0%}"
 
     def fulfilled(self, ours: float, released: float) -> bool:
+        """Return whether our median win rate meets the requirement, given the released one."""
         if self.within is not None:
             return abs(ours - released) <= self.within
         return ours <= self.highest if self.highest is not None else ours > (self.lowest or 0.0)
 
 
-SEEDS = 3  # at least, whose median counts
+SEEDS = 3  # the least number of runs for a verdict
 LEARNED = (
     LearnedRequirement("5m_vs_6m", "qmix", 300_000, highest=0.3),
     LearnedRequirement("5m_vs_6m", "qmix", 500_000, within=0.25),
@@ -152,9 +154,9 @@ LEARNED = (
 
 
 def learned_requirements(groups: Sequence[Group]) -> list[Requirement]:
-    """Hold groups of recorded runs against the requirements on their map and algorithm.
+    """Return verdicts on groups of our training runs, for the requirements on their map and algorithm.
 
-    A verdict on fewer than SEEDS runs is OPEN, with what they say so far.
+    A verdict on fewer than SEEDS runs is OPEN, followed by the preliminary verdict.
     """
     rows = []
     for group in groups:

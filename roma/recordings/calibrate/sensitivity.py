@@ -1,4 +1,4 @@
-"""Random and scripted play under every setting of the engine's choices, one at a time."""
+"""Sensitivity of random and scripted play to the engine's settings, one setting at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from roma.envs.skirmish.options import DEFAULT_CHOICES, Choices
 from roma.recordings.calibrate.comparison import Comparison, compare
 from roma.recordings.calibrate.play import play
 
-# A setting below and one above the chosen one; `roma calibrate --sensitivity` plays under each.
+# For each setting, a value below and a value above the default; `roma calibrate --sensitivity` plays under each.
 ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {
     "acquire_range": (4.0, 7.0),
     "notice_range": (5.0, 11.0),
@@ -27,7 +27,7 @@ ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {
 
 
 def variants() -> dict[str, Choices]:
-    """Return every choice at its alternatives, one at a time, by "name = value"; the first is the default."""
+    """Return the engine settings with one alternative value each, by "name = value"; the first item is the default."""
     settings = {"as chosen": DEFAULT_CHOICES}
     for name, values in ALTERNATIVES.items():
         for value in values:
@@ -36,5 +36,13 @@ def variants() -> dict[str, Choices]:
 
 
 def sensitivity(maps: Sequence[str], count: int) -> dict[str, list[Comparison]]:
-    """Play `count` random and `count` scripted battles a map under each of the `variants`; one row per map."""
+    """Play under each of the `variants`.
+
+    Args:
+        maps: Canonical names of maps.
+        count: Random episodes per map, and as many scripted ones.
+
+    Returns:
+        Comparisons, one per map, by variant.
+    """
     return {label: [compare(play(name, count, 0, choices)) for name in maps] for label, choices in variants().items()}

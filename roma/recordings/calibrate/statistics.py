@@ -1,4 +1,4 @@
-"""Statistics of the comparison with released runs: pure functions, used alike on the game's episodes and on ours."""
+"""Statistics of the comparison with released runs: pure functions, applied in the same way to both sides."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 # Environment steps at which learning curves are compared.
 CHECKPOINTS = tuple(1000 * step for step in (10, 20, 30, 50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000))
-SMOOTHED_FROM = 50_000  # environment steps from which the mean of WINDOW tests counts, before it the nearest test alone
+SMOOTHED_FROM = 50_000  # environment steps: from here on the mean of WINDOW tests counts, before only the nearest test
 WINDOW = 5
-REACHED = 0.975  # of a checkpoint: a run has reached it if its last test is not earlier
-TESTS_IN_PHASE = 5  # at least, for a mean length of training episodes
-PHASES = (  # of training: first environment step, and the first one after it
+REACHED = 0.975  # a run has reached a checkpoint if its last test is not earlier than this fraction of it
+TESTS_IN_PHASE = 5  # the least number of tests for a mean length of training episodes
+PHASES = (  # phases of training: the first environment step, and the first one after the phase
     (0, 100_000),
     (100_000, 300_000),
     (300_000, 600_000),
@@ -26,13 +26,17 @@ PHASES = (  # of training: first environment step, and the first one after it
 
 
 def median_interval(values: NDArray[np.generic], level: float = 0.95) -> tuple[float, float]:
-    """Return the order-statistic interval of the median, distribution-free.
+    """Return the distribution-free order-statistic interval of the median.
 
-    The interval runs from the k-th smallest to the k-th largest of n values. k is the largest number below which a
-    binomial variable of n trials with probability 1/2 falls with a probability of at most (1 - level) / 2.
+    The interval runs from the k-th smallest to the k-th largest of n values. k is the largest number such that a
+    binomial variable (n trials, probability 1/2) is below k with a probability of at most (1 - level) / 2.
+
+    Args:
+        values: Sample (n,).
+        level: Level of confidence.
 
     Raises:
-        ValueError: the sample (n,) is too small for any interval of this level.
+        ValueError: The sample is too small for an interval of this level.
     """
     from scipy import stats
 
@@ -44,7 +48,7 @@ def median_interval(values: NDArray[np.generic], level: float = 0.95) -> tuple[f
 
 
 def two_sample_p(ours: NDArray[np.generic], published: NDArray[np.generic]) -> float:
-    """Return the p-value of the two-sided two-sample Kolmogorov-Smirnov test; ties make it conservative."""
+    """Return the p-value of the two-sided two-sample Kolmogorov-Smirnov test, which is conservative under ties."""
     from scipy import stats
 
     return float(stats.ks_2samp(ours, published).pvalue)
@@ -57,10 +61,14 @@ def means_of(values: NDArray[np.generic], size: int) -> NDArray[np.float64]:
 
 
 def window(t_env: NDArray[np.int64], step: int) -> slice | None:
-    """Return which of a run's tests (T,) count at a checkpoint; None if the run has not reached it.
+    """Return the slice of a run's tests that count at a checkpoint; None if the run has not reached the checkpoint.
 
-    Before SMOOTHED_FROM that is the test nearest to `step`, from there on the WINDOW tests centred on the nearest one.
-    At either end of a run the window is the first or last WINDOW tests.
+    Before SMOOTHED_FROM, only the test nearest to `step` counts. From there on, the WINDOW tests centred on the nearest
+    one count. At either end of a run, these are the first or the last WINDOW tests.
+
+    Args:
+        t_env: Environment steps of the tests (T,).
+        step: Environment steps of the checkpoint.
     """
     if not len(t_env) or t_env[-1] < REACHED * step:
         return None
@@ -74,14 +82,14 @@ def window(t_env: NDArray[np.int64], step: int) -> slice | None:
 
 
 def centred(t_env: NDArray[np.int64], step: int) -> bool:
-    """Return whether the window at a checkpoint that a run has reached is centred on the test nearest to it."""
+    """Return whether the window of a run at a checkpoint is centred on the test nearest to the checkpoint."""
     chosen = window(t_env, step)
     nearest = int(np.argmin(np.abs(t_env - step)))
     return chosen is not None and chosen.start + chosen.stop - 1 == 2 * nearest
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean (T,) of the WINDOW tests centred on each test (T,); NaN within WINDOW // 2 of either end."""
+    """Return the mean (T,) of the WINDOW tests centred on each test (T,); NaN for WINDOW // 2 tests at either end."""
     means = np.full(len(values), np.nan)
     if len(values) >= WINDOW:
         means[WINDOW // 2 : -(WINDOW // 2)] = np.convolve(values, np.full(WINDOW, 1 / WINDOW), "valid")
@@ -89,19 +97,27 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def excess_over_interval(t_env: NDArray[np.int64], interval: int) -> NDArray[np.int64]:
-    """Return the excess (T - 1,) of each of a released run's test intervals over the least, in environment steps.
+    """Return how much each test interval of a released run exceeds `interval` (T - 1,), in environment steps.
 
-    PyMARL makes a test at the end of the episode that runs when `interval` steps have passed since the previous test,
-    so the excess is what was left of that episode.
+    PyMARL tests at the end of the episode during which `interval` steps have passed since the previous test. The excess
+    is therefore the rest of that episode.
+
+    Args:
+        t_env: Environment steps of the tests (T,).
+        interval: Least environment steps between tests.
     """
     return np.diff(t_env) - interval
 
 
 def excess_over_multiple(t_env: NDArray[np.int64], interval: int) -> NDArray[np.int64]:
-    """Return the excess (T - 1,) of our tests over the multiple of `interval` that made them due, in environment steps.
+    """Return how far our tests lie beyond the multiple of `interval` that made them due (T - 1,), in environment steps.
 
-    `roma.runs.training` makes a test at the end of the episode that runs when a multiple of `interval` is reached. So
-    the excess means the same as that of `excess_over_interval`. The first test, after the first episode, has none.
+    `roma.runs.loop` tests at the end of the episode during which a multiple of `interval` is reached. The excess
+    therefore has the same meaning as in `excess_over_interval`. The first test, after the first episode, has none.
+
+    Args:
+        t_env: Environment steps of the tests (T,).
+        interval: Environment steps between tests.
     """
     return t_env[1:] % interval
 
@@ -118,17 +134,17 @@ class PhaseLength:
 def phase_length(
     t_env: Sequence[NDArray[np.int64]], excess: Sequence[NDArray[np.int64]], phase: tuple[int, int], n_battles: int
 ) -> PhaseLength | None:
-    """Estimate the mean length of training episodes from when tests were made; None of fewer than TESTS_IN_PHASE tests.
+    """Estimate the mean length of training episodes from the times of tests; None for fewer than TESTS_IN_PHASE tests.
 
-    The moment at which a test becomes due falls anywhere in an episode, so twice the mean excess estimates its length.
-    For independent lengths of mean L and standard deviation s the expected value is L + s² / L - 1, because a long
-    episode is more often the one that runs: equal for the game's episodes and for ours.
+    A test becomes due at a random moment of an episode, so twice the mean excess estimates the length of the episode.
+    For independent lengths with mean L and standard deviation s the expected value is L + s² / L - 1, because the
+    running episode is more often a long one. This bias is the same for the game and for our engine.
 
     Args:
-        t_env: each run's tests (T,) in environment steps.
-        excess: each run's excesses (T - 1,) of all tests but the first.
-        phase: first step, and the first step after it.
-        n_battles: episodes played side by side: the excess belongs to all of them together.
+        t_env: Environment steps of the tests (T,), for each run.
+        excess: Excess (T - 1,) of all tests but the first, for each run.
+        phase: First environment step of the phase, and the first one after it.
+        n_battles: Episodes played in parallel; the excess counts the steps of all of them.
     """
     due = np.concatenate([steps[1:] for steps in t_env])
     inside = np.concatenate(list(excess))[(due >= phase[0]) & (due < phase[1])]

@@ -1,4 +1,4 @@
-"""Comparisons of untrained play as Markdown and as rows of a CSV file."""
+"""Tables of untrained play, as Markdown and as rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roma.recordings.calibrate.requirements import requirements
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
-    """Return everything about untrained play as Markdown: four tables with their notes."""
+    """Return the complete comparison as Markdown: four tables with notes."""
     return "\n".join(
         [
             "Length of random play in timesteps: median [10 % to 90 % quantile], longest, time-outs. Published: first "
@@ -31,7 +31,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
 
 
 def random_table(comparisons: Sequence[Comparison]) -> str:
-    """Return length of random play, ours beside the game's: a row per map."""
+    """Return the lengths of random episodes as Markdown, ours and published, one row per map."""
     header = (
         *("map", "episodes", "ours", "longest", "time-outs", "published", "longest", "time-outs", "runs"),
         *("95 % interval of the published median", "inside", "longer than the longest published", "KS p", "won"),
@@ -51,7 +51,7 @@ def random_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def near_random_table(comparisons: Sequence[Comparison]) -> str:
-    """Return means of 8 episodes, ours beside COMA's: a row per map."""
+    """Return means of 8 episode lengths as Markdown, ours and those of COMA's first episodes, one row per map."""
     rows = [
         (
             row.map,
@@ -66,7 +66,7 @@ def near_random_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def policy_table(comparisons: Sequence[Comparison]) -> str:
-    """Return tests of untrained networks and win rates of the scripted policy: a row per map."""
+    """Return tests of untrained networks and win rates of the scripted policy as Markdown, one row per map."""
     header = (
         *("map", "networks", "return", "published", "inside", "KS p", "win rate", "published", "inside"),
         *("scripted policy wins", "published"),
@@ -88,25 +88,25 @@ def policy_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def requirement_table(comparisons: Sequence[Comparison]) -> str:
-    """Return each requirement with what was measured and the verdict."""
+    """Return the requirements with measured values and verdicts as Markdown."""
     rows = [(row.asked, row.measured, row.verdict) for row in requirements(comparisons)]
     return markdown(("asked", "measured", "verdict"), rows)
 
 
 def sensitivity_table(measured: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row per setting and a column per map: median length of random play, KS p, scripted policy's win rate."""
+    """Return median length of random play, KS p and scripted win rate as Markdown: rows are settings, columns maps."""
     maps = [row.map for row in next(iter(measured.values()))]
     rows = [(label, *map(sensitivity_cell, comparisons)) for label, comparisons in measured.items()]
     return markdown(("setting", *maps), rows)
 
 
 def sensitivity_cell(row: Comparison) -> str:
-    """Return one map's numbers under one setting."""
+    """Return the numbers of one map under one setting."""
     return f"{row.random.median:g}, p {p_value(row.random_p)}, {row.scripted_win_rate:.0%}"
 
 
 def flat(row: Comparison) -> dict[str, Any]:
-    """Return a comparison as one row of a CSV file: nested summaries become columns `name_field`."""
+    """Return a comparison as one row of a CSV file; nested summaries become columns `name_field`."""
     columns: dict[str, Any] = {}
     for name, value in asdict(row).items():
         if isinstance(value, dict):
@@ -125,7 +125,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return a p-value to two digits, and those that no reader tells apart as a bound."""
+    """Return a p-value as text, with a bound for values below 0.001."""
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 

@@ -1,1 +1,1 @@
-"""Episodes of a run: played side by side, kept in the replay buffer, and stored beside checkpoints."""
+"""Episodes of a run: played in parallel, kept in the replay buffer, and stored beside checkpoints."""

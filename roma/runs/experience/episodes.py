@@ -1,6 +1,7 @@
-"""Episodes as files, for those that cannot be fought again: one file each, written once and shared by checkpoints.
+"""Episode files of non-deterministic engines, whose episodes cannot be re-simulated.
 
-A file's name carries the episode's number in its run and the beginning of its content's SHA-256.
+Each episode is one file, written once and shared by the checkpoints. The file name has the number of the episode in its
+run and the first digits of the SHA-256 of the content.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,11 @@ FOLDER = "episodes"  # beside the checkpoints
 
 
 def store(folder: Path, replay: Replay) -> list[str]:
-    """Writes the replay's episodes that have no file yet; returns the names of all, in the order of their slots."""
+    """Write the episodes of a replay buffer that have no file yet.
+
+    Returns:
+        The file names of all episodes in the buffer, in the order of their slots.
+    """
     folder.mkdir(exist_ok=True)
     stored = {_number(path.name): path.name for path in folder.glob("e*.safetensors")}
     names = []
@@ -35,9 +40,17 @@ def store(folder: Path, replay: Replay) -> list[str]:
 
 
 def load(folder: Path, names: Iterable[str], inserted: int) -> list[Episode]:
-    """The episodes of these names. Those from number `inserted` on, of a future that is given up, are removed.
+    """Return the episodes in these files, and remove the files from number `inserted` on.
 
-    UserError names the first that is missing or damaged.
+    The removed episodes were written after this checkpoint and are discarded on resume.
+
+    Args:
+        folder: Folder of the episode files.
+        names: Names of the files to read.
+        inserted: Episodes ever inserted into the replay buffer when the checkpoint was written.
+
+    Raises:
+        UserError: A file is missing or damaged.
     """
     remove_unfinished(folder)
     for path in folder.glob("e*.safetensors"):
@@ -47,7 +60,7 @@ def load(folder: Path, names: Iterable[str], inserted: int) -> list[Episode]:
 
 
 def keep(folder: Path, names: Iterable[str]) -> None:
-    """Removes the episodes older than all of these."""
+    """Remove the files of all episodes that are older than the oldest of these."""
     oldest = min(map(_number, names), default=0)
     for path in folder.glob("e*.safetensors"):
         if _number(path.name) < oldest:

@@ -1,12 +1,12 @@
-"""A ring of whole episodes, kept as engine snapshots, from which batches of observations are rebuilt when sampled.
+"""Replay buffer of whole episodes, stored as engine snapshots; observations are rebuilt when a batch is sampled.
 
-What an agent observes is a function of the unit rows, of a few hundred bytes; the observations of all agents take a
-hundred times that. 5 000 full-length battles of 27m_vs_30m are 2.5 GB here and 28 GB as a dense buffer. Writing the
-observations at sampling costs about what gathering them from such a buffer would. Episodes of the real game carry what
-was seen with them, and do take that room. So the replay fits the host's memory whatever the map, and stays there: a GPU
-is sent each batch as it is drawn.
+Observations are a function of the unit rows. The unit rows of a timestep take a few hundred bytes, the observations of
+all agents a hundred times as much: 5 000 full-length episodes of 27m_vs_30m take 2.5 GB here and 28 GB as a dense
+buffer. Computing the observations at sampling costs about as much as gathering them from a dense buffer. Episodes of
+the real game store their observations and do take the larger amount. The buffer stays in host memory, and each sampled
+batch is copied to the learner's device.
 
-Shapes: B batch, T the longest episode of the batch, L one episode's length, A agents, U actions.
+Shapes: B batch, T the longest episode of the batch, L the length of one episode, A agents, U actions.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from roma.support.seeding import Stream, seed_of
 
 
 class Replay:
-    """The last `capacity` episodes."""
+    """Replay buffer of the last `capacity` episodes."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.inserted = 0  # episodes ever inserted; the next takes slot inserted % capacity
+        self.inserted = 0  # episodes ever inserted; the next one goes to slot inserted % capacity
         self._slots: list[Episode] = []
 
     def __len__(self) -> int:
@@ -41,6 +41,7 @@ class Replay:
         return self._slots
 
     def insert(self, episodes: Sequence[Episode]) -> None:
+        """Insert episodes, overwriting the oldest ones if the buffer is full."""
         for episode in episodes:
             slot = self.inserted % self.capacity
             if slot == len(self._slots):
@@ -50,14 +51,24 @@ class Replay:
             self.inserted += 1
 
     def restore(self, episodes: Sequence[Episode], inserted: int) -> None:
-        """Takes over `episodes` in the order of their slots, the last of them being number `inserted` ever."""
+        """Replace the content.
+
+        Args:
+            episodes: Stored episodes, in the order of their slots.
+            inserted: Episodes ever inserted.
+        """
         self._slots = list(episodes)
         self.inserted = inserted
 
     def sample(self, batch_size: int, run_seed: int, update: int) -> list[Episode]:
-        """Episodes for update number `update`, uniformly and without replacement; all in order if there are no more.
+        """Return the episodes for an update, drawn uniformly without replacement.
 
-        The last is PyMARL's rule.
+        If the buffer holds exactly `batch_size` episodes, all of them are returned in order, as in PyMARL.
+
+        Args:
+            batch_size: Number of episodes.
+            run_seed: Seed of the run.
+            update: Number of the update, from 0.
         """
         if len(self) == batch_size:
             return list(self._slots)
@@ -66,7 +77,7 @@ class Replay:
 
 
 class BatchBuilder:
-    """Rebuilds what the agents saw, in buffers that every batch reuses: a batch is valid until the next is built."""
+    """Builder of batches, in buffers that all batches share: a batch is valid until the next one is built."""
 
     def __init__(self, env: VectorEnv, batch_size: int, device: torch.device) -> None:
         info = env.info
@@ -74,13 +85,13 @@ class BatchBuilder:
         self._device = device
         self._steps = np.arange(info.episode_limit + 1)
         slots = batch_size * (info.episode_limit + 1)
-        # Untouched pages of these take no memory: short batches never pay for the episode limit.
+        # Untouched pages of these arrays take no memory, so short episodes do not pay for the episode limit.
         self._obs = np.empty(slots * info.n_agents * info.obs_size, np.float32)
         self._state = np.empty(slots * info.state_size, np.float32)
         self._avail_actions = np.empty(slots * info.n_agents * info.n_actions, np.bool_)
 
     def build(self, episodes: Sequence[Episode]) -> Batch:
-        """Episodes as a batch cut to the longest; slots behind an episode's last observation are zero throughout."""
+        """Return episodes as a batch, cut to the longest; padding after an episode's last observation is zero."""
         info = self._env.info
         size, longest = len(episodes), max(episode.length for episode in episodes)
         obs = _front(self._obs, (size, longest + 1, info.n_agents, info.obs_size))
@@ -119,5 +130,5 @@ class BatchBuilder:
 
 
 def _front(buffer: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The front of a flat buffer, as a contiguous array of this shape."""
+    """Return the front of a flat buffer as a contiguous array of this shape."""
     return buffer[: math.prod(shape)].reshape(shape)

@@ -1,6 +1,6 @@
-"""Battles side by side: a round of them begins together and ends with the last (PyMARL's parallel runner).
+"""Parallel rollouts: the episodes of a round begin together, and the round ends with the last (as in PyMARL).
 
-Shapes: E battles, T the episode limit, L the length of one episode, A agents, N units.
+Shapes: E parallel environments, T the episode limit, L the length of one episode, A agents, N units.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the agents saw before each timestep, and after the last."""
+    """Observations, states and available actions before each timestep and after the last."""
 
     obs: NDArray[np.float32]  # (L + 1, A, O)
     state: NDArray[np.float32]  # (L + 1, S)
     avail_actions: NDArray[np.bool_]  # (L + 1, A, U)
-    unit_types: tuple[str, ...]  # of the N units: a game lists them in an order of its own
+    unit_types: tuple[str, ...]  # types of the N units, because a game has its own order of units
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One battle from beginning to end.
+    """One complete episode.
 
-    On an engine that can repeat battles it is a function of its seed and its actions, and what the agents saw is a
-    function of the snapshots, which are far smaller than observations. Where chance rules, `seen` holds what they saw.
+    On a deterministic engine, the episode is a function of its seed and actions. Its observations are a function of the
+    snapshots, which are far smaller. For a non-deterministic engine, `seen` holds the observations.
     """
 
     seed: int
-    snapshots: NDArray[np.float64]  # (L + 1, N, 6): unit rows before each timestep, and after the last
+    snapshots: NDArray[np.float64]  # (L + 1, N, 6): unit rows before each timestep and after the last
     actions: NDArray[np.uint8]  # (L, A)
     reward: NDArray[np.float32]  # (L,)
-    terminated: bool  # whether the last timestep ended the battle for good, running out of time included
+    terminated: bool  # true if the last timestep ended the episode, time limit included
     won: bool
     seen: Seen | None = None
-    latent: int | None = None  # what the actor drew for the whole battle, where it draws anything
+    latent: int | None = None  # latent that the actor drew for the whole episode, if it draws any
 
     @property
     def length(self) -> int:
@@ -64,7 +64,7 @@ def unit_types(map_name: str, episode: Episode) -> Sequence[str]:
 
 
 class Recorder:
-    """Writes down a round as it is played, in buffers that are allocated once, and takes it apart into episodes."""
+    """Recorder of a round, in buffers that are allocated once; `episodes` splits the round into episodes."""
 
     def __init__(self, env: VectorEnv) -> None:
         limit, battles = env.info.episode_limit, env.n_battles
@@ -81,7 +81,7 @@ class Recorder:
             self._avail_actions = np.empty((limit + 1, *env.avail_actions.shape), np.bool_)
 
     def begin(self, seeds: Sequence[int]) -> None:
-        """Begins one battle for each seed, at most E; the environment's other battles stand still."""
+        """Begin one episode for each seed, at most E; the remaining parallel environments stay idle."""
         padded = np.zeros(self._env.n_battles, np.int64)
         padded[: len(seeds)] = seeds
         self._seeds = seeds
@@ -94,13 +94,17 @@ class Recorder:
 
     @property
     def live(self) -> NDArray[np.bool_]:
-        """Which of the round's battles go on, one for each seed."""
+        """Mask of the episodes that are still running, one entry for each seed."""
         return self._live[: len(self._seeds)]
 
     def step(self, actions: NDArray[np.int64]) -> bool:
-        """Plays one timestep of the live battles with `actions` (E, A); returns whether any battle goes on.
+        """Play one timestep of the running episodes.
 
-        Actions of battles that have no seed may be left out.
+        Args:
+            actions: Actions (E, A); those of idle environments may be omitted.
+
+        Returns:
+            Whether any episode is still running.
         """
         step = self._steps
         if len(actions) < self._env.n_battles:
@@ -125,9 +129,12 @@ class Recorder:
             self._avail_actions[self._steps] = self._env.avail_actions
 
     def episodes(self, latents: NDArray[np.int64] | None = None) -> list[Episode]:
-        """The battles of the round, in the order of their seeds, each cut to its own length; lost ones are left out.
+        """Return the episodes of the round, in the order of their seeds, each cut to its own length.
 
-        `latents` are the actor's, one for each seed.
+        Episodes that the engine lost (see `VectorEnv.step`) are omitted.
+
+        Args:
+            latents: Latents that the actor drew, one for each seed.
         """
         return [
             Episode(
@@ -157,7 +164,7 @@ class Recorder:
 
 
 class Runner:
-    """Lets an actor play battles of one run's streams on an environment."""
+    """Runner that lets an actor play the episodes of a run's streams on an environment."""
 
     def __init__(self, env: VectorEnv, actor: Actor, run_seed: int) -> None:
         self._env = env
@@ -166,9 +173,18 @@ class Runner:
         self._recorder = Recorder(env)
 
     def play(self, stream: Stream, first: int, count: int, epsilon: float | None = None) -> list[Episode]:
-        """Battles number `first` to `first + count - 1` of a stream, in rounds of at most E; lost ones are repeated.
+        """Play episodes in rounds of at most E; episodes that the engine lost are repeated.
 
-        `epsilon` is how much is explored; None is greedy. Neither battle nor noise of an episode depends on E.
+        The seed and the noise of an episode do not depend on E.
+
+        Args:
+            stream: Stream of the episodes.
+            first: Index of the first episode in the stream.
+            count: Number of episodes.
+            epsilon: Exploration rate; None acts greedily.
+
+        Returns:
+            The episodes, in the order of their indices.
         """
         keys = {
             episode_seed(self._run_seed, stream, index): noise_seed(self._run_seed, stream, index)
@@ -184,9 +200,9 @@ class Runner:
         return episodes
 
     def _play_round(self, keys: Mapping[int, int], epsilon: float | None) -> list[Episode]:
-        """One battle for each seed, with the key of its noise. Epsilon is constant within a round.
+        """Play one episode for each seed, given with the key of its noise; epsilon is constant within a round.
 
-        Battles that have ended stand still until the last one ends.
+        Environments whose episode has ended stay idle until the last episode ends.
         """
         env, actor, recorder, battles = self._env, self._actor, self._recorder, len(keys)
         recorder.begin(list(keys))
@@ -197,9 +213,17 @@ class Runner:
 
 
 def resimulate(env: VectorEnv, seeds: Sequence[int], actions: Sequence[NDArray[np.uint8]]) -> list[Episode]:
-    """Plays recorded battles again from their seeds and actions, each (L, A): any number of them, E at a time.
+    """Re-simulate recorded episodes from their seeds and actions, E at a time.
 
-    An episode that ends elsewhere than it did then comes back with another length.
+    An episode that ends at another timestep than in the recording is returned with another length.
+
+    Args:
+        env: A deterministic environment.
+        seeds: Seeds of the episodes.
+        actions: Recorded actions of each episode (L, A).
+
+    Raises:
+        ValueError: A recorded action is not available.
     """
     recorder = Recorder(env)
     episodes: list[Episode] = []

@@ -1,1 +1,1 @@
-"""The operating system and the machine: processes, locks, streams, memory, processor, and what runs record of them."""
+"""Operating system and machine: processes, locks, streams, memory, processor, and the provenance that runs record."""

@@ -1,4 +1,4 @@
-"""Locks on files, which their owner's death releases."""
+"""File locks that the operating system releases when their owner ends, even if it was killed."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without flock answer
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # errors of file systems without flock
 LOOK_AGAIN_SECONDS = 0.2
 
 
 class TakenError(Exception):
-    """Another process holds the lock."""
+    """Lock that another process holds."""
 
 
 @contextmanager
 def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
-    """Hold the lock `path` for the length of the block; the file is created where it is missing and stays.
+    """Hold a lock for the duration of the block.
 
     Args:
-        path: the lock, a file in a folder that exists.
-        waiting: called once if another process holds the lock, before waiting until it is free; None does not wait.
+        path: The lock file, in an existing folder; it is created if it is missing, and never removed.
+        waiting: Function called once before waiting for another process that holds the lock; None: do not wait.
 
     Yields:
-        Whether the lock keeps away the processes of all machines that share the folder. On a file system without locks
-        it is a file in this machine's temporary folder and keeps away only those of this machine.
+        Whether the lock excludes the processes of all machines that share the folder. On a file system without locks,
+        the lock is a file in this machine's temporary folder and excludes only processes of this machine.
 
     Raises:
-        TakenError: another process holds the lock, and `waiting` is None.
+        TakenError: Another process holds the lock, and `waiting` is None.
     """
     with path.open("a", encoding="utf-8") as file:
         try:
@@ -66,6 +66,6 @@ def _take(file: TextIO, waiting: Callable[[], None] | None) -> None:
 
 
 def _stand_in(path: Path) -> Path:
-    """Return the lock of this machine that stands for one on a file system without locks."""
+    """Return the lock file of this machine that replaces one on a file system without locks."""
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     return Path(tempfile.gettempdir(), f"roma-{os.getuid()}-{name}.lock")

@@ -1,4 +1,4 @@
-"""Keeps the memory of large temporaries in the process, and gives back what has become of no use there."""
+"""Options of glibc's allocator: keep the memory of large temporaries, and return memory that is no longer used."""
 
 import ctypes
 import sys
@@ -10,10 +10,10 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 @cache
 def keep_large_allocations() -> None:
-    """Tells glibc's malloc to reuse large blocks instead of returning them to the system.
+    """Make glibc's malloc reuse large blocks instead of returning them to the system.
 
-    By default every large temporary is mapped and unmapped anew, and an update spends more time on fresh pages than
-    on the arithmetic that fills them. Does nothing where the C library is another.
+    By default, every large temporary is mapped and unmapped, and an update spends more time on fresh pages than on the
+    arithmetic that fills them. Does nothing with other C libraries.
     """
     set_option = _of_glibc("mallopt")
     if set_option is not None:
@@ -22,9 +22,9 @@ def keep_large_allocations() -> None:
 
 
 def return_unused_memory() -> None:
-    """Gives all free pages of glibc's heap back to the system, which takes some milliseconds.
+    """Return all free pages of glibc's heap to the system, in a few milliseconds.
 
-    Stored episodes come to lie between large temporaries and outlive them. The holes that are left would add up to
+    Stored episodes are allocated between large temporaries and outlive them. The gaps that remain would add up to
     hundreds of megabytes over a million environment steps.
     """
     trim = _of_glibc("malloc_trim")

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also when that one was killed."""
+"""Processes that end with the process that started them, even if that one was killed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def mark() -> str:
-    """Return the value of `VARIABLE` that makes commands end with this process, and with the owners of this one.
+    """Return the value of `VARIABLE` that makes child commands end with this process and with its own owners.
 
-    Process numbers mean nothing in another namespace (a container's), so it is part of the value.
+    The value includes the process namespace, because process numbers have no meaning in another one (a container's).
     """
     owners = os.environ.get(VARIABLE, "").split(";")
     return ";".join(dict.fromkeys([*filter(None, owners), f"{os.getpid()} {_namespace()}"]))
 
 
 def end_with_owner() -> None:
-    """Send this process SIGTERM once a process named by `VARIABLE` has ended, whatever ended it.
+    """Send this process SIGTERM once a process named by `VARIABLE` has ended, for whatever reason.
 
-    Nothing happens where the variable is not set, was set in another namespace of processes, or where the system
-    cannot watch processes.
+    Does nothing if the variable is not set or was set in another process namespace, or if the system cannot watch
+    processes.
     """
     descriptors = []
     for owner in os.environ.get(VARIABLE, "").split(";"):

@@ -1,8 +1,8 @@
-"""The lowest priority for processes that must not disturb others, and the way back.
+"""Lowest priority for processes that must not disturb others, and the return to the usual priority.
 
-Nothing here fails: what a kernel or a user's rights lack is left out, and `ionice` says so itself. Where the kernel
-groups processes by session (autogroup), `nice` counts only within a session, so that a process needs a session of its
-own, whose value is set too.
+Nothing here fails: steps that the kernel or the user's rights do not allow are skipped. If the kernel groups processes
+by session (autogroup), `nice` has an effect only within the session. Therefore the process needs its own session, and
+the priority of the session is set, too.
 """
 
 import os
@@ -15,7 +15,7 @@ LOWEST = 19
 
 
 def lower() -> None:
-    """Give this process, its session and all processes that it starts the lowest priority for processor and disk."""
+    """Give this process, its session and its future child processes the lowest priority for processor and disk."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, LOWEST)
     with suppress(OSError, AttributeError):
@@ -27,7 +27,7 @@ def lower() -> None:
 
 
 def lift(processes: Iterable[int]) -> None:
-    """Give processes and their sessions the usual priority for the processor, as far as the user may."""
+    """Give processes and their sessions the usual processor priority, as far as the user's rights allow."""
     for process in processes:
         with suppress(OSError, AttributeError):
             os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))

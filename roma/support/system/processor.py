@@ -1,7 +1,7 @@
-"""Instruction sets of the processor, which decide how sums and products round.
+"""Family of the processor: numerical libraries choose kernels by instruction set, and kernels round differently.
 
-The libraries that compute choose their kernels by the processor. Their choice can be overridden by environment
-variables, which some machines set; with these a run would have other numbers than its processor's family promises.
+Environment variables can override the choice of kernels, and some machines set them. A run under such variables would
+not have the numbers of its processor family.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 OVERRIDES = ("ATEN_", "MKL_", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_", "OPENBLAS_")
-FLAGS_LENGTH = 8  # hexadecimal digits that stand for the processor's flags
+FLAGS_LENGTH = 8  # hexadecimal digits of the digest of the processor's flags
 
 
 def ignore_overrides(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Remove all variables that choose kernels of the linear algebra, of torch, NumPy or Numba.
+    """Remove all variables that choose kernels of the BLAS libraries, torch, NumPy or Numba.
 
-    OpenBLAS gets one thread, so that it starts no others. Libraries that are loaded already have read the variables.
+    OpenBLAS is limited to one thread. Call this before these libraries are loaded: afterwards it has no effect on them.
     """
     for name in [name for name in environment if name.startswith(OVERRIDES)]:
         del environment[name]
@@ -25,7 +25,7 @@ def ignore_overrides(environment: MutableMapping[str, str] = os.environ) -> None
 
 
 def facts() -> dict[str, str]:
-    """Return what Linux says of the first processor; nothing on other systems."""
+    """Return the entries of /proc/cpuinfo for the first processor; empty on systems other than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
@@ -34,10 +34,10 @@ def facts() -> dict[str, str]:
 
 
 def family() -> str:
-    """Return the name of all processors on which the libraries run the same machine code.
+    """Return the name of the processor family: the processors on which the libraries run the same machine code.
 
-    It says the vendor, by which MKL chooses; the processor and a digest of the flags that LLVM compiles for; the
-    capability of torch's kernels; and the core types of the BLAS libraries that are loaded. All are those in use.
+    The name consists of the vendor, by which MKL chooses kernels; the processor and a digest of the flags that LLVM
+    compiles for; the capability of torch's kernels; and the core types of the loaded BLAS libraries.
     """
     import torch
     from llvmlite import binding

@@ -1,4 +1,4 @@
-"""Where a run came from: enough to judge it, and to make it again."""
+"""Provenance of a run: code, packages and machine."""
 
 import os
 import platform
@@ -12,11 +12,11 @@ from roma.support.system import processor
 from roma.support.system.tools import ToolError, ask
 
 PACKAGES = ("roma", "torch", "numpy", "scipy", "numba", "llvmlite", "pyarrow", "safetensors")
-NOT_OURS = 1  # git's exit status where this file is not the repository's: an installed copy inside another repository
+NOT_OURS = 1  # git's exit status for an untracked file: an installed copy of this package inside another repository
 
 
 def describe() -> dict[str, Any]:
-    """The code and the machine: git revision, package versions, processor."""
+    """Return facts about the code and the machine: git revision, package versions, processor."""
     revision, dirty = git_revision()
     return {
         "git_revision": revision,
@@ -31,9 +31,10 @@ def describe() -> dict[str, Any]:
 
 
 def git_revision() -> tuple[str | None, bool | None]:
-    """Return the commit of this package's source and whether tracked files differ from it; (None, None) outside git.
+    """Return the commit of this package's source, and whether tracked files differ from it.
 
-    The same, with a line on standard error that says why, if git cannot tell.
+    Returns:
+        (None, None) outside git; also if git fails, after a warning on standard error.
     """
     file = Path(__file__)
     if not any((folder / ".git").exists() for folder in file.parents):
@@ -52,7 +53,7 @@ def git_revision() -> tuple[str | None, bool | None]:
 
 
 def now() -> str:
-    """The time, UTC, to the second, ISO 8601."""
+    """Return the current time in UTC, to the second, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that outlive their readers."""
+"""Standard streams that stay usable after their reader has gone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import os
 import sys
 from typing import Any, TextIO
 
-READER_GONE = (errno.EPIPE, errno.EIO)  # a pipe without a reader, a terminal that was closed
+READER_GONE = (errno.EPIPE, errno.EIO)  # a pipe without a reader; a closed terminal
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor on which some errors of writing are ignored.
+    """File descriptor that ignores some write errors.
 
     Args:
-        descriptor: the file descriptor; it stays open.
-        ignored: the errors to ignore, by errno; None ignores all.
+        descriptor: File descriptor; it stays open.
+        ignored: errno values to ignore; None ignores all errors.
     """
 
     def __init__(self, descriptor: int, ignored: tuple[int, ...] | None) -> None:
@@ -33,18 +33,18 @@ class _Lasting(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let this process go on when whatever reads its standard output or standard error goes away.
+    """Keep this process running when the reader of its standard output or standard error goes away.
 
-    On standard error every failed write is ignored: a message that nobody can read is no reason to end. On standard
-    output only the loss of the reader is; a full disk below a redirected output stays an error. A character that the
-    locale's encoding lacks is escaped. Streams that were closed from the start become /dev/null, since the next file
-    that is opened would get their number.
+    On standard error all failed writes are ignored: an unreadable message is no reason to end. On standard output only
+    the loss of the reader is ignored; a full disk behind a redirection remains an error. Characters outside the
+    locale's encoding are escaped. Streams that were closed from the start become /dev/null, because the next opened
+    file would otherwise get their number.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this descriptor
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:

@@ -1,4 +1,4 @@
-"""Threads of the linear algebra that compiled kernels call."""
+"""Threads of the BLAS libraries that compiled kernels call."""
 
 from functools import cache
 
@@ -8,9 +8,9 @@ from threadpoolctl import threadpool_limits
 
 @cache
 def one_blas_thread() -> None:
-    """Let NumPy's and SciPy's BLAS compute with one thread for the rest of the process.
+    """Limit NumPy's and SciPy's BLAS to one thread for the rest of the process.
 
-    By default each starts as many as there are cores. Products this small gain nothing from them, beside other
-    processes they are tens of times slower, and last bits would depend on the number of cores.
+    By default, each library starts one thread per core. Matrix products of this size gain nothing from more threads and
+    become tens of times slower beside other processes. Their last bits would also depend on the number of cores.
     """
     threadpool_limits(1, user_api="blas")

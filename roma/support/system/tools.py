@@ -1,4 +1,4 @@
-"""Other programs, such as git: what they answer, and their own words where they fail."""
+"""Calls of other programs, such as git, with their own messages in errors."""
 
 import os
 import subprocess
@@ -9,9 +9,11 @@ from roma.support.errors import UserError
 
 
 class ToolError(UserError):
-    """A program is missing or has failed; the message has all that it said.
+    """Program that is missing or has failed.
 
-    `status` is its exit status, None where it is missing.
+    Args:
+        message: One line with the program's complete output.
+        status: Exit status; None if the program is missing.
     """
 
     def __init__(self, message: str, status: int | None) -> None:
@@ -25,16 +27,16 @@ def ask(
     environment: Mapping[str, str] | None = None,
     text: str | None = None,
 ) -> str:
-    """Run a program and return its standard output, as text and without the white space around it.
+    """Run a program and return its standard output as text, without surrounding white space.
 
     Args:
-        command: The program and its arguments.
-        folder: Where it runs; None: here.
-        environment: Its environment variables; None: those of this process.
-        text: Its standard input; None: the one of this process.
+        command: Program and arguments.
+        folder: Working folder; None: the current one.
+        environment: Environment variables; None: those of this process.
+        text: Standard input; None: that of this process.
 
     Raises:
-        ToolError: It is missing, or ends with another status than 0.
+        ToolError: The program is missing, or its exit status is not 0.
     """
     said = None if text is None else text.encode()
     try:
@@ -44,4 +46,4 @@ def ask(
     if done.returncode:
         words = " ".join(os.fsdecode(done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
         raise ToolError(f"{' '.join(command[:4])} failed in {folder or Path.cwd()}: {words}", done.returncode)
-    return os.fsdecode(done.stdout).strip()  # paths come as this process writes them, whatever its locale
+    return os.fsdecode(done.stdout).strip()  # fsdecode, so that paths survive in every locale

@@ -1,4 +1,4 @@
-"""The list of claims: its mistakes, its design, and the table of verdicts that comes of it."""
+"""List of claims: mistakes in it, its design, and the table of verdicts made from it."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Verdicts: each comes out each way, for each kind of comparison, on summaries made for it."""
+"""Verdicts on claims: each kind of comparison gives each verdict on summaries made for it."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def test_speed_is_the_mean_over_all_tests(judge, early, late, verdict):
 
 
 def test_final_performance_is_the_mean_of_the_last_tenth_of_tests(judge):
-    """Tests before the last tenth and the final evaluation decide nothing; the latter is printed beside it."""
+    """Earlier tests and the final evaluation do not affect the verdict; the evaluation is printed beside it."""
     win_rates = {"3m/roma": around(0.1), "3m/qmix": around(0.9)}
     late = {"3m/roma": {1_850_000: 0.9, 1_900_000: 0.7}, "3m/qmix": {1_800_000: 0.9, 1_900_000: 0.2}}
     tests = {"3m/roma": [0, 0, 0, 0.8], "3m/qmix": [0.9, 0.9, 0.9, 0.4]}
@@ -65,7 +65,7 @@ def test_final_performance_is_the_mean_of_the_last_tenth_of_tests(judge):
 
 
 def test_seeds_that_agree_leave_the_chance_of_their_battles(judge):
-    """One test of 32 battles a seed: five seeds of 0.5 are as sure as 160 battles are, and no more."""
+    """Five equal seeds with one test of 32 episodes each are as certain as 160 episodes, and not more."""
     found = judge({}, {"3m/roma": np.full(5, 0.52), "3m/qmix": np.full(5, 0.5)}, episodes=32)
     assert found.verdict == UNDECIDED
     chance = sum(share * (1 - share) for share in ((0.52 * 32 + 0.5) / 33, 0.5)) / 32 / 5
@@ -74,7 +74,7 @@ def test_seeds_that_agree_leave_the_chance_of_their_battles(judge):
 
 @pytest.mark.parametrize(("other", "verdict"), [(0.3, REPRODUCED), (0.001, CONTRADICTED), (0.1, UNDECIDED)])
 def test_steadiness_is_the_spread_within_runs(judge, other, verdict):
-    """Six tests in the last tenth, that of the end as the seeds have it; the chance of their battles is taken away."""
+    """Six tests in the last tenth, the last one at the end; the variance due to finite test episodes is subtracted."""
 
     def tests(spread):
         return {STEPS - 1000 * place: 0.5 + spread * (-1) ** place for place in range(1, 6)}
@@ -130,7 +130,7 @@ def test_a_null_that_is_as_good_leaves_it_open(judge):
     [(around(0.1, width=0.01), REPRODUCED), (around(-0.1, width=0.01), CONTRADICTED), (around(0.0), UNDECIDED)],
 )
 def test_paired_looks_within_runs(judge, shift, verdict):
-    """Runs that differ widely among each other do not hide what happens alike in each of them."""
+    """A difference that is equal in all runs is found even if the runs differ widely from each other."""
     base = np.array([0.1, 0.9, 0.3, 0.7, 0.5])
     roles = [
         ("3m/roma", "d_when_I_low", STEPS, "roles", base + shift),
@@ -146,7 +146,7 @@ def test_paired_looks_within_runs(judge, shift, verdict):
 
 @pytest.mark.parametrize(("sign", "verdict"), [(1, REPRODUCED), (-1, CONTRADICTED), (0, UNDECIDED)])
 def test_correlation_over_the_training(tmp_path, sign, verdict):
-    """Both rise; only what seeds have of their own at a step tells whether they go together."""
+    """Both series rise; only the deviations of seeds at the same step decide whether they are correlated."""
     common, (mine, other) = np.array([0.1, 0.3, 0.6, 0.7]), np.random.default_rng(0).normal(0, 0.05, (2, 5, 4))
     roles = [
         ("3m/roma", "drift", step, "roles", common[place] + (sign * mine if sign else other)[:, place])

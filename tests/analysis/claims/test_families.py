@@ -1,4 +1,4 @@
-"""Families of claims: what their size, their parts and Holm's procedure do to verdicts."""
+"""Families of claims: the effect of family size, of several parts and of Holm's procedure on verdicts."""
 
 import pytest
 
@@ -22,7 +22,7 @@ ON_EACH = {
     ],
 )
 def test_all_parts_must_hold(judge, values, verdict, deciding):
-    """An intersection-union test: the part that is least clear decides, at the level of the claim."""
+    """Intersection-union test: the least clear part decides, at the level of the claim."""
     win_rates = {f"{name}/roma": around(value) for name, value in zip(MAPS, values, strict=True)}
     found = judge(ON_EACH, win_rates | {f"{name}/qmix": around(0.5) for name in MAPS})
     assert (found.verdict, found.evidence.part.label) == (verdict, deciding)
@@ -30,7 +30,7 @@ def test_all_parts_must_hold(judge, values, verdict, deciding):
 
 
 def test_one_of_several_parts_must_fail_the_more_clearly(judge):
-    """What contradicts a claim of one part does not contradict one of three: any of them could fail by chance."""
+    """Evidence that contradicts a claim with one part is not enough with three: any of them could fail by chance."""
     below = {"3m/roma": around(0.43, width=0.06), "3m/qmix": around(0.5, width=0.03)}
     assert judge({}, below).verdict == CONTRADICTED
     above = {f"{name}/roma": around(0.9) for name in MAPS[1:]} | {f"{name}/qmix": around(0.5) for name in MAPS[1:]}
@@ -74,7 +74,7 @@ def test_some_parts_may_be_not_trained(judge):
 
 
 def test_a_family_shares_its_errors(judge, tmp_path):
-    """What one claim alone would show, it does not show beside nine others of the same question that show nothing."""
+    """A claim that holds alone is undecided in a family with nine other claims without evidence."""
     win_rates = {"3m/roma": around(0.6, width=0.1), "3m/qmix": around(0.5, width=0.05)}
     assert judge({}, win_rates).verdict == REPRODUCED
     nothing = {"contrast": [{"arm": "qmix", "map": "3m"}, {"arm": "qmix", "map": "3m", "weight": -1}]}

@@ -1,4 +1,4 @@
-"""Tests of contrasts against scipy, and against answers worked out by hand."""
+"""Tests of contrasts against scipy, and against answers computed by hand."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_contrast_without_spread_is_certain():
 
 
 def test_holm_by_hand():
-    """0.01, 0.02, 0.04 and 0.5 against 0.05 / 4, / 3, / 2 and / 1: the second fails at 1 / 60, and so do the rest."""
+    """0.01, 0.02, 0.04 and 0.5 against 0.05 / 4, / 3, / 2 and / 1: the second fails at 1 / 60, and so do all others."""
     expected = [0.05 / 3, 0.0125, 0.05 / 3, 0.05 / 3]
     assert holm_levels(np.array([0.04, 0.01, 0.5, 0.02])) == pytest.approx(expected)
     assert holm_levels(np.array([0.001, 0.002])) == pytest.approx([0.025, 0.05])
@@ -84,7 +84,7 @@ def test_partial_conjunction_by_hand():
 
 @pytest.mark.parametrize("least", [1, 2, 3])
 def test_a_partial_conjunction_keeps_its_level(least):
-    """Of three statements all but `least` - 1 are false, and those are sure to be found: the level is 5 % at most."""
+    """All but `least` - 1 statements are false, and the others are certain to be found: the level is at most 5 %."""
     rng = np.random.default_rng(least)
     uniform = rng.uniform(size=(3, 20_000))
     uniform[: least - 1] = 0
@@ -102,7 +102,7 @@ def test_repetitions_are_axes_in_front():
 
 
 def test_seeds_that_agree_keep_the_chance_of_their_episodes():
-    """Of 32 episodes none is won: half a one is added, 0.5 / 33."""
+    """None of 32 episodes is won: half a win is added, 0.5 / 33."""
     share = 0.5 / 33
     within = binomial_variance(np.zeros(4), 32)
     assert within == pytest.approx(share * (1 - share) / 32)
@@ -133,7 +133,7 @@ def test_contrast_turns_its_sign_with_its_sides(x, y):
 
 
 def test_seeds_needed_have_the_power_they_promise():
-    """A difference of 0.1 with deviations of 0.1: simulated at the number found, four of five trials decide."""
+    """A difference of 0.1 with deviations of 0.1: four of five studies with the returned number of seeds decide."""
     region, deviation = Region(low=0), 0.1
     n = seeds_needed(region, 0.1, 2 * deviation**2, alpha=0.05)
     rng = np.random.default_rng(10)

@@ -1,4 +1,4 @@
-"""Simulated studies: levels under the null, powers that the design promises, and truths known without simulating."""
+"""Simulated studies: levels under the null, the power that the design states, and rates with closed forms."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def listed():
 
 
 def rates(listed, *point, only=""):
-    """The rates at a point by claim, those of families by question."""
+    """Return the rates at a point of the grid, by claim, and those of families, by question."""
     found = simulate(listed, Point(*point, only=only), DRAWS, np.random.default_rng(0))
     return {rate.claim or rate.question: rate for rate in found}
 
@@ -34,7 +34,7 @@ def test_the_powers_that_were_asked_for(listed, claim, seeds, deviation, lead, l
 @pytest.mark.parametrize("collapsed", [0.0, 0.2])
 @pytest.mark.parametrize(("world", "lead"), [("as stated", 0.0), ("ROMA alone", 0.3), ("otherwise", 0.2)])
 def test_a_family_seldom_has_a_wrong_verdict(listed, world, lead, collapsed, seeds):
-    """The bound is 5 %; three standard errors of so few studies more are allowed."""
+    """The bound is 5 %, plus three standard errors for this number of studies."""
     found = rates(listed, world, lead, 0.1, collapsed, seeds)
     allowed = 0.05 + 3 * np.sqrt(0.05 * 0.95 / DRAWS)
     assert {name: rate.reproduced for name, rate in found.items() if not rate.claim and rate.reproduced > allowed} == {}
@@ -73,7 +73,7 @@ def test_a_wider_study_decides_more(listed):
 
 
 def test_students_t_with_collapsed_seeds():
-    """The figures of analysis.statistics and of the page."""
+    """Compares the rates with those in analysis.statistics and on the page."""
     assert coverage(5, 0.0, 20_000) == pytest.approx(0.95, abs=0.01)
     assert coverage(3, 0.2, 20_000) == pytest.approx(0.49, abs=0.01)
     assert coverage(5, 0.2, 20_000) == pytest.approx(0.66, abs=0.01)
@@ -86,7 +86,7 @@ def test_upper_bounds_are_exact():
 
 @pytest.fixture
 def small_grid(monkeypatch):
-    """Two points in the place of the grid, and one in which seeds of ROMA alone collapse."""
+    """Replace the grid by two points, and a third in which only seeds of ROMA collapse."""
     points = [Point("as stated", 0.2, 0.1, collapsed, seeds) for collapsed in (0.0, 0.2) for seeds in (3, 5, 10)]
     monkeypatch.setattr(characteristics, "GRID", tuple(points))
     monkeypatch.setattr(characteristics, "ONE_SIDED", tuple(points))
@@ -124,7 +124,7 @@ def test_the_command_lists_the_claims(root, monkeypatch, capsys, listed):
 @pytest.mark.parametrize("option", [["--draws", "5"], ["--table", "grid.csv"]])
 def test_what_belongs_to_the_simulation_needs_it(option, capsys):
     assert main(["claims", *option]) == 2
-    assert "--draws and --table go with --simulate" in capsys.readouterr().err
+    assert "--draws and --table need --simulate" in capsys.readouterr().err
 
 
 def test_a_measure_without_a_model_is_no_win_rate():

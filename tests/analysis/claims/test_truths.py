@@ -1,4 +1,4 @@
-"""Every claim on roles finds what is there, and nothing where nothing is; `truths` counts it on many studies."""
+"""Claims on roles in simulated studies: each finds an existing effect, and none if there is none."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.analysis.truths import CLAIMS, TRUTHS, shares_of
 
 DRAWS, DRAWS_ON_THE_EDGE = 5, 12
 QUESTIONS = {"primary", "roles", "do roles matter", "evolution"}
-# Of these the measures were not changed, or are those of another claim here.
+# Claims without a truth: their measures are unchanged, or belong to another claim that has one.
 WITHOUT = {
     *("study_lead", "study_losses", "position_first", "from_position_to_health", "dead_apart", "dynamic"),
     *("sacrificed_zealot_apart", "sacrificed_zealot_moves", "medivac_first", "marauders_later", "decentralised"),

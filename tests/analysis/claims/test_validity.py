@@ -1,4 +1,4 @@
-"""The engine beside the released runs: which maps pass, which fail, and what claims on them say."""
+"""Validity of the engine against released runs: passing and failing maps, and the notes on claims."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ QMIX, IQL = 0.958, 0.25  # released medians on 10m_vs_11m, the mean of five test
 
 
 def summary_of(folder, levels, **more):
-    """A summary of one seed an arm, whose last five tests have this win rate: {map/arm: level}."""
+    """Write a summary with one seed per arm whose last five tests have this win rate: {map/arm: level}."""
     tests = {cell: [level] * 4 for cell, level in levels.items()}
     return write_summary(
         folder / "scale" / "summary", {cell: [level] for cell, level in levels.items()}, tests=tests, **more
@@ -51,7 +51,7 @@ def test_a_map_passes_by_level_and_order(tmp_path, levels, standing):
 
 
 def test_a_lost_lead_fails(tmp_path, monkeypatch):
-    """With a margin so wide that no level fails, order decides: IQL may not reach QMIX."""
+    """The margin is so wide that no level fails, so the order decides: IQL must not reach QMIX."""
     monkeypatch.setattr(validity, "MARGIN", 1.0)
     for iql, standing in ((0.49, Standing.VALIDATED), (0.5, Standing.FAILED)):
         cells = {"10m_vs_11m/qmix": 0.5, "10m_vs_11m/vdn": 0.9, "10m_vs_11m/iql": iql}

@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn, what the caption says, and that the same numbers give the same bytes."""
+"""Learning curves: content, captions, and equal bytes for equal numbers."""
 
 import pandas as pd
 import pytest
@@ -90,7 +90,7 @@ def test_metrics_stand_one_above_the_other(frame):
 
 
 def test_the_legend_fits_the_narrowest_picture(frame):
-    """All arms of the paper on one map: none of their names is cut off."""
+    """The legend of all arms of the paper on one map is not cut off."""
     one_map = frame[(frame["map"] == frame["map"].iloc[0]) & (frame["n"] > 0)]
     one_arm = one_map[one_map["arm"] == one_map["arm"].iloc[0]]
     crowded = pd.concat([one_arm.assign(arm=arm) for arm in style.ARMS])

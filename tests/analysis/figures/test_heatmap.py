@@ -1,4 +1,4 @@
-"""The search for the weights: what the map of it shows, what is marked, what is missing."""
+"""Heatmap of the search for the weights of the role losses: values, marks and missing cells."""
 
 import pandas as pd
 import pytest
@@ -22,7 +22,7 @@ SEARCH = SCALE | {"cells": [{"maps": ["MMM2"], "arms": ["roma"]}], "arms": {"rom
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory):
-    """Two by two cells on MMM2, of which one has two seeds instead of three."""
+    """Write two by two cells on MMM2; one of them has two seeds instead of three."""
     root = tmp_path_factory.mktemp("search")
     write_runs(SEARCH, root)
     folder = root / "data" / "embedded" / "lab"

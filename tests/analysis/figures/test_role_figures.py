@@ -1,4 +1,4 @@
-"""Figures of roles and table 2: what is shown, what is missing by name, and the same bytes from the same numbers."""
+"""Role figures and table 2: content, missing cells by name, and equal bytes for equal numbers."""
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ def texts(figure):
 
 
 def outside(figure):
-    """Texts and axes' labels that are cut off by the picture's edge."""
+    """Return texts and axis labels that the edge of the picture cuts off."""
     FigureCanvasAgg(figure).draw()
     drawn = [text for part in (figure, *figure.axes) for text in part.texts if text.get_text()]
     drawn += [legend_text for legend in figure.legends for legend_text in legend.get_texts()]
@@ -73,7 +73,7 @@ def test_roles_stand_in_their_own_three_dimensions_beside_the_battlefield(summar
     assert points == {tuple(row) for row in agents[rolespace.ROLE_COLUMNS].to_numpy(float).round(6)}
     assert len(battlefield.lines) == 10
     assert len(battlefield.patches) == 12
-    assert of_roles.get_zlim() == figure.axes[2].get_zlim()  # what is compared has the same axes
+    assert of_roles.get_zlim() == figure.axes[2].get_zlim()  # compared panels share their axes
     assert "(b) MMM2\nt = 8" in texts(figure)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Marauder", "Marine", "Medivac", "enemy"]
     assert outside(figure) == []
@@ -151,7 +151,7 @@ def units_of(health):
 def test_the_healthiest_is_blue_and_the_dead_are_red():
     agents = rolespace.coloured(units_of([45.0, 20, 0]), "health")
     assert agents["fill"].tolist() == [rolespace.HEALTHIEST, rolespace.LIVING, rolespace.DEAD]
-    assert len(set(agents["mark"])) == 3  # to be told apart in grey
+    assert len(set(agents["mark"])) == 3  # distinguishable in grey
     assert set(rolespace.coloured(units_of([45.0, 45, 45]), "health")["fill"]) == {rolespace.LIVING}
 
 
@@ -226,7 +226,7 @@ def test_measures_of_other_arms_are_drawn_where_the_first_is_missing(summary):
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
     assert "not run yet: ROMA, TD loss only" in said
     assert "scale lab; protocol smac_v1" in said
-    assert "MMM2/observations" not in said  # no run, and not missing
+    assert "MMM2/observations" not in said  # no run is planned, so none is missing
 
 
 def test_a_measure_that_does_not_apply_says_so(summary, monkeypatch):
@@ -255,7 +255,7 @@ def test_table_of_dissimilarity(summary):
 
 
 def test_spreads_by_hand():
-    """Two runs of two episodes of one pair of types, with two pairs each: 0 and 1, 1 and 2; 2 and 3, 3 and 4."""
+    """Two runs of two episodes with one pair of types and two pairs of agents: 0 and 1, 1 and 2; 2 and 3, 3 and 4."""
     part = pd.DataFrame({"map": "a", "arm": "b", "step": 1, "seed": [0, 0, 1, 1], "episode": [0, 1, 0, 1]})
     part = part.assign(d_mean=[0.5, 1.5, 2.5, 3.5], d_std=np.sqrt(0.5), pairs=2)
     found = dissimilarity.spreads(part)
@@ -291,7 +291,7 @@ def test_every_figure_of_roles_says_how_each_map_is_shown(root):
 
 
 def test_labels_of_a_crowd_lie_beside_its_marks_and_apart():
-    """Nine agents in a heap: every number is there once, and no label hides a mark or another label."""
+    """Nine agents close together: each number appears once, and no label covers a mark or another label."""
     figure = Figure(figsize=(2, 2))
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 144), ylim=(0, 144))  # data are points, in print
     x, y = np.meshgrid([66.0, 72, 78], [66.0, 72, 78])

@@ -1,4 +1,4 @@
-"""Health of the losses on roles: from the metrics of runs to the figure of the report."""
+"""Health of the role losses: from the metrics of runs to the figure of the report."""
 
 import numpy as np
 import pandas as pd

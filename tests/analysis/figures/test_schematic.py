@@ -1,4 +1,4 @@
-"""Schematics: every number on them is a module's own."""
+"""Schematics: every number on them comes from a module."""
 
 import re
 

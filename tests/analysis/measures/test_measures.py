@@ -1,4 +1,4 @@
-"""What the measures say of episodes made up so that the answer is known."""
+"""Measures of behaviour on simulated episodes with known answers."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_alternating_fire_hands_over(pattern, share):
     plain.actions[:41] = np.tile(pattern, (21, 1))[:41]
     found = behaviour.of_behaviour(plain, ["Marine"] * 2, "10m_vs_11m")["fire_alternation"]
     assert found == pytest.approx(share)
-    # as often by chance where rhythms are moved against each other: on average half of the phases alternate
+    # under the null of shifted rhythms, half of the phases alternate on average
     shifted = behaviour.shifted_fire(plain, np.random.default_rng(0))["fire_alternation"]
     assert shifted == pytest.approx(0.25, abs=0.15) if pattern[0] != pattern[1] else shifted == 0
 
@@ -178,7 +178,7 @@ def test_roles_that_decide_and_roles_that_do_not():
     assert none["mean_share_agents"] == pytest.approx(0.8 * 2 / 3, abs=0.03)  # about the mean of three
     assert none["sigma"] == 0.5
     assert "changed_by_exchange_of_type" not in none
-    # Agent 2 alone heeds roles: with another's it acts as that one does, and one in four draws of its own is another's.
+    # Only agent 2 follows roles: with another agent's role it acts like that agent; one in four own draws is another's.
     changed, drawn = plain.exchanged.copy(), plain.resampled.copy()
     changed[:, 2], drawn[:, 2, 0] = 5, 5
     lost = replace(plain, exchanged=changed, resampled=drawn, shuffled_returns=np.array([18, 16], np.float32))

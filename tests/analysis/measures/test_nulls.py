@@ -1,4 +1,4 @@
-"""Nulls: what they keep of roles and observations, and what they leave to chance."""
+"""Null models: the properties of roles and observations that they keep, and those that they randomise."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ def test_a_projection_is_linear_and_principal_components_hold_most_of_the_varian
     found = nulls.principal(obs, counted)
     assert found[counted].var(0).sum() == pytest.approx(obs[counted][:, :3].var(0).sum(), rel=0.05)
     changed = obs.copy()
-    changed[0] *= 1000  # of moments that do not count
+    changed[0] *= 1000  # rows of moments that do not count
     np.testing.assert_allclose(nulls.principal(changed, counted)[1:], found[1:])
 
 

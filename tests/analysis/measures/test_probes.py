@@ -1,4 +1,4 @@
-"""Simple models of roles, actions and pairs against closed forms and answers worked out by hand."""
+"""Simple models of roles, actions and pairs against closed forms and answers computed by hand."""
 
 import numpy as np
 import pytest
@@ -43,14 +43,14 @@ def test_ridge_is_the_solution_of_its_normal_equations():
     noise = np.random.default_rng(5)
     inputs, targets = noise.normal(size=(50, 4)), noise.normal(size=(50, 2))
     x = (inputs - inputs.mean(0)) / inputs.std(0)
-    rows = np.concatenate([x, np.sqrt(0.08 * 50) * np.eye(4)])  # the penalty as rows of which zero is wanted
+    rows = np.concatenate([x, np.sqrt(0.08 * 50) * np.eye(4)])  # the penalty as additional rows with target zero
     weights = np.linalg.lstsq(rows, np.concatenate([targets - targets.mean(0), np.zeros((4, 2))]), rcond=None)[0]
     np.testing.assert_allclose(probes.ridge(inputs, targets, inputs, penalty=0.08), x @ weights + targets.mean(0))
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 9.0])
 def test_information_of_normal_variables_is_that_of_the_closed_form(ratio):
-    """A role of three dimensions, each one of the trajectory's plus noise; types tell nothing beyond themselves."""
+    """Each of three role dimensions is one of the trajectory plus noise; types add no information."""
     noise = np.random.default_rng(6)
     trajectory = noise.normal(size=(4000, 6))
     types = noise.integers(0, 2, 4000)

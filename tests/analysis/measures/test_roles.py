@@ -1,4 +1,4 @@
-"""Measures of roles against closed forms, scipy, and answers worked out by hand."""
+"""Measures of roles against closed forms, scipy, and answers computed by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from analysis.measures import roles
 
 
 def ring(n):
-    """n points at distance 1 from the origin, in 3-D."""
+    """Return n points at distance 1 from the origin, in 3-D."""
     angle = 2 * np.pi * np.arange(n) / n
     return np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)
 
@@ -21,7 +21,7 @@ def everyone(features):
 
 
 def plain_silhouette(points, labels):
-    """By the definition, one point after the other."""
+    """Return the silhouette by its definition, one point after the other."""
     gaps, scores = cdist(points, points), []
     for i, label in enumerate(labels):
         mine = [j for j in range(len(labels)) if labels[j] == label and j != i]

@@ -1,4 +1,4 @@
-"""From a run's rollout to its measurements, and from those to the tables of roles, episodes and dissimilarity."""
+"""Rollouts to measurements, and measurements to the tables of roles, episodes and dissimilarity."""
 
 import shutil
 
@@ -55,7 +55,7 @@ def test_nulls_stand_beside_and_every_untrained_network_has_a_row(results):
 
 
 def test_synthetic_roles_follow_types_once_trained(results):
-    """As the writer of the synthetic runs makes them: the tables show what was put there."""
+    """The tables recover the relation between roles and types of the synthetic runs."""
     table = read(results, "roles").query("map == 'MMM2' and reference == 'roles' and measure == 'silhouette_type'")
     by_step = table.groupby("step")["value"].mean()
     assert by_step[200_000] > by_step[0] + 0.2
@@ -142,7 +142,7 @@ def test_each_episode_is_measured_alone_beside_its_milestone(rollout):
     last = rollout.milestones[-1]
     mine = table.query("step == 200000").set_index("episode")["value"]
     assert mine.index.tolist() == [rollouts.ALL, *range(len(last.seeds))]
-    # The whole is the mean of its parts, each as long as it lasts.
+    # The total is the mean of the parts, weighted by their lengths.
     weights = [
         np.isfinite(roles.silhouette(roles.distances(part.role_mean), _types(rollout, part))).sum()
         for part in (last.part(number, number + 1) for number in range(len(last.seeds)))
@@ -184,7 +184,7 @@ def test_what_was_not_measured_is_said_and_left_out(results, tmp_path, capsys):
         table.to_parquet(file)
         assert main(arguments) == 0
         assert f"{file} {message}" in capsys.readouterr().err
-    # Without its episode a run has all but the pictures.
+    # Without its recorded episode a run lacks only the pictures.
     file.write_bytes(content)
     file.with_name("episodes.parquet").unlink()
     assert main(arguments) == 0

@@ -1,4 +1,4 @@
-"""The record of what was seen to learn: when a run has passed, and that page and files say the same."""
+"""Record of learning runs: the criterion for a passed run, and the agreement of page and files."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_a_run_has_passed_at_the_end_of_the_first_five_tests_that_suffice(won, a
 
 @pytest.fixture
 def runs(tmp_path) -> list[Path]:
-    """Two states of one run, the later one longer."""
+    """Return two states of one run, the later one longer."""
     directories = []
     for total_steps in (40_000, 80_000):
         (run,) = write_runs(
@@ -77,7 +77,7 @@ def test_a_run_is_recorded_once_and_replaces_its_earlier_self(tmp_path, runs):
 
 
 def test_published_medians():
-    """Counted from the released runs before they were part of the project."""
+    """The expected values were computed from the released runs before these became part of the project."""
     known = (
         learning.published(["2s3z", "3m"])
         .set_index(["protocol", "map", "arm", "t_env"])["median"]

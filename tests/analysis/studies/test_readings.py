@@ -1,4 +1,4 @@
-"""The study of readings: the rule to the letter, what it takes, and that page and record say the same."""
+"""Study of the readings of L_D: its decision rule, its input, and the agreement of page and record."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ SOUND, UNSOUND = (2.0, 0.8), (200.0, 0.97)
 
 
 def rows_of(reading, name, ratio, share):
-    """Tests of a run of 2 million steps that has this ratio of variances and share of high I' throughout."""
+    """Return tests of a run of 2 million steps with a constant ratio of variances and a constant share of high I'."""
     count = 101
     columns = {column: np.full(count, 0.5) for column in readings.KEPT}
     columns |= {"t_env": 20_000 * np.arange(count) + 213, "information_high_share": np.full(count, share)}
@@ -50,7 +50,7 @@ def rows_of(reading, name, ratio, share):
 
 
 def study(**values):
-    """The record of readings whose runs have these ratios and shares on each map and throughout."""
+    """Return the record of a study whose runs have constant ratios and shares on each map."""
     parts = [rows_of(reading, name, *pair) for reading, pair in values.items() for name in MAPS]
     return pd.concat(parts, ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""Table 1 and the tables made of summaries: their values against ones computed by hand, and what they do not hide."""
+"""Table 1 and the tables made of summaries: values against ones computed by hand, and the notes on missing data."""
 
 import json
 from dataclasses import fields
@@ -29,9 +29,9 @@ BEYOND = ["roma_release", "vdn"]
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory):
-    """data/embedded/lab/summary of runs as long as the published ones, one setting changed, and extra beside it.
+    """Write summaries of the scales lab and extra, with runs as long as the published ones and one changed setting.
 
-    QMIX on 6z4b has lost a seed.
+    QMIX on 6z4b lacks a seed.
     """
     root = tmp_path_factory.mktemp("tables")
     lab = SCALE | {"total_steps": 2_000_000, "cells": CELLS, "arms": {"iql": {"overrides": {"gamma": 0.9}}}}

@@ -71,7 +71,7 @@ def test_product(in_size, out_size, density):
 
 
 def test_product_is_summed_in_order_whatever_is_zero():
-    """With a zero replaced by the smallest number, whose product adds nothing, every other term is added as before."""
+    """A zero replaced by the smallest number adds nothing, so that all other terms are added in the same order."""
     weight, x = normal(17, 9), sparse(17)
     out, other = normal(9, seed=5), normal(9, seed=5)
     layers.add_product(x, weight, out, terms())

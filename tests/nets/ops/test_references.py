@@ -49,7 +49,7 @@ def last_actions(rows, agents):
 def trunk_case(counts, agents, dtype, units=K, share_seen=0.6):
     obs, seen = torch.randn(sum(counts), agents, OBS, dtype=dtype), last_actions(sum(counts), agents)
     obs *= torch.rand(sum(counts), agents, 1) < share_seen
-    obs[..., 0] *= torch.rand(sum(counts), agents) < 0.5  # what is seen need not stand first
+    obs[..., 0] *= torch.rand(sum(counts), agents) < 0.5  # the first feature of a visible unit may be zero
 
     def of(function, weight, table, *weights):
         return function(obs.to(weight.dtype), weight, table, seen, counts, *weights)
@@ -100,7 +100,7 @@ def mixing_case(elu, counts, agents, dtype):
 
 def chosen_case(function, counts, agents, dtype):
     rows = sum(counts) * agents
-    actions = torch.randint(U - 1, (rows,))  # the last is never taken
+    actions = torch.randint(U - 1, (rows,))  # the last action is never chosen
 
     def chosen(*leaves):
         return generated.reference(*leaves).gather(1, actions.unsqueeze(1)).squeeze(1)
@@ -172,7 +172,7 @@ every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def with_gradients(function, leaves):
-    """Values, then gradients of a fixed weighted sum of them."""
+    """Return values, and gradients of a fixed weighted sum of them."""
     values = function(*leaves)
     values = values if isinstance(values, tuple) else (values,)
     weights = [torch.linspace(-1, 2, each.numel(), dtype=each.dtype).view(each.shape) for each in values]
@@ -260,7 +260,7 @@ def test_equal_pairs_have_neither_specialisation_nor_gradient():
 
 @pytest.mark.parametrize("case", {name: case for name, case in CASES.items() if name != "trunk_of_the_dead"}.values())
 def test_what_is_not_a_number_is_not_lost(case):
-    """A run ends if its loss is not finite, so no function may hide that. Weights of what nobody sees do not matter."""
+    """A run ends if its loss is not finite, so no function may hide a NaN; weights of unseen inputs do not matter."""
     torch.manual_seed(0)
     function, _, leaves = case(*SHAPES["unequal_lengths"], torch.float32)
     for spoilt in leaves:

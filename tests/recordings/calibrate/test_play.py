@@ -1,4 +1,4 @@
-"""Untrained play on the engine, and that the engine's README shows what is played."""
+"""Untrained play on the engine, and its agreement with the tables in the engine's README."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from roma.support.errors import UserError
 
 
 def test_battles_do_not_depend_on_how_many_stand_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scripted play has no chance of its own: each battle is its seed's, whatever the width and the count."""
+    """Scripted play draws nothing: each episode is a function of its seed alone."""
     limit, lengths, won = play.battles("2s3z", 7, DEFAULT_CHOICES, scripted=True)
     monkeypatch.setattr(play, "SIDE_BY_SIDE", 3)
     _, again, won_again = play.battles("2s3z", 7, DEFAULT_CHOICES, scripted=True)
@@ -59,14 +59,14 @@ def test_settings_out_of_bounds_are_refused(wrong: dict[str, float]) -> None:
 
 @pytest.fixture
 def readme(root: Path) -> list[list[list[str]]]:
-    """Cells of the tables in the engine's README, without headers."""
+    """Return the cells of the tables in the engine's README, without headers."""
     text = (root / "roma" / "envs" / "skirmish" / "README.md").read_text(encoding="utf-8")
     blocks = [block.splitlines() for block in text.split("\n\n")]
     return [[line.strip("| ").split(" | ") for line in block][2:] for block in blocks if block[0].startswith("| ")]
 
 
 def test_the_readmes_tables_are_whole_and_agree(readme: list[list[list[str]]]) -> None:
-    """They were written by one run of the command: settings, maps and the default's play."""
+    """One run of the command wrote them: settings, maps, and play with the default settings agree."""
     settings, random, near_random, policies, requirements, alternatives, _rounds = readme
     assert [row[0].strip("`") for row in settings] == list(sensitivity.ALTERNATIVES)
     for table in (random, near_random, policies):
@@ -79,7 +79,7 @@ def test_the_readmes_tables_are_whole_and_agree(readme: list[list[list[str]]]) -
 
 @pytest.mark.parametrize("map_name", ["2s3z", "5m_vs_6m"])
 def test_the_readme_shows_what_is_played(readme: list[list[list[str]]], map_name: str) -> None:
-    """A change of rules that moves the fit shows here, on two maps that are fast."""
+    """A change of the engine's rules that affects the fit fails here, on two fast maps."""
     comparison = compare(play.play(map_name, 1000, 0))
     for shown, made, columns in (
         (readme[1], tables.random_table([comparison]), slice(None)),

@@ -1,4 +1,4 @@
-"""Comparisons of untrained play and the verdicts on them, from invented play."""
+"""Comparisons of untrained play and verdicts on them, with synthetic play."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ BEYOND = 400  # timesteps, longer than any published episode
 
 
 def invented(map_name: str, longer: int = 0, beyond: float = 0.0, networks: bool = True) -> Comparison:
-    """Play as published, each episode `longer` by so many timesteps and a fraction of them `beyond` the longest."""
+    """Return play as published, with `longer` episodes and a fraction of them `beyond` the longest published one."""
     lengths = np.tile(released.random_lengths(map_name), 40) + longer
     lengths[: round(beyond * len(lengths))] = BEYOND
     win_rates, returns = released.first_tests(map_name)
@@ -55,7 +55,7 @@ def test_what_hangs_on_maps_not_played_is_open() -> None:
 
 
 def test_episodes_beyond_the_longest_published_one() -> None:
-    """On maps without published time-outs; on the others such episodes would be longer than the limit."""
+    """On maps without published time-outs; on other maps such episodes would exceed the limit."""
     rows = [invented(name, beyond=0.2 * (name == "corridor")) for name in MAPS]
     assert verdicts(rows)[2:4] == [NOT_MET, MET]
     rows = [invented(name, beyond=0.1 * (name not in LIMITS)) for name in MAPS]

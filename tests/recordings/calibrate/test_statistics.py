@@ -1,4 +1,4 @@
-"""Statistics of the calibration: closed forms, scipy, and numbers counted from the released runs elsewhere."""
+"""Statistics of the calibration: closed forms, scipy, and independently computed numbers of the released runs."""
 
 import math
 
@@ -14,7 +14,7 @@ from roma.scenarios import released_runs as released
 
 @pytest.mark.parametrize(("n", "k"), [(6, 1), (9, 2), (15, 4), (16, 4), (17, 5), (19, 5), (20, 6), (21, 6), (25, 8)])
 def test_interval_of_the_median(n: int, k: int) -> None:
-    """k is that of the published tables, and the narrowest interval with the coverage asked for."""
+    """k is that of the published tables, and the interval is the narrowest one with the required coverage."""
     values = np.random.default_rng(n).permutation(np.arange(1, n + 1))
     assert statistics.median_interval(values) == (k, n + 1 - k)
 

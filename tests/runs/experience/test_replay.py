@@ -1,4 +1,4 @@
-"""The replay gives back what the runner saw."""
+"""The replay buffer returns the observations that the runner saw."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from roma.support.seeding import Stream
 
 
 class Witness:
-    """An actor that remembers all it was shown, for a single battle at a time."""
+    """Actor that stores all its inputs, for one episode at a time."""
 
     def __init__(self, env, actor):
         self.env, self.actor, self.battles = env, actor, []
@@ -34,7 +34,7 @@ class Witness:
 
 @pytest.fixture(scope="module", params=["3m", "2s3z"])
 def witnessed(request):
-    """Twelve battles with all that was seen in them: an environment, episodes, [(obs, state, avail)] per episode."""
+    """Return an environment, twelve episodes, and [(obs, state, avail)] of each episode."""
     env = envs.make("embedded", request.param, 1)
     config = resolve(request.param, "qmix", 0, overrides={"hidden_dim": 8})
     witness = Witness(env, make_learner("qmix", config.hyperparameters, env.info, 0).actor())
@@ -47,7 +47,7 @@ def witnessed(request):
 
 
 def numbered(count, first=0):
-    """Episodes that are nothing but a number."""
+    """Return episodes that contain only a number."""
     nothing = np.zeros((1, 1))
     return [Episode(i, nothing, nothing, nothing[0], True, False) for i in range(first, first + count)]
 
@@ -62,7 +62,7 @@ def test_a_batch_is_what_was_seen(witnessed, data):
     env, episodes, seen = witnessed
     chosen = data.draw(st.lists(st.integers(0, len(episodes) - 1), min_size=1, max_size=4))
     builder = BatchBuilder(env, 4, torch.device("cpu"))
-    builder.build(episodes[:4])  # leaves its traces in the buffers
+    builder.build(episodes[:4])  # leaves its values in the buffers
     batch = builder.build([episodes[i] for i in chosen])
     longest = max(episodes[i].length for i in chosen)
     assert batch.obs.shape == (len(chosen), longest + 1, env.info.n_agents, env.info.obs_size)

@@ -1,4 +1,4 @@
-"""Rounds of battles: what is recorded is what was played."""
+"""Rounds of episodes: the recording equals the play."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_a_round_is_a_function_of_run_seed_stream_and_index(learner):
 
 
 def played_side_by_side(name, kind, epsilon):
-    """Episodes 4 to 11 of an algorithm's actor, one after another, and three and eight at a time."""
+    """Return episodes 4 to 11 of an algorithm's actor, played one by one, and three and eight at a time."""
     learner = make_learner(name, resolve("2s3z", name, 0).hyperparameters, envs.make("embedded", "2s3z", 1).info, 0)
     alone, *others = (
         Runner(envs.make("embedded", "2s3z", battles), getattr(learner, kind)(), 0).play(Stream.TEST, 4, 8, epsilon)
@@ -65,7 +65,7 @@ def played_side_by_side(name, kind, epsilon):
 @pytest.mark.parametrize("name", [name for name in algorithm_names() if not name.startswith("roma_release")])
 @pytest.mark.parametrize("epsilon", [None, 0.3])
 def test_episodes_do_not_depend_on_how_many_run_side_by_side(name, epsilon):
-    """Nor on which of those have ended. Batch normalisation alone shows an episode the others."""
+    """Nor on ended ones, except with batch normalisation, which mixes the episodes of a round."""
     alone, others = played_side_by_side(name, "compiled_actor", epsilon)
     for episodes in others:
         for one, other in zip(alone, episodes, strict=True):
@@ -76,7 +76,7 @@ def test_episodes_do_not_depend_on_how_many_run_side_by_side(name, epsilon):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", algorithm_names())
 def test_draws_do_not_depend_on_how_many_run_side_by_side(name, kind):
-    """Whoever always explores acts by what is drawn alone: not even rounding makes a difference."""
+    """With full exploration, actions depend only on the draws, so that rounding makes no difference."""
     alone, others = played_side_by_side(name, kind, 1.0)
     for episodes in others:
         for one, other in zip(alone, episodes, strict=True):

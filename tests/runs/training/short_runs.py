@@ -1,4 +1,4 @@
-"""Runs of a minute at most, which test what training does around learning."""
+"""Short runs, which test everything around learning."""
 
 import signal
 import sys
@@ -15,7 +15,7 @@ MILESTONES = (0, 800, 5000)
 SETTINGS = {
     "parallel_envs": 4,
     "batch_size": 8,
-    "buffer_size": 30,  # wraps round within the horizon, and in the middle of a round
+    "buffer_size": 30,  # wraps around during the run, in the middle of a round
     "test_interval": 400,
     "test_episodes": 6,
     "parallel_test_envs": 3,
@@ -33,7 +33,7 @@ COMA = resolve("3m", "coma", 3, overrides=COMA_SETTINGS)
 
 
 def results(directory):
-    """The bytes of what identifies a run: metrics and policies."""
+    """Return the bytes of the files that are compared: metrics and policies."""
     files = [directory / "metrics.parquet", *sorted((directory / "policies").iterdir())]
     return {path.name: path.read_bytes() for path in files}
 
@@ -44,13 +44,13 @@ def run(directory, total_steps=TOTAL_STEPS, config=CONFIG, **options):
 
 
 def command(directory, total_steps):
-    """The same in a process of its own, with a checkpoint after each round."""
+    """Return the command line of the same run, for a separate process, with a checkpoint after each round."""
     options = [*canonical_options(CONFIG), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
     return [sys.executable, "-m", "roma", "train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
 
 
 def stop_in_round(monkeypatch, number, *signal_numbers):
-    """Raises signals, by default SIGTERM, in the given round of the next run."""
+    """Raise signals, by default SIGTERM, in the given round of the next run."""
     original, rounds = Run._play_round, iter(range(1, number + 1))
 
     def play_round(self, bar):
@@ -63,13 +63,13 @@ def stop_in_round(monkeypatch, number, *signal_numbers):
 
 
 def describe_as(monkeypatch, **facts):
-    """Has runs describe themselves with other facts, as on another machine or at another revision."""
+    """Let runs describe themselves with other facts, as on another machine or at another revision."""
     for module in (loop, training):
         monkeypatch.setattr(module, "describe", lambda: describe() | facts)
 
 
 def everything(directory):
-    """The bytes of all files of a complete run but for its log, its progress and the checkpoints."""
+    """Return the bytes of all files of a complete run except log, progress and checkpoints."""
     files = RunDirectory(directory)
     left_out = (files.log_file, files.progress_file)
     return {

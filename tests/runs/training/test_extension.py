@@ -1,4 +1,4 @@
-"""A run that is made longer, or begun anew, stays complete until the longer one takes its place."""
+"""Extension of runs: a run that is extended or restarted stays complete until the longer one replaces it."""
 
 import dataclasses
 import errno
@@ -33,7 +33,7 @@ from tests.runs.training.short_runs import (
 
 
 def test_an_extended_run_equals_one_of_that_length(undisturbed, tmp_path):
-    """Rows, milestones and evaluations are byte-equal; the shorter run's end stays as one more milestone."""
+    """Rows, milestones and evaluations are byte-equal; the end of the shorter run is one more milestone."""
     half, files = TOTAL_STEPS // 2 - 100, RunDirectory(tmp_path)
     run(tmp_path, half)
     rows = files.read_metrics()
@@ -57,7 +57,7 @@ def test_an_extended_run_equals_one_of_that_length(undisturbed, tmp_path):
 
 
 def test_the_shorter_run_stays_complete_until_the_longer_one_takes_its_place(undisturbed, tmp_path, monkeypatch):
-    """A signal, a failure and a full disk in mid-extension change none of its bytes."""
+    """A signal, a failure and a full disk during the extension do not change its files."""
     run(tmp_path, TOTAL_STEPS // 2)
     shorter = everything(tmp_path)
 
@@ -86,7 +86,7 @@ def test_the_shorter_run_stays_complete_until_the_longer_one_takes_its_place(und
         with pytest.raises(UserError, match=r"timing\.parquet could not be written: No space left on device"):
             run(tmp_path)
     check()
-    assert run(tmp_path, TOTAL_STEPS // 2) is None  # and is no reason to do anything
+    assert run(tmp_path, TOTAL_STEPS // 2) is None  # and does not start any training
     check()
     assert run(tmp_path) is None
     longer = results(undisturbed)
@@ -151,7 +151,7 @@ def test_a_run_of_another_configuration_is_replaced_only_on_request(undisturbed,
     assert results(directory) == results(undisturbed)
     run(directory, config=QMIX, replace=True)
     with pytest.raises(UserError, match=r"holds a run with algorithm = qmix \(not roma\); choose another folder"):
-        run(directory)  # what QMIX has no setting for is not listed
+        run(directory)  # settings that QMIX lacks are not listed
     run(tmp_path / "plain", config=QMIX)
     assert "STARTING AFRESH" in (directory / "train.log").read_text()
     assert results(directory) == results(tmp_path / "plain")

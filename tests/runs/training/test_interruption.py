@@ -1,4 +1,4 @@
-"""A run's numbers do not depend on how often it was stopped, killed or damaged."""
+"""The numbers of a run do not depend on stops, kills and damaged checkpoints."""
 
 import fcntl
 import json
@@ -27,7 +27,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path,
 
 @pytest.fixture
 def usual_signals():
-    """Signals act as in a terminal, also where the tests run under `nohup` or in the background, which ignore some."""
+    """Restore the signal handlers of a terminal, because `nohup` and background jobs ignore some signals."""
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
     previous = {number: signal.signal(number, action) for number, action in usual.items()}
     yield
@@ -38,7 +38,7 @@ def usual_signals():
 @pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
 def test_a_signal_that_comes_twice_does_not_cost_the_checkpoint(tmp_path, monkeypatch, number):
-    """A closed terminal sends SIGHUP from the kernel and from the shell, `timeout` sends SIGTERM to child and group."""
+    """Kernel and shell both send SIGHUP for a closed terminal; `timeout` sends SIGTERM to child and group."""
     stop_in_round(monkeypatch, 2, number, number)
     assert run(tmp_path) == number
     assert len(checkpoint.paths(tmp_path / "checkpoints")) == 1
@@ -52,7 +52,7 @@ def test_a_second_interruption_by_hand_acts_at_once(tmp_path, monkeypatch):
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(undisturbed, tmp_path, monkeypatch):
-    """As `nohup` asks for."""
+    """As under `nohup`."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         stop_in_round(monkeypatch, 2, signal.SIGHUP)
@@ -64,7 +64,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored(undisturbed, tmp_
 
 @pytest.mark.usefixtures("usual_signals")
 def test_a_run_whose_terminal_is_closed_writes_a_checkpoint(tmp_path):
-    """The run gets SIGHUP, and an error wherever it draws its bar from then on."""
+    """The run gets SIGHUP, and then errors whenever it draws its progress bar."""
     terminal, device = pty.openpty()
 
     def own_terminal():
@@ -98,12 +98,12 @@ def test_on_request_a_run_goes_on_only_on_the_family_of_processors_that_began_it
 
     first = play_on("Abacus 9 (old)", 4)
     second = play_on("Slide-rule", 2)
-    assert second < first  # begun anew
+    assert second < first  # started again
     aside = tmp_path / "checkpoints" / "elsewhere"
     assert [path.name for path in (aside / "Abacus-9-old-").iterdir()] == [first]
     assert json.loads((tmp_path / "progress.json").read_text())["cpu_family"] == "Slide-rule"
     third = play_on("Abacus 9 (old)", 1)
-    assert third > first  # taken up again where it was
+    assert third > first  # resumed
     assert [path.name for path in (aside / "Slide-rule").iterdir()] == [second]
     assert run(tmp_path, same_family=True) is None
     assert not aside.exists()
@@ -114,7 +114,7 @@ def test_on_request_a_run_goes_on_only_on_the_family_of_processors_that_began_it
 
 @pytest.mark.parametrize("config", [COMA, MAVEN], ids=["coma", "maven"])
 def test_resuming_is_exact_with_further_state_of_the_learner(tmp_path, monkeypatch, config):
-    """COMA counts critic steps; MAVEN's episodes have latents, and its policy over them a memory of its own."""
+    """COMA counts critic steps; MAVEN has latents in its episodes, and a memory for its policy over latents."""
     run(tmp_path / "undisturbed", 800, config)
     stop_in_round(monkeypatch, 2)
     assert run(tmp_path / "stopped", 800, config) == signal.SIGTERM

@@ -1,4 +1,4 @@
-"""A finished run of which a part was deleted or never pulled: made again from what is there, or named with the cure."""
+"""Lost parts of a finished run: they are made again from the remaining files, or the error names a remedy."""
 
 import shlex
 import shutil
@@ -39,15 +39,15 @@ def test_the_same_commands_make_a_lost_part_again(whole, tmp_path, part):
         (["policies", "checkpoints"], "--replace` makes it again, by training the run from the start"),
     ],
 )
-def test_a_policy_that_is_not_here_is_named_with_the_cure(whole, tmp_path, capsys, lost, how):
+def test_a_missing_policy_is_named_with_the_commands_that_restore_it(whole, tmp_path, capsys, lost, how):
     directory = shutil.copytree(whole, tmp_path / "a run")
     for folder in lost:
         shutil.rmtree(directory / folder)
     assert main(["evaluate", str(directory)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     file = directory / "policies" / "t200.safetensors"
-    assert line.startswith(f"error: {file} is not here, though the run is finished")
-    assert f"`dvc pull '{file}'` brings it" in line
+    assert line.startswith(f"error: {file} is missing, although the run is finished")
+    assert f"`dvc pull '{file}'` restores it" in line
     assert line.endswith(how)
     command = line.split("`roma ")[1].split("`")[0]
     assert main(shlex.split(command)) == 0

@@ -1,4 +1,4 @@
-"""What a run writes, and what its numbers depend on."""
+"""Outputs of a run, and the inputs that determine them."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def test_a_finished_run_has_all_outputs(undisturbed):
     names = {f"t{step}.safetensors" for step in provenance["milestones"]}
     assert {path.name for path in (undisturbed / "policies").iterdir()} == names
     assert len(pq.read_table(undisturbed / "timing.parquet")) == 5
-    assert len((undisturbed / "train.log").read_text().splitlines()) == 6  # one a test, and the end
+    assert len((undisturbed / "train.log").read_text().splitlines()) == 6  # one for each test, and the end
 
 
 def test_the_learner_is_given_the_episode_counter_before_the_round(tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_how_many_tests_are_played_side_by_side_changes_nothing(undisturbed, tmp
 def test_every_row_after_an_update_has_the_health_of_the_role_losses(undisturbed):
     table = pq.read_table(undisturbed / "metrics.parquet")
     assert tuple(table.column_names[-len(ROLE_COLUMNS) :]) == tuple(ROLE_COLUMNS)
-    between = {name for name in ROLE_COLUMNS if name.startswith("dissimilarity_between")}  # 3m has one type
+    between = {name for name in ROLE_COLUMNS if name.startswith("dissimilarity_between")}  # 3m has one unit type
     for row in table.to_pylist():
         measured = {name for name in ROLE_COLUMNS if math.isfinite(row[name])}
         assert measured == (ROLE_COLUMNS.keys() - between if row["updates"] else set())
@@ -114,7 +114,7 @@ def test_coma_learns_from_the_round_just_played(tmp_path, monkeypatch):
 
 
 def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, monkeypatch):
-    """A run that is moved to another machine half way: what each made, in the order of its steps."""
+    """A run moves to another machine half way; its segments are in the order of their steps."""
     here = json.loads((undisturbed / "provenance.json").read_text())
     (segment,) = here["segments"]
     assert segment.keys() == describe().keys() | {"since_step", "engine_digest", "threads", "device"}
@@ -140,7 +140,7 @@ def test_provenance_tells_apart_what_was_made_elsewhere(undisturbed, tmp_path, m
 
 
 def test_sources_of_the_engine_are_information_alone(undisturbed, tmp_path, monkeypatch):
-    """A docstring in the engine changes its source digest: the run goes on, and says which state made which steps."""
+    """A docstring in the engine changes its source digest; the run resumes and records both digests."""
     run(tmp_path, TOTAL_STEPS // 2)
     monkeypatch.setattr(envs, "engine_digest", lambda engine: "changed")
     run(tmp_path)

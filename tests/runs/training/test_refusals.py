@@ -1,4 +1,4 @@
-"""What ends a run with an error, and which process may write it."""
+"""Errors that end a run, and the exclusion of other processes."""
 
 import errno
 import math
@@ -38,7 +38,7 @@ def test_a_full_disk_elsewhere_is_not_blamed_on_the_run(tmp_path, monkeypatch):
 def test_where_there_are_no_locks_the_run_goes_on_and_says_so(tmp_path, refuse_locks):
     refuse_locks(tmp_path)
     assert run(tmp_path, 200, QMIX) is None
-    assert "knows no locks" in (tmp_path / "train.log").read_text()
+    assert "file system without locks" in (tmp_path / "train.log").read_text()
     second = RunDirectory(tmp_path).checkpoint_folder
     with checkpoint.only_writer(second), pytest.raises(UserError, match="another process is writing"):
         run(tmp_path, 400, QMIX)
@@ -75,7 +75,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, name, rate, statistic
 
 
 def test_a_loss_that_is_not_finite_names_the_last_checkpoint_and_the_episodes(tmp_path, monkeypatch):
-    """The third update goes wrong; what the run knew before it stays, and the same command goes on from there."""
+    """The third update fails; earlier results stay, and the same command resumes from the checkpoint."""
     updates, original = [], Learner.update
 
     def update(self, batch, *arguments):

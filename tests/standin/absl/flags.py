@@ -1,4 +1,4 @@
-"""Command-line flags, which the game's package reads and refuses to read before someone has parsed them."""
+"""Command-line flags; the game's package refuses to read them before they are parsed."""
 
 
 class _Flags:

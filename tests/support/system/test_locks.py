@@ -1,4 +1,4 @@
-"""Locks, also on file systems that have none."""
+"""Locks, also on file systems without locks."""
 
 import errno
 import subprocess
@@ -20,7 +20,7 @@ with exclusive(Path(sys.argv[1])):
 
 @pytest.fixture
 def share(tmp_path, monkeypatch):
-    """A folder beside the machine's own for temporary files."""
+    """Return a folder other than the machine's own for temporary files."""
     for name in ("machine", "share"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))

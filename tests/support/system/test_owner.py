@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them."""
+"""Processes that end with the process that started them."""
 
 import os
 import select
@@ -38,7 +38,7 @@ def test_a_process_ends_with_its_owner_however_that_one_ended(number):
         first.send_signal(number)
     ended = select.poll()
     ended.register(child, select.POLLIN)
-    ended.poll()  # without a limit: where the child lives on, the test hangs and is ended by the limit of all tests
+    ended.poll()  # no time limit: if the child does not end, the test runs into the time limit of all tests
     os.close(child)
 
 

@@ -1,4 +1,4 @@
-"""The lowest priority, and the way back."""
+"""Lowest priority, and the return to the usual one."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What is found of a process at the lowest priority and at the usual one again, and what the system permits by itself.
+# Prints the values of a process at the lowest and again at the usual priority, and those that the system permits.
 PROGRAM = """
 import json, os
 from pathlib import Path
@@ -46,12 +46,12 @@ print(json.dumps(steps))
 
 
 def test_the_lowest_priority_and_back():
-    """In a session of its own: the test's keeps its priority. Containers and users permit different parts of it."""
+    """Runs in a separate session, so that the test keeps its priority. Systems permit different parts of the change."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], text=True, capture_output=True, check=True, start_new_session=True
     )
     (low, lowered), (usual, lifted) = json.loads(done.stdout)
-    assert {"nice", "scheduler"} <= set(lowered)  # everybody may go down
+    assert {"nice", "scheduler"} <= set(lowered)  # every user may lower a priority
     wanted = {"nice": 19, "scheduler": os.SCHED_IDLE, "group": "19"}
     assert {name: low[name] for name in lowered} == {name: wanted[name] for name in lowered}
     wanted = {"nice": 0, "scheduler": os.SCHED_OTHER, "group": "0"}

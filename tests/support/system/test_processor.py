@@ -1,4 +1,4 @@
-"""No variable of the environment chooses the kernels that compute a run's numbers."""
+"""Environment variables do not change the kernels that compute the numbers of a run."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Where a run came from."""
+"""Provenance of a run."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def test_outside_git_there_is_no_revision_even_inside_another_repository(tmp_pat
 
 
 def test_a_revision_that_git_keeps_to_itself_is_said_in_one_line(tmp_path):
-    """As where the repository is somebody else's, which git's safe.directory has to allow."""
+    """If the repository belongs to another user, git refuses to read it without safe.directory."""
     shutil.copytree(SOURCE, tmp_path / "roma", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     program = "from roma.support.system.provenance import git_revision; print(git_revision())"

@@ -1,4 +1,4 @@
-"""Processes whose output nobody reads any more."""
+"""Processes whose output has no reader any more."""
 
 import os
 import pty
@@ -20,7 +20,7 @@ with open(sys.argv[1], "w") as file:
 
 
 def run(tmp_path, **streams):
-    """Exit status of the program, and the number of the first file that it opened."""
+    """Return the exit status of the program, and the number of the first file that it opened."""
     reached = tmp_path / "reached"
     status = subprocess.run([sys.executable, "-c", PROGRAM, reached], **streams).returncode
     return status, int(reached.read_text()) if reached.exists() else None

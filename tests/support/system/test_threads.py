@@ -1,4 +1,4 @@
-"""Compiled kernels compute with one thread on any number of cores."""
+"""Compiled kernels use one thread on any number of cores."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Other programs: what they say when they fail reaches the reader."""
+"""Other programs: their error messages reach the reader."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs that ship: a clone draws them, trains nothing, and says what is missing, damaged or in the way."""
+"""Shipped runs: a clone draws them, trains nothing, and reports missing, damaged and obstructing files."""
 
 import os
 import random
@@ -55,7 +55,7 @@ def ship(folder):
 
 @pytest.fixture(scope="module")
 def origin(root, tmp_path_factory):
-    """A repository that ships the first tranche of its study."""
+    """Return a repository that ships the first tranche of its study."""
     folder = tmp_path_factory.mktemp("origin") / "roma"
     copy_repository(root, folder)
     write_scale(folder, STUDY)
@@ -99,7 +99,7 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     assert call(clone, "git", "status", "--porcelain") == ""
     assert planned(snakemake(clone, "--dry-run", "--", "figures")) == {}
 
-    # Touched files, in an order of times that means nothing.
+    # Files are touched in random order, so that times have no meaning.
     rng = random.Random(0)
     for file in [*(clone / "data").rglob("*.*"), *(clone / "figures").rglob("*.*")]:
         moment = rng.uniform(1.7e9, 1.75e9)
@@ -108,7 +108,7 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     shutil.rmtree(clone / ".snakemake")
     assert "restore" not in planned(snakemake(clone, "--dry-run", "--", "figures"))
 
-    # A file that was lost comes back with its run.
+    # A lost file is restored with its run.
     (clone / FOLDER / "measurements/3m/roma/seed0/roles.parquet").unlink()
     (clone / FOLDER / "runs/3m/qmix/seed1/config.json").unlink()
     assert planned(snakemake(clone, "--", "figures"))["restore"] == 2
@@ -129,7 +129,7 @@ def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
     assert planned(snakemake(clone, "--", "figures")) == {"restore": 1, **DRAWN}
     assert planned(snakemake(clone, "--dry-run", "--", "figures")) == {}
 
-    # The run grew longer there: it takes the place of the shorter one, which DVC knows.
+    # The run was extended there: it replaces the shorter one, which DVC tracks.
     write_runs(STUDY | {"cells": [one], "total_steps": 120_000}, grown)
     call(
         grown,
@@ -227,7 +227,7 @@ def test_a_longer_run_begins_anew_without_a_checkpoint(root, tmp_path, keeps):
     write_scale(folder, SHORT | {"scale": "study", "total_steps": 500})
     shipped = directory.metrics_file.read_bytes()
     output = snakemake(folder, "--configfile", SCALE, "--until", "train", "--", "runs", status=int(keeps))
-    if keeps:  # an invented one: training looks at it, and refuses
+    if keeps:  # a synthetic one: training refuses it
         assert directory.metrics_file.read_bytes() == shipped
         assert "checkpoint" in output
     else:
@@ -271,7 +271,7 @@ def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A repository in the working folder, in whose results the untrained and final policies have 100 bytes each."""
+    """Return a repository with results whose untrained and final policies have 100 bytes each."""
     call(tmp_path, "git", "init", "--quiet")
     call(tmp_path, "git", "commit", "--quiet", "--allow-empty", "--message", "Code")
     monkeypatch.chdir(tmp_path)
@@ -302,7 +302,7 @@ def test_earlier_weights_are_left_out_where_there_is_no_room(results, monkeypatc
         choice = chosen(results)
         assert names_of(choice.left_out) == left_out
         assert ("left out" in choice.said) == bool(left_out)
-    # What ships stays, and costs nothing more.
+    # Files that ship already stay, at no further cost.
     assert names_of(chosen(results, held=whole.files).left_out) == []
     monkeypatch.setattr(budget, "BUDGET", always - 1)
     with pytest.raises(UserError, match=r"the finished runs need .* MB more: nothing was added"):
@@ -325,7 +325,7 @@ def test_a_run_to_come_needs_what_its_cell_or_its_algorithm_does(results):
 
 def test_history_is_what_git_keeps(results):
     (results / LANDED).mkdir()
-    for content in (random.Random(0).randbytes(5000), b""):  # what is removed stays in the history
+    for content in (random.Random(0).randbytes(5000), b""):  # removed files stay in the history
         (results / LANDED / "report.html").write_bytes(content)
         call(Path.cwd(), "git", "add", "--force", str(results / LANDED))
         call(Path.cwd(), "git", "commit", "--quiet", "--message", "Land")
@@ -366,7 +366,7 @@ def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
     taken, left_out = landing.fitting(tmp_path.iterdir(), 10_000)
     assert [file.name for file in taken] == ["report.html", "b.png", "a.pdf", "finals.csv"]
     assert [file.name for file in left_out] == ["a.png"]
-    (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # a file counts as git keeps it
+    (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # the size of a file is that of its git object
     assert tmp_path / "table1.md" in landing.fitting(tmp_path.iterdir(), 10_000)[0]
 
 

@@ -1,4 +1,4 @@
-"""Results into DVC and figures out of it again, in a clone without a network."""
+"""Tracking of results with DVC, and figures from tracked results, in a clone without a network."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def summarise(folder):
 
 @pytest.fixture
 def tracked(repository):
-    """A repository with finished and tracked results of the tiny scale."""
+    """Return a repository with finished and tracked results of the tiny scale."""
     call(repository, "git", "init", "--quiet")
     call(repository, "git", "add", "--all")
     call(repository, "git", "commit", "--quiet", "--message", "Code")
@@ -83,7 +83,7 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     assert (clone / "figures/embedded/tiny/report.html").exists()
     assert not (clone / FOLDER / "runs").exists()
 
-    # What is there of the runs, and how old it is, makes no difference: nothing is trained.
+    # Existing runs and their times make no difference: nothing is trained.
     shutil.copytree(tracked / FOLDER / "runs/3m/roma/seed0", clone / FOLDER / "runs/3m/roma/seed0")
     before = (clone / "figures/embedded/tiny/validation.pdf").read_bytes()
     output = make(clone, "redraw")
@@ -140,7 +140,7 @@ def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
 
     # With only the summary here, as after a pull, the runs stay tracked as they were.
     shutil.rmtree(tracked / FOLDER / "runs")
-    assert "metrics: not all here, left as tracked before" in make(tracked, "track")
+    assert "metrics: some files are missing here, so their tracking does not change" in make(tracked, "track")
     assert (tracked / FOLDER / "dvc.yaml").read_text() == description
     assert call(tracked, "git", "status", "--porcelain") == ""
 

@@ -1,4 +1,4 @@
-"""The campaign: one command over Snakemake, in a clone of its own. Runs are trained by a stand-in for `roma`."""
+"""Campaigns: one command over Snakemake, in a separate clone, with a stand-in for `roma` that trains nothing."""
 
 import functools
 import json
@@ -27,7 +27,7 @@ from workflow.grid import expand
 SCALE = TINY | {"seeds": [0, 1], "maps": ["3m"], "cells": [{"maps": ["3m"], "arms": ["qmix", "iql"]}]}
 IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
-# A run counts its steps; it finishes once the file `finish` is there, and has begun again where it was stopped.
+# A stand-in run counts its steps, resumes where it was stopped, and finishes once the file `finish` exists.
 STAND_IN = """#!{python}
 import json, os, signal, sys, time
 from pathlib import Path
@@ -73,7 +73,7 @@ elif action == "evaluate":
 """
 
 
-family = functools.cache(order.family)  # of this machine; libraries are loaded to find out
+family = functools.cache(order.family)  # the family of this machine, determined with loaded libraries
 
 
 def git(folder, *arguments):
@@ -103,7 +103,7 @@ def name_revision(project, at="HEAD", **changes):
 
 @pytest.fixture
 def small(tmp_path):
-    """A repository of a few files, for what Snakemake has no part in."""
+    """Return a repository with a few files, for tests without Snakemake."""
     project = tmp_path / "project"
     (project / "workflow").mkdir(parents=True)
     (project / "tests" / "golden").mkdir(parents=True)
@@ -118,8 +118,8 @@ def small(tmp_path):
 
 @pytest.fixture
 def project(root, tmp_path, state, monkeypatch):
-    """A repository with a scale of four runs and the name of a revision; whatever runs in the end is killed."""
-    monkeypatch.setattr(supervisor, "STOP_SECONDS", 600.0)  # where the machine is busy, what ends in time may need more
+    """Return a repository with a scale of four runs and a campaign.yaml; all processes are killed at the end."""
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 600.0)  # on a busy machine, processes need more time to end
     folder = tmp_path / "project"
     copy_repository(root, folder)
     write_scale(folder, SCALE)
@@ -131,7 +131,7 @@ def project(root, tmp_path, state, monkeypatch):
 
 
 def kill_all(campaign):
-    """Kill all processes of a campaign, the supervisor last, and stopped before, so that it cannot do anything."""
+    """Kill all processes of a campaign, the supervisor last; it is stopped before, so that it cannot act."""
     supervisors = [process for process in supervisor.members(campaign) if is_supervisor(process)]
     for process in supervisors:
         send(process, signal.SIGSTOP)
@@ -140,7 +140,7 @@ def kill_all(campaign):
             if process not in supervisors or len(processes) == len(supervisors):
                 send(process, signal.SIGKILL)
         time.sleep(0.01)
-    while pausing.alive(pausing.state_folder()):  # a process that is dying still has its lock for a moment
+    while pausing.alive(pausing.state_folder()):  # an ending process holds its lock for a moment
         time.sleep(0.01)
 
 
@@ -158,7 +158,7 @@ def send(process, number):
 
 @pytest.fixture
 def environment(tmp_path):
-    """This environment with the stand-in in the place of `roma`."""
+    """Return this environment with the stand-in in place of `roma`."""
     folder, mine = tmp_path / "environment", Path(sys.prefix)
     (folder / "bin").mkdir(parents=True)
     (folder / "lib").symlink_to(mine / "lib")
@@ -171,7 +171,7 @@ def environment(tmp_path):
 
 
 class Campaign:
-    """A campaign in progress, as its user sees it."""
+    """Running campaign, with the commands of a user."""
 
     def __init__(self, project, environment, capsys, monkeypatch):
         self.folder = project.parent / "project-campaign"
@@ -199,12 +199,12 @@ class Campaign:
 
     @property
     def begun(self):
-        """One line a start of a run: arm, seed, and whether it went on from a checkpoint."""
+        """Return one line for each start of a run: arm, seed, and whether it resumed from a checkpoint."""
         file = self.signs / "begun"
         return file.read_text().splitlines() if file.exists() else []
 
     def steps(self):
-        """Steps of each run that was begun."""
+        """Return the steps of each run that was begun."""
         files = self.folder.glob("data/embedded/tiny/runs/3m/*/*/progress.json")
         return {file.parent: json.loads(file.read_text())["t_env"] for file in files}
 
@@ -212,7 +212,7 @@ class Campaign:
         return list(self.folder.glob("data/embedded/tiny/runs/3m/*/*/checkpoints/done.json"))
 
     def states(self):
-        """The states of all threads of the group that is paused."""
+        """Return the states of all threads of the paused process group."""
         group = pausing.record(pausing.state_folder())["group"]
         found = set()
         for process in supervisor.members(self.folder):
@@ -240,7 +240,7 @@ def test_a_campaign_from_start_to_end(called, project):
     assert "running, started" in said
     assert "all         0 of    4  ends about" in said
 
-    # Paused by hand: nothing moves until it is told to.
+    # Paused by hand: nothing runs until it is resumed.
     assert called("pause") == "the campaign is paused"
     called.wait_for(lambda: called.states() == {"T"})
     before = called.steps()
@@ -249,7 +249,7 @@ def test_a_campaign_from_start_to_end(called, project):
     assert called("resume") == "the campaign goes on"
     called.wait_for(lambda: called.steps() != before)
 
-    # Paused while a command runs, and no longer than it lives, however it ends.
+    # Paused while a command runs, and resumed when it ends, even if it is killed.
     for end in ("close", "kill"):
         command = [sys.executable, project / "workflow" / "pausing.py", "sh", "-c", "echo paused; cat"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -262,7 +262,7 @@ def test_a_campaign_from_start_to_end(called, project):
             other.stdin.close()
         called.wait_for(lambda: "T" not in called.states())
 
-    # Stopped: the runs have their checkpoints, and go on from them, but for one that was begun on another family.
+    # Stopped: the runs have checkpoints and resume from them, except for one that was begun on another family.
     assert called("stop") == "the campaign has stopped; all runs have written their checkpoints"
     assert supervisor.members(called.folder) == []
     said = called("status")
@@ -298,7 +298,7 @@ def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
     os.kill(pausing.record(pausing.state_folder())["supervisor"], signal.SIGKILL)
     while len(called.checkpoints()) < 2:  # the runs end after a checkpoint
         time.sleep(0.05)
-    called.start()  # what is left of the first one may be ending still
+    called.start()  # processes of the first one may still be ending
     called.wait_for(lambda: len(called.begun) == 4)
     assert [line.rpartition(" ")[2] for line in called.begun] == ["False", "False", "True", "True"]
     kill_all(called.folder)
@@ -336,7 +336,7 @@ def test_core_hours_are_processor_time_and_the_end_counts_on_the_time_that_runs_
     assert slowdown(runs, standings, rates) == pytest.approx(1 / (rates[running.key] * 10.0))
     assert slowdown([stopped], [standings[2]], rates) == 1.0
 
-    # What a finished run took is known, and expected of the other seeds of its cell.
+    # The core-hours of a finished run are known, and expected for the other seeds of its cell.
     folder = tmp_path / "runs" / finished.directory
     folder.mkdir(parents=True)
     facts = {"cpu_seconds": 7200.0, "environment_steps": 1000, "total_steps": finished.total_steps}
@@ -379,7 +379,7 @@ def test_a_folder_that_is_none_of_the_campaign_is_refused(small, tmp_path):
             check_out(small, folder, "HEAD")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with pytest.raises(UserError, match="is there and is no clone"):
+    with pytest.raises(UserError, match="exists and is not a clone"):
         check_out(small, tmp_path / "full", "HEAD")
 
 
@@ -412,7 +412,7 @@ def test_a_mistake_in_the_named_revision_is_one_line(small, changes, message):
 
 def test_what_is_named_is_committed(small):
     (small / NAMED).write_text("revision: 1\n")
-    with pytest.raises(UserError, match="is not committed as it stands"):
+    with pytest.raises(UserError, match="has uncommitted changes"):
         read_named(small)
     (small / NAMED).unlink()
     with pytest.raises(UserError, match=r"there is no workflow/campaign\.yaml"):

@@ -1,4 +1,4 @@
-"""Finished runs from one place to another: collected from a campaign, merged from another machine."""
+"""Merging of finished runs: collected from a campaign, or merged from another machine."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ RESULTS = Path("data/embedded/merged")
 
 
 def finish(results, run, family="Abacus", **changes):
-    """Write a run's files as if it had been finished on this family of processors; `changes` are of its identity."""
+    """Write the files of a run finished on this processor family; `changes` change its identity."""
     directory = results / "runs" / run.directory
     write_run(run, directory, 20, 4)
     facts = json.loads((directory / "provenance.json").read_text())
@@ -43,13 +43,13 @@ def change(directory, **columns):
 
 
 def shorten(directory, rows, steps):
-    """Cut a run's metrics, as if it had been asked for fewer steps."""
+    """Cut the metrics of a run, as if it had been asked for fewer steps."""
     pd.read_parquet(directory / "metrics.parquet").iloc[:rows].to_parquet(directory / "metrics.parquet")
     last(directory, steps)
 
 
 def last(directory, steps):
-    """Make a finished run one of so many steps, whose policy is evaluated there."""
+    """Give a finished run this many steps, with an evaluation of its last policy."""
     run = RunDirectory(directory)
     facts = json.loads(run.provenance_file.read_text())
     for file in (run.evaluation_file, run.policy_file):
@@ -154,7 +154,7 @@ def project(root, tmp_path, monkeypatch):
 
 
 def tracked(project):
-    """MD5 of the metrics that DVC tracks, by run."""
+    """Return the MD5 of the metrics that DVC tracks, by run."""
     outs = yaml.safe_load((project / RESULTS / "dvc.lock").read_text())["stages"]["metrics"]["outs"]
     return {"/".join(Path(out["path"]).parts[-4:-1]): out["md5"] for out in outs if "metrics.parquet" in out["path"]}
 
@@ -171,7 +171,7 @@ def test_collected_and_merged_runs_are_tracked(project, tmp_path, capsys):
     assert git(project, "status", "--porcelain") == ""
     assert "Track results of scale merged" in git(project, "log", "-1", "--format=%s")
 
-    # Again: nothing to do. What was copied but not tracked, and what was lost here, is made up for.
+    # A repetition changes nothing, except that it tracks copied files and restores lost ones.
     head = git(project, "rev-parse", "HEAD")
     assert main(["campaign", "collect"]) == 0
     assert git(project, "rev-parse", "HEAD") == head
@@ -182,7 +182,7 @@ def test_collected_and_merged_runs_are_tracked(project, tmp_path, capsys):
     assert tracked(project).keys() == {run.directory for run in RUNS[:2]}
     assert finished_runs(project / RESULTS) == [run.directory for run in RUNS[:2]]
 
-    # Another machine's: a longer run trained anew there is kept, and both digests are in git.
+    # From another machine: a longer run that was trained again there is kept, and both digests are in git.
     other = tmp_path / "other" / "project"
     anew = finish(other / RESULTS, RUNS[0])
     last(anew, 200_000)

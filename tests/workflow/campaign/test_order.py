@@ -1,4 +1,4 @@
-"""The order in which the runs of a campaign are trained."""
+"""Training order of the runs of a campaign."""
 
 import json
 

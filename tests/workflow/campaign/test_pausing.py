@@ -1,4 +1,4 @@
-"""Commands that pause a campaign for as long as they take."""
+"""Commands that pause a campaign until they end."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ def test_commands_that_pause_need_no_campaign(state, tmp_path, root):
     assert (done.returncode, done.stdout) == (7, "done\n")
     assert subprocess.run([*script, "nothing-of-this-name"], stderr=subprocess.DEVNULL, check=False).returncode == 127
     (tmp_path / "state").rename(tmp_path / "away")
-    (tmp_path / "state").touch()  # where the state cannot be written
+    (tmp_path / "state").touch()  # a state folder that is not writable
     assert subprocess.run([*script, "true"], check=False).returncode == 0
     with subprocess.Popen([*script, "sh", "-c", "echo begun; exec sleep 1000"], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"begun\n"

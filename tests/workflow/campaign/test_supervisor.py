@@ -1,4 +1,4 @@
-"""The process that keeps a campaign: its end at a given time, and its lock."""
+"""Supervisor of a campaign: its end at a given time, and its lock."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ while True:
 
 
 def test_at_its_time_the_campaign_ends(tmp_path, state, root):
-    """Snakemake is asked first, by SIGTERM, so that it starts no run in the last minutes; here it goes on for ever."""
+    """Snakemake gets SIGTERM first, so that it starts no run in the last minutes; here it never ends by itself."""
     environment = os.environ | {supervisor.MARK: str(tmp_path), "PYTHONPATH": str(root)}
     command = [sys.executable, "-c", PROGRAM, tmp_path, sys.executable, "-c", STUBBORN, tmp_path]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
@@ -52,6 +52,6 @@ def test_at_its_time_the_campaign_ends(tmp_path, state, root):
 
 def test_a_state_folder_without_locks_is_refused(state, refuse_locks):
     refuse_locks(state)
-    message = f"the file system of {state} knows no locks: set XDG_STATE_HOME"
+    message = f"the file system of {state} has no locks: set XDG_STATE_HOME"
     with pytest.raises(UserError, match=message), supervisor.alone(state):
         pass

@@ -1,4 +1,4 @@
-"""The page that leads from the paper to the code: complete, true and fresh."""
+"""The page that links the paper to the code: complete, correct and up to date."""
 
 from dataclasses import replace
 

@@ -1,1 +1,1 @@
-"""Learned play: recorded runs beside the released ones."""
+"""Comparison of training runs on the embedded engine with the released ones."""

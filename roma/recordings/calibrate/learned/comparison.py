@@ -1,4 +1,4 @@
-"""Recorded runs beside the released ones: learning curves at checkpoints, episode lengths in phases of training."""
+"""Statistics of our training runs and the released ones: learning curves at checkpoints, episode lengths by phase."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from roma.scenarios.released_runs import TEST_INTERVAL, ReleasedRun, complete_ru
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Tests at one checkpoint over runs: the median, the lowest and the highest of win rates and of returns."""
+    """Test results of several runs at one checkpoint: median, lowest and highest win rate and return."""
 
     win_rate: Summary  # fractions
-    returns: Summary  # of about 20
+    returns: Summary  # the largest possible return is about 20
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs of ours that differ in their seeds only, and the released runs of the same map and algorithm.
+    """Our runs that differ only in their seeds, and the released runs of the same map and algorithm.
 
-    Lists go over CHECKPOINTS or PHASES, up to the longest of our runs.
+    Tuples have one item for each of CHECKPOINTS or PHASES, up to the end of our longest run.
     """
 
     runs: tuple[RecordedRun, ...]
-    released: tuple[ReleasedRun, ...]  # aborted ones included
-    curves: tuple[Curve, ...]  # counts are of the runs that have reached the checkpoint
-    shifted: tuple[bool, ...]  # whether a run's window is not centred on the checkpoint, as the run ends there
+    released: tuple[ReleasedRun, ...]  # includes aborted runs
+    curves: tuple[Curve, ...]  # over our runs that have reached the checkpoint
+    shifted: tuple[bool, ...]  # true if a run ends near the checkpoint, so that its window is not centred on it
     released_curves: tuple[Curve, ...]  # over complete runs
-    lengths: tuple[PhaseLength | None, ...]  # of phases with enough tests of ours
+    lengths: tuple[PhaseLength | None, ...]  # of the phases in which our runs have enough tests
     released_lengths: tuple[PhaseLength | None, ...]
 
     @property
@@ -56,12 +56,12 @@ class Group:
 
     @property
     def label(self) -> str:
-        """Engine, and settings other than the defaults."""
+        """Engine, and settings that differ from the defaults."""
         return ", ".join((self.runs[0].engine, *self.runs[0].settings))
 
     @property
     def end(self) -> int:
-        """Environment steps of the longest run's last test."""
+        """Environment steps at the last test of the longest run."""
         return max(int(run.t_env[-1]) for run in self.runs)
 
     @property
@@ -74,12 +74,12 @@ class Group:
 
 
 def group_runs(runs: Sequence[RecordedRun]) -> list[Group]:
-    """Pool runs that differ in their seeds only; `runs` must be sorted by group, as `recorded.find` returns them."""
+    """Pool runs that differ only in their seeds; `runs` must be sorted by group, as `recorded.find` returns them."""
     return [_group(tuple(members)) for _, members in groupby(runs, key=lambda run: run.group)]
 
 
 def curve_at(runs: Sequence[RecordedRun] | Sequence[ReleasedRun], step: int) -> Curve:
-    """Return the tests of several runs at a checkpoint; runs that have not reached it do not count."""
+    """Return the test results of several runs at a checkpoint (environment steps), without runs that end earlier."""
     chosen = [(run, tests) for run in runs if (tests := window(run.t_env, step)) is not None]
     return Curve(
         Summary.of(np.array([run.win_rate[tests].mean() for run, tests in chosen])),
@@ -88,7 +88,7 @@ def curve_at(runs: Sequence[RecordedRun] | Sequence[ReleasedRun], step: int) -> 
 
 
 def released_length(runs: Sequence[ReleasedRun], phase: tuple[int, int]) -> PhaseLength | None:
-    """Return the mean length of a phase's training episodes, over released runs of one map and algorithm."""
+    """Return the mean length of the training episodes in a phase, over released runs of one map and algorithm."""
     if not runs:
         return None
     excess = [excess_over_interval(run.t_env, TEST_INTERVAL) for run in runs]
@@ -96,7 +96,7 @@ def released_length(runs: Sequence[ReleasedRun], phase: tuple[int, int]) -> Phas
 
 
 def recorded_length(runs: Sequence[RecordedRun], phase: tuple[int, int]) -> PhaseLength | None:
-    """Return the mean length of a phase's training episodes, by the statistic of the released runs."""
+    """Return the mean length of our training episodes in a phase, with the statistic used for released runs."""
     excess = [excess_over_multiple(run.t_env, run.test_interval) for run in runs]
     return phase_length([run.t_env for run in runs], excess, phase, runs[0].n_battles)
 
@@ -123,12 +123,12 @@ def _group(runs: tuple[RecordedRun, ...]) -> Group:
 
 
 def missing(groups: Sequence[Group], unfinished: Sequence[object], maps: Sequence[str]) -> list[str]:
-    """Return in words what a comparison with all released runs still lacks.
+    """Return one line for each run that a comparison with all released runs still lacks.
 
     Args:
-        groups: what was compared.
-        unfinished: folders of runs that are not finished.
-        maps: those with released runs that the engine has.
+        groups: The compared runs.
+        unfinished: Folders of unfinished runs.
+        maps: Maps of the engine with released runs.
     """
     from roma.scenarios.released_runs import algorithms
 

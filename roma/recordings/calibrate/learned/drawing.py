@@ -1,4 +1,4 @@
-"""Figure of learned play: recorded runs beside all released ones, one row per map and algorithm."""
+"""Figure of our training runs and all released ones, one row per map and algorithm."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # of groups; they repeat after the last
-MEDIAN, RUNS = "0.15", "0.72"  # of released runs
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # of groups, repeated if there are more
+MEDIAN, RUNS = "0.15", "0.72"  # colours of released runs
 GRID = 5_000  # environment steps between the points of a drawn median
-LABEL_LENGTH = 40  # characters of a label that fits beside two others
-SHORTEST = 50_000  # environment steps shown at least
+LABEL_LENGTH = 40  # longest label, in characters, with which three labels fit in one row
+SHORTEST = 50_000  # the least environment steps on the horizontal axis
 
 
 def draw(groups: Sequence[Group]) -> Figure:
-    """Draw win rate, return and episode length against environment steps: a row per map and algorithm.
+    """Draw win rate, return and episode length against environment steps, one row per map and algorithm.
 
-    Thin lines are single runs, means of five tests centred; thick ones medians over runs, as far as all of a group's
-    runs go. Episode lengths are those of `learning`, a step per phase with whiskers of two standard errors.
+    Thin lines are single runs, smoothed by a centred mean of five tests. Thick lines are medians over the runs of a
+    group, up to the end of its shortest run. Episode lengths are horizontal lines, one per phase, with whiskers of two
+    standard errors.
     """
     from matplotlib.figure import Figure
 
@@ -75,7 +76,7 @@ def _draw_curves(
     median_color: str,
     layer: int,
 ) -> None:
-    """Draw each run's curve as a thin line and the median over runs as a thick one."""
+    """Draw the curve of each run as a thin line and the median over runs as a thick line."""
     for axes, curves in (
         (rates, [(run.t_env, 100 * smoothed(run.win_rate)) for run in runs]),
         (returns, [(run.t_env, smoothed(run.returns)) for run in runs]),
@@ -90,7 +91,7 @@ def _draw_curves(
 def _median(
     curves: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], end: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a grid of steps and the median over curves there, interpolated linearly, where all curves have values."""
+    """Return a grid of steps on which all curves have values, and the median over the curves, linearly interpolated."""
     known = [(t_env[~np.isnan(values)], values[~np.isnan(values)]) for t_env, values in curves]
     if not known or not all(len(t_env) for t_env, _ in known):
         return np.zeros(0), np.zeros(0)

@@ -1,4 +1,4 @@
-"""Recorded runs of ours, read from the folders that `roma train --protocol smac_v1` wrote."""
+"""Our training runs, read from the folders that `roma train --protocol smac_v1` wrote."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from roma.runs.config import NAMES, resolve, settings_of
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 
-PROTOCOL = "smac_v1"  # the released runs'
+PROTOCOL = "smac_v1"  # protocol of the released runs
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """Tests of one run, in the order of training. T is their number."""
+    """Tests of one of our runs; T is their number."""
 
     directory: Path
     map: str
     algorithm: str
-    engine: str  # its name and the version of the map
-    settings: tuple[str, ...]  # `key=value` of those that differ from this version's defaults
+    engine: str  # name of the engine and its version on the map
+    settings: tuple[str, ...]  # `key=value` of the settings that differ from this version's defaults
     seed: int
     test_interval: int  # environment steps
-    n_battles: int  # played side by side in training
+    n_battles: int  # training episodes played in parallel
     t_env: NDArray[np.int64]  # (T,) environment steps
     win_rate: NDArray[np.float64]  # (T,) fraction
-    returns: NDArray[np.float64]  # (T,) mean test return, of about 20
+    returns: NDArray[np.float64]  # (T,) mean test return; the largest possible return is about 20
 
     @property
     def group(self) -> tuple[str, str, str, tuple[str, ...]]:
-        """Identity without the seed: runs with the same one are pooled."""
+        """Identity without the seed; runs of equal groups are pooled."""
         return self.map, self.algorithm, self.engine, self.settings
 
 
@@ -48,8 +48,8 @@ def find(places: Sequence[Path]) -> tuple[list[RecordedRun], list[Path]]:
         The runs, sorted by group and seed, and the folders of runs that are not finished.
 
     Raises:
-        UserError: a folder has no run, no run is finished, a run has another protocol than smac_v1, or two runs differ
-            in nothing.
+        UserError: A folder has no run, no run is finished, the protocol of a run is not smac_v1, or two runs are the
+            same.
     """
     directories: list[Path] = []
     for place in places:
@@ -70,8 +70,12 @@ def find(places: Sequence[Path]) -> tuple[list[RecordedRun], list[Path]]:
 
 
 def read(directory: Path) -> RecordedRun:
-    """Read a finished run's folder; UserError if it is damaged or has another protocol than smac_v1."""
-    import pyarrow.parquet as pq  # here, so that the command line does not wait for it
+    """Read a finished run.
+
+    Raises:
+        UserError: The run is damaged, or its protocol is not smac_v1.
+    """
+    import pyarrow.parquet as pq  # imported here, so that the command line does not wait for it
 
     try:
         run = RunDirectory(directory)
@@ -100,9 +104,9 @@ def read(directory: Path) -> RecordedRun:
 
 
 def differing_settings(described: dict[str, Any]) -> tuple[str, ...]:
-    """Return `key=value` of a recorded configuration where it differs from this version's defaults.
+    """Return the settings of a recorded configuration that differ from this version's defaults, as `key=value`.
 
-    A setting that this version does not know is among them, so that runs recorded before it was removed can be read.
+    Settings that no longer exist are included, so that older runs can be read.
     """
     plain = settings_of(resolve(**{name: described[name] for name in NAMES}).to_json())
     return tuple(

@@ -1,4 +1,4 @@
-"""Recorded runs beside released ones, as Markdown and as rows of CSV files."""
+"""Tables of our training runs and the released ones, as Markdown and as rows of CSV files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ EMPTY = "–"
 
 
 def page(groups: Sequence[Group], missing: Sequence[str]) -> str:
-    """Return everything about learned play as Markdown."""
+    """Return the complete comparison as Markdown.
+
+    Args:
+        groups: The compared runs.
+        missing: Lines on missing runs, from `comparison.missing`.
+    """
     parts = [
         "Test win rate in % / test return. At 10k, 20k and 30k steps: the test nearest to the step. From 50k on: the "
         "mean of the five tests centred on the nearest one, or (*) of the last five where a run ends there. Median "
@@ -38,7 +43,7 @@ def page(groups: Sequence[Group], missing: Sequence[str]) -> str:
 
 
 def curve_table(group: Group) -> str:
-    """Return one group's learning curve beside the released one: a column per checkpoint."""
+    """Return the learning curves of a group and of the released runs as Markdown, one column per checkpoint."""
     complete = max((curve.win_rate.count for curve in group.released_curves), default=0)
     shifted = ["*" if shift else "" for shift in group.shifted]
     ours = [
@@ -55,7 +60,7 @@ def curve_table(group: Group) -> str:
 
 
 def length_table(group: Group) -> str:
-    """Return one group's episode lengths beside the released ones: a column per phase of training."""
+    """Return the episode lengths of a group and of the released runs as Markdown, one column per phase of training."""
     header = [
         f"{thousands(first)} to {thousands(last)}" + (f", ours to {thousands(group.end)}" if group.end < last else "")
         for first, last in group.phases
@@ -98,7 +103,7 @@ def length_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def thousands(step: int) -> str:
-    """Return a number of environment steps as in 0, 10k or 1.5M."""
+    """Return a number of environment steps in the form 0, 10k or 1.5M."""
     if step >= 1_000_000:
         return f"{step / 1e6:.3g}M"
     return f"{step / 1e3:.0f}k" if step else "0"

@@ -1,4 +1,4 @@
-"""Recorded runs beside the released ones, from invented runs and from one that was trained."""
+"""Comparison of training runs with the released ones, with synthetic runs and with one that was trained."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_run(
     engine_version: str = "1",
     **settings: Any,
 ) -> Path:
-    """A run with the same win rate in every test, each `excess` steps after a multiple of 10 000."""
+    """Write a run with the same win rate in every test, each `excess` steps after a multiple of 10 000."""
     directory.mkdir(parents=True)
     config = resolve(map_name, algorithm, seed, protocol).to_json() | {"engine_version": engine_version}
     config["engine_settings"] |= settings
@@ -140,7 +140,7 @@ def test_a_map_without_released_runs(tmp_path: Path) -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One run as `roma train` leaves it, one of another map, and one that was never finished."""
+    """One run as `roma train` writes it, one on another map, and one unfinished run."""
     trained, out = tmp_path / "runs" / "trained", tmp_path / "out"
     options = ["--map", "5m_vs_6m", "--algorithm", "qmix", "--seed", "0", "--protocol", "smac_v1", "--steps", "700"]
     short = ["--set", "test_interval=100", "--set", "test_episodes=2"]
