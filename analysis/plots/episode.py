@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from analysis import moments, nulls, roles, style
 from analysis.plots import rolespace
-from analysis.plots.rolespace import ROLE_COLUMNS, panels
+from analysis.plots.rolespace import panels
+from analysis.rollouts import ROLE_COLUMNS
 from roma.scenarios.actions import FIRST_TARGET
 
 __all__ = ["data", "draw", "panels"]

@@ -23,7 +23,7 @@ def positive(option: str, text: str) -> int:
     Raises:
         UserError: It is none, or below 1.
     """
-    from roma.runs.config import parse
+    from roma.support.settings import parse
 
     number: int = parse(option, text, int)
     if number < 1:

@@ -19,7 +19,7 @@ from roma.support.seeding import Stream
 
 def load_policy(
     path: Path, episodes: int, battles: int | None = None
-) -> tuple[NetworkLearner, VectorEnv, dict[str, Any]]:
+) -> tuple[NetworkLearner[Any, Any], VectorEnv, dict[str, Any]]:
     """A learner with the weights of a policy file, an environment to play so many episodes, and the facts in the file.
 
     `battles` of them are played side by side, by default as many as suit the engine.

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from roma import envs, learners
+from roma.envs.skirmish.options import Choices
 from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
 from roma.scenarios import canonical_map
@@ -157,18 +158,17 @@ def _engine_version(engine: str, map_name: str) -> str:
         return UNKNOWN
 
 
-def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
-    """Return an engine's settings with these overrides.
+def resolve_choices(overrides: Mapping[str, Any]) -> Choices:
+    """Return the settings of the embedded engine with these overrides.
 
     Raises:
         UserError: A key does not exist or a value is not valid.
     """
-    settings = envs.settings_class(engine)
-    known = kinds(settings)
+    known = kinds(Choices)
     for key in overrides:
         if key not in known:
-            raise unknown(f"setting of the engine {engine!r}", key, known)
-    return settings(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
+            raise unknown(f"setting of the engine {envs.EMBEDDED!r}", key, known)
+    return Choices(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
 
 
 def from_json(described: Mapping[str, Any]) -> RunConfig:

@@ -62,14 +62,14 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     Raises:
         UserError: No run is long enough to be compared, or as in `recorded.find`.
     """
-    from roma.recordings.calibrate import learning, learning_drawing, learning_tables, recorded
+    from roma.recordings.calibrate import learning, learning_drawing, learning_tables, recorded, statistics
 
     runs, unfinished = recorded.find(places)
     groups = learning.group_runs(runs)
     if not any(group.curves and group.lengths for group in groups):
         raise UserError(
             f"the longest of these runs has {max(group.end for group in groups):,} steps; comparing begins at "
-            f"{learning.CHECKPOINTS[0]:,}"
+            f"{statistics.CHECKPOINTS[0]:,}"
         )
     text = learning_tables.page(groups, learning.missing(groups, unfinished, map_names()))
     write_csv(learning_tables.curve_rows(groups), directory / "learning_curves.csv")
