@@ -14,10 +14,9 @@ run of the same identity takes the place of a shorter one.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roma import envs, learners
-from roma.envs.skirmish.options import Choices
 from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
 from roma.scenarios import canonical_map
@@ -25,6 +24,9 @@ from roma.support.errors import UserError, unknown
 from roma.support.files import digest
 from roma.support.seeding import MAX_RUN_SEED
 from roma.support.settings import Settings, kinds, parse, text
+
+if TYPE_CHECKING:
+    from roma.envs.skirmish.options import Choices
 
 FORMAT = 1  # of config.json; raise it when its keys change
 UNKNOWN = "unknown"  # version of an engine that is not installed here
@@ -158,12 +160,14 @@ def _engine_version(engine: str, map_name: str) -> str:
         return UNKNOWN
 
 
-def resolve_choices(overrides: Mapping[str, Any]) -> Choices:
+def resolve_choices(overrides: Mapping[str, Any]) -> "Choices":
     """Return the settings of the embedded engine with these overrides.
 
     Raises:
         UserError: A key does not exist or a value is not valid.
     """
+    from roma.envs.skirmish.options import Choices
+
     known = kinds(Choices)
     for key in overrides:
         if key not in known:
