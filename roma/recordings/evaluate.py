@@ -14,6 +14,7 @@ from roma.runs.directory import FORMAT, RunDirectory
 from roma.runs.runner import Episode, Runner
 from roma.support.errors import UserError
 from roma.support.files import file_digest, write_json
+from roma.support.numbers import ordered_sum
 from roma.support.seeding import Stream
 
 
@@ -94,7 +95,7 @@ def evaluate(
         "episodes": episodes,
         "parallel_envs": battles or envs.ENGINES[engine].side_by_side,
         "battle_won_mean": sum(won) / episodes,
-        "return_mean": sum(returns) / episodes,
+        "return_mean": ordered_sum(returns) / episodes,
         "ep_length_mean": sum(lengths) / episodes,
         "battle_won": won,
         "return": returns,
