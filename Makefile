@@ -1,4 +1,4 @@
-# Needs Python 3.11 and make; everything else is installed into .venv.
+# Needs Python 3.11, 3.12 or 3.13 and make; everything else is installed into .venv.
 #   make figures             draw the shipped runs of the study, in minutes; if no run ships, the same as make demo
 #   make verify              compare shipped runs with their checksums, and repeat a sample, in five minutes at most
 #   make demo                train and draw the demo, in a quarter of an hour on two cores
@@ -19,11 +19,15 @@ READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
 # Pauses a campaign on this machine until the command ends.
 PAUSING := python workflow/campaign/pausing.py
-FIND_PYTHON = for python in python3.11 python3 python; do \
-  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$python" && break; done
+# All versions train the same numbers; `make venv PYTHON=python3.13` chooses one.
+VERSIONS := 3.11 3.12 3.13
+PYTHONS := $(or $(PYTHON),$(VERSIONS:%=python%) python3 python)
+FIND_PYTHON = for python in $(PYTHONS); do \
+  "$$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(VERSIONS)".split())' 2>/dev/null && \
+  echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures demo test test-long test-peers test-system bench bench-cells baseline lint format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures demo test test-long test-peers test-system bench bench-cells baseline lint docs format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -37,9 +41,10 @@ venv: $(READY) ## install everything into .venv
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@python=$$($(FIND_PYTHON)); \
-	if [ -z "$$python" ]; then echo "error: Python 3.11 was not found (tried python3.11, python3, python)" >&2; exit 1; fi; \
+	if [ -z "$$python" ]; then \
+	  echo "error: no Python of version $(VERSIONS) was found (tried $(PYTHONS))" >&2; exit 2; fi; \
 	"$$python" -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,slurm]'
 	@touch $@
 
 figures: $(READY) $(CONFIG) ## draw figures and report of SCALE, training missing runs; without SCALE, of the shipped runs
@@ -93,6 +98,9 @@ lint: $(READY) ## check style and types
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint --configfile $(CONFIG)
 	mypy
+
+docs: $(READY) ## build the documentation site in site/, from docs/ and docstrings
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 format: $(READY) ## format the code
 	ruff check --fix-only .

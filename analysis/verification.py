@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from analysis.statistics import FEWEST_SEEDS
 from roma.runs.directory import RunDirectory
 from roma.support.files import file_digest
+from roma.support.numbers import ordered_sum
 
 COMPUTING = ("torch", "numpy", "scipy", "numba", "llvmlite")  # packages whose version can change the last bits
 LEVEL = 0.99  # coverage of the prediction interval
@@ -47,7 +48,7 @@ def inconsistencies(run: RunDirectory) -> list[str]:
         wrong += [
             f"{file}: {name}_mean is not the mean of its episodes"
             for name in OUTCOMES
-            if evaluation[f"{name}_mean"] != sum(evaluation[name]) / evaluation["episodes"]
+            if evaluation[f"{name}_mean"] != ordered_sum(evaluation[name]) / evaluation["episodes"]
         ]
     return wrong
 

@@ -12,6 +12,7 @@ from analysis.claims.entries import HEADLINE, Claim, Part, Term
 from analysis.claims.evidence import EVALUATION, FINAL, OF_TESTS, Evidence
 from analysis.claims.inference import Estimate, contrast, moments, seeds_needed
 from analysis.statistics import FEWEST_SEEDS, Floats
+from roma.support.numbers import ordered_sum
 
 LOWEST, HIGHEST = 0.10, 0.95  # win rates; no comparison if both sides are at most LOWEST or both above HIGHEST
 NO_NUMBER = "no number"
@@ -129,7 +130,8 @@ def _estimate(part: Part, claim: Claim, evidence: Evidence) -> Finding:
             return Finding(part, reason="both sides win more than 95 %", seeds_help=False)
     of_samples = [moments(sample.by_seed.to_numpy(float), sample.within) for sample in samples]
     estimate = contrast(of_samples, [sample.weight for sample in samples])
-    variance = sum(sample.weight**2 * float(each.variance) for sample, each in zip(samples, of_samples, strict=True))
+    parts = (sample.weight**2 * float(each.variance) for sample, each in zip(samples, of_samples, strict=True))
+    variance = ordered_sum(parts)
     beside = _evaluated(part, steps, evidence) if measures == {FINAL} else None
     return Finding(part, estimate, variance, min(each.n for each in of_samples), evaluation=beside)
 

@@ -20,6 +20,7 @@ from analysis.claims.findings import HIGHEST, LOWEST, sides
 from analysis.claims.inference import Estimate, Moments, binomial_variance, contrast, moments
 from analysis.claims.verdicts import decide
 from analysis.statistics import Floats, student_interval
+from roma.support.numbers import ordered_sum
 
 EPISODES_OF = {FINAL: 256, AREA: 10_000}  # episodes behind a win rate
 LAST_TESTS = 25  # tests in the last tenth of a run of 5 million steps under protocol paper
@@ -208,7 +209,8 @@ def _of_tests(claim: Claim, wins: WinRates) -> tuple[Floats, Floats, bool]:
             lowest, highest = sides(part, {cell: wins.moments(*cell, FINAL).mean for cell in part.cells})
             p = np.where((highest <= LOWEST) | (lowest > HIGHEST), 1.0, p)
         p_values.append(p)
-        true &= _inside(part, sum(weight * wins.truth(*cell, term.measure) for term, cell, weight in weighed))
+        truths = (weight * wins.truth(*cell, term.measure) for term, cell, weight in weighed)
+        true &= _inside(part, ordered_sum(truths))
     inside, outside = np.stack(p_values, axis=1)
     return inside, outside, true
 
@@ -235,7 +237,7 @@ def _of_roles(claim: Claim, point: Point, draws: int, rng: np.random.Generator) 
     p_values = []
     for part in claim.parts:
         edge, towards = (part.region.low, 1) if np.isfinite(part.region.low) else (part.region.high, -1)
-        known = sum(term.weight * levels.get(_plain(term), 0.0) for term in part.terms)
+        known = ordered_sum(term.weight * levels.get(_plain(term), 0.0) for term in part.terms)
         for term in (term for term in part.terms if _plain(term) not in levels):
             levels[_plain(term)] = (edge - known) / term.weight
             known = edge

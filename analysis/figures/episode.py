@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.figures import rolespace
-from analysis.figures.rolespace import ROLE_COLUMNS, panels
+from analysis.figures.rolespace import panels
 from analysis.measures import moments, nulls, roles
+from analysis.measures.rollouts import ROLE_COLUMNS
 from roma.scenarios.actions import FIRST_TARGET
 
 __all__ = ["data", "draw", "panels"]

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from roma.cli.options import Parser, positive, require_folder
-from roma.envs import EMBEDDED
-from roma.runs.config import parse, parse_assignments, resolve_engine_settings
+from roma.runs.config import parse_assignments, resolve_choices
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import make_writable_directory
 from roma.support.seeding import INDEX_BITS
+from roma.support.settings import parse
 
 PLAYERS = ("heuristic", "random")  # policies that need no training
 
@@ -115,7 +115,7 @@ def _calibrate(options: argparse.Namespace) -> int:
             raise unknown("map with released runs", name, known)
     battles = positive("--battles", options.battles or "1000")
     networks = positive("--networks", options.networks or "20")
-    choices = resolve_engine_settings(EMBEDDED, parse_assignments(options.set))
+    choices = resolve_choices(parse_assignments(options.set))
     make_writable_directory(options.out)
 
     from roma.recordings.calibrate.play import play

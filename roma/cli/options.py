@@ -28,7 +28,7 @@ def positive(option: str, text: str) -> int:
     Raises:
         UserError: The value is not a whole number, or less than 1.
     """
-    from roma.runs.config import parse
+    from roma.support.settings import parse
 
     number: int = parse(option, text, int)
     if number < 1:

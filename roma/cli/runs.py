@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from roma.cli.options import Parser, positive, require_folder
 from roma.envs import EMBEDDED, ENGINES
-from roma.runs.config import MILESTONES, parse, parse_assignments, resolve
+from roma.runs.config import MILESTONES, parse_assignments, resolve
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.files import make_writable_directory
+from roma.support.settings import parse
 
 if TYPE_CHECKING:
     from roma.recordings.rollout_file import Rollout

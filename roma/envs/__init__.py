@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roma.envs.registry import EMBEDDED, ENGINES, STARCRAFT2, Engine, check_engine
 from roma.envs.vector import EnvInfo, GameEnv, Outcome, VectorEnv
 from roma.scenarios import canonical_map
 from roma.support.files import digest
+
+if TYPE_CHECKING:
+    from roma.envs.skirmish.options import Choices
+    from roma.envs.starcraft2.worker import GameSettings
 
 __all__ = [
     "EMBEDDED",
@@ -31,7 +35,7 @@ __all__ = [
 BEFORE_VERSIONS = "0.1.0"
 
 
-def settings_class(engine: str) -> type[Any]:
+def settings_class(engine: str) -> type[Choices | GameSettings]:
     """The dataclass of an engine's own settings."""
     check_engine(engine)
     if engine == STARCRAFT2:
@@ -62,8 +66,9 @@ def make(
 
         return StarCraft2(canonical_map(map_name), n_battles, settings, journal)
     from roma.envs.skirmish.engine import Skirmish
+    from roma.envs.skirmish.options import Choices
 
-    return Skirmish(canonical_map(map_name), n_battles, choices=settings or settings_class(engine)())
+    return Skirmish(canonical_map(map_name), n_battles, choices=settings or Choices())
 
 
 def engine_digest(engine: str) -> str:

@@ -1,5 +1,7 @@
 """Compiling actor and learners ahead of their use, which takes half a minute once for an installation."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -39,6 +41,6 @@ def compile_learners() -> None:
     _learner("roma").update(batch, 0, episode=0)
 
 
-def _learner(name: str) -> NetworkLearner:
+def _learner(name: str) -> NetworkLearner[Any, Any]:
     specification = algorithm(name)
     return make_learner(name, specification.config_class(**specification.overrides), INFO, seed=0)

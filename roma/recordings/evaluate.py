@@ -14,12 +14,13 @@ from roma.runs.directory import FORMAT, RunDirectory
 from roma.runs.experience.runner import Episode, Runner
 from roma.support.errors import UserError
 from roma.support.files import file_digest, write_json
+from roma.support.numbers import ordered_sum
 from roma.support.seeding import Stream
 
 
 def load_policy(
     path: Path, episodes: int, battles: int | None = None
-) -> tuple[NetworkLearner, VectorEnv, dict[str, Any]]:
+) -> tuple[NetworkLearner[Any, Any], VectorEnv, dict[str, Any]]:
     """Load a policy file and make an environment for it.
 
     Args:
@@ -114,7 +115,7 @@ def evaluate(
         "episodes": episodes,
         "parallel_envs": battles or envs.ENGINES[engine].side_by_side,
         "battle_won_mean": sum(won) / episodes,
-        "return_mean": sum(returns) / episodes,
+        "return_mean": ordered_sum(returns) / episodes,
         "ep_length_mean": sum(lengths) / episodes,
         "battle_won": won,
         "return": returns,

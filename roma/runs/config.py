@@ -14,7 +14,7 @@ identity replaces a shorter one.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roma import envs, learners
 from roma.learners.base.config import BaseConfig
@@ -24,6 +24,9 @@ from roma.support.errors import UserError, unknown
 from roma.support.files import digest
 from roma.support.seeding import MAX_RUN_SEED
 from roma.support.settings import Settings, kinds, parse, text
+
+if TYPE_CHECKING:
+    from roma.envs.skirmish.options import Choices
 
 FORMAT = 1  # of config.json; raise it when its keys change
 UNKNOWN = "unknown"  # version of an engine that is not installed here
@@ -165,18 +168,19 @@ def _engine_version(engine: str, map_name: str) -> str:
         return UNKNOWN
 
 
-def resolve_engine_settings(engine: str, overrides: Mapping[str, Any]) -> Any:
-    """Return the settings of an engine with these overrides.
+def resolve_choices(overrides: Mapping[str, Any]) -> "Choices":
+    """Return the settings of the embedded engine with these overrides.
 
     Raises:
         UserError: A key does not exist or a value is not valid.
     """
-    settings = envs.settings_class(engine)
-    known = kinds(settings)
+    from roma.envs.skirmish.options import Choices
+
+    known = kinds(Choices)
     for key in overrides:
         if key not in known:
-            raise unknown(f"setting of the engine {engine!r}", key, known)
-    return settings(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
+            raise unknown(f"setting of the engine {envs.EMBEDDED!r}", key, known)
+    return Choices(**{key: parse(key, value, known[key]) for key, value in overrides.items()})
 
 
 def from_json(described: Mapping[str, Any]) -> RunConfig:

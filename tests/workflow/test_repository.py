@@ -1,14 +1,15 @@
 """Files that install, describe and check the project: their agreement with each other."""
 
-import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from roma import __version__
@@ -63,18 +64,47 @@ def test_conda_and_pip_take_the_same(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text())
     conda = [part for part in environment["dependencies"] if isinstance(part, str)]
     (pip,) = (part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
-    assert conda == ["python>=3.11,<3.12", "pip"]
-    assert pip == ["-c constraints.txt", "-e .[dev,slurm]"]
-    assert project["requires-python"] == ">=3.11"
-    command = "pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'"
+    assert conda == [f"python{project['requires-python']}", "pip"]
+    assert pip == ["-c constraints.txt", "-e .[dev,docs,slurm]"]
+    command = "pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,slurm]'"
     assert command in (root / "Makefile").read_text()
 
 
-def test_continuous_integration_is_one_script(root):
-    workflow = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text())
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
-    assert os.access(root / ".ci" / "run", os.X_OK)
+def test_all_files_accept_the_same_versions_of_python(root, project):
+    accepted = SpecifierSet(project["requires-python"])
+    versions = [f"3.{minor}" for minor in range(30) if f"3.{minor}" in accepted]
+    classifier = "Programming Language :: Python :: "
+    assert versions == [text.removeprefix(classifier) for text in project["classifiers"] if text.startswith(classifier)]
+    assert f"\nVERSIONS := {' '.join(versions)}\n" in (root / "Makefile").read_text()
+    (job,) = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text())["jobs"].values()
+    matrix = job["strategy"]["matrix"]
+    tried = [(step, version) for step in matrix["step"] for version in matrix["python"]]
+    tried += [(more["step"], more["python"]) for more in matrix["include"]]
+    assert sorted(version for step, version in tried if step == "unit") == versions
+
+
+def test_make_finds_a_python_that_is_accepted(root, tmp_path):
+    command = ["make", "--no-print-directory", "--eval=found: ; @$(FIND_PYTHON)", "found"]
+
+    def found(*pythons):
+        words = [*command, f"PYTHON={' '.join(map(str, pythons))}"]
+        return subprocess.run(words, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+
+    for name, version in (("old", "(3, 10, 9)"), ("accepted", "(3, 13, 0)"), ("new", "(3, 14, 0)")):
+        script = f"import sys; sys.version_info = {version}; exec(sys.argv[2])"
+        (tmp_path / name).write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}' \"$@\"\n")
+        (tmp_path / name).chmod(0o755)
+    assert found(tmp_path / "old", "missing", tmp_path / "accepted", sys.executable) == str(tmp_path / "accepted")
+    assert found(sys.executable, tmp_path / "accepted") == sys.executable
+    assert found(tmp_path / "old", tmp_path / "new") == ""
+
+
+def test_a_missing_python_is_named_with_the_accepted_versions(root, tmp_path):
+    command = ["make", "--no-print-directory", "venv", f"VENV={tmp_path / 'none'}", "PYTHON=missing"]
+    outcome = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 2
+    assert "error: no Python of version 3.11 3.12 3.13 was found (tried missing)\n" in outcome.stderr
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("target", ["figures", "redraw", "track", "verify", "watch"])

@@ -1,6 +1,6 @@
 """Figures of the study's complete tranches, committed to git, so that readers see them without running a command.
 
-data/<engine>/study/tranches/<tranche> holds summary, figures and report as of the end of the tranche, and docs/results.md
+data/<engine>/study/tranches/<tranche> holds summary, figures and report as of the end of the tranche, docs/results.md
 puts them into words. A clone draws its own figures elsewhere.
 """
 

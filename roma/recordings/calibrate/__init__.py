@@ -77,6 +77,7 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     Raises:
         UserError: No run is long enough for a comparison, or `recorded.find` fails.
     """
+    from roma.recordings.calibrate import statistics
     from roma.recordings.calibrate.learned import comparison as learning
     from roma.recordings.calibrate.learned import drawing as learning_drawing
     from roma.recordings.calibrate.learned import recorded
@@ -87,7 +88,7 @@ def write_learning(places: Sequence[Path], directory: Path) -> str:
     if not any(group.curves and group.lengths for group in groups):
         raise UserError(
             f"the longest of these runs has {max(group.end for group in groups):,} steps; comparing begins at "
-            f"{learning.CHECKPOINTS[0]:,}"
+            f"{statistics.CHECKPOINTS[0]:,}"
         )
     text = learning_tables.page(groups, learning.missing(groups, unfinished, map_names()))
     write_csv(learning_tables.curve_rows(groups), directory / "learning_curves.csv")
