@@ -22,7 +22,7 @@ from roma.envs.skirmish.recordings.battle import (
     describe_unit,
     no_roles,
 )
-from roma.envs.skirmish.recordings.file import can_be_played_again, load, save, verify
+from roma.envs.skirmish.recordings.file import can_be_resimulated, load, save, verify
 from roma.runs.config import from_json
 from roma.runs.directory import RunDirectory
 from roma.runs.experience.runner import Episode
@@ -35,7 +35,7 @@ from roma.support.files import make_writable_directory
 from roma.support.pictures import import_matplotlib
 from roma.support.seeding import Stream, episode_seed, noise_seed
 
-REPLAY = "battle.safetensors"
+RECORDING = "battle.safetensors"
 
 
 def record(map_name: str, policy: str, number: int) -> Recording:
@@ -85,7 +85,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
             seen.append(battle.obs[0].copy())
         obs, recording = np.array(seen), battle.recording(who)
         if not np.array_equal(recording.units, episode.snapshots):
-            raise AssertionError("the engine fought two battles of one seed and one set of actions differently")
+            raise AssertionError("the engine re-simulated an episode differently from the same seed and actions")
     last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
     if not isinstance(learner, RoleLearner):
         return recording
@@ -94,9 +94,9 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
 
 
 def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str) -> Recording:
-    """A battle of the real game as a recording: to be drawn, not to be fought again.
+    """Return an episode of the real game as a recording, which can be drawn but not re-simulated.
 
-    The game does not tell whom a unit is about to hit: targets are those that the agents' last actions chose.
+    The game does not tell whom a unit is about to hit. The targets are those that the agents' last actions chose.
     """
     assert episode.seen is not None
     scenario, types = load_map(map_name), load_units()
@@ -141,7 +141,10 @@ def recording_of_game(episode: Episode, engine: str, map_name: str, policy: str)
 def play(
     map_name: str | None, policy: str, checkpoint: Path | None, number: int, directory: Path | None
 ) -> tuple[Recording, Path]:
-    """Record a battle and draw it; returns it and the folder written: replay, still.png, battle.gif, frames/."""
+    """Record an episode and draw it. Return the recording and the folder.
+
+    The folder gets battle.safetensors (the recording), still.png, battle.gif and frames/.
+    """
     if checkpoint is not None:
         recording = record_trained(checkpoint, number, map_name)
     else:
@@ -149,25 +152,32 @@ def play(
         recording = record(map_name, policy, number)
     player = re.sub(r"\W+", "_", recording.policy)
     directory = directory or Path(
-        "data", recording.engine, "manual/replays", recording.map_name, player, f"battle{number}"
+        "data", recording.engine, "manual/recordings", recording.map_name, player, f"battle{number}"
     )
     make_writable_directory(directory)
-    save(directory / REPLAY, recording)
+    save(directory / RECORDING, recording)
     _render(recording, directory)
     return recording, directory
 
 
-def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
-    """Draw a replay file, beside it unless `directory` is given.
+def show(path: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
+    """Draw a recording, after re-simulating it if it is of this engine.
 
-    Returns the recording, the folder, and whether the battle was fought again: one of this engine is, and must come out
-    as recorded (else UserError); one of another engine is drawn as it stands in the file.
+    Args:
+        path: File of the recording.
+        directory: Folder for the pictures; None: the file's own folder.
+
+    Returns:
+        The recording, the folder, and whether the recording was re-simulated.
+
+    Raises:
+        UserError: The file cannot be read, or the re-simulation differs from the recording.
     """
-    recording = load(replay)
-    same_engine = can_be_played_again(recording)
+    recording = load(path)
+    same_engine = can_be_resimulated(recording)
     if same_engine:
         verify(recording)
-    directory = directory or replay.parent
+    directory = directory or path.parent
     make_writable_directory(directory)
     _render(recording, directory)
     return recording, directory, same_engine

@@ -16,7 +16,7 @@ any `game_version`, with a warning: there is no game here. These things are deli
   all actions so far. So a repetition is identical, and workers that share one seed play one first battle and different
   ones from then on. Give each worker a seed of its own (`seed + rank`) to have different first battles too.
 - An action that is not available is a ValueError, not an AssertionError.
-- A replay is a file of this project, which `roma play --replay` draws; `render("human")` draws text in the terminal.
+- A replay is a file of this project, which `roma play --recording` draws; `render("human")` draws text in the terminal.
 """
 
 from roma.envs.smac import smac_maps

@@ -216,7 +216,7 @@ class StarCraft2Env(Commands):
 
         The folder is `replays` below the working directory unless `replay_dir` says otherwise, the prefix is the map's
         name unless `replay_prefix` does, and the number is the first free one from 1. The path is logged, too.
-        `roma play --replay` draws the battle.
+        `roma play --recording` draws the battle.
         """
         from roma.envs.skirmish.recordings.file import save
 

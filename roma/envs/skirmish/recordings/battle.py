@@ -1,4 +1,4 @@
-"""One battle at a time, which can be recorded: what the replay file and the single-battle interfaces stand on.
+"""Single battles and their recordings: the base of the recordings' files, of SMAC's class and of PettingZoo's.
 
 Shapes: L timesteps played, A agents, N units (agents first, then enemies).
 """
@@ -190,10 +190,16 @@ def no_roles(moments: int, n_agents: int) -> NDArray[np.float32]:
     return np.zeros((moments, n_agents, 0), np.float32)
 
 
-def play_again(recording: Recording) -> Recording:
-    """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded.
+def resimulate(recording: Recording) -> Recording:
+    """Re-simulate a recording from its seed and actions, up to the recorded length.
 
-    Roles come from weights that are not in the recording: they are taken over.
+    Roles are copied from the recording, which does not have the weights that they come from.
+
+    Args:
+        recording: Of the embedded engine. Its `options` and `choices` apply.
+
+    Raises:
+        ValueError: A recorded action is not available in the re-simulation.
     """
     battle = Battle(recording.map_name, EnvOptions(**recording.options), Choices(**recording.choices))
     battle.begin(recording.seed)
