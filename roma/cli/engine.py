@@ -56,7 +56,8 @@ def _play(options: argparse.Namespace) -> int:
 
     if options.recording is not None:
         recording, directory, checked = show(options.recording, options.out)
-        note = "re-simulated: identical" if checked else "drawn without re-simulation: recorded with another engine or version"
+        other = "drawn without re-simulation: recorded with another engine or version"
+        note = "re-simulated: identical" if checked else other
         print(f"{options.recording}: {note}")
     else:
         recording, directory = play(map_name, policy, options.checkpoint, number, options.out)

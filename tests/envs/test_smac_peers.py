@@ -207,7 +207,7 @@ def test_game_version_is_accepted_with_one_line_and_heuristic_rest_where_smac_ig
     env = StarCraft2Env("3m", game_version="4.6.2.69232", heuristic_rest=True)
     assert (env.game_version, env.heuristic_rest) == ("4.6.2.69232", True)
     (line,) = caplog.messages
-    assert line.startswith("game_version = '4.6.2.69232' has no meaning here")
+    assert line.startswith("game_version = '4.6.2.69232' has no effect")
     with pytest.raises(UserError, match="heuristic_rest = True"):
         StarCraft2Env("3m", heuristic_ai=True, heuristic_rest=True)
 
