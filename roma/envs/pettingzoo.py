@@ -93,9 +93,11 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         self.np_random, self.np_random_seed = seeding.np_random(self._seeds.seed)
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Space[Any]:
+        """Return the observation space of an agent."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Discrete:
+        """Return the action space of an agent."""
         return self.action_spaces[agent]
 
     def reset(

@@ -206,4 +206,5 @@ def array(tensor: Tensor) -> Floats:
 
 
 def zeros(*shape: int) -> Floats:
+    """Return zeros of the kernels' type."""
     return np.zeros(shape, np.float32)

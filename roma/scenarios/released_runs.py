@@ -45,6 +45,7 @@ class ReleasedRun:
 
     @property
     def complete(self) -> bool:
+        """Whether the run was not aborted."""
         return bool(self.t_env[-1] >= COMPLETE)
 
     @property

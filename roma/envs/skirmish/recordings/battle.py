@@ -232,5 +232,6 @@ def resimulate(recording: Recording) -> Recording:
 
 
 def describe_unit(unit: Unit) -> UnitType:
+    """Return the facts about a unit type that a picture needs."""
     reach = unit.weapon.range if unit.weapon else unit.heal.range if unit.heal else 0.0
     return UnitType(unit.health, unit.shield, unit.radius, reach, unit.plane == "air", unit.heal is not None)

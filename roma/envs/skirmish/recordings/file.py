@@ -19,7 +19,7 @@ from roma.support import container
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
 
-KIND = container.Kind("skirmish replay", "recording", format=1)  # the first name stands in the files
+KIND = container.Kind("skirmish replay", "recording", format=1)  # files carry the first name, messages the second
 TENSORS = ("actions", "rewards", "units", "targets", "role_mean", "role_variance")
 
 
