@@ -64,7 +64,7 @@ class Skirmish:
         choices: The engine's own settings.
 
     Raises:
-        UserError: There is no battle, or the map's file is wrong.
+        UserError: `n_battles` is below 1, or the map's file is wrong.
     """
 
     deterministic = True

@@ -1,4 +1,4 @@
-"""Actors: they choose the actions of all parallel episodes at once.
+"""Actors, which choose the actions of all parallel episodes at once.
 
 `TorchActor` is the definition and works on any device. `CompiledActor` chooses the same actions on the CPU, in one
 compiled call for networks, exploration and choice.

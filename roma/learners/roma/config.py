@@ -48,7 +48,7 @@ class Config(MixingConfig):
     )
     pair_reduction: Literal["sum", "mean"] = setting(
         HEADLINE_REDUCTION,
-        "reduction of L_D: the sum of Eq. 6 as written, or this sum divided by its number of pairs",
+        "reduction of L_D: sum over pairs (Eq. 6 as written), or mean, L_D divided by its number of pairs",
         STUDIED,
     )
     mask_dead: bool = setting(False, "exclude dead agents from both role losses; Eqs. 3 and 6 include all", READING)

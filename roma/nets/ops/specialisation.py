@@ -110,7 +110,7 @@ def specialisation(
 
 
 class Specialisation(torch.autograd.Function):
-    """Autograd function of `specialisation`. One pass computes values and gradients, pair by pair within a step."""
+    """Autograd function of `specialisation`. One pass over the steps computes values and gradients of each step."""
 
     @staticmethod
     def forward(ctx: Any, *tensors_and_switches: Any) -> tuple[Tensor, Tensor, Tensor]:

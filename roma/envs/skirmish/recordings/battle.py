@@ -45,7 +45,7 @@ class UnitType:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Recording of an episode, from its beginning to its end or to a break. Drawing it does not need the engine."""
+    """Recording of an episode, complete or up to some timestep. Drawing it does not need the engine."""
 
     map_name: str
     seed: int
