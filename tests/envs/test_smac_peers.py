@@ -353,7 +353,7 @@ def test_workers_that_start_at_once_compile_once(tmp_path: Path, monkeypatch: py
     with exclusive(folder / compilation.COMPILING):
         worker = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert worker.stderr is not None
-        assert "another process compiles the engine" in worker.stderr.readline()
+        assert "another process that compiles the engine" in worker.stderr.readline()
         (folder / compilation.COMPILED).touch()
     assert worker.communicate()[0] == ""
     (folder / compilation.COMPILED).unlink()
