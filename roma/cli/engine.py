@@ -19,19 +19,17 @@ PLAYERS = ("heuristic", "random")  # policies that need no training
 def play(parser: Parser) -> None:
     """Add the options of `roma play`."""
     parser.description = (
-        "Record one episode as battle.safetensors and draw it as still.png, battle.gif and frames/. With --replay, "
-        "re-simulate a recorded episode, compare it with the recording, and draw it."
+        "Record one episode and draw it: battle.safetensors (the recording), still.png, battle.gif and frames/. "
+        "With --recording, re-simulate an earlier recording to check it, then draw it."
     )
     parser.add_argument("--map", help="name of a map, such as 2s3z; default with --checkpoint: the map of the run")
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--policy", help="heuristic (SMAC's scripted policy) or random; default: heuristic")
-    who.add_argument("--checkpoint", type=Path, help="folder of a finished run, or one of its policies/*.safetensors")
-    who.add_argument("--replay", type=Path, help="a recorded battle.safetensors; only --out can be combined with it")
-    parser.add_argument("--seed", help="index of the episode, from 0; default: 0")
+    who.add_argument("--policy", help="heuristic (SMAC's scripted one) or random; default: heuristic")
+    who.add_argument("--checkpoint", type=Path, help="a finished run's folder or one of its policies/*.safetensors")
+    who.add_argument("--recording", type=Path, help="a recording's file; only --out can be combined with it")
+    parser.add_argument("--seed", help="number of the battle, from 0; default: 0")
     parser.add_argument(
-        "--out",
-        type=Path,
-        help="folder of the files; default: data/embedded/manual/replays/..., with --replay the folder of that file",
+        "--out", type=Path, help="folder; default: data/embedded/manual/recordings/..., or the recording's own folder"
     )
     parser.set_defaults(run=_play)
 
@@ -44,11 +42,11 @@ def _play(options: argparse.Namespace) -> int:
     if policy not in PLAYERS:
         raise unknown("policy", policy, PLAYERS)
     map_name = None if options.map is None else canonical_map(options.map)
-    if options.replay is not None and (options.map, options.seed) != (None, None):
-        raise UserError("--replay has its own map and seed: leave out --map and --seed")
-    if options.replay is None and options.checkpoint is None and map_name is None:
-        raise UserError("--map is missing (only --checkpoint and --replay have their own)")
-    for path in (options.replay, options.checkpoint):
+    if options.recording is not None and (options.map, options.seed) != (None, None):
+        raise UserError("--recording brings its own map and seed: leave out --map and --seed")
+    if options.recording is None and options.checkpoint is None and map_name is None:
+        raise UserError("--map is missing (only --checkpoint and --recording bring their own)")
+    for path in (options.recording, options.checkpoint):
         if path is not None and not path.exists():
             raise UserError(f"there is no {path}")
     if options.out is not None:
@@ -56,10 +54,11 @@ def _play(options: argparse.Namespace) -> int:
 
     from roma.recordings.play import play, show
 
-    if options.replay is not None:
-        recording, directory, fought = show(options.replay, options.out)
-        note = "equals its re-simulation" if fought else "is of another engine or version: drawn without re-simulation"
-        print(f"{options.replay} {note}")
+    if options.recording is not None:
+        recording, directory, checked = show(options.recording, options.out)
+        other = "drawn without re-simulation: recorded with another engine or version"
+        note = "re-simulated: identical" if checked else other
+        print(f"{options.recording}: {note}")
     else:
         recording, directory = play(map_name, policy, options.checkpoint, number, options.out)
     print(

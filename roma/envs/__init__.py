@@ -1,4 +1,4 @@
-"""Environments: the embedded engine and StarCraft II behind one interface. Importing this loads neither."""
+"""Environments: the embedded engine and StarCraft II behind one interface. Importing this package loads neither."""
 
 from __future__ import annotations
 
@@ -31,12 +31,16 @@ __all__ = [
     "recorded_engine_version",
 ]
 
-# What revisions before the engine's versions wrote into `engine_version` of an embedded run: the package's version.
+# Earlier revisions wrote the version of the package, instead of one of the engine, into `engine_version`.
 BEFORE_VERSIONS = "0.1.0"
 
 
 def settings_class(engine: str) -> type[Choices | GameSettings]:
-    """The dataclass of an engine's own settings."""
+    """Return the dataclass of an engine's own settings.
+
+    Raises:
+        UserError: There is no such engine.
+    """
     check_engine(engine)
     if engine == STARCRAFT2:
         from roma.envs.starcraft2.worker import GameSettings
@@ -54,11 +58,17 @@ def make(
     settings: Any = None,
     journal: list[dict[str, Any]] | None = None,
 ) -> VectorEnv:
-    """`n_battles` battles of a map on an engine. Call `reset` before the first `step`.
+    """Make a vectorized environment. Call `reset` before the first `step`.
 
-    `settings` are the engine's own, an instance of its `settings_class`; None: its defaults.
-    An engine where chance rules writes into `journal` what a run's provenance must tell of its battles. UserError where
-    the engine cannot be played here, with what to run.
+    Args:
+        engine: One of ENGINES.
+        map_name: Canonical name or alias.
+        n_battles: Number of parallel battles, E.
+        settings: The engine's own settings, an instance of its `settings_class`; None: its defaults.
+        journal: A non-deterministic engine appends facts about its battles here, for the run's provenance.
+
+    Raises:
+        UserError: There is no such engine or map, or the engine is not installed; the message says what to run.
     """
     check_engine(engine)
     if engine == STARCRAFT2:
@@ -72,12 +82,12 @@ def make(
 
 
 def engine_digest(engine: str) -> str:
-    """Return a digest (hex) of the sources and data behind an engine, or of the game, its packages and its maps.
+    """Return a digest (hex) of an engine: of its sources and data, or of the game, its packages and its maps.
 
-    It is kept in provenance as information; what identifies is `engine_version`.
+    Provenance keeps the digest for information. `engine_version`, not the digest, is part of a run's identity.
 
     Raises:
-        UserError: the engine is not installed.
+        UserError: The engine is not installed.
     """
     check_engine(engine)
     if engine == STARCRAFT2:
@@ -92,18 +102,18 @@ def engine_digest(engine: str) -> str:
 
 
 def engine_version(engine: str, map_name: str) -> str:
-    """Return the version of an engine on one map: runs of equal versions were played under the same rules.
+    """Return the version of an engine on one map. Runs of equal versions were played under the same rules.
 
-    Of the embedded engine it is a number that a person raises when battles on this map change, as text (see
-    `roma.envs.skirmish.versions`, also for a user's own maps). Of StarCraft II it is the game's version and a digest of
-    game, packages and map file, as in `4.10+9f86d081`.
+    For the embedded engine the version is a number, as text, that a person raises when battles on this map change;
+    `roma.envs.skirmish.versions` also covers a user's own maps. For StarCraft II it is the game's version and a digest
+    of game, packages and map file, as in `4.10+9f86d081`.
 
     Args:
-        engine: one of ENGINES.
-        map_name: canonical name or alias.
+        engine: One of ENGINES.
+        map_name: Canonical name or alias.
 
     Raises:
-        UserError: there is no such engine or map, or the engine is not installed.
+        UserError: There is no such engine or map, or the engine is not installed.
     """
     check_engine(engine)
     name = canonical_map(map_name)
@@ -120,12 +130,12 @@ def engine_version(engine: str, map_name: str) -> str:
 
 
 def recorded_engine_version(facts: Mapping[str, Any]) -> str:
-    """Return the engine version that a run's provenance (or evaluation, policy, replay) tells.
+    """Return the engine version that the facts of a run, an evaluation, a policy or a recording state.
 
-    Earlier revisions recorded a source digest only: `cc608650` counts as version 0.
+    Earlier revisions recorded only a source digest. Digest `cc608650` counts as version 0.
 
     Raises:
-        KeyError: neither `engine_version` nor `engine_digest` is among the facts.
+        KeyError: Neither `engine_version` nor `engine_digest` is among the facts.
     """
     from roma.envs.skirmish.versions import version_of_source
 

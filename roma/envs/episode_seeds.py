@@ -1,4 +1,4 @@
-"""Seeds of one environment's episodes, for the drop-in classes."""
+"""Seeds of one environment's episodes, for the drop-in classes of SMAC and PettingZoo."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from roma.support.errors import UserError
 
 
 class EpisodeSeeds:
-    """Seeds of episodes, each decided by a first seed, the episode's number and all actions that were taken before it.
+    """Sequence of episode seeds. The first seed, the episode's number and all earlier actions decide each seed.
 
-    So an environment repeats as a whole under the same play, and workers that were given one seed part as soon as they
-    play differently: only their first episodes are equal. Training, tests and evaluation of this project do not use it:
-    their seeds do not depend on play.
+    The same seed and the same actions repeat the whole sequence. Workers with the same seed share only their first
+    episode if they then act differently. Training, tests and evaluation in this project do not use this class: their
+    seeds do not depend on actions.
 
     Args:
-        seed: a whole number from 0; None draws one from the system.
+        seed: A whole number from 0; None draws one from the system.
 
     Raises:
-        UserError: the seed is negative or not a whole number.
+        UserError: The seed is negative or not a whole number.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -30,7 +30,7 @@ class EpisodeSeeds:
         self._history = b""
 
     def note(self, actions: NDArray[np.int64]) -> None:
-        """Take account of one timestep's actions."""
+        """Let one timestep's actions (A,) influence the seeds that follow."""
         self._history = blake2b(self._history + actions.tobytes(), digest_size=16).digest()
 
     def next(self) -> int:

@@ -3,14 +3,15 @@
     from roma.envs.pettingzoo import parallel_env
     env = parallel_env("2s3z")
 
-All agents share the team's reward and stay in `agents` until the battle ends, as learners of SMAC expect: a dead agent
-sees zeros and its mask allows only action 0. A battle that is won, lost or drawn terminates, one that runs out of time
-is truncated, for all agents at once. PettingZoo's own tests sample without masks, so an action that is not available is
-played as `stop` (as no-op by the dead), and the agent's info says so under `unavailable_action`.
+All agents share the team's reward and stay in `agents` until the episode ends, as learners for SMAC expect. A dead
+agent observes zeros, and its mask allows only action 0. An episode that is won, lost or drawn terminates, and one that
+reaches its time limit is truncated, for all agents at once. PettingZoo's own tests sample without masks. Therefore an
+unavailable action is played as `stop` (as no-op by a dead agent), and the agent's info reports it under
+`unavailable_action`.
 
-`reset(seed=...)` decides the battle that it begins. The seeds of later ones follow from it, from their number and from
-all actions so far, so that workers with one seed play one first battle and different ones from then on. Give each
-worker a seed of its own to have different first battles too.
+`reset(seed=...)` seeds the episode that it begins. The seeds of later episodes follow from this seed, from their number
+and from all actions so far. Workers with the same seed therefore share their first episode only. Give each worker its
+own seed if their first episodes must differ, too.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ from roma.scenarios.rows import HEALTH
 from roma.support.errors import UserError, unknown
 
 MASKS = ("info", "observation")
-MOST_DELAY = 2  # game loops by which chance may lengthen the time between two attacks
+MOST_DELAY = 2  # game loops: the largest random addition to the time between two attacks
 
 Observation = Any
 Info = dict[str, Any]
 
 
 class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
-    """One battle at a time; see `parallel_env` for the arguments.
+    """Parallel environment of one map; see `parallel_env` for the arguments.
 
     Observations are {"observation": (O,) float32, "action_mask": (U,) int8}, or (O,) float32 alone with the mask in the
     infos. Infos always have the keys alive, battle_won and unavailable_action. `np_random` is a generator for the
-    environment's users, which `reset(seed=...)` seeds; the battles do not draw from it.
+    environment's users, which `reset(seed=...)` seeds; the engine does not draw from it.
     """
 
     def __init__(
@@ -92,15 +93,17 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         self.np_random, self.np_random_seed = seeding.np_random(self._seeds.seed)
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Space[Any]:
+        """Return the observation space of an agent."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Discrete:
+        """Return the action space of an agent."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, Info]]:
-        """Begin the next battle; with `seed` the first one of a new sequence. `options` are not used."""
+        """Begin the next episode; with `seed`, the first one of a new sequence. `options` is ignored."""
         if seed is not None:
             self._seeds = EpisodeSeeds(seed)
             self.np_random, self.np_random_seed = seeding.np_random(seed)
@@ -111,15 +114,22 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
     def step(
         self, actions: Mapping[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
-        """Play one timestep; returns observations, rewards, terminations, truncations and infos.
+        """Play one timestep.
 
-        After the end of the battle, no actions bring five empty dictionaries. UserError if an agent's action is missing
-        or out of bounds, or no battle is going on.
+        Args:
+            actions: An action for each agent in `agents`.
+
+        Returns:
+            Observations, rewards, terminations, truncations and infos; five empty dictionaries if the episode has ended
+            and `actions` is empty.
+
+        Raises:
+            UserError: An agent's action is missing or out of bounds, or no episode is running.
         """
         if not self.agents:
             if self._battle.result and not actions:
                 return {}, {}, {}, {}, {}
-            raise UserError("no battle is going on: reset first")
+            raise UserError("no episode is running: call reset first")
         for agent in self.agents:
             if agent not in actions or not self.action_spaces[agent].contains(actions[agent]):
                 raise UserError(
@@ -143,14 +153,24 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         return outcome
 
     def state(self) -> NDArray[np.float32]:
-        """SMAC's global state, (S,). AssertionError before the first reset, as PettingZoo asks."""
+        """Return SMAC's global state (S,).
+
+        Raises:
+            AssertionError: There was no reset yet, as PettingZoo requires.
+        """
         if not self._battle.result:
             EnvLogger.error_state_before_reset()
         return self._battle.state[0].copy()
 
     def render(self) -> NDArray[np.uint8] | str | None:
-        """Show the battle as it stands, as `render_mode` says: `human` in the terminal, `ansi` as text, `rgb_array`
-        as a picture (height, width, 3). AssertionError before the first reset, as PettingZoo asks."""
+        """Show the current state in the environment's `render_mode`.
+
+        Returns:
+            The text for `ansi`, a picture (height, width, 3) for `rgb_array`, None for `human`, which prints the text.
+
+        Raises:
+            AssertionError: There was no reset yet, as PettingZoo requires.
+        """
         if self.render_mode is None:
             gymnasium.logger.warn("render() shows nothing: the environment was made without a render mode")
             return None
@@ -159,7 +179,7 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         return shown(self._battle, self.render_mode, "PettingZoo")
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the environment holds no resources."""
 
     def _masks(self) -> NDArray[np.int8]:
         return self._battle.avail_actions[0].astype(np.int8)
@@ -183,7 +203,7 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
         return infos
 
     def _greatest_state(self) -> float:
-        """The greatest number in the state: cooldowns, whose scales in SMAC are a little short; all else is below 1."""
+        """Return the largest value in the state: cooldowns can exceed SMAC's scale; all other entries are at most 1."""
         agents = self._battle.rules.unit[: self._battle.info.n_agents]
         return float(max(1.0, np.ceil(((agents["period"] + MOST_DELAY) / agents["cooldown_scale"]).max())))
 
@@ -199,17 +219,17 @@ def parallel_env(
     """Return a map as a PettingZoo parallel environment.
 
     Args:
-        map_name: name or alias of a map.
-        render_mode: what `render` does: `human`, `ansi`, `rgb_array`, or None.
-        choices: the engine's own settings.
-        max_cycles: timesteps after which a battle is truncated, if it lasts so long; None leaves it to the map's limit.
-        mask: where the mask of available actions is: with `observation` each observation is a dictionary that has it
-            under `action_mask`, as PettingZoo and TorchRL read it; with `info` the infos have it, and an observation is
-            one array, for wrappers that take no dictionaries.
-        options: fields of `EnvOptions`, with SMAC's names.
+        map_name: Name or alias of a map.
+        render_mode: Mode of `render`: `human`, `ansi`, `rgb_array`, or None.
+        choices: The engine's own settings; None: their defaults.
+        max_cycles: Timesteps after which an episode is truncated; None: only the map's limit applies.
+        mask: Place of the mask of available actions. With `observation`, each observation is a dictionary that has the
+            mask under `action_mask`, as PettingZoo and TorchRL read it. With `info`, the mask is in the infos and each
+            observation is one array, for wrappers that accept no dictionaries.
+        options: Fields of `EnvOptions`, with SMAC's names.
 
     Raises:
-        UserError: there is no such map, option, render mode or place of the mask.
+        UserError: There is no such map, option, render mode or place of the mask.
     """
     known = [field.name for field in fields(EnvOptions)]
     for name in options:
@@ -219,17 +239,17 @@ def parallel_env(
 
 
 def raw_env(*args: Any, **kwargs: Any) -> pettingzoo.AECEnv[str, Observation, int]:
-    """Return a map as a PettingZoo environment in which agents take turns; arguments as in `parallel_env`."""
+    """Return a map as a turn-based PettingZoo environment (AEC); arguments as in `parallel_env`."""
     return parallel_to_aec(parallel_env(*args, **kwargs))
 
 
 def env(*args: Any, **kwargs: Any) -> pettingzoo.AECEnv[str, Observation, int]:
-    """Return `raw_env` behind PettingZoo's checks of actions and of the order of calls."""
+    """Return `raw_env` with PettingZoo's checks of actions and of the order of calls."""
     return OrderEnforcingWrapper(AssertOutOfBoundsWrapper(raw_env(*args, **kwargs)))
 
 
 def _numbered(unit_types: list[str]) -> list[str]:
-    """Names of agents by their types, counted from 0 within each type, as SMAC's own wrapper has them."""
+    """Return agents' names: their type and a number from 0 within each type, as in SMAC's own wrapper."""
     counts: Counter[str] = Counter()
     names = []
     for name in map(str.lower, unit_types):

@@ -1,4 +1,4 @@
-"""The engines by name, and what those who plan runs must know of them. Importing this loads none."""
+"""Engines by name, with the facts that planning a run needs. Importing this module loads no engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ EMBEDDED, STARCRAFT2 = get_args(EngineName)
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What those who plan runs must know of an engine."""
+    """Facts about an engine that planning a run needs."""
 
-    installed_apart: bool  # it must be fetched before it can be played
-    side_by_side: int  # battles at once where any number would do
-    battle_memory_mb: int  # of each battle's own process; 0: all battles are in one
-    deterministic: bool  # it can re-simulate episodes from seeds and actions; if not, observations are stored
-    steps_per_second: int  # environment steps of a run on a dozen units, cautiously
+    installed_apart: bool  # must be installed separately
+    side_by_side: int  # default number of parallel battles
+    battle_memory_mb: int  # of each battle's own process; 0: all battles share one
+    deterministic: bool  # episodes can be re-simulated from seed and actions; otherwise observations are stored
+    steps_per_second: int  # cautious estimate for a run on a map with a dozen units
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
@@ -31,7 +31,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             deterministic=True,
             steps_per_second=300,
         ),
-        # The memory and the speed of a game are estimates: none has been measured here.
+        # Estimates: memory and speed of the game have not been measured.
         STARCRAFT2: Engine(
             installed_apart=True,
             side_by_side=8,
@@ -44,6 +44,10 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
 
 
 def check_engine(engine: str) -> None:
-    """UserError unless there is an engine of that name. Whether it can be played here is found out by `make`."""
+    """Check that an engine of that name exists. `roma.envs.make` checks that it is installed.
+
+    Raises:
+        UserError: There is none.
+    """
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)

@@ -1,4 +1,4 @@
-"""What every engine offers: E battles of one map, advanced together.
+"""The interface of every engine: E battles of one map, advanced together.
 
 Shapes: E battles, A agents, U actions, O observation size, S state size, N units (agents first, then enemies),
 M snapshots.
@@ -25,13 +25,17 @@ class EnvInfo:
     obs_size: int
     state_size: int
     episode_limit: int  # timesteps
-    state_last_actions: bool = False  # whether the state's last A * U numbers are the agents' last actions, one-hot
+    state_last_actions: bool = False  # the last A * U entries of the state are the agents' last actions, one-hot
 
 
 class Outcome(NamedTuple):
-    """What one timestep brought to each battle: reward (E,) float64, terminated (E,) bool, battle_won (E,) bool.
+    """Outcome of one timestep in each battle.
 
-    lost (E,) or (1,) bool: battles that broke off, of which nothing counts; `reset` can begin them anew.
+    Attributes:
+        reward: Team reward (E,), float64.
+        terminated: Battles that have ended (E,), bool.
+        battle_won: Battles that have ended in a win (E,), bool.
+        lost: Battles whose game failed, (E,) or (1,), bool. Discard their episodes; `reset` begins new ones.
     """
 
     reward: NDArray[np.float64]
@@ -41,12 +45,11 @@ class Outcome(NamedTuple):
 
 
 class VectorEnv(Protocol):
-    """E battles advanced together. The arrays it shows are views that the next call overwrites."""
+    """E battles advanced together. The next call overwrites the arrays that the properties return."""
 
     info: EnvInfo
     n_battles: int
-    deterministic: bool  # whether seed and actions decide an episode; otherwise it cannot be re-simulated, and what was
-    # seen must be stored
+    deterministic: bool  # episodes can be re-simulated from seed and actions; otherwise observations are stored
 
     @property
     def obs(self) -> NDArray[np.float32]:
@@ -62,13 +65,21 @@ class VectorEnv(Protocol):
 
     @property
     def snapshots(self) -> NDArray[np.float64]:
-        """Unit rows (E, N, 6): all that an observation depends on besides the last actions and the timestep."""
+        """Unit rows (E, N, 6). They, the last actions and the timestep decide all observations."""
 
     def reset(self, seeds: NDArray[np.int64]) -> None:
-        """Begin every battle anew, each from its own seed; `seeds` is (E,)."""
+        """Begin a new episode in every battle, from its seed in `seeds` (E,)."""
 
     def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
-        """Play one timestep. `actions` is (E, A); battles where `active` (E,) is False stand still."""
+        """Play one timestep.
+
+        Args:
+            actions: Actions (E, A).
+            active: Battles to advance (E,); None: all.
+
+        Raises:
+            ValueError: An action is not available; the message names the first one.
+        """
 
     def observe_snapshots(
         self,
@@ -79,34 +90,39 @@ class VectorEnv(Protocol):
         state: NDArray[np.float32],
         avail_actions: NDArray[np.bool_],
     ) -> None:
-        """Write what the agents saw at M earlier moments, bit for bit; only of deterministic engines.
+        """Recompute what the agents saw at M snapshots, bit for bit. Deterministic engines only.
 
-        snapshots (M, N, 6); last_actions (M, A), -1 where no action was taken yet; steps (M,); outputs obs (M, A, O),
-        state (M, S), avail_actions (M, A, U).
+        Args:
+            snapshots: Unit rows (M, N, 6).
+            last_actions: Last actions (M, A); -1 before an agent's first action.
+            steps: Timesteps played (M,).
+            obs: Output, observations (M, A, O).
+            state: Output, global state (M, S).
+            avail_actions: Output, available actions (M, A, U).
         """
 
 
 @runtime_checkable
 class GameEnv(Protocol):
-    """What a game of its own offers besides: it decides where units stand, and writes replays."""
+    """Additional interface of an engine that is a game: it orders the units itself and saves its own replays."""
 
-    unit_types: list[list[str]]  # of each battle, by slot: N names; E lists
+    unit_types: list[list[str]]  # E lists of N names, by slot
 
     def save_replays(self, directory: Path) -> list[Path]:
-        """Write them below `directory`; returns their files."""
+        """Save the game's replays below `directory` and return the files."""
 
 
 def observe(
     env: VectorEnv, snapshots: NDArray[np.float64], last_actions: NDArray[np.int64], steps: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return what the agents saw (M, A, O) at unit rows (M, N, 6), after last actions (M, A) and timesteps (M,)."""
+    """Return the observations (M, A, O) at M snapshots; arguments as in `VectorEnv.observe_snapshots`."""
     return observe_with_actions(env, snapshots, last_actions, steps)[0]
 
 
 def observe_with_actions(
     env: VectorEnv, snapshots: NDArray[np.float64], last_actions: NDArray[np.int64], steps: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return likewise what the agents saw (M, A, O), and which actions were available to them (M, A, U)."""
+    """Return the observations (M, A, O) and available actions (M, A, U) at M snapshots; arguments as in `observe`."""
     info, moments = env.info, len(snapshots)
     obs = np.empty((moments, info.n_agents, info.obs_size), np.float32)
     state = np.empty((moments, info.state_size), np.float32)

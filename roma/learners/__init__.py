@@ -1,6 +1,6 @@
-"""The algorithms: one package a family, with its hyper-parameters in `config` and its learner in `learner`.
+"""The algorithms: one package for each family, with its hyper-parameters in `config` and its learner in `learner`.
 
-Importing this package does not import torch; building a learner does.
+Importing this package does not import torch; `make_learner` does.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AlgorithmSpec:
-    """A named algorithm: a family of learners and what it overrides in the family's defaults."""
+    """Named algorithm: a family of learners, and the settings that override the family's defaults."""
 
     name: str
     family: str
     config_class: type[Any]
     overrides: dict[str, object]
-    protocol_settings: dict[str, object]  # what it asks of every protocol, in the names of roma.runs.protocols.Protocol
-    version: int  # of its behaviour (roma.learners.versions)
+    protocol_settings: dict[str, object]  # overrides of every protocol, by the names of roma.runs.protocols.Protocol
+    version: int  # of the algorithm's behaviour (roma.learners.versions)
     description: str = ""  # a few words, for tables
-    sources: Mapping[str, str] = field(default_factory=dict)  # where the value of a setting comes from, by setting
-    tuning_trials: int | None = None  # runs spent here on choosing its settings; None: not said
+    sources: Mapping[str, str] = field(default_factory=dict)  # source of each setting's value
+    tuning_trials: int | None = None  # runs spent in this project on choosing the settings; None: not stated
 
 
 @cache
@@ -63,12 +63,16 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
 
 
 def algorithm_names() -> list[str]:
-    """Every algorithm there is, sorted."""
+    """Return the names of all algorithms, sorted."""
     return sorted(_algorithms())
 
 
 def algorithm(name: str) -> AlgorithmSpec:
-    """The algorithm called `name`; raises UserError with the nearest name where there is none."""
+    """Return the algorithm of a name.
+
+    Raises:
+        UserError: There is none; the message suggests the nearest name and lists all.
+    """
     if name not in _algorithms():
         raise unknown("algorithm", name, _algorithms())
     return _algorithms()[name]
@@ -77,7 +81,18 @@ def algorithm(name: str) -> AlgorithmSpec:
 def make_learner(
     name: str, config: BaseConfig, info: EnvInfo, seed: int, device: str = "cpu"
 ) -> NetworkLearner[Any, Any]:
-    """A fresh learner of algorithm `name` for environments shaped like `info`; `seed` decides its first weights."""
+    """Make a learner with initial weights.
+
+    Args:
+        name: Name of the algorithm.
+        config: Its hyper-parameters.
+        info: Sizes of the map.
+        seed: Seed of the initial weights.
+        device: Device of torch.
+
+    Raises:
+        UserError: There is no such algorithm.
+    """
     module = import_module(f"{__name__}.{algorithm(name).family}.learner")
     learner: NetworkLearner[Any, Any] = module.Learner(config, info, seed, device)
     return learner

@@ -1,4 +1,4 @@
-"""Compiling actor and learners ahead of their use, which takes half a minute once for an installation."""
+"""Compilation of actors and learners ahead of their use. It takes half a minute, once per installation."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from roma.learners.base.learner import NetworkLearner
 INFO = EnvInfo(
     "none", n_agents=2, n_enemies=1, n_actions=3, obs_size=4, state_size=8, episode_limit=2, state_last_actions=True
 )
-ACTING = ("qmix", "qmix_lar", "roma", "maven")  # every other algorithm calls the same kernels with the same types
+ACTING = ("qmix", "qmix_lar", "roma", "maven")  # all other algorithms call the same kernels with the same types
 
 
 def compile_actors() -> None:
-    """Decide once with each kind of agent network; the kernels' types are the same for all sizes."""
+    """Act once with each kind of agent network. Argument types of the kernels do not depend on sizes."""
     obs = np.zeros((1, INFO.n_agents, INFO.obs_size), np.float32)
     avail_actions = np.ones((1, INFO.n_agents, INFO.n_actions), np.bool_)
     for name in ACTING:
@@ -27,7 +27,7 @@ def compile_actors() -> None:
 
 
 def compile_learners() -> None:
-    """Update ROMA once, which calls every compiled kernel of the learners; their types are the same for all sizes."""
+    """Update ROMA once, which calls all compiled kernels of the learners. Argument types do not depend on sizes."""
     steps, agents = INFO.episode_limit, INFO.n_agents
     batch = Batch(
         obs=torch.ones(1, steps + 1, agents, INFO.obs_size),

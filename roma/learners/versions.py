@@ -1,7 +1,7 @@
 """Versions of the algorithms' behaviour.
 
-A run carries the version of its algorithm in its identity. Raise the version of exactly those algorithms whose results
-change: runs of the other algorithms stay valid. Code may change freely under a version.
+The version of a run's algorithm is part of the run's identity. Raise the version of exactly those algorithms whose
+results change; runs of all others stay valid. Code may change freely as long as results do not.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Networks: agents, role networks, mixers. Shapes: B batch, T time, A agents, U actions, O observation, S state."""
+"""Networks: agents, role networks, mixers, critics. Shapes: R rows, A agents, U actions, O observation, S state."""

@@ -1,6 +1,6 @@
-"""Agent networks laid out for the compiled kernels of `roma.nets.ops.acting`; shapes as there.
+"""Agent networks in the layout of the compiled kernels of `roma.nets.ops.acting`; shapes as there.
 
-Most weights are copied: lay a network out again after it has learnt.
+Most weights are copied. Call `lay_out` again after the network has learnt.
 """
 
 from abc import ABC, abstractmethod
@@ -21,14 +21,14 @@ from roma.nets.roles import RoleAgent
 
 
 class CompiledAgent(ABC):
-    """An agent network in E battles that have just begun, with what its agents remember.
+    """Agent network for E new battles, with the agents' memory.
 
     Args:
-        trunk: its trunk.
+        trunk: The network's trunk.
         shape: (E, A).
-        units: K of the role networks.
-        dimensions: D of the roles.
-        widths: outputs of the layers behind the GRU; the last is U.
+        widths: Output sizes of the layers after the GRU; the last one is U.
+        units: K, hidden units of the role networks.
+        dimensions: D, dimensions of a role.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class CompiledAgent(ABC):
         draws: NDArray[np.float64],
         noise: Floats,
     ) -> NDArray[np.int64]:
-        """Decide the next timestep of the live battles.
+        """Choose the actions of the next timestep in the live battles.
 
         Args:
-            choice: how actions follow from the network's outputs.
-            obs: observations, (E, A, O).
-            avail_actions: available actions, (E, A, U).
-            live: battles that go on, (E,).
-            draws: uniform numbers of the choice, (E, A, 2).
-            noise: standard normal numbers of the roles, (E, A, D).
+            choice: Rule that turns the network's outputs into actions.
+            obs: Observations (E, A, O).
+            avail_actions: Available actions (E, A, U).
+            live: Battles that have not ended (E,).
+            draws: Uniform numbers for the choice (E, A, 2).
+            noise: Standard normal numbers for the roles (E, A, D).
 
         Returns:
-            Actions (E, A), 0 in the other battles.
+            Actions (E, A), 0 in battles that have ended.
         """
         actions = np.empty(self.shape, np.int64)
         seen = (np.ascontiguousarray(obs, np.float32), np.ascontiguousarray(avail_actions), live, draws)
@@ -80,11 +80,11 @@ class CompiledAgent(ABC):
 
     @abstractmethod
     def decide(self, noise: Floats, arguments: tuple[Any, ...]) -> None:
-        """Call the kernel of this kind of network with these arguments behind its own."""
+        """Call the kernel of this kind of network with its own arguments, followed by `arguments`."""
 
 
 class CompiledUtilities(CompiledAgent):
-    """A `UtilityAgent`."""
+    """Layout of a `UtilityAgent`."""
 
     def __init__(self, agent: UtilityAgent, shape: tuple[int, int]) -> None:
         further = [module for module in agent.further_layers if not isinstance(module, nn.ReLU)]
@@ -96,12 +96,12 @@ class CompiledUtilities(CompiledAgent):
 
 
 class CompiledRoles(CompiledAgent):
-    """A `RoleAgent`."""
+    """Layout of a `RoleAgent`."""
 
     def __init__(self, agent: RoleAgent, shape: tuple[int, int]) -> None:
         encoder, decoder = agent.role_encoder, agent.role_decoder
         of_rest = array(encoder.hidden_layer.weight)[:, encoder.behind_obs :].T
-        if not len(of_rest):  # it reads observations alone
+        if not len(of_rest):  # the encoder reads only observations
             of_rest = zeros(decoder.n_actions + shape[1], of_rest.shape[1])
         of_action, of_agent = np.split(of_rest, [decoder.n_actions])
         self.encoder = RoleEncoder(
@@ -124,7 +124,7 @@ class CompiledRoles(CompiledAgent):
 
 
 class CompiledLatents(CompiledAgent):
-    """A `LatentAgent`, whose teams draw a latent before their first decision."""
+    """Layout of a `LatentAgent`, whose teams draw a latent before the first timestep."""
 
     def __init__(self, agent: LatentAgent, shape: tuple[int, int]) -> None:
         trunk = trunk_of(agent.trunk, shape[1])
@@ -138,7 +138,13 @@ class CompiledLatents(CompiledAgent):
         super().__init__(trunk, shape, [agent.n_actions])
 
     def draw_latents(self, state: Floats, draws: NDArray[np.float64], learnt: bool) -> NDArray[np.int64]:
-        """Draw the latents (E,) by uniform numbers (E,), from the policy given initial states (E, S) or uniformly."""
+        """Draw the latents (E,).
+
+        Args:
+            state: Initial states (E, S).
+            draws: Uniform numbers (E,).
+            learnt: Draw from the network's policy given the state; otherwise uniformly.
+        """
         first, last = self.policy
         if not learnt:
             last = Layer(np.zeros_like(last.weight), np.zeros_like(last.bias))
@@ -153,14 +159,14 @@ class CompiledLatents(CompiledAgent):
 
 
 def lay_out(agent: nn.Module, n_battles: int, n_agents: int) -> CompiledAgent:
-    """Lay out an agent network for so many new battles."""
+    """Return an agent network in the kernels' layout, for `n_battles` new battles."""
     kinds = {UtilityAgent: CompiledUtilities, RoleAgent: CompiledRoles, LatentAgent: CompiledLatents}
     network: CompiledAgent = kinds[type(agent)](agent, (n_battles, n_agents))
     return network
 
 
 def trunk_of(trunk: RecurrentTrunk, n_agents: int, further_obs_weight: Tensor | None = None) -> Trunk:
-    """Lay out a trunk; a further weight (K, O) of the observations shares its product with them."""
+    """Lay out a trunk. A further weight (K, O) on the observations becomes part of the same product."""
     gru, inputs = trunk.gru, layer_of(trunk.input_layer)
     of_obs, of_action, of_index = np.split(inputs.weight, [trunk.obs_size, -n_agents], axis=1)
     if further_obs_weight is not None:
@@ -181,13 +187,13 @@ def layer_of(module: Any) -> Layer:
 
 
 def layer(weight: Tensor, bias: Tensor) -> Layer:
-    """Lay out weight (O, I) and bias (O,) of all agents, or (A, O, I) and (A, O) of each agent's own."""
+    """Lay out weight (O, I) and bias (O,) shared by all agents, or separate ones (A, O, I) and (A, O)."""
     sets = array(weight).reshape(-1, *weight.shape[-2:])
     return Layer(np.ascontiguousarray(sets.swapaxes(1, 2)), array(bias).reshape(-1, bias.shape[-1]))
 
 
 def activation_of(activation: nn.Module, units: int) -> Activation:
-    """Lay out what follows a role network's hidden layer."""
+    """Lay out the activation of a role network's hidden layer."""
     if isinstance(activation, StepNormalisation):
         return Activation(True, array(activation.weight), array(activation.bias))
     return Activation(False, zeros(units), zeros(units))
@@ -200,4 +206,5 @@ def array(tensor: Tensor) -> Floats:
 
 
 def zeros(*shape: int) -> Floats:
+    """Return zeros of the kernels' type."""
     return np.zeros(shape, np.float32)

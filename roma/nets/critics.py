@@ -6,10 +6,11 @@ from torch.nn import functional
 
 
 class CounterfactualCritic(nn.Module):
-    """Q(s, (a_-i, .)) of each agent i for all of its actions, two ReLU layers (COMA, Foerster et al., 2018).
+    """Critic Q(s, (a_-i, .)) of each agent i for all its actions, with two ReLU layers (Foerster et al., 2018).
 
-    Its input for agent i is [state, o_i, the others' actions, all last actions, index], one-hot where discrete. All
-    but o_i and the absence of i's own action is common to the team, and one-hot inputs select columns of the weight.
+    The input for agent i is [state, o_i, the others' actions, all last actions, index], one-hot for actions and index.
+    All agents share the terms of the input layer, except those of o_i, of i's own action and of the index. One-hot
+    inputs select columns of the weight.
     """
 
     def __init__(self, state_size: int, obs_size: int, n_actions: int, n_agents: int, width: int) -> None:
@@ -22,10 +23,17 @@ class CounterfactualCritic(nn.Module):
         self.output_layer = nn.Linear(width, n_actions)
 
     def forward(self, state: Tensor, obs: Tensor, actions: Tensor, last_actions: Tensor) -> Tensor:
-        """State (R, S), obs (R, A, O), actions and last actions (R, A), -1 for none, to values (R, A, U)."""
+        """Return the values of all actions (R, A, U).
+
+        Args:
+            state: Global states (R, S).
+            obs: Observations (R, A, O).
+            actions: Actions taken (R, A).
+            last_actions: Last actions (R, A), -1 for none.
+        """
         of_state, of_obs, of_actions, of_last, of_agent = self.input_layer.weight.split(self.sizes, dim=1)
         first = torch.arange(actions.shape[-1], device=actions.device) * self.n_actions
-        acting = functional.embedding(first + actions, of_actions.T)  # (R, A, width): what each one's action adds
+        acting = functional.embedding(first + actions, of_actions.T)  # (R, A, width): term of each agent's action
         acted = functional.embedding(first + last_actions.clamp_min(0), of_last.T) * (last_actions >= 0).unsqueeze(-1)
         team = functional.linear(state, of_state, self.input_layer.bias) + (acting + acted).sum(-2)
         units = functional.linear(obs, of_obs) + team.unsqueeze(-2) - acting + of_agent.T

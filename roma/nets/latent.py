@@ -1,4 +1,4 @@
-"""MAVEN's networks (Mahajan et al., 2019): agents that a latent z of the whole team steers, and what reads z back."""
+"""MAVEN's networks (Mahajan et al., 2019): agents conditioned on a team's latent z, and discriminators of z."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,10 +11,10 @@ from roma.nets.recurrent import RecurrentTrunk
 
 
 class LatentAgent(nn.Module):
-    """Recurrent trunk, a last layer generated from z and the agent's index, and the policy that draws z.
+    """Agent of MAVEN: recurrent trunk, a last layer generated from z and the agent's index, and the policy over z.
 
-    The generated layer has no bias; W(z, i) is linear in the two one-hot vectors, so the terms of z and of i are
-    rows of one table each.
+    The generated layer has no bias. W(z, i) is linear in the one-hot vectors of z and i, so each of its two terms is a
+    row of a table.
     """
 
     role_dim = 0
@@ -36,16 +36,33 @@ class LatentAgent(nn.Module):
         self.latent_policy = LatentPolicy(state_size, policy_hidden, noise_dim)
 
     def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """One decision: obs (E, A, O), last actions (E, A), hidden (E*A, H), z (E,) to (E*A, U) and next hidden."""
+        """Compute one step.
+
+        Args:
+            obs: Observations (E, A, O).
+            last_actions: Last actions (E, A), -1 for none.
+            hidden: Hidden states (E*A, H).
+            latent: z (E,).
+
+        Returns:
+            Utilities (E*A, U) and the next hidden states (E*A, H).
+        """
         hidden = self.trunk.step(self.trunk.obs_product(obs), last_actions, hidden)
         return self.utilities(hidden.unflatten(0, obs.shape[:2]), latent).flatten(0, 1), hidden
 
     def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int], latent: Tensor) -> Tensor:
-        """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time, z (R,) to utilities (R, A, U)."""
+        """Return the utilities (R, A, U) of whole episodes.
+
+        Args:
+            obs: Observations (R, A, O).
+            last_actions: Last actions (R, A), -1 for none.
+            counts: Number of rows of each time.
+            latent: z (R,).
+        """
         return self.utilities(self.trunk(obs, last_actions, counts)[0], latent)
 
     def utilities(self, states: Tensor, latent: Tensor) -> Tensor:
-        """GRU states (R, A, H) and z (R,) to utilities (R, A, U). Rows of one z share one product for each agent."""
+        """Return the utilities (R, A, U), given GRU states (R, A, H) and z (R,). Rows of equal z share one product."""
         order = latent.argsort()
         counts = latent.bincount(minlength=self.noise_dim).tolist()
         table = self.generator.weight.T.contiguous().unflatten(-1, (self.n_actions, -1))  # (Z + A, U, H)
@@ -61,7 +78,7 @@ class LatentAgent(nn.Module):
 
 
 class LatentPolicy(nn.Module):
-    """The policy over z given the initial state, one ReLU hidden layer: MAVEN's upper level."""
+    """MAVEN's policy over z given the initial state, with one ReLU hidden layer."""
 
     def __init__(self, state_size: int, hidden: int, noise_dim: int) -> None:
         super().__init__()
@@ -69,26 +86,26 @@ class LatentPolicy(nn.Module):
         self.output_layer = nn.Linear(hidden, noise_dim)
 
     def forward(self, state: Tensor) -> Tensor:
-        """Initial states (E, S) to log-probabilities (E, Z)."""
+        """Return log-probabilities (E, Z), given initial states (E, S)."""
         logits: Tensor = self.output_layer(self.hidden_layer(state).relu())
         return logits.log_softmax(-1)
 
 
 class StepDiscriminator(nn.Module):
-    """Tells z from what the team would do at one step, and the state."""
+    """Discriminator of z that reads the team's action probabilities and the state at one timestep."""
 
     def __init__(self, in_size: int, width: int, n_layers: int, noise_dim: int) -> None:
         super().__init__()
         self.classifier = classifier(in_size, width, n_layers, noise_dim)
 
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
-        """Inputs (R, I) to logits (R, Z)."""
+        """Return logits (R, Z), given inputs (R, I)."""
         logits: Tensor = self.classifier(inputs)
         return logits
 
 
 class RecurrentDiscriminator(nn.Module):
-    """Tells z from the same of all steps so far; the GRU's first state is all ones, as in the authors' code."""
+    """Discriminator of z that reads all timesteps so far. Its GRU starts from ones, as in the authors' code."""
 
     def __init__(self, in_size: int, recurrent: int, width: int, n_layers: int, noise_dim: int) -> None:
         super().__init__()
@@ -96,16 +113,16 @@ class RecurrentDiscriminator(nn.Module):
         self.classifier = classifier(recurrent, width, n_layers, noise_dim)
 
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
-        """Inputs (R, I), rows of each time to logits (R, Z)."""
+        """Return logits (R, Z), given inputs (R, I) and the number of rows of each time."""
         first = inputs.new_ones(1, counts[0], self.gru.hidden_size)
-        sizes = torch.tensor(counts, device="cpu")  # torch wants them there wherever the inputs are
+        sizes = torch.tensor(counts, device="cpu")  # torch requires them on the CPU for inputs on any device
         states, _ = self.gru(PackedSequence(inputs, sizes), first)
         logits: Tensor = self.classifier(states.data)
         return logits
 
 
 def classifier(in_size: int, width: int, n_layers: int, classes: int) -> nn.Sequential:
-    """ReLU layers of equal width, then one logit a class."""
+    """Return a network with `n_layers` ReLU layers of equal width and one logit for each class."""
     sizes = [in_size] + [width] * n_layers
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):

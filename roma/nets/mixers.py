@@ -1,4 +1,4 @@
-"""Mixers: the utilities of the actions taken, and the state, to Q_tot, or to what stands in its place."""
+"""Mixers: functions of the utilities of the actions taken and of the state, whose value is Q_tot."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,44 +12,50 @@ from roma.nets.ops.selection import state_linear
 
 
 class Mixer(nn.Module, ABC):
-    """A function of the agents' utilities and the state."""
+    """Base class of mixers."""
 
     @abstractmethod
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
         """Mix the utilities of one action of each agent.
 
         Args:
-            utilities: Of the actions taken, (..., A).
-            state: States, (..., S).
-            last_actions: Last actions, (..., A), -1 for none, for mixers that read them beside the state.
+            utilities: Utilities of the actions taken (..., A).
+            state: Global states (..., S).
+            last_actions: Last actions (..., A), -1 for none, for mixers that can use them to save time.
 
         Returns:
-            Q_tot (...), or the value of each agent (..., A).
+            Q_tot (...); without mixing, the value of each agent (..., A).
         """
 
 
 class NoMixer(Mixer):
-    """Every agent keeps its own value and learns it from the common reward (IQL, Tan, 1993)."""
+    """No mixing: each agent learns its own value from the team's reward (IQL, Tan, 1993)."""
 
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
-        """Utilities (..., A) as they are; state (..., S) and last actions (..., A) are not read."""
+        """Return the utilities (..., A) unchanged."""
         return utilities
 
 
 class AdditiveMixer(Mixer):
-    """Q_tot is the sum of the utilities (VDN, Sunehag et al., 2018)."""
+    """Sum of the utilities (VDN, Sunehag et al., 2018)."""
 
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
-        """Utilities (..., A), state (..., S) and last actions (..., A) to Q_tot (...)."""
+        """Return Q_tot (...), given utilities (..., A)."""
         return utilities.sum(-1)
 
 
 class MonotonicMixer(Mixer):
-    """Q_tot = |w2(s)| . f(|W1(s)| q + b1(s)) + v(s) (QMIX, Rashid et al., 2018), non-decreasing in every utility.
+    """Monotonic mixing network Q_tot = |w2(s)| . f(|W1(s)| q + b1(s)) + v(s) (QMIX, Rashid et al., 2018).
 
-    All that is a function of the state alone starts with one matrix product: `state_layer` holds side by side the
-    rows of W1, w2, b1 and of v's hidden layer; with `hypernet_hidden` > 0 W1 and w2 have a hidden layer of that width.
-    If the state ends with one-hot last actions, `n_actions` says of how many, and they can be given beside it.
+    One matrix product with the state, `state_layer`, computes W1, w2, b1 and the hidden layer of v.
+
+    Args:
+        state_size: S.
+        n_agents: A.
+        embed_dim: Width of the hidden layer.
+        hypernet_hidden: Hidden units between the state and W1 or w2; 0: both are linear in the state.
+        activation: f, `elu` or `relu`.
+        n_actions: U, if the state ends with one-hot last actions; they can then be passed as numbers, too.
     """
 
     def __init__(
@@ -72,9 +78,10 @@ class MonotonicMixer(Mixer):
         self.value = nn.Linear(embed_dim, 1)
 
     def forward(self, utilities: Tensor, state: Tensor, last_actions: Tensor | None = None) -> Tensor:
-        """Utilities (..., A) and state (..., S) to Q_tot (...).
+        """Return Q_tot (...), given utilities (..., A) and states (..., S).
 
-        With last actions (R, A), -1 for none, of states (R, S) that end with them, these are not multiplied.
+        With `last_actions` (R, A), -1 for none, and states (R, S) that end with them, columns of the weight are
+        selected instead of multiplied.
         """
         weight, bias = self.state_layer.weight, self.state_layer.bias
         if self.n_actions is None or last_actions is None:
@@ -90,7 +97,7 @@ class MonotonicMixer(Mixer):
 
 
 def make_mixer(config: Any, state_size: int, n_agents: int, n_actions: int | None = None) -> Mixer:
-    """Return the mixer that a configuration names; `n_actions` if the state ends with one-hot last actions."""
+    """Return the mixer that a configuration names; arguments as in `MonotonicMixer`."""
     if config.mixer == "none":
         return NoMixer()
     if config.mixer == "vdn":

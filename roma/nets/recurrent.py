@@ -1,7 +1,7 @@
-"""The recurrent part all agents share, and the agent of QMIX and its kin.
+"""Recurrent trunk of all agents, and the agent of QMIX, VDN, IQL, QTRAN and COMA.
 
-Whole episodes go through in one piece, as R rows: those of each time together, and of the episodes that go on always
-the first (roma.learners.base.batch.PackedBatch). Only the GRU walks through time.
+Whole episodes are processed at once, as R rows that are sorted by time, continuing episodes first
+(roma.learners.base.batch.PackedBatch). Only the GRU runs step by step.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,27 +18,31 @@ from roma.nets.ops.trunk import recurrent_trunk
 
 
 def selection_table(weight: Tensor, bias: Tensor, n_agents: int) -> Tensor:
-    """A linear layer on one-hot last action and one-hot index, for each agent and last action: (A, U + 1, K).
+    """Tabulate a linear layer of one-hot last action and one-hot index: (A, U + 1, K).
 
-    One-hot inputs only select columns of the weight, (K, U + A), or (A, K, U + A) where each agent has its own. The
-    first of the last actions is none.
+    One-hot inputs only select columns of the weight. Entry 0 of the second dimension stands for no last action.
+
+    Args:
+        weight: (K, U + A), or (A, K, U + A) if each agent has its own.
+        bias: (K,) or (A, K).
+        n_agents: A.
     """
     of_action, of_agent = weight.mT.split([weight.shape[-1] - n_agents, n_agents], dim=-2)
     if weight.dim() == 3:
-        of_agent = of_agent.diagonal().T  # agent i's weight meets index i only
+        of_agent = of_agent.diagonal().T  # agent i's weight is used with index i only
     return (of_agent + bias).unsqueeze(1) + functional.pad(of_action, (0, 0, 1, 0))
 
 
 def looked_up(table: Tensor, last_actions: Tensor) -> Tensor:
-    """Entries of a selection table (A, U + 1, K) for last actions (..., A), -1 for none: (..., A, K)."""
+    """Return the entries (..., A, K) of a selection table (A, U + 1, K) for last actions (..., A), -1 for none."""
     agents = torch.arange(len(table), device=last_actions.device)
     return functional.embedding(agents * table.shape[1] + last_actions + 1, table.flatten(0, 1))
 
 
 class RecurrentTrunk(nn.Module):
-    """Input layer with ReLU, then a GRU, over what agent i knows: o_i, its last action, its index (appendix B.1).
+    """Input layer with ReLU and GRU, which read o_i, agent i's last action and its index (appendix B.1).
 
-    The agents have one set of weights, or each its own (`shared` False), in tensors with a leading dimension A.
+    All agents share the weights. With `shared` False each has its own, in tensors with a leading dimension A.
     """
 
     def __init__(self, obs_size: int, n_actions: int, n_agents: int, hidden_dim: int, shared: bool = True) -> None:
@@ -50,34 +54,52 @@ class RecurrentTrunk(nn.Module):
 
     @property
     def obs_weight(self) -> Tensor:
-        """The columns of the input layer's weight that meet the observation, (H, O) or (A, H, O)."""
+        """Columns of the input layer's weight for the observation, (H, O) or (A, H, O)."""
         return self.input_layer.weight[..., : self.obs_size]
 
     def table(self, n_agents: int) -> Tensor:
-        """What the input layer adds to its product with the observation, (A, U + 1, H)."""
+        """Return the input layer's terms of last action, index and bias, (A, U + 1, H)."""
         return selection_table(self.input_layer.weight[..., self.obs_size :], self.input_layer.bias, n_agents)
 
     def obs_product(self, obs: Tensor) -> Tensor:
-        """The input layer's product with the observations, (N, A, O) to (N, A, H)."""
+        """Return the input layer's product (N, A, H) with observations (N, A, O)."""
         if self.shared:
             return functional.linear(obs, self.obs_weight)
         return torch.bmm(obs.transpose(0, 1), self.obs_weight.mT).transpose(0, 1)
 
     def embed(self, obs_product: Tensor, last_actions: Tensor) -> Tensor:
-        """The input layer: its product with the observations (..., A, H) and last actions (..., A), -1 for none."""
+        """Return the outputs of the input layer (..., A, H).
+
+        Args:
+            obs_product: Its product with the observations (..., A, H).
+            last_actions: Last actions (..., A), -1 for none.
+        """
         return looked_up(self.table(last_actions.shape[-1]), last_actions).add_(obs_product).relu_()
 
     def step(self, obs_product: Tensor, last_actions: Tensor, hidden: Tensor) -> Tensor:
-        """One decision: observations' product (E, A, H), last actions (E, A), hidden (E*A, H) to the next hidden."""
+        """Return the next hidden states (E*A, H).
+
+        Args:
+            obs_product: The input layer's product with the observations (E, A, H).
+            last_actions: Last actions (E, A), -1 for none.
+            hidden: Hidden states (E*A, H).
+        """
         next_hidden: Tensor = self.gru(self.embed(obs_product, last_actions).flatten(0, 1), hidden)
         return next_hidden
 
     def forward(
         self, obs: Tensor, last_actions: Tensor, counts: Sequence[int], *further_weights: Tensor
     ) -> tuple[Tensor, ...]:
-        """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time to GRU states (R, A, H).
+        """Compute whole episodes.
 
-        The observations meet further weights (K, O) in the same pass, with products (R, A, K).
+        Args:
+            obs: Observations (R, A, O).
+            last_actions: Last actions (R, A), -1 for none.
+            counts: Number of rows of each time.
+            further_weights: Weights (K, O) of other layers that read the observations.
+
+        Returns:
+            GRU states (R, A, H), then the product (R, A, K) of the observations with each further weight.
         """
         gru = self.gru.weight_ih, self.gru.weight_hh, self.gru.bias_ih, self.gru.bias_hh
         if not self.shared:
@@ -88,7 +110,7 @@ class RecurrentTrunk(nn.Module):
 
 
 class AgentGRUCell(nn.Module):
-    """A GRU cell of each agent's own, all of them in one batched product; initialised as nn.GRUCell is."""
+    """Separate GRU cell for each agent, computed as one batched product; initialised like nn.GRUCell."""
 
     def __init__(self, n_agents: int, hidden_dim: int) -> None:
         super().__init__()
@@ -99,7 +121,7 @@ class AgentGRUCell(nn.Module):
         self.bias_hh = nn.Parameter(torch.empty(n_agents, gates).uniform_(-bound, bound))
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> Tensor:
-        """Inputs and hidden state (N*A, H), agent by agent within each of N, to the next hidden state (N*A, H)."""
+        """Return the next hidden states (N*A, H), given inputs and hidden states (N*A, H); agents vary fastest."""
         agents, _, width = self.weight_ih.shape
         inputs, hidden = (each.unflatten(0, (-1, agents)).transpose(0, 1) for each in (inputs, hidden))
         of_input = torch.baddbmm(self.bias_ih.unsqueeze(1), inputs, self.weight_ih.mT)
@@ -110,9 +132,10 @@ class AgentGRUCell(nn.Module):
 
 
 class UtilityAgent(nn.Module):
-    """The agent of QMIX: recurrent trunk and one linear layer to the utilities of all actions.
+    """Agent of QMIX: recurrent trunk and a linear layer whose outputs are the utilities of all actions.
 
-    `further_layers` are the widths of layers with ReLU between the two (QMIX-LAR); `shared` as in the trunk (QMIX-NPS).
+    `further_layers` has the widths of ReLU layers between the two (QMIX-LAR). With `shared` False each agent has its
+    own weights (QMIX-NPS).
     """
 
     role_dim = 0
@@ -137,20 +160,26 @@ class UtilityAgent(nn.Module):
         self.utility_layer = linear(widths[-1], n_actions)
 
     def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, role_noise: Tensor) -> tuple[Tensor, Tensor]:
-        """One decision: utilities (E*A, U) and next hidden state (E*A, H). Takes no noise, (E, A, 0)."""
+        """Return utilities (E*A, U) and next hidden states (E*A, H); see `roma.learners.base.acting.Agent`."""
         hidden = self.trunk.step(self.trunk.obs_product(obs), last_actions, hidden)
         return self.utilities(hidden.unflatten(0, (-1, self.n_agents))).flatten(0, 1), hidden
 
     def utilities(self, states: Tensor) -> Tensor:
-        """What follows the GRU: its states (N, A, H) to the utilities of all actions (N, A, U)."""
+        """Return the utilities of all actions (N, A, U), given GRU states (N, A, H)."""
         utilities: Tensor = self.utility_layer(self.further_layers(states))
         return utilities
 
     def forward(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
-        """Whole episodes: obs (R, A, O), last actions (R, A), rows of each time to utilities (R, A, U)."""
+        """Return the utilities (R, A, U) of whole episodes.
+
+        Args:
+            obs: Observations (R, A, O).
+            last_actions: Last actions (R, A), -1 for none.
+            counts: Number of rows of each time.
+        """
         return self.utilities(self.states(obs, last_actions, counts))
 
     def states(self, obs: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Tensor:
-        """Likewise, to the GRU states after each step (R, A, H)."""
+        """Return the GRU states after each step (R, A, H); arguments as in `forward`."""
         states: Tensor = self.trunk(obs, last_actions, counts)[0]
         return states

@@ -1,4 +1,4 @@
-"""Role networks that only the authors' released code has: batch normalisation behind the hidden layers."""
+"""Role networks of the authors' released code only: batch normalisation after the hidden layers."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from roma.nets.roles import Dissimilarity
 
 
 class StepNormalisation(nn.Module):
-    """Batch normalisation by the statistics of one time's rows, then leaky ReLU.
+    """Batch normalisation with the statistics of each time's rows, then leaky ReLU.
 
-    The release normalises in the same way when it acts and tests, so that agents and episodes played side by side
-    influence each other; an episode that has ended contributes rows of zeros. Running statistics, which torch's layer
-    would keep, are never read.
+    The release normalises in the same way during acting and tests, so that agents and parallel episodes influence each
+    other. An ended episode contributes rows of zeros. There are no running statistics, because the release never uses
+    them.
     """
 
     def __init__(self, units: int) -> None:
@@ -22,7 +22,7 @@ class StepNormalisation(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(units)), nn.Parameter(torch.zeros(units))
 
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
-        """Inputs (R, N, ..., K), rows of each time; statistics run over these rows and N."""
+        """Normalise inputs (R, N, ..., K). Statistics run over N and over the rows of each time, `counts` of them."""
         rows = torch.tensor(counts, device=inputs.device)
         times = torch.arange(len(rows), device=inputs.device).repeat_interleave(rows, output_size=len(inputs))
         rows = rows.view(-1, *[1] * (inputs.dim() - 2))
@@ -37,15 +37,16 @@ class StepNormalisation(nn.Module):
 
 
 class NormalisedDissimilarity(Dissimilarity):
-    """d_phi with a normalised hidden layer, for which every pair's units are formed."""
+    """d_phi with batch normalisation of its hidden layer, which requires the units of all pairs."""
 
     def __init__(self, in_size: int, hidden: int, absolute: bool) -> None:
         super().__init__(in_size, hidden, absolute, StepNormalisation)
 
     def forward(self, inputs: Tensor, counts: Sequence[int] = ()) -> Tensor:
-        """Trajectories or roles (R, A, I), rows of each time, to dissimilarities (R, A, A).
+        """Return dissimilarities (R, A, A), given trajectories or roles (R, A, I) and the number of rows of each time.
 
-        As in the release, one normalisation takes the pairs of all agents i with the agent m places before, for each m.
+        As in the release, there is one normalisation for each m. It runs over the pairs of each agent i with the agent
+        m places before i.
         """
         first, second = self.parts(inputs)
         agents = torch.arange(first.shape[1], device=first.device)

@@ -14,38 +14,47 @@ from roma.nets.recurrent import RecurrentTrunk, looked_up, selection_table
 
 
 class Gaussian(NamedTuple):
-    """A normal distribution with diagonal covariance; mean and variance (..., role_dim)."""
+    """Normal distribution with diagonal covariance; mean and variance are (..., role_dim)."""
 
     mean: Tensor
     variance: Tensor
 
     def sample(self, noise: Tensor) -> Tensor:
-        """The reparametrised sample for standard normal `noise`."""
+        """Return the reparametrised sample (..., role_dim) for standard normal noise (..., role_dim)."""
         return self.mean + self.variance.sqrt() * noise
 
     def entropy(self) -> Tensor:
-        """Differential entropy in nats (...); not negative while every variance is at least 1 / (2 pi e) = 0.0585."""
+        """Return the differential entropy in nats (...). It is not negative if all variances are at least 0.0585."""
         return 0.5 * (2 * math.pi * math.e * self.variance).log().sum(-1)
 
 
 class Rectifier(nn.Module):
-    """ReLU behind a hidden layer of any width."""
+    """ReLU with the interface of `StepNormalisation`."""
 
     def __init__(self, units: int) -> None:
         super().__init__()
 
     def forward(self, inputs: Tensor, counts: Sequence[int]) -> Tensor:
-        """Inputs (R, N, ..., K), rows of each time."""
+        """Return the rectified inputs (R, N, ..., K); the number of rows of each time is not used."""
         return inputs.relu()
 
 
-Activation = Callable[[int], nn.Module]  # makes what follows a hidden layer of so many units
+Activation = Callable[[int], nn.Module]  # makes the activation of a hidden layer, given its number of units
 
 
 class GaussianHead(nn.Module):
-    """Hidden layer, then mean and log-variance; variances are floored, gradients below the floor vanish.
+    """Hidden layer with a normal distribution as output: mean and log-variance.
 
-    After `lead` inputs the layer reads o_i and, if it has columns for them, i's last action and index.
+    Variances below the floor are raised to it and have no gradient.
+
+    Args:
+        in_size: Number of inputs: `lead` inputs, then o_i and, if there are more, agent i's last action and index.
+        hidden: Units of the hidden layer.
+        role_dim: Dimensions of a role.
+        variance_floor: Least variance.
+        obs_size: O.
+        lead: Number of inputs before o_i.
+        activation: Activation of the hidden layer.
     """
 
     def __init__(
@@ -67,46 +76,59 @@ class GaussianHead(nn.Module):
 
     @property
     def obs_weight(self) -> Tensor:
-        """The columns of the hidden layer's weight that meet the observation (hidden, O)."""
+        """Columns of the hidden layer's weight for the observation (hidden, O)."""
         return self.hidden_layer.weight[:, self.lead : self.behind_obs]
 
     def bias(self, last_actions: Tensor) -> Tensor:
-        """What the hidden layer adds to its products: bias and, if read, last action and index (..., A)."""
+        """Return the hidden layer's bias (hidden,), or (..., A, hidden) with the terms of last action and index."""
         weight, bias = self.hidden_layer.weight[:, self.behind_obs :], self.hidden_layer.bias
         if not weight.shape[1]:
             return bias
         return looked_up(selection_table(weight, bias, last_actions.shape[-1]), last_actions)
 
     def from_hidden(self, preactivation: Tensor, counts: Sequence[int]) -> Gaussian:
-        """The distribution from the hidden layer (R, A, hidden), rows of each time."""
+        """Return the distribution, given the hidden layer before its activation (R, A, hidden)."""
         units, layer = self.activation(preactivation, counts), self.output_layer
-        # Role dimensions outermost in memory: they are too few to make a vector.
+        # Role dimensions are outermost in memory, because they are too few for vector instructions.
         outputs = torch.addmm(layer.bias.unsqueeze(1), layer.weight, units.flatten(0, 1).T)
         mean, log_variance = (half.T.unflatten(0, units.shape[:-1]) for half in outputs.chunk(2))
         return Gaussian(mean, log_variance.exp().clamp_min(self.variance_floor))
 
 
 class RoleEncoder(GaussianHead):
-    """f of Eq. 1: the role distribution of agent i given o_i alone; in the release given all that i knows."""
+    """Encoder f of Eq. 1: the role distribution of agent i given o_i (in the release, given all its inputs)."""
 
     def forward(self, obs_product: Tensor, last_actions: Tensor, counts: Sequence[int]) -> Gaussian:
-        """Product with the observations (R, A, hidden), last actions (R, A), rows of each time to (R, A, role_dim)."""
+        """Return the role distributions (R, A, role_dim).
+
+        Args:
+            obs_product: Product of the observations with `obs_weight` (R, A, hidden).
+            last_actions: Last actions (R, A), -1 for none.
+            counts: Number of rows of each time.
+        """
         return self.from_hidden(obs_product + self.bias(last_actions), counts)
 
 
 class TrajectoryEncoder(GaussianHead):
-    """q_xi of Eq. 3: the role posterior given the trajectory's GRU state h^{t-1} and, if asked for, what f reads."""
+    """Posterior q_xi of Eq. 3: the role given the GRU state h^{t-1} and, if configured, the inputs of f."""
 
     @property
     def obs_weights(self) -> tuple[Tensor, ...]:
-        """The weight that meets the observation, in a tuple that is empty if q_xi reads the trajectory alone."""
+        """Weight for the observation; an empty tuple if q_xi reads only the trajectory."""
         weight = self.obs_weight
         return (weight,) if weight.shape[1] else ()
 
     def forward(
         self, trajectory: Tensor, obs_product: Tensor | None, last_actions: Tensor, counts: Sequence[int]
     ) -> Gaussian:
-        """Trajectories (R, A, H), the product with the observations if they are read, the rest as for f."""
+        """Return the posteriors (R, A, role_dim).
+
+        Args:
+            trajectory: GRU states h^{t-1} (R, A, H).
+            obs_product: Product of the observations with the weight in `obs_weights` (R, A, hidden); None without one.
+            last_actions: Last actions (R, A), -1 for none.
+            counts: Number of rows of each time.
+        """
         weight, bias = self.hidden_layer.weight[:, : self.lead], self.bias(last_actions)
         rows = torch.addmm(bias if bias.dim() == 1 else bias.flatten(0, 1), trajectory.flatten(0, 1), weight.T)
         preactivation = rows.unflatten(0, trajectory.shape[:2])
@@ -114,9 +136,10 @@ class TrajectoryEncoder(GaussianHead):
 
 
 class Dissimilarity(nn.Module):
-    """d_phi of Eq. 4 between the trajectories (or roles) of agents i and j; one hidden layer (the paper gives none).
+    """Dissimilarity d_phi of Eq. 4 between the trajectories (or roles) of agents i and j.
 
-    The hidden layer on [h_i, h_j] is W_i h_i + W_j h_j, so that only its few units exist per pair.
+    It has one hidden layer; the paper states no architecture. The layer on [h_i, h_j] is W_i h_i + W_j h_j, so that
+    only its few units are computed for each pair.
     """
 
     def __init__(self, in_size: int, hidden: int, absolute: bool, activation: Activation = Rectifier) -> None:
@@ -127,22 +150,22 @@ class Dissimilarity(nn.Module):
         self.absolute = absolute
 
     def forward(self, inputs: Tensor, counts: Sequence[int] = ()) -> Tensor:
-        """Trajectories or roles (R, A, I) to dissimilarities (R, A, A), entry [i, j] of the ordered pair."""
+        """Return dissimilarities (R, A, A) of ordered pairs [i, j], given trajectories or roles (R, A, I)."""
         first, second = self.parts(inputs)
         distance = pairwise_units(first, second, self.output_layer.weight.squeeze(0)) + self.output_layer.bias
         return distance.abs() if self.absolute else distance
 
     def parts(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What i and what j bring into the hidden layer of a pair, (R, A, I) to (R, A, hidden) each."""
+        """Return the terms of i and of j in the hidden layer of a pair (R, A, hidden), given inputs (R, A, I)."""
         first, second = joint_linear(inputs, *self.hidden_layer.weight.chunk(2, dim=1))
         return first + self.hidden_layer.bias, second
 
 
 class RoleDecoder(nn.Module):
-    """g: a role to the weight (H x U) and bias (U) of the utility's last layer, by one ReLU hidden layer.
+    """Decoder g: generates weight (H x U) and bias (U) of the utilities' last layer from a role; one hidden layer.
 
-    The generated layer is linear in the decoder's hidden units and their bias, so a utility is the sum over units of
-    unit * (that unit's own layer on h): no weight matrix per agent and step is ever formed.
+    The generated layer is linear in the decoder's hidden units. A utility is therefore the sum over units of
+    unit * (that unit's own layer on h), and the weight matrices of agents and steps are never formed.
     """
 
     def __init__(
@@ -155,33 +178,36 @@ class RoleDecoder(nn.Module):
         self.n_actions = n_actions
 
     def units(self, role: Tensor, counts: Sequence[int]) -> Tensor:
-        """Role (R, role_dim) to the hidden units (R, hidden)."""
+        """Return the hidden units (R, hidden), given roles (R, role_dim)."""
         units: Tensor = self.activation(self.hidden_layer(role).unsqueeze(1), counts).squeeze(1)
         return units
 
     def generators(self) -> Tensor:
-        """What each unit adds to the generated layer, and last what none has part in: (H + 1, U, hidden + 1).
+        """Return each unit's term of the generated layer, and last the constant term: (H + 1, U, hidden + 1).
 
-        Row H makes the generated layer's bias.
+        Row H belongs to the generated layer's bias.
         """
         generators = torch.cat([self.output_layer.weight, self.output_layer.bias.unsqueeze(1)], dim=1)
         return generators.unflatten(0, (-1, self.n_actions))
 
     @torch.no_grad()
     def forward(self, role: Tensor, state: Tensor, counts: Sequence[int] = ()) -> Tensor:
-        """Utilities of all actions, to choose from: role (R, role_dim) and GRU state (R, H) to (R, U), no gradient.
+        """Return the utilities of all actions (R, U), without gradient.
 
-        `counts` are the rows of each time, where the hidden layer is normalised by them.
+        Args:
+            role: Roles (R, role_dim).
+            state: GRU states (R, H).
+            counts: Number of rows of each time, for a normalised hidden layer.
         """
         return generated_utilities(self.units(role, counts), state, self.generators())
 
     def of_actions(self, role: Tensor, state: Tensor, actions: Tensor, counts: Sequence[int] = ()) -> Tensor:
-        """Utility of one action per row: role (R, role_dim), GRU state (R, H), action (R,) to (R,)."""
+        """Return the utility (R,) of one action (R,) of each row, with gradient; other arguments as in `forward`."""
         return generated_utilities_of(self.units(role, counts), state, self.generators(), actions)
 
 
 class RoleAgent(nn.Module):
-    """The agent of ROMA: trunk, role encoder and role decoder, which is all that acting needs."""
+    """Agent of ROMA: trunk, role encoder and role decoder. Acting needs no other network."""
 
     def __init__(
         self,
@@ -205,9 +231,9 @@ class RoleAgent(nn.Module):
         self.mean_role_when_greedy = mean_role_when_greedy
 
     def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, role_noise: Tensor) -> tuple[Tensor, Tensor]:
-        """One decision: utilities (E*A, U) and next hidden state (E*A, H).
+        """Return utilities (E*A, U) and next hidden states (E*A, H); see `roma.learners.base.acting.Agent`.
 
-        Every agent's role is sampled anew with standard normal noise (E, A, role_dim); 0 makes it the mean role.
+        Each agent samples a new role with `role_noise` (E, A, role_dim). Zero noise gives the mean role.
         """
         of_trunk, of_encoder = self.obs_products(obs)
         role = self.role_encoder(of_encoder, last_actions, [len(obs)]).sample(role_noise)
@@ -216,22 +242,34 @@ class RoleAgent(nn.Module):
 
     @torch.inference_mode()
     def roles(self, obs: Tensor, last_actions: Tensor) -> Gaussian:
-        """Role distributions (T, A, role_dim) in one battle: obs (T, A, O), last actions (T, A), -1 for none."""
+        """Return the role distributions (T, A, role_dim) of one episode.
+
+        Args:
+            obs: Observations (T, A, O).
+            last_actions: Last actions (T, A), -1 for none.
+        """
         return self.role_encoder(self.obs_products(obs)[1], last_actions, [1] * len(obs))
 
     def obs_products(self, obs: Tensor, *further_weights: Tensor) -> tuple[Tensor, ...]:
-        """All that starts with a product of the observations: trunk, role encoder, and further weights (..., O)."""
+        """Return the observations' products with trunk, role encoder and further weights (K, O), as one product."""
         return joint_linear(obs, self.trunk.obs_weight, self.role_encoder.obs_weight, *further_weights)
 
     def utilities(self, role: Tensor, states: Tensor, counts: Sequence[int]) -> Tensor:
-        """Of all actions, no gradient: role (R, A, role_dim), GRU states (R, A, H) to (R, A, U)."""
+        """Return the utilities of all actions (R, A, U), without gradient; arguments as in `utilities_of`."""
         utilities: Tensor = self.role_decoder(
             role.flatten(0, 1), states.flatten(0, 1), [count * role.shape[1] for count in counts]
         )
         return utilities.unflatten(0, states.shape[:-1])
 
     def utilities_of(self, role: Tensor, states: Tensor, actions: Tensor, counts: Sequence[int]) -> Tensor:
-        """Of one action each: role (R, A, role_dim), GRU states (R, A, H), actions (R, A) to (R, A)."""
+        """Return the utilities (R, A) of the actions taken.
+
+        Args:
+            role: Roles (R, A, role_dim).
+            states: GRU states (R, A, H).
+            actions: Actions (R, A).
+            counts: Number of rows of each time.
+        """
         utilities: Tensor = self.role_decoder.of_actions(
             role.flatten(0, 1), states.flatten(0, 1), actions.flatten(), [count * role.shape[1] for count in counts]
         )

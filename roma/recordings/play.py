@@ -22,7 +22,7 @@ from roma.envs.skirmish.recordings.battle import (
     describe_unit,
     no_roles,
 )
-from roma.envs.skirmish.recordings.file import can_be_played_again, load, save, verify
+from roma.envs.skirmish.recordings.file import can_be_resimulated, load, save, verify
 from roma.runs.config import from_json
 from roma.runs.directory import RunDirectory
 from roma.runs.experience.runner import Episode
@@ -35,7 +35,7 @@ from roma.support.files import make_writable_directory
 from roma.support.pictures import import_matplotlib
 from roma.support.seeding import Stream, episode_seed, noise_seed
 
-REPLAY = "battle.safetensors"
+RECORDING = "battle.safetensors"
 
 
 def record(map_name: str, policy: str, number: int) -> Recording:
@@ -97,7 +97,7 @@ def record_trained(checkpoint: Path, number: int, map_name: str | None = None) -
             seen.append(battle.obs[0].copy())
         obs, recording = np.array(seen), battle.recording(who)
         if not np.array_equal(recording.units, episode.snapshots):
-            raise AssertionError("the engine is not deterministic: one seed and one set of actions gave two episodes")
+            raise AssertionError("the engine re-simulated an episode differently from the same seed and actions")
     last_actions = np.concatenate([np.full((1, recording.n_agents), -1), episode.actions])
     if not isinstance(learner, RoleLearner):
         return recording
@@ -181,19 +181,19 @@ def play(
         recording = record(map_name, policy, number)
     player = re.sub(r"\W+", "_", recording.policy)
     directory = directory or Path(
-        "data", recording.engine, "manual/replays", recording.map_name, player, f"battle{number}"
+        "data", recording.engine, "manual/recordings", recording.map_name, player, f"battle{number}"
     )
     make_writable_directory(directory)
-    save(directory / REPLAY, recording)
+    save(directory / RECORDING, recording)
     _render(recording, directory)
     return recording, directory
 
 
-def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
-    """Draw a recording file, after re-simulating it if it was made by this version of the engine.
+def show(path: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
+    """Draw a recording, after re-simulating it if it was made by this version of the engine.
 
     Args:
-        replay: Recording file.
+        path: File of the recording.
         directory: Folder of the pictures; None: the folder of the file.
 
     Returns:
@@ -203,11 +203,11 @@ def show(replay: Path, directory: Path | None) -> tuple[Recording, Path, bool]:
         UserError: The file cannot be read, the re-simulated episode differs from the recorded one, or the folder is not
             writable.
     """
-    recording = load(replay)
-    same_engine = can_be_played_again(recording)
+    recording = load(path)
+    same_engine = can_be_resimulated(recording)
     if same_engine:
         verify(recording)
-    directory = directory or replay.parent
+    directory = directory or path.parent
     make_writable_directory(directory)
     _render(recording, directory)
     return recording, directory, same_engine

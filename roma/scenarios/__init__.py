@@ -1,6 +1,6 @@
-"""Facts that all engines share: maps, units, their names, and the layout of what agents see and do. Knows no engine.
+"""Facts that all engines share: maps, units, their names, and the layout of observations and actions.
 
-A map is one file in `maps/`, a unit type one file in `units/`; both are checked when they are read.
+A map is one file in `maps/`, a unit type one file in `units/`. Both are checked when they are read.
 """
 
 from roma.scenarios.facts import SIZE, Group, Heal, Map, Unit, Weapon

@@ -1,6 +1,6 @@
-"""Checks of map and unit files beyond the types of their fields: what no engine could play, or SMAC could not express.
+"""Checks of map and unit files beyond the types of fields: every engine can play them, and SMAC's interface fits.
 
-Each function raises UserError with one line: file, field, value, and what is valid.
+Each function raises UserError with one line: file, field, value and valid values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ MAX_ACTIONS = 128  # rollouts store actions in 7 bits
 
 
 def check_unit(unit: Unit, file: str) -> None:
-    """Check the relations within a unit file."""
+    """Check that the facts of a unit file agree with each other.
+
+    Raises:
+        UserError: They do not.
+    """
     _check_stem(file, unit.name, unit.name.lower())
     for field in ("health", "radius", "separation_radius", "cooldown_scale"):
         _above_zero(unit, field, file)
@@ -52,19 +56,19 @@ def _check_weapon(weapon: Weapon, where: str) -> None:
     for field in ("damage", "hits", "cooldown"):
         _above_zero(weapon, field, where)
     if not weapon.targets:
-        raise UserError(f"{where}: targets: none is named; known: {', '.join(PLANES)}")
+        raise UserError(f"{where}: targets: must name at least one of {', '.join(PLANES)}")
     _known("plane", weapon.targets, PLANES, f"{where}: targets")
     _known("attribute", weapon.bonus, ATTRIBUTES, f"{where}: bonus")
     if weapon.delay > 0:
         if weapon.missile_speed > 0 or weapon.hit_delay > 0:
-            raise UserError(f"{where}: delay: it stands in the place of missile_speed and hit_delay, which must be 0")
+            raise UserError(f"{where}: delay: missile_speed and hit_delay must be 0 beside it")
     elif weapon.hits > 1:
         _above_zero(weapon, "hit_delay", where)
     if weapon.damage_point + weapon.delay >= weapon.cooldown:
         field, value = "damage_point" + " + delay" * (weapon.delay > 0), weapon.damage_point + weapon.delay
         raise UserError(f"{where}: {field}: {value:g} is not below cooldown, {weapon.cooldown:g}")
     if weapon.splash_radius > 0 and (weapon.hits > 1 or weapon.missile_speed + weapon.delay + weapon.sweep > 0):
-        raise UserError(f"{where}: splash_radius: who blows itself up has hits 1 and missile_speed, delay, sweep 0")
+        raise UserError(f"{where}: splash_radius: beside it hits must be 1, and missile_speed, delay, sweep must be 0")
 
 
 def _check_heal(heal: Heal, unit: Unit, where: str) -> None:
@@ -76,7 +80,16 @@ def _check_heal(heal: Heal, unit: Unit, where: str) -> None:
 
 
 def check_map(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
-    """Check the relations within a map file, and those with the unit types that it names."""
+    """Check that the facts of a map file agree with each other and with the unit types.
+
+    Args:
+        scenario: The map.
+        units: Unit types by name.
+        file: Name of the map's file.
+
+    Raises:
+        UserError: They do not.
+    """
     _check_stem(file, scenario.name, scenario.name)
     _known("interface", [scenario.interface], INTERFACES, f"{file}: interface")
     _above_zero(scenario, "episode_limit", file)
@@ -95,9 +108,9 @@ def check_map(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
 def _check_side(
     scenario: Map, groups: Sequence[Group], types: Sequence[str], units: Mapping[str, Unit], where: str, bits: str
 ) -> None:
-    """Check one side's groups against its types and the terrain, and that its healers have patients.
+    """Check one side's groups against its types and the terrain, and that its healers have units to heal.
 
-    where, bits: what messages call the groups and the types.
+    Messages name the groups as `where` and the types as `bits`.
     """
     for i, group in enumerate(groups):
         if group.unit not in units:
@@ -110,20 +123,20 @@ def _check_side(
     present = {group.unit for group in groups}
     for i, name in enumerate(types):
         if name not in present or name in types[:i]:
-            problem = "twice" if name in types[:i] else "without a unit of that type"
-            raise UserError(f"{bits}: {name} stands there {problem}; valid: each of {', '.join(sorted(present))} once")
+            problem = "is listed twice" if name in types[:i] else "has no unit on this side"
+            raise UserError(f"{bits}: {name} {problem}; valid: each of {', '.join(sorted(present))} once")
     if all(units[name].heal for name in present):
-        raise UserError(f"{where}: no unit that can fight; at least one must have no heal")
+        raise UserError(f"{where}: no unit can fight; at least one unit must have no heal")
     for name in sorted(present):
         heal = units[name].heal
         if heal and not any(heal.attribute in units[other].attributes for other in present - {name}):
-            raise UserError(f"{where}: {name} heals {heal.attribute} units, and there is none on its side")
+            raise UserError(f"{where}: {name} heals {heal.attribute} units, but its side has none")
 
 
 def _check_actions(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
-    """Check that SMAC's actions can name every target: there are as many target actions as enemies.
+    """Check that an action exists for every target. SMAC has one target action for each enemy.
 
-    A healer's targets are its comrades, under the actions of their slots (SMAC's get_avail_agent_actions).
+    A healer uses the action of a comrade's slot (SMAC's get_avail_agent_actions).
     """
     actions = FIRST_TARGET + scenario.n_enemies
     if actions > MAX_ACTIONS:
@@ -140,11 +153,11 @@ def _check_actions(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
 
 
 def _check_target(scenario: Map, units: Mapping[str, Unit], file: str) -> None:
-    """Check that all enemies can get to where they are ordered."""
+    """Check that all enemies can reach the target of their order."""
     if scenario.enemy_attack_move is None:
         return
     if scenario.enemies_hunt:
-        raise UserError(f"{file}: enemies_hunt: true, and enemy_attack_move is another order; valid: one of them")
+        raise UserError(f"{file}: enemies_hunt: true excludes enemy_attack_move; valid: one of them")
     if len(scenario.enemy_attack_move) not in (1, 2):
         raise UserError(f"{file}: enemy_attack_move: {len(scenario.enemy_attack_move)} points; valid: null, one or two")
     for i, target in enumerate(scenario.enemy_attack_move):

@@ -1,4 +1,4 @@
-"""Maps and units as they stand in their files. Distances are in map units, times in normal game seconds."""
+"""Facts of maps and units, as their files state them. Distances are in map units, times in normal game seconds."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 SIZE = 32  # every map is SIZE x SIZE cells of one map unit
-MAX_TYPES = 8  # unit types on one map: each unit holds its damage against each
+MAX_TYPES = 8  # unit types on one map; the kernel's tables of damage have this width
 PLANES = ("air", "ground")
 ATTRIBUTES = ("Armored", "Biological", "Light", "Massive", "Mechanical", "Psionic", "Structure")
-TERRAIN = ".^#"  # walkable; a cliff, which only units that climb get over; blocked
-INTERFACES = ("roma", "smac")  # whose code is a map's reference: SMAC's, or that of the authors' fork of it
+TERRAIN = ".^#"  # walkable; cliff, passable only for units that climb; blocked
+INTERFACES = ("roma", "smac")  # reference code of a map: SMAC, or its fork by ROMA's authors
 
 
 @dataclass(frozen=True, slots=True)
 class Weapon:
-    """A weapon; ranges are from edge to edge."""
+    """Weapon of a unit type; ranges are from edge to edge."""
 
     damage: float
     bonus: dict[str, float]  # extra damage against units with the attribute
-    hits: int  # blows of one attack, the armour counts against each
+    hits: int  # blows of one attack; armour reduces each of them
     hit_delay: float  # between the blows
     cooldown: float
     range: float
-    targets: list[str]  # planes it reaches
-    damage_point: float  # from the start of the attack to the (first) blow; the attacker stands still
-    backswing: float  # after the blow, before it can follow its target; a new order breaks it off
+    targets: list[str]  # planes that it reaches
+    damage_point: float  # from the start of the attack to the (first) blow, during which the attacker stands still
+    backswing: float  # after the blow, during which the attacker cannot follow its target; a new order ends it
     missile_speed: float  # 0: the blow lands at once
-    splash_radius: float  # 0: one target; otherwise the attacker blows itself up
-    delay: float = 0.0  # from the damage point to the moment at which all blows land together, whatever happens
-    range_slop: float = 1.0  # how far beyond the range a begun attack follows its target
-    sweep: float = 0.0  # length of the line across the line of fire on which others are struck as the target is
-    sweep_reach: float = 0.0  # how near to that line an edge must be
+    splash_radius: float  # 0: one target; otherwise the attacker explodes
+    delay: float = 0.0  # from the damage point to the landing of all blows, which nothing prevents
+    range_slop: float = 1.0  # a begun attack follows its target this far beyond the range
+    sweep: float = 0.0  # length of the line through the target, across the line of fire, on which others are hit, too
+    sweep_reach: float = 0.0  # largest distance of a unit's edge from that line
 
 
 @dataclass(frozen=True, slots=True)
 class Heal:
-    """What a healer can do; ranges are from edge to edge."""
+    """Healing ability of a unit type; ranges are from edge to edge."""
 
     health_per_second: float
     energy_per_health: float
     range: float
     autocast_range: float
-    autocast_energy: float  # least energy with which a heal is begun without an order
-    attribute: str  # only units with it can be healed
+    autocast_energy: float  # least energy for healing without an order
+    attribute: str  # only units with this attribute can be healed
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Statistics of one unit type: Liberty values, normal time (16 game loops a second)."""
+    """Statistics of one unit type: the values of Wings of Liberty, normal time (16 game loops a second)."""
 
     name: str
     health: float
@@ -69,8 +69,8 @@ class Unit:
     energy_regeneration: float
     weapon: Weapon | None
     heal: Heal | None
-    cooldown_scale: float  # game loops by which SMAC divides the cooldown in its state: a normaliser, not the cooldown
-    climbs: bool = False  # gets over cliffs, and over ground units, who pass below it
+    cooldown_scale: float  # game loops; SMAC's normaliser of the cooldown in the state
+    climbs: bool = False  # crosses cliffs and ground units; ground units pass below it
 
 
 Point = tuple[float, float]
@@ -78,7 +78,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Units of one type that are created at one point."""
+    """Units of one type, created at one point."""
 
     unit: str
     count: int
@@ -87,7 +87,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """One scenario. Groups stand in the order in which the map's script creates them."""
+    """One scenario. Groups are in the order in which the map's script creates them."""
 
     name: str
     aliases: list[str]
@@ -98,10 +98,10 @@ class Map:
     enemy_types: list[str]  # order of the one-hot type bits; slots keep the order of creation
     allies: list[Group]
     enemies: list[Group]
-    enemy_attack_move: list[Point] | None  # target of the enemies' order: a point, or the ends of a line on which a
-    # point is drawn anew in each episode; None: they wait where they stand
+    enemy_attack_move: list[Point] | None  # target of the enemies' attack-move: one point, or the ends of a line on
+    # which each episode draws a point; None: the enemies have no order
     terrain: list[str]  # first string is the northernmost row, of characters of TERRAIN
-    enemies_hunt: bool = False  # enemies are ordered to kill the agents, and find the nearest over any distance
+    enemies_hunt: bool = False  # enemies attack the nearest agent, at any distance
 
     @property
     def n_allies(self) -> int:
@@ -121,12 +121,12 @@ class Map:
         return sorted(mine, key=self.ally_types.index) + theirs
 
     def is_walkable(self, point: Point) -> bool:
-        """Return whether the cell under a point can be walked on; points outside the map cannot."""
+        """Return whether the cell of a point is walkable; points outside the map are not."""
         x, y = point
         return 0 <= x < SIZE and 0 <= y < SIZE and self.terrain[SIZE - 1 - int(y)][int(x)] == "."
 
     def reachable(self, point: Point) -> set[tuple[int, int]]:
-        """Return the cells (x, y) that are connected on foot with the one under a point, itself included."""
+        """Return the cells (x, y) that can be reached on foot from a point, including its own."""
         found: set[tuple[int, int]] = set()
         border = [(int(point[0]), int(point[1]))]
         while border:
@@ -138,7 +138,7 @@ class Map:
 
 
 def stated(facts: Any) -> Any:
-    """Return facts as JSON has them, without fields at their default: a field that is added later changes nothing."""
+    """Return facts in JSON's types, without fields at their default, so that a field added later changes nothing."""
     if is_dataclass(facts):
         values = {field.name: (getattr(facts, field.name), field.default) for field in fields(facts)}
         return {name: stated(value) for name, (value, default) in values.items() if value != default}

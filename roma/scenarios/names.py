@@ -1,4 +1,4 @@
-"""Names of maps: each has one, and aliases under which it is known elsewhere."""
+"""Canonical names and aliases of maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _names() -> tuple[str, ...]:
 
 @cache
 def _canonical() -> dict[str, str]:
-    """Return the canonical name behind each name and alias."""
+    """Return the canonical name for each name and alias."""
     names = _names()
     canonical = {name: name for name in names}
     for name in names:
@@ -32,10 +32,13 @@ def map_names() -> list[str]:
 
 
 def canonical_map(name: str) -> str:
-    """Return the canonical name of the map that `name`, which may be an alias, means.
+    """Return the canonical name of a map.
+
+    Args:
+        name: Canonical name or alias.
 
     Raises:
-        UserError: no map has that name; the message gives the nearest and lists all.
+        UserError: No map has that name; the message suggests the nearest and lists all.
     """
     if name not in _canonical():
         raise unknown("map", name, map_names())

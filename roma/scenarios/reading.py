@@ -1,4 +1,4 @@
-"""Reading map and unit files: one small JSON file each."""
+"""Reader of map and unit files, one JSON file each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ Facts = TypeVar("Facts", Map, Unit)
 
 @cache
 def load_units() -> dict[str, Unit]:
-    """Return all unit types by name, checked."""
+    """Read and check all unit types; return them by name.
+
+    Raises:
+        UserError: A file is wrong.
+    """
     units = {}
     for file in sorted((ROOT / "units").glob("*.json")):
         unit = read(Unit, file)
@@ -33,7 +37,11 @@ def load_units() -> dict[str, Unit]:
 
 @cache
 def load_map(name: str) -> Map:
-    """Return the map of that canonical name, checked."""
+    """Read and check the map of a canonical name.
+
+    Raises:
+        UserError: The file is wrong.
+    """
     file = ROOT / "maps" / f"{name}.json"
     scenario = read(Map, file)
     check_map(scenario, load_units(), file.name)
@@ -43,8 +51,12 @@ def load_map(name: str) -> Map:
 def read(kind: type[Facts], file: Path) -> Facts:
     """Return the content of one map or unit file.
 
+    Args:
+        kind: Map or Unit.
+        file: The JSON file.
+
     Raises:
-        UserError: a field is missing, unknown or not of its type; the message names file and field.
+        UserError: A field is missing, unknown or not of its type; the message names file and field.
     """
     try:
         value = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_without_duplicates)
@@ -57,12 +69,12 @@ def read(kind: type[Facts], file: Path) -> Facts:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for i, (name, _) in enumerate(pairs):
         if name in dict(pairs[:i]):
-            raise ValueError(f"field {name!r} stands there twice")
+            raise ValueError(f"field {name!r} is given twice")
     return dict(pairs)
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
-    """Return `value` as what `kind` names: a dataclass, list, tuple, dictionary, text or number."""
+    """Convert JSON to `kind`: a dataclass, list, tuple, dictionary, text or number."""
     if isinstance(kind, UnionType):
         return None if value is None else _build(get_args(kind)[0], value, where)
     if is_dataclass(kind):
@@ -106,7 +118,7 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
 
 
 def _build_number(kind: type[int] | type[float], value: Any, where: str) -> int | float:
-    """Return a finite number, not below 0: nothing in a map or unit file is negative."""
+    """Convert JSON to a finite number that is not negative. No number in a map or unit file is negative."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UserError(f"{where}: expected {'a whole number' if kind is int else 'a number'}, found {value!r}")
     if not math.isfinite(value):

@@ -1,16 +1,16 @@
-"""Released runs of the SMAC v1.0 experiments on StarCraft II: every test of 331 runs, and the facts they imply.
+"""Released runs of the SMAC v1.0 experiments on StarCraft II: all tests of 331 runs, and statistics of them.
 
-`released_runs.parquet` has one row per test: map, algorithm (named as our arms), run (numbered within both), t_env
+`released_runs.parquet` has one row per test: map, algorithm (the name of our arm), run (numbered within both), t_env
 (environment steps at the test), battles_won (of 32) and return_1e4 (mean test return times 10 000, an integer).
 
 Source: the file released with SMAC v1.0 (arXiv:1902.04043v5), read from the copy `data/smac_run_data.json` in the
 public repository mariuslindegaard/6.867_MARL_project. It has no run on 3m, 8m, 25m, 8m_vs_9m, MMM, 3s_vs_3z, 3s_vs_4z,
 2m_vs_1z and so_many_baneling. Protocol (PyMARL): StarCraft II 4.6.2.69232, one game at a time, a test of 32 greedy
 episodes after the first training episode and then whenever at least 10 000 steps have passed since the previous test.
-COMA trains on 8 games at once, so its first test follows 8 episodes. Why some runs were aborted is not recorded.
+COMA trains on 8 games at once, so its first test follows 8 episodes. Why some runs were aborted is unknown.
 
-`scripted_policy.csv` has what cannot be derived from the runs: the win rates of SMAC's scripted policy in the SMAC
-paper's table. Those marked "recalled" were written down from memory, those marked "confirmed" were read in a copy.
+`scripted_policy.csv` has the win rates of SMAC's scripted policy from a table of the SMAC paper. Rates marked
+"recalled" were written down from memory; rates marked "confirmed" were read in a copy of the paper.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ FOLDER = Path(__file__).parent
 RUNS = FOLDER / "released_runs.parquet"
 SCRIPTED_POLICY = FOLDER / "scripted_policy.csv"
 TEST_EPISODES = 32
-TEST_INTERVAL = 10_000  # environment steps that must have passed since the previous test
-COMPLETE = 1_950_000  # environment steps at which the last test of a complete run has been made, at least
+TEST_INTERVAL = 10_000  # least environment steps between two tests
+COMPLETE = 1_950_000  # environment steps; the last test of a complete run is not earlier
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasedRun:
-    """Tests of one run, in the order of training. T is their number."""
+    """Tests of one run, in the order of training; T is their number."""
 
     map: str
     algorithm: str
     number: int  # within map and algorithm, from 1
     t_env: NDArray[np.int64]  # (T,) environment steps
     win_rate: NDArray[np.float64]  # (T,) fraction of 32 greedy episodes
-    returns: NDArray[np.float64]  # (T,) mean test return, of about 20
+    returns: NDArray[np.float64]  # (T,) mean test return; the largest is about 20
 
     @property
     def complete(self) -> bool:
+        """Whether the run was not aborted."""
         return bool(self.t_env[-1] >= COMPLETE)
 
     @property
     def n_battles(self) -> int:
-        """Number of games side by side, so of episodes between two moments at which a test can be made."""
+        """Number of parallel games, and therefore of episodes between two possible tests."""
         return 8 if self.algorithm == "coma" else 1
 
 
@@ -64,7 +65,7 @@ class ScriptedPolicy:
 @cache
 def released_runs() -> tuple[ReleasedRun, ...]:
     """Return all released runs, aborted ones included, in the file's order."""
-    import pyarrow.parquet as pq  # here, so that the command line does not wait for it
+    import pyarrow.parquet as pq  # imported here because it is slow, and the command line rarely needs it
 
     table = pq.read_table(RUNS)
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
@@ -107,18 +108,18 @@ def complete_runs(map_name: str, algorithm: str) -> list[ReleasedRun]:
 
 
 def random_lengths(map_name: str) -> NDArray[np.int64]:
-    """Return the sorted lengths (n,) of fully random episodes, in timesteps: one per run of every algorithm but COMA.
+    """Return the sorted lengths (n,) of random episodes, in timesteps: one per run of every algorithm but COMA.
 
-    The first test is logged at the end of the first training episode, throughout which epsilon is 1. A length equal to
-    the episode limit is a time-out.
+    The first test is logged at the end of the first training episode, in which epsilon is 1. A length equal to the
+    episode limit is a time-out.
     """
     return np.sort(np.array([run.t_env[0] for run in _first(map_name, coma=False)], np.int64))
 
 
 def near_random_means(map_name: str) -> NDArray[np.float64]:
-    """Return the sorted mean lengths (n,) of the 8 episodes with which each COMA run begins, in timesteps.
+    """Return the sorted mean lengths (n,) of the first 8 episodes of each COMA run, in timesteps.
 
-    Their policy is near random only: an untrained softmax, mixed half and half with uniform actions.
+    Their policy is only near random: an untrained softmax, mixed half and half with uniform actions.
     """
     return np.sort(np.array([run.t_env[0] / run.n_battles for run in _first(map_name, coma=True)]))
 
@@ -126,7 +127,7 @@ def near_random_means(map_name: str) -> NDArray[np.float64]:
 def first_tests(map_name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return win rates (n,) and mean returns (n,) of untrained greedy networks, one per run in the file's order.
 
-    COMA is left out: it has made an update before its first test.
+    COMA is excluded: it makes an update before its first test.
     """
     runs = _first(map_name, coma=False)
     return np.array([run.win_rate[0] for run in runs]), np.array([run.returns[0] for run in runs])

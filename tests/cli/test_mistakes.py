@@ -33,8 +33,8 @@ PLAY_MISTAKES = [
     (["--map", "3m", "--seed", "one"], "not a whole number"),
     (["--map", "3m", "--policy", "random", "--checkpoint", "a_file"], "not allowed with"),
     (["--checkpoint", "nowhere"], "there is no nowhere"),
-    (["--replay", "nowhere"], "there is no nowhere"),
-    (["--replay", "a_file", "--map", "3m"], "leave out --map"),
+    (["--recording", "nowhere"], "there is no nowhere"),
+    (["--recording", "a_file", "--map", "3m"], "leave out --map"),
     (["--map", "3m", "--out", "a_file/pictures"], "cannot write"),
 ]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from roma.envs.skirmish.engine import Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
 from roma.envs.skirmish.recordings import file
-from roma.envs.skirmish.recordings.battle import GOES_ON, Recording, play_again
+from roma.envs.skirmish.recordings.battle import GOES_ON, Recording, resimulate
 from roma.envs.skirmish.recordings.file import KIND, TENSORS, encode, load, save, verify
 from roma.scenarios import map_names
 from roma.scenarios.actions import FIRST_TARGET
@@ -36,7 +36,7 @@ def test_recorded_actions_give_the_recorded_units(map_name: str, tmp_path: Path)
     save(tmp_path / "battle.safetensors", recorded)
     read = load(tmp_path / "battle.safetensors")
     verify(read)
-    again = play_again(read)
+    again = resimulate(read)
     assert recorded.length > 5
     assert recorded.result != GOES_ON
     for name in file.TENSORS:
@@ -58,18 +58,18 @@ def test_the_vector_engine_fights_the_recorded_battle(recording: Recording) -> N
 def test_options_belong_to_the_battle() -> None:
     recorded = random_battle("2s3z", 1, options=EnvOptions(move_amount=4, reward_only_positive=False))
     verify(recorded)
-    with pytest.raises(UserError, match="does not come out"):
+    with pytest.raises(UserError, match="differs from the recording"):
         verify(dataclasses.replace(recorded, options=dataclasses.asdict(EnvOptions())))
 
 
 def test_the_engines_settings_belong_to_the_battle() -> None:
     recorded = random_battle("2s3z", 1, choices=Choices(acquire_range=3, formation_gap=0.5))
     verify(recorded)
-    with pytest.raises(UserError, match="does not come out"):
+    with pytest.raises(UserError, match="differs from the recording"):
         verify(dataclasses.replace(recorded, choices=dataclasses.asdict(Choices())))
 
 
-def test_a_battle_broken_off_is_a_replay_too(tmp_path: Path) -> None:
+def test_a_battle_broken_off_is_a_recording_too(tmp_path: Path) -> None:
     recorded = random_battle("2s3z", 1, steps=4)
     save(tmp_path / "r.safetensors", recorded)
     verify(load(tmp_path / "r.safetensors"))
@@ -130,15 +130,15 @@ def test_a_damaged_name_of_the_checksum_is_damage_too(recording: Recording, tmp_
         load(path)
 
 
-def test_what_is_no_replay_of_this_version_says_so(recording: Recording, tmp_path: Path, monkeypatch) -> None:
+def test_what_is_no_recording_of_this_version_says_so(recording: Recording, tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "r.safetensors"
     with pytest.raises(UserError, match="cannot read"):
         load(path)
     path.write_text("a text that is long enough to have a header size in it")
-    with pytest.raises(UserError, match="not a replay file"):
+    with pytest.raises(UserError, match="not a recording file"):
         load(path)
     path.write_bytes(safetensors.numpy.save({"units": np.zeros(3)}, {"facts": "{}"}))  # such as a policy
-    with pytest.raises(UserError, match="not a replay file"):
+    with pytest.raises(UserError, match="not a recording file"):
         load(path)
     monkeypatch.setattr(file, "KIND", KIND._replace(format=KIND.format + 1))
     path.write_bytes(encode(recording))
@@ -158,12 +158,12 @@ def test_the_digest_of_the_sources_does_not_matter(recording: Recording) -> None
     verify(dataclasses.replace(recording, engine_digest="0123456789abcdef" * 4))
 
 
-def test_replays_without_a_version_are_read(recording: Recording, tmp_path: Path) -> None:
+def test_recordings_without_a_version_are_read(recording: Recording, tmp_path: Path) -> None:
     """Earlier revisions stored only the digest of the sources; recordings of games have no engine settings."""
     facts = {name: value for name, value in dataclasses.asdict(recording).items() if name not in TENSORS}
     facts = {name: value for name, value in facts.items() if name not in ("engine", "engine_version")}
     tensors = {name: getattr(recording, name) for name in TENSORS}
-    path = tmp_path / "replay"
+    path = tmp_path / "recording"
     for change, expected in (
         ({"engine_digest": "cc6086502fe6acbc"}, ("embedded", "0")),
         ({"engine_digest": "0123456789abcdef", "choices": {}}, ("starcraft2", "01234567")),
@@ -183,5 +183,5 @@ def test_a_changed_battle_does_not_verify(recording: Recording) -> None:
         {"rewards": recording.rewards * 2},
         {"actions": recording.actions * 0},
     ):
-        with pytest.raises(UserError, match="does not come out here"):
+        with pytest.raises(UserError, match="differs from the recording"):
             verify(dataclasses.replace(recording, **change))

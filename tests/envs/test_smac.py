@@ -15,7 +15,7 @@ import pytest
 from roma.envs.episode_seeds import EpisodeSeeds
 from roma.envs.skirmish.engine import RandomPolicy, Skirmish
 from roma.envs.skirmish.options import Choices, EnvOptions
-from roma.envs.skirmish.recordings.battle import play_again
+from roma.envs.skirmish.recordings.battle import resimulate
 from roma.envs.skirmish.recordings.file import load, verify
 from roma.envs.smac import StarCraft2Env
 from roma.support.errors import UserError
@@ -272,7 +272,7 @@ def test_its_replay_is_the_battle(tmp_path: Path) -> None:
     assert env.save_replay().name == "mine_2.safetensors"
     recording = load(path)
     verify(recording)
-    assert play_again(recording).rewards.tolist() == [reward for ((reward,),) in stored["reward"]]
+    assert resimulate(recording).rewards.tolist() == [reward for ((reward,),) in stored["reward"]]
     assert (recording.result == "won") == info["battle_won"]
 
 

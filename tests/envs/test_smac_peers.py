@@ -207,7 +207,7 @@ def test_game_version_is_accepted_with_one_line_and_heuristic_rest_where_smac_ig
     env = StarCraft2Env("3m", game_version="4.6.2.69232", heuristic_rest=True)
     assert (env.game_version, env.heuristic_rest) == ("4.6.2.69232", True)
     (line,) = caplog.messages
-    assert line.startswith("game_version = '4.6.2.69232' has no meaning here")
+    assert line.startswith("game_version = '4.6.2.69232' has no effect")
     with pytest.raises(UserError, match="heuristic_rest = True"):
         StarCraft2Env("3m", heuristic_ai=True, heuristic_rest=True)
 
@@ -353,7 +353,7 @@ def test_workers_that_start_at_once_compile_once(tmp_path: Path, monkeypatch: py
     with exclusive(folder / compilation.COMPILING):
         worker = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert worker.stderr is not None
-        assert "another process compiles the engine" in worker.stderr.readline()
+        assert "another process that compiles the engine" in worker.stderr.readline()
         (folder / compilation.COMPILED).touch()
     assert worker.communicate()[0] == ""
     (folder / compilation.COMPILED).unlink()

@@ -166,7 +166,7 @@ def test_repeated_failure_ends_with_the_games_own_log(battles, standin):
     env = battles(patience=Patience(max_failures=1))
     standin.ask_for("no_launch")
     with pytest.raises(
-        UserError, match=r"failed 2 times in a row in battle \d of 3m, at last because the game"
+        UserError, match=r"failed 2 times in a row in battle \d of 3m, the last time because the game"
     ) as error:
         env.reset(SEEDS)
     assert "\n" not in str(error.value)

@@ -8,7 +8,7 @@ import pytest
 from roma.cli import main
 from roma.envs.skirmish.recordings.file import load, save, verify
 from roma.recordings.evaluate import play_policy
-from roma.recordings.play import REPLAY, record, record_trained
+from roma.recordings.play import RECORDING, record, record_trained
 from roma.runs.config import resolve
 from roma.runs.training import train
 from roma.support.seeding import Stream, episode_seed
@@ -35,14 +35,14 @@ def frames(monkeypatch):
 
 def test_from_the_command_line_to_the_pictures(tmp_path, capsys):
     assert main(["play", "--map", "3m", "--policy", "random", "--seed", "2", "--out", str(tmp_path)]) == 0
-    recording = load(tmp_path / REPLAY)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["battle.gif", REPLAY, "frames", "still.png"]
+    recording = load(tmp_path / RECORDING)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["battle.gif", RECORDING, "frames", "still.png"]
     assert len(list((tmp_path / "frames").iterdir())) == recording.length + 1
     assert recording.seed == episode_seed(0, Stream.ROLLOUT, 2)
     assert f"{recording.result} after {recording.length} timesteps" in capsys.readouterr().out
     again = tmp_path / "again"
-    assert main(["play", "--replay", str(tmp_path / REPLAY), "--out", str(again)]) == 0
-    assert "equals its re-simulation" in capsys.readouterr().out
+    assert main(["play", "--recording", str(tmp_path / RECORDING), "--out", str(again)]) == 0
+    assert "re-simulated: identical" in capsys.readouterr().out
     assert (again / "battle.gif").read_bytes() == (tmp_path / "battle.gif").read_bytes()
 
 
@@ -87,8 +87,8 @@ def test_roles_are_recorded_with_the_battle(finished, tmp_path):
     assert dead.any(), "this untrained run loses units"
     assert np.ptp(recording.role_mean[dead], axis=0).max() < 1e-6
     assert np.ptp(recording.role_mean[0], axis=0).max() > 0
-    save(tmp_path / REPLAY, recording)
-    again = load(tmp_path / REPLAY)
+    save(tmp_path / RECORDING, recording)
+    again = load(tmp_path / RECORDING)
     verify(again)
     np.testing.assert_array_equal(again.role_mean, recording.role_mean)
     assert record("3m", "random", 0).role_mean.shape[2] == 0
@@ -100,15 +100,15 @@ def test_pictures_have_a_place_of_their_own(finished, tmp_path, monkeypatch, fra
     assert main(["play", "--checkpoint", str(finished), "--seed", "3"]) == 0
     folders = [str(directory) for _, directory in frames]
     names = ("heuristic/battle0", "roma_seed_1_at_300_steps/battle3")
-    assert folders == [f"data/embedded/manual/replays/3m/{name}" for name in names]
-    assert all((tmp_path / folder / REPLAY).exists() for folder in folders)
+    assert folders == [f"data/embedded/manual/recordings/3m/{name}" for name in names]
+    assert all((tmp_path / folder / RECORDING).exists() for folder in folders)
 
 
-def test_a_replay_of_another_engine_is_drawn_without_resimulation(tmp_path, capsys, frames):
+def test_a_recording_of_another_engine_is_drawn_without_resimulation(tmp_path, capsys, frames):
     recording = record("3m", "random", 0)
-    save(tmp_path / REPLAY, dataclasses.replace(recording, engine_version="0"))
-    assert main(["play", "--replay", str(tmp_path / REPLAY)]) == 0
-    assert "is of another engine or version: drawn without re-simulation" in capsys.readouterr().out
+    save(tmp_path / RECORDING, dataclasses.replace(recording, engine_version="0"))
+    assert main(["play", "--recording", str(tmp_path / RECORDING)]) == 0
+    assert "drawn without re-simulation" in capsys.readouterr().out
     assert frames[0][1] == tmp_path
 
 
@@ -120,9 +120,9 @@ def test_what_cannot_be_played_is_one_line(finished, tmp_path, capsys, frames):
     (tmp_path / "damaged").write_bytes(content)
     policy = finished / "policies" / "t300.safetensors"
     cases = [
-        (["--replay", tmp_path / "false"], "does not come out here"),
-        (["--replay", tmp_path / "damaged"], "damaged"),
-        (["--replay", policy], "not a replay file"),
+        (["--recording", tmp_path / "false"], "differs from the recording"),
+        (["--recording", tmp_path / "damaged"], "damaged"),
+        (["--recording", policy], "not a recording file"),
         (["--checkpoint", tmp_path / "false"], "neither a run folder nor a policy file"),
         (["--checkpoint", tmp_path], "no run directory"),
         (["--checkpoint", policy, "--map", "8m"], "trained on 3m, not on 8m"),

@@ -184,8 +184,8 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     assert (recording.targets[1:, :9][recording.actions[:, :9] >= 6] >= 10).all()
     assert (recording.targets[1:, 10:] == -1).all()
     assert recording.role_mean.shape == (recording.length + 1, 10, 3)
-    assert cli.main(["play", "--replay", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
-    assert "is of another engine or version: drawn without re-simulation" in capsys.readouterr().out
+    assert cli.main(["play", "--recording", str(tmp_path / "pictures" / "battle.safetensors")]) == 0
+    assert "drawn without re-simulation" in capsys.readouterr().out
     assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2
 
 

@@ -184,7 +184,7 @@ def test_malformed_file(tmp_path: Path, source: str, kind: type, changes: dict[s
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read"), ('{"name": "3m", "name": "8m"}', "field 'name' stands there twice")],
+    [("{", "cannot be read"), ('{"name": "3m", "name": "8m"}', "field 'name' is given twice")],
 )
 def test_unreadable_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "3m.json").write_text(text)
@@ -210,16 +210,16 @@ def test_unreadable_file(tmp_path: Path, text: str, message: str) -> None:
         ("marine", {"weapon.hits": 2}, r"weapon: hit_delay: 0 must be above 0"),
         ("marine", {"weapon.cooldown": 0}, r"weapon: cooldown: 0 must be above 0"),
         ("marine", {"weapon.damage_point": 0.9}, r"weapon: damage_point: 0.9 is not below cooldown, 0.8608"),
-        ("marine", {"weapon.targets": []}, r"weapon: targets: none is named; known: air, ground"),
+        ("marine", {"weapon.targets": []}, r"weapon: targets: must name at least one of air, ground"),
         ("marine", {"weapon.targets": ["sea"]}, r"weapon: targets: 'sea' is not a known plane"),
         ("marine", {"weapon.bonus": {"Heavy": 3}}, r"weapon: bonus: 'Heavy' is not a known attribute"),
         *(
             (name, {"weapon.splash_radius": 1}, r"weapon: splash_radius: .* hits 1 and missile_speed, delay, sweep 0")
             for name in ("zealot", "stalker", "spinecrawler")
         ),
-        ("marine", {"weapon.splash_radius": 1, "weapon.sweep": 1}, r"weapon: splash_radius: who blows itself up has"),
-        ("stalker", {"weapon.delay": 0.1}, r"weapon: delay: it stands in the place of missile_speed and hit_delay"),
-        ("zealot", {"weapon.delay": 0.1}, r"weapon: delay: it stands in the place of missile_speed and hit_delay"),
+        ("marine", {"weapon.splash_radius": 1, "weapon.sweep": 1}, r"weapon: splash_radius: beside it hits must be 1"),
+        ("stalker", {"weapon.delay": 0.1}, r"weapon: delay: missile_speed and hit_delay must be 0"),
+        ("zealot", {"weapon.delay": 0.1}, r"weapon: delay: missile_speed and hit_delay must be 0"),
         ("marine", {"weapon.delay": 0.82}, r"weapon: damage_point \+ delay: 0.87 is not below cooldown, 0.8608"),
         ("medivac", {"climbs": True}, r"climbs: true, but the plane is air; only units of plane ground climb"),
         ("medivac", {"energy_start": 201}, r"energy_start: 201 is above energy_max, 200"),
@@ -273,17 +273,17 @@ def ground(*blocked_rows: int) -> list[str]:
         (side("enemies", group("Marine", 3, (32, 16))), r"enemies\[0\]: spawn: \[32, 16\] is not on walkable ground"),
         (
             {"ally_types": ["Marine", "Zealot"]},
-            r"ally_types: Zealot stands there without a unit of that type; valid",
+            r"ally_types: Zealot has no unit on this side; valid",
         ),
-        ({"enemy_types": ["Marine", "Marine"]}, r"enemy_types: Marine stands there twice; valid: each of Marine once"),
-        ({"allies": [], "ally_types": []}, r"allies: no unit that can fight; at least one must have no heal"),
-        (side("enemies", group("Medivac", 1)), r"enemies: no unit that can fight"),
+        ({"enemy_types": ["Marine", "Marine"]}, r"enemy_types: Marine is listed twice; valid: each of Marine once"),
+        ({"allies": [], "ally_types": []}, r"allies: no unit can fight; at least one unit must have no heal"),
+        (side("enemies", group("Medivac", 1)), r"enemies: no unit can fight"),
         (
             side("allies", group("Stalker", 2), group("Medivac", 1)),
             r"allies: Medivac heals Biological units, and",
         ),
         (side("enemies", group("Marine", 123)), r"enemies: 123 units, at most 122 can be targets of actions"),
-        ({"enemies_hunt": True}, r"enemies_hunt: true, and enemy_attack_move is another order; valid: one of them"),
+        ({"enemies_hunt": True}, r"enemies_hunt: true excludes enemy_attack_move; valid: one of them"),
         ({"enemy_attack_move": []}, r"enemy_attack_move: 0 points; valid: null, one or two"),
         ({"enemy_attack_move": 3 * [[9, 16]]}, r"enemy_attack_move: 3 points; valid: null, one or two"),
         ({"enemy_attack_move": [[9, 7]]}, r"enemy_attack_move\[0\]: \[9, 7\] is not on walkable ground"),

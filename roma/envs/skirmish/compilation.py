@@ -1,4 +1,4 @@
-"""Compiling the engine ahead of its use, which takes a quarter of a minute on a machine that has not done so yet."""
+"""Compilation of the engine ahead of its use. It takes a quarter of a minute, once per machine."""
 
 from logging import getLogger
 
@@ -14,7 +14,7 @@ COMPILED, COMPILING = "compiled", "compiling.lock"  # files beside the machine c
 
 
 def compile_engine() -> None:
-    """Calls all that a run calls of the kernel, whose types are the same on every map."""
+    """Compile the kernel, by calling every function that a run calls. Argument types are the same on all maps."""
     env = Skirmish("3m", n_battles=1)
     env.reset(np.zeros(1, np.int64))
     first = env.snapshots.copy()
@@ -23,11 +23,11 @@ def compile_engine() -> None:
 
 
 def compile_once() -> None:
-    """Compile the engine, unless that is done: processes that start together wait for the first one."""
+    """Compile the engine unless it is compiled already. Of several processes, one compiles and the others wait."""
     folder = KERNEL.folder
     if folder is None or (folder / COMPILED).exists():
         return
-    waiting = "another process compiles the engine, which takes a quarter of a minute: waiting for it"
+    waiting = "waiting for another process that compiles the engine (a quarter of a minute)"
     with exclusive(folder / COMPILING, lambda: LOG.info(waiting)):
         if not (folder / COMPILED).exists():
             compile_engine()

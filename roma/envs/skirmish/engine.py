@@ -1,4 +1,4 @@
-"""The embedded engine behind `VectorEnv`: buffers for E battles and calls into the kernel."""
+"""The embedded engine as a `VectorEnv`: buffers for E battles, and calls into the kernel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from roma.envs.vector import Outcome
 from roma.scenarios import SIZE
 from roma.support.errors import UserError
 
-FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell: no map but 2c_vs_64zg has any that an agent could see
+FLAT = np.zeros((SIZE, SIZE))  # terrain height by cell; only 2c_vs_64zg has different heights that agents could observe
 
 
 def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
-    """Zeroed buffers for E battles of N units."""
+    """Return zeroed buffers for E battles of N units."""
     return kernel.Battles(
         units=np.zeros((n_battles, n_units), kernel.LIFE),
         turn=np.zeros((n_battles, n_units), np.int64),
@@ -31,22 +31,40 @@ def new_battles(n_battles: int, n_units: int, n_agents: int) -> kernel.Battles:
 
 
 def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
-    """Raise ValueError unless each array has its shape: compiled code reads and writes without asking."""
+    """Check the shapes of arrays: compiled code does not check its bounds.
+
+    Args:
+        arrays: Each array with its expected shape, by name.
+
+    Raises:
+        ValueError: A shape is wrong; the message names the array.
+    """
     for name, (array, expected) in arrays.items():
         if array.shape != expected:
             raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
 
 
 def check_last_actions(last_actions: NDArray[np.int64], n_actions: int) -> None:
-    """Raise ValueError unless all are actions; negative ones stand for none."""
+    """Check that all last actions are below `n_actions`. Negative ones mean that there was no action yet.
+
+    Raises:
+        ValueError: An action is too large.
+    """
     if last_actions.max(initial=-1) >= n_actions:
-        raise ValueError(f"last action {last_actions.max()}: there are {n_actions} actions, from 0")
+        raise ValueError(f"last action {last_actions.max()} is not below {n_actions}, the number of actions")
 
 
 class Skirmish:
-    """E battles of one map; see `VectorEnv` for the meaning of each member.
+    """E battles of one map on the embedded engine; see `VectorEnv` for its members.
 
-    `options` are SMAC's, `choices` what the game leaves open.
+    Args:
+        map_name: Canonical name of the map.
+        n_battles: Number of parallel battles, E.
+        options: SMAC's options; None: their defaults.
+        choices: The engine's own settings.
+
+    Raises:
+        UserError: `n_battles` is below 1, or the map's file is wrong.
     """
 
     deterministic = True
@@ -76,18 +94,30 @@ class Skirmish:
 
     @property
     def last_actions(self) -> NDArray[np.int64]:
-        """Action of each agent in its last timestep, (E, A); -1 after a reset."""
+        """Last action of each agent (E, A); -1 after a reset."""
         return self._battles.last_actions
 
     def reset(self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> None:
-        """Begin battles anew, each from its own seed (E,); only those where `chosen` (E,), if given."""
+        """Begin new episodes.
+
+        Args:
+            seeds: Seed of each battle (E,).
+            chosen: Battles to reset (E,); None: all.
+
+        Raises:
+            ValueError: An array has the wrong shape.
+        """
         seeds, chosen = np.ascontiguousarray(seeds, np.int64), self._all if chosen is None else chosen
         if not seeds.shape == chosen.shape == self._all.shape:
             raise ValueError(f"seeds {seeds.shape} and chosen {chosen.shape} must have the shape {self._all.shape}")
         kernel.reset_battles(self.rules, *self._options, self._battles, seeds, chosen, *self._seen)
 
     def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
-        """Play one timestep; ValueError names the first action that is not available, or an array of a wrong shape."""
+        """Play one timestep; see `VectorEnv`.
+
+        Raises:
+            ValueError: An action is not available (the message names the first one), or an array has the wrong shape.
+        """
         actions, active = np.ascontiguousarray(actions, np.int64), self._all if active is None else active
         if actions.shape != self._battles.last_actions.shape or active.shape != self._all.shape:
             expected = f"{self._battles.last_actions.shape} and {self._all.shape}"
@@ -96,14 +126,14 @@ class Skirmish:
         return Outcome(self._reward.copy(), self._end != kernel.GOES_ON, self._end == kernel.WON)
 
     def advance(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
-        """Do what `step` does with arrays of the right shapes, and leave the outcome in the buffers."""
+        """Play one timestep with arrays of the right shapes, and leave the outcome in the buffers; see `step`."""
         refused = kernel.step_battles(self.rules, *self._options, self._battles, actions, active, *self._outcome)
         if refused >= 0:
             battle, agent = divmod(refused, self.info.n_agents)
             raise ValueError(f"battle {battle}: action {actions[battle, agent]} is not available to agent {agent}")
 
     def step_scripted(self, active: NDArray[np.bool_] | None = None) -> Outcome:
-        """Play one timestep with the agents under SMAC's scripted policy, `heuristic_ai`; see `step`."""
+        """Play one timestep in which SMAC's scripted policy (`heuristic_ai`) controls the agents; see `step`."""
         active = self._all if active is None else active
         if active.shape != self._all.shape:
             raise ValueError(f"active {active.shape} must have the shape {self._all.shape}")
@@ -119,9 +149,10 @@ class Skirmish:
         state: NDArray[np.float32],
         avail_actions: NDArray[np.bool_],
     ) -> None:
-        """Write what the agents saw at M snapshots; see `VectorEnv`.
+        """Recompute what the agents saw at M snapshots; see `VectorEnv`.
 
-        ValueError names an array of a wrong shape, or a last action that there is not.
+        Raises:
+            ValueError: An array has the wrong shape, or a last action is too large.
         """
         moments, info = len(snapshots), self.info
         check_shapes(
@@ -137,13 +168,13 @@ class Skirmish:
 
 
 class RandomPolicy:
-    """Uniform choice among available actions, from its own random stream."""
+    """Uniform policy over available actions, with its own random stream."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.array([seed], np.uint64)
 
     def __call__(self, avail_actions: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """avail_actions (E, A, U) to actions (E, A)."""
+        """Return an action for each agent (E, A), drawn from avail_actions (E, A, U)."""
         actions = np.empty(avail_actions.shape[:2], np.int64)
         kernel.random_available(avail_actions, self._random, actions)
         return actions

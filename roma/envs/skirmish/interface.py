@@ -1,4 +1,4 @@
-"""SMAC's agent interface on positions of one's own making: the kernel's functions, one battle at a time.
+"""SMAC's agent interface for arbitrary positions: the kernel's functions for one battle.
 
 Unit rows are `x, y, health, shield, energy, cooldown` by slot; health 0 means dead.
 """
@@ -32,10 +32,24 @@ def observe(
     episode_step: int = 0,
     terrain_height: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """What the agents see: obs (A, O), state (S,), avail_actions (A, U).
+    """Return what the agents see at one position.
 
-    allies (A, 6), enemies (N - A, 6); last_actions (A,) or None right after reset; walkable (32, 32) indexed [y, x],
-    the map's own by default; terrain_height (32, 32), 0 to 255, flat by default. ValueError where a shape is wrong.
+    Args:
+        map_name: Name or alias of a map.
+        allies: Unit rows of the agents (A, 6).
+        enemies: Unit rows of the enemies (N - A, 6).
+        last_actions: Last actions (A,); None: the episode has just begun.
+        walkable: Walkable cells (32, 32), indexed [y, x]; None: the map's own.
+        options: SMAC's options.
+        episode_step: Timesteps played.
+        terrain_height: Terrain height (32, 32), from 0 to 255, indexed [y, x]; None: flat.
+
+    Returns:
+        Observations (A, O), global state (S,), available actions (A, U).
+
+    Raises:
+        UserError: There is no such map.
+        ValueError: An array has the wrong shape, or a last action is too large.
     """
     name = canonical_map(map_name)
     rules = build_rules(name)
@@ -78,10 +92,22 @@ def transition(
     *,
     options: EnvOptions = EnvOptions(),  # noqa: B008  (frozen)
 ) -> tuple[float, bool, dict[str, bool | int]]:
-    """What SMAC's `step` returns for one timestep: reward, terminated, info.
+    """Return the result of SMAC's `step` for the transition between two positions.
 
-    before, after: (allies, enemies) unit rows; dead_before: (allies, enemies) flags of deaths counted in earlier steps;
-    episode_step: timesteps played, this one included.
+    Args:
+        map_name: Name or alias of a map.
+        before: Unit rows before the timestep, (allies, enemies).
+        after: Unit rows after the timestep, (allies, enemies).
+        dead_before: Flags of deaths that earlier timesteps have counted, (allies, enemies).
+        episode_step: Timesteps played, including this one.
+        options: SMAC's options.
+
+    Returns:
+        Reward, terminated, info.
+
+    Raises:
+        UserError: There is no such map.
+        ValueError: An array has the wrong shape.
     """
     name = canonical_map(map_name)
     rules = build_rules(name)
@@ -102,7 +128,17 @@ def transition(
 def slots(
     owners: Sequence[int], types: Sequence[int], xs: Sequence[float], ys: Sequence[float]
 ) -> tuple[list[int], list[int]]:
-    """Which listed unit fills each slot: (agents' list indices, enemies' list indices). Owner 1 is the agents' side."""
+    """Assign listed units to slots, in SMAC's order.
+
+    Args:
+        owners: Owner of each unit: 1 the agents' side, 2 the enemies'.
+        types: Type id of each unit.
+        xs: Position of each unit, x.
+        ys: Position of each unit, y.
+
+    Returns:
+        List indices of the agents' slots, and list indices of the enemies' slots.
+    """
     mine = [i for i, owner in enumerate(owners) if owner == 1]
     order = agent_slots([types[i] for i in mine], [xs[i] for i in mine], [ys[i] for i in mine])
     return [mine[k] for k in order], [i for i, owner in enumerate(owners) if owner == 2]

@@ -1,4 +1,4 @@
-"""From a map's data file to the constants that the kernel reads: unit tables, formation, ways around cliffs."""
+"""Constants of the kernel, computed from a map's data file: unit tables, formations, paths around cliffs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from roma.scenarios.facts import Point
 from roma.support.errors import UserError
 
 LOOPS_PER_SECOND = 16
-FORMATION_GRID = 0.125  # places tried around a spawn point lie on a grid of this mesh
+FORMATION_GRID = 0.125  # spacing, in map units, of the grid of candidate places around a spawn point
 
 
 def passable_grids(scenario: Map) -> NDArray[np.bool_]:
-    """Cells that are open to units that walk, climb and fly, (3, SIZE, SIZE), indexed [way of moving, y, x]."""
+    """Return the cells open to units that walk, climb or fly, (3, SIZE, SIZE), indexed [way of moving, y, x]."""
     rows = np.array([list(row) for row in reversed(scenario.terrain)])
     grids = np.ones((3, SIZE, SIZE), np.bool_)
     grids[WALKS], grids[CLIMBS] = rows == ".", rows != "#"
@@ -29,7 +29,7 @@ def passable_grids(scenario: Map) -> NDArray[np.bool_]:
 
 
 def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bool_]:
-    """Cells that can be reached on foot from any of the points, (SIZE, SIZE)."""
+    """Return the cells that can be reached on foot from any of the points, (SIZE, SIZE)."""
     region = np.zeros_like(walkable)
     border = deque((int(x), int(y)) for x, y in points)
     while border:
@@ -43,7 +43,7 @@ def connected(walkable: NDArray[np.bool_], points: list[Point]) -> NDArray[np.bo
 def front_of(side: list[Group], other: list[Group]) -> tuple[float, float]:
     """Return the direction in which an army faces the other one, as a unit vector.
 
-    It leads from the army's centre to the other's. Where the two centres coincide, it is east.
+    The direction leads from the army's centre to the other's. It is east if the centres coincide.
     """
 
     def centre(groups: list[Group]) -> NDArray[np.float64]:
@@ -56,9 +56,13 @@ def front_of(side: list[Group], other: list[Group]) -> tuple[float, float]:
 
 @cache
 def places_around(breadth: float, front: tuple[float, float]) -> list[tuple[float, float]]:
-    """Return offsets from a spawn point at which units are tried, nearest first; depth counts `breadth` times.
+    """Return candidate offsets (map units) from a spawn point, nearest first.
 
     An army that faces west is the mirror image of one that faces east.
+
+    Args:
+        breadth: Factor by which distance along `front` counts more than distance across it.
+        front: Direction in which the army faces, a unit vector.
     """
     reach = np.arange(-SIZE / 2, SIZE / 2, FORMATION_GRID)
     dx, dy = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
@@ -69,7 +73,7 @@ def places_around(breadth: float, front: tuple[float, float]) -> list[tuple[floa
 
 
 def is_rectangle(region: NDArray[np.bool_]) -> bool:
-    """Whether the cells of a region form a full rectangle: then every way in it is straight."""
+    """Return whether a region is a full rectangle, in which all shortest paths are straight."""
     return bool(region[np.ix_(region.any(1), region.any(0))].all())
 
 
@@ -80,10 +84,23 @@ def formation(
     front: tuple[float, float],
     choices: Choices,
 ) -> list[tuple[str, float, float]]:
-    """Return where the units of one side are created: (type, x, y) in order of creation.
+    """Return where the units of one side are created.
 
-    Each is placed at the free place nearest to its group's spawn point, in an army that is broad across `front`, the
-    direction in which it faces. Ground units do not overlap; flying ones are not in anyone's way.
+    Each unit gets the free place nearest to its group's spawn point. Ground units do not overlap; flying units block
+    nobody.
+
+    Args:
+        groups: The side's groups of units.
+        units: Unit types by name.
+        walkable: Walkable cells (SIZE, SIZE), indexed [y, x].
+        front: Direction in which the army faces, a unit vector. The army is broad across it.
+        choices: The engine's own settings.
+
+    Returns:
+        (type, x, y) of each unit, in order of creation.
+
+    Raises:
+        UserError: A group does not fit into the terrain.
     """
     placed: list[tuple[str, float, float]] = []
     taken: list[tuple[float, float, float]] = []
@@ -110,12 +127,12 @@ def formation(
 
 
 def agent_slots(types: list[int], xs: list[float], ys: list[float]) -> list[int]:
-    """Order in which SMAC numbers agents: by type id, then x, then y, ties as listed."""
+    """Return the list indices of agents in SMAC's order: by type id, then x, then y, ties as listed."""
     return sorted(range(len(types)), key=lambda i: (types[i], xs[i], ys[i]))
 
 
 def blow_damage(attacker: Unit, target: Unit) -> float:
-    """Damage of one blow before armour."""
+    """Return the damage of one blow before armour."""
     if attacker.weapon is None:
         return 0.0
     bonus = sum(extra for attribute, extra in attacker.weapon.bonus.items() if attribute in target.attributes)
@@ -124,10 +141,10 @@ def blow_damage(attacker: Unit, target: Unit) -> float:
 
 @cache
 def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
-    """Return the constants of one map, by canonical name.
+    """Return the kernel's constants for one map, by canonical name.
 
     Raises:
-        UserError: the map's file is wrong, or its armies do not fit into the terrain.
+        UserError: The map's file is wrong, or its armies do not fit into the terrain.
     """
     scenario, units = load_map(map_name), load_units()
     try:
@@ -137,7 +154,16 @@ def build_rules(map_name: str, choices: Choices = DEFAULT_CHOICES) -> Rules:
 
 
 def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
-    """Return the constants of a map; UserError where its armies do not fit into the terrain."""
+    """Return the kernel's constants for a map.
+
+    Args:
+        scenario: The map.
+        units: Unit types by name.
+        choices: The engine's own settings.
+
+    Raises:
+        UserError: The armies do not fit into the terrain.
+    """
     passable = passable_grids(scenario)
     walkable = passable[WALKS]
     allies = formation(scenario.allies, units, walkable, front_of(scenario.allies, scenario.enemies), choices)
@@ -195,9 +221,11 @@ def rules_of(scenario: Map, units: dict[str, Unit], choices: Choices) -> Rules:
 def goals_of_enemies(
     scenario: Map, units: dict[str, Unit], walkable: NDArray[np.bool_], choices: Choices
 ) -> list[list[tuple[float, float]]] | None:
-    """Return where each enemy is ordered to, in order of creation, for each end of the target's line.
+    """Return the goals of the enemies' attack-move.
 
-    None: the enemies have no order.
+    Returns:
+        The goal (x, y) of each enemy, in order of creation: one list for each end of the line on which an episode draws
+        the target. None if the enemies have no attack-move.
     """
     ends = []
     front = front_of(scenario.enemies, scenario.allies)
@@ -211,7 +239,7 @@ def goals_of_enemies(
 
 
 def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
-    """Write a unit type's statistics into a record of UNIT, seconds turned into game loops."""
+    """Write a unit type's statistics into a record of UNIT, and convert seconds to game loops."""
     loops = LOOPS_PER_SECOND
     entry["health_max"], entry["shield_max"], entry["armor"] = unit.health, unit.shield, unit.armor
     entry["speed"], entry["acceleration"] = unit.speed / loops, unit.acceleration / loops**2
@@ -241,7 +269,13 @@ def fill_statistics(entry: Any, unit: Unit, choices: Choices) -> None:
 
 
 def env_info(map_name: str, rules: Rules, options: Any) -> EnvInfo:
-    """Sizes of a map's interface under the given `EnvOptions` (formulas of SMAC's get_obs_size and get_state_size)."""
+    """Return the sizes of a map's interface, by the formulas of SMAC's get_obs_size and get_state_size.
+
+    Args:
+        map_name: Canonical name of the map.
+        rules: The map's constants.
+        options: An `EnvOptions`.
+    """
     agents, enemies = rules.n_allies, len(rules.unit) - rules.n_allies
     actions = 6 + enemies
     ally_vitals, enemy_vitals = 1 + rules.ally_shields, 1 + rules.enemy_shields

@@ -1,4 +1,4 @@
-"""Digest of all that decides how a battle goes. No compiled code is loaded."""
+"""Digest of all files that decide how battles go. Importing this module loads no compiled code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = {
 
 @cache
 def source_digest() -> str:
-    """Return the SHA-256 (hex) over the engine's source and over maps and units with what reads them."""
+    """Return the SHA-256 (hex) of the engine's source, of the maps and units, and of the code that reads them."""
     digest = hashlib.sha256()
     for package, patterns in FILES.items():
         root = Path(str(resources.files(package)))

@@ -1,8 +1,9 @@
-"""Version numbers of the engine, one for each map. No compiled code is loaded.
+"""Version numbers of the engine, one for each map. Importing this module loads no compiled code.
 
-The version names how battles on a map go. A person raises it when that changes; `tests/golden/trajectories.json` holds
-digests of recorded trajectories for each map, and a test fails where they change under the same version. What does not
-change a trajectory (a docstring, a moved file, a faster loop, another map) leaves the version as it is.
+A version identifies the behaviour of battles on a map. A person raises it when the behaviour changes.
+`tests/golden/trajectories.json` holds digests of recorded trajectories for each map, and a test fails if they change
+under the same version. A change that leaves all trajectories as they are (a docstring, a moved file, a faster loop,
+another map) leaves the version as it is.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
 
 SHOWN = 8  # characters of a digest in a version
 
-# Versions of states of the engine that were recorded by their source digest only (its first characters).
+# Versions of earlier states of the engine, by the first characters of the source digest that these recorded instead.
 OF_SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "cc608650": "0",
-        # Sources between the last change of the rules and the introduction of version numbers: the trajectories of
-        # each agree with those of version 1.
+        # States between the last change of the rules and the introduction of versions. Their trajectories agree with
+        # those of version 1.
         "648f647f": "1",
         "4ea3a641": "1",
         "272e5c1b": "1",
@@ -66,13 +67,13 @@ OF_SOURCES: Mapping[str, str] = MappingProxyType(
 def version_of(map_name: str) -> str:
     """Return the engine version of a map, by canonical name.
 
-    A map of VERSIONS has its number, as text. Any other map is a user's own file, which no recorded trajectory guards:
-    its version is the highest number of VERSIONS and a digest, as in `1+9f86d081`. The digest covers the facts in the
-    map's file and in those of its unit types, and which versions of VERSIONS were raised above 1. So it changes with
-    every change of the map's facts, and whenever the rules changed on some map of VERSIONS.
+    For a map of VERSIONS this is its number, as text. Any other map is a user's own file without recorded trajectories.
+    Its version is the highest number in VERSIONS and a digest, as in `1+9f86d081`. The digest covers the facts in the
+    map's file and in its units' files, and the versions of VERSIONS above 1. It therefore changes whenever the map's
+    facts change, and whenever the rules change on some map of VERSIONS.
 
     Raises:
-        UserError: the map's file is wrong.
+        UserError: The map's file is wrong.
     """
     if map_name in VERSIONS:
         return str(VERSIONS[map_name])
@@ -86,9 +87,9 @@ def version_of(map_name: str) -> str:
 
 
 def version_of_source(source_digest: str) -> str:
-    """Return the engine version behind a source digest that an earlier revision recorded without a version.
+    """Return the engine version for a source digest that an earlier revision recorded without a version.
 
-    An unknown state of the engine has the beginning of its digest as its version: it equals no other.
+    For an unknown state of the engine it is the beginning of the digest, so that it equals no other version.
     """
     shown = source_digest[:SHOWN]
     return OF_SOURCES.get(shown, shown)

@@ -4,19 +4,21 @@
     from roma.envs.smac import get_map_params, smac_maps  # instead of: from smac.env.starcraft2.maps import ...
 
 Names, order and defaults of the arguments, return types, info keys, methods and attributes are SMAC's
-(github.com/oxwhirl/smac). An argument acts where the engine has what it asks for; where it has not, any value that
-would change results in SMAC is refused, and what never touches results there (window size, debug) is accepted. So is
-any `game_version`, with a warning: there is no game here. These things are deliberately unlike SMAC:
+(github.com/oxwhirl/smac). An argument that the engine supports has SMAC's effect. For an unsupported argument, any
+value that would change results in SMAC is refused; arguments that never affect results there (window size, debug) are
+accepted. Any `game_version` is accepted with a warning. The class deliberately differs from SMAC in these points:
 
-- `get_obs_size` counts the spare feature that SMAC's own vectors carry under `obs_timestep_number`, so that sizes
-  always fit; terrain height reads 0, the maps are flat; `win_rate` is 0 before the first battle.
-- What SMAC learns from the game at the first reset (`max_reward`, `marine_id`, the grids) is known at once.
-- Option values can be read as attributes but not changed: an assignment is an AttributeError.
-- `seed` decides an environment as a whole. The seed of each battle follows from it, from the battle's number and from
-  all actions so far. So a repetition is identical, and workers that share one seed play one first battle and different
-  ones from then on. Give each worker a seed of its own (`seed + rank`) to have different first battles too.
-- An action that is not available is a ValueError, not an AssertionError.
-- A replay is a file of this project, which `roma play --replay` draws; `render("human")` draws text in the terminal.
+- `get_obs_size` counts the spare feature that SMAC's own observations contain under `obs_timestep_number`, so that
+  sizes always agree. Terrain height is 0, because the maps are flat. `win_rate` is 0 before the first episode.
+- Attributes that SMAC learns from the game at the first reset (`max_reward`, `marine_id`, the grids) are set from the
+  beginning.
+- Options can be read as attributes but not changed: an assignment raises AttributeError.
+- `seed` decides the whole sequence of episodes. Each episode's seed follows from it, from the episode's number and from
+  all actions so far. The same seed and actions repeat the sequence. Workers with the same seed share their first
+  episode only; give each worker its own seed (`seed + rank`) if their first episodes must differ, too.
+- An unavailable action raises ValueError, not AssertionError.
+- `save_replay` writes a recording of this project, which `roma play --recording` draws. `render("human")` draws text in
+  the terminal.
 """
 
 from roma.envs.smac import smac_maps

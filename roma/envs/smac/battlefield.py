@@ -1,4 +1,4 @@
-"""Units, their types and the terrain, as SMAC's class has them."""
+"""Units, unit types and terrain, with the members of SMAC's class."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from roma.scenarios.actions import FIRST_TARGET, SHOOT_RANGE, SIGHT_RANGE
 from roma.scenarios.rows import HEALTH, X, Y
 
 MEDIVAC = unit_number("Medivac")
-ANY_COOLDOWN = 15  # game loops, of units that SMAC has no scale for
+ANY_COOLDOWN = 15  # game loops; SMAC's value for units without a scale of their own
 
 
 class Direction(enum.IntEnum):
-    """Where an agent can move."""
+    """Directions of an agent's move."""
 
     NORTH = 0
     SOUTH = 1
@@ -32,21 +32,21 @@ class Direction(enum.IntEnum):
 
 
 class MultiAgentEnv:
-    """SMAC's base class, for code that asks for it by name."""
+    """Empty stand-in for SMAC's base class, for code that refers to it by name."""
 
 
 def replaced(env: MultiAgentEnv, part: Callable[..., Any]) -> bool:
-    """Return whether a subclass, or whoever wraps the object, has put a method of its own in the place of this one."""
+    """Return whether a subclass or a wrapper of the object has overridden this method."""
     return getattr(getattr(env, part.__name__), "__func__", None) is not part
 
 
 class Battlefield(MultiAgentEnv):
-    """Units, their types and the terrain of the battle that is going on. Distances are in map units."""
+    """Units, unit types and terrain of the running episode. Distances are in map units."""
 
     n_actions_no_attack, n_actions_move = FIRST_TARGET, len(Direction)
-    n_obs_pathing, n_obs_height = 8, 9  # features, where they are observed
+    n_obs_pathing, n_obs_height = 8, 9  # features, if they are observed
     map_x = map_y = max_distance_x = max_distance_y = SIZE
-    marine_id = marauder_id = medivac_id = 0  # numbers of the agents' unit types, 0 where the map has none of them
+    marine_id = marauder_id = medivac_id = 0  # numbers of the agents' unit types; 0 if the map has none
     hydralisk_id = zergling_id = baneling_id = 0
     stalker_id = colossus_id = zealot_id = 0
 
@@ -94,12 +94,12 @@ class Battlefield(MultiAgentEnv):
 
     @property
     def death_tracker_ally(self) -> NDArray[np.float64]:
-        """1 for each dead agent, 0 for the living, (n_agents,)."""
+        """Dead agents (n_agents,): 1 dead, 0 alive."""
         return self._dead()[: self.n_agents]
 
     @property
     def death_tracker_enemy(self) -> NDArray[np.float64]:
-        """1 for each dead enemy, 0 for the living, (n_enemies,)."""
+        """Dead enemies (n_enemies,): 1 dead, 0 alive."""
         return self._dead()[self.n_agents :]
 
     @property
@@ -108,7 +108,7 @@ class Battlefield(MultiAgentEnv):
         return (self._battle.last_actions[0, :, None] == np.arange(self.n_actions)).astype(np.float64)
 
     def init_units(self) -> None:
-        """Do nothing: the units are there. `reset` calls it, as in SMAC, for the sake of subclasses."""
+        """Do nothing: the units exist already. `reset` calls it as SMAC does, because subclasses override it."""
 
     def get_unit_by_id(self, a_id: int) -> Unit:
         """Return an agent's unit."""
@@ -119,15 +119,15 @@ class Battlefield(MultiAgentEnv):
         return list(self._roster.unit_types)
 
     def get_unit_type_id(self, unit: Unit, ally: bool) -> int:
-        """Return which of the type bits is set for a unit. Agents and enemies are numbered apart."""
+        """Return the index of a unit's type bit. Agents and enemies are numbered separately."""
         if ally:
             return unit.unit_type - FIRST_AGENT_TYPE
         return [unit_number(name) for name in self._scenario.enemy_types].index(unit.unit_type)
 
     def only_medivac_left(self, ally: bool) -> bool:
-        """Return whether a side counts as beaten because only a Medivac is left; never on maps of other types.
+        """Return whether a side counts as beaten because only a Medivac is left; False unless the map is of type MMM.
 
-        As in SMAC: no agent but Medivacs is alive, or exactly one enemy, which is a Medivac.
+        As in SMAC: for the agents, nobody but Medivacs is alive; for the enemies, exactly one Medivac is alive.
         """
         if self.map_type != "MMM":
             return False
@@ -136,27 +136,27 @@ class Battlefield(MultiAgentEnv):
         return [unit.unit_type for unit in self.enemies.values() if unit.health > 0] == [MEDIVAC]
 
     def unit_shoot_range(self, agent_id: int) -> float:
-        """Return the distance within which an agent may attack or heal, the same for all."""
+        """Return the distance within which an agent may attack or heal; it is the same for all agents."""
         return SHOOT_RANGE
 
     def unit_sight_range(self, agent_id: int) -> float:
-        """Return the distance within which an agent sees, the same for all."""
+        """Return the distance within which an agent sees; it is the same for all agents."""
         return SIGHT_RANGE
 
     def unit_max_cooldown(self, unit: Unit) -> float:
-        """Return by what SMAC's state divides an agent's cooldown, in game loops; in a Medivac's place, its energy."""
+        """Return the divisor of an agent's cooldown (game loops) in SMAC's state, or of a Medivac's energy."""
         if not 0 <= unit.unit_type - FIRST_AGENT_TYPE < len(self._scenario.ally_types):
             return ANY_COOLDOWN
         kind = load_units()[self._scenario.ally_types[unit.unit_type - FIRST_AGENT_TYPE]]
         return kind.energy_max if kind.heal else kind.cooldown_scale
 
     def unit_max_shield(self, unit: Unit) -> float | None:
-        """Return by what SMAC divides the shield of a unit; None for a unit without one."""
+        """Return the divisor of a unit's shield in SMAC's state; None for a unit without a shield."""
         return unit.shield_max or None
 
     @staticmethod
     def distance(x1: float, y1: float, x2: float, y2: float) -> float:
-        """Return the distance of two points."""
+        """Return the distance between two points."""
         return math.hypot(x2 - x1, y2 - y1)
 
     def check_bounds(self, x: float, y: float) -> bool:
@@ -164,14 +164,14 @@ class Battlefield(MultiAgentEnv):
         return 0 <= x < self.map_x and 0 <= y < self.map_y
 
     def can_move(self, unit: Unit, direction: int) -> bool:
-        """Return whether the point half a move away in a `Direction` is walkable, which is all that SMAC asks."""
+        """Return whether the point half a move away in a `Direction` is walkable, which is SMAC's only condition."""
         half = self._battle.options.move_amount / 2
         dx, dy = ((0, half), (0, -half), (half, 0), (-half, 0))[direction]
         x, y = int(unit.pos.x + dx), int(unit.pos.y + dy)
         return self.check_bounds(x, y) and bool(self.pathing_grid[x, y])
 
     def get_surrounding_points(self, unit: Unit, include_self: bool = False) -> list[tuple[float, float]]:
-        """Return the eight points around a unit whose terrain can be observed, and its own if asked."""
+        """Return the eight points around a unit whose terrain is observed; with `include_self`, also the unit's own."""
         x, y, way = int(unit.pos.x), int(unit.pos.y), self._battle.options.move_amount
         straight = [(x, y + 2 * way), (x, y - 2 * way), (x + 2 * way, y), (x - 2 * way, y)]
         across = [(x + way, y + way), (x - way, y - way), (x + way, y - way), (x - way, y + way)]
@@ -186,7 +186,10 @@ class Battlefield(MultiAgentEnv):
         return self._terrain(self.terrain_height, self.get_surrounding_points(unit, include_self=True))
 
     def get_visibility_matrix(self) -> NDArray[np.bool_]:
-        """Whether each agent sees each other unit, (agents, agents + enemies): both alive, within sight, not itself."""
+        """Return which units each agent sees, (n_agents, n_agents + n_enemies).
+
+        An agent sees another unit if both are alive and the unit is within sight range. An agent does not see itself.
+        """
         self._battle.require_begun()
         units = self._battle.snapshots[0]
         alive, places = units[:, HEALTH] > 0, units[:, [X, Y]]
@@ -208,5 +211,5 @@ class Battlefield(MultiAgentEnv):
         return self._units
 
     def _dead(self) -> NDArray[np.float64]:
-        """1 for each dead unit, agents first; there is none before the first reset."""
+        """Return 1 for each dead unit, agents first; all zeros before the first reset."""
         return ((self._battle.snapshots[0, :, HEALTH] <= 0) & bool(self._battle.result)).astype(np.float64)

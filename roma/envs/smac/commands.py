@@ -1,4 +1,4 @@
-"""Actions of agents: reading them, and as the commands that SMAC sends to the game."""
+"""Agents' actions: their conversion to integers, and to the commands that SMAC sends to the game."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ WAYS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # north, south, east, west
 
 
 def action_numbers(actions: Iterable[Any]) -> Sequence[int] | NDArray[np.integer]:
-    """Return actions as integers: of integers, whole floats, NumPy and torch scalars, arrays or lists of one each.
+    """Return actions as integers.
+
+    Args:
+        actions: For each agent an integer, a whole float, a NumPy or torch scalar, or an array or list of one of these.
 
     Raises:
-        ValueError: an action is something else; the message names the agent.
+        ValueError: An action is something else; the message names the agent.
     """
     if isinstance(actions, np.ndarray) and actions.ndim == 1 and actions.dtype.kind in "iu":
         return actions
@@ -34,7 +37,7 @@ def _number(agent: int, action: Any) -> int:
     while isinstance(value, list | tuple) and len(value) == 1:
         (value,) = value
     if hasattr(value, "item"):
-        with suppress(RuntimeError, ValueError):  # of arrays of several numbers
+        with suppress(RuntimeError, ValueError):  # raised for arrays of several numbers
             value = value.item()
     if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
         raise ValueError(f"the action of agent {agent} is {action!r}, not a whole number")
@@ -42,15 +45,15 @@ def _number(agent: int, action: Any) -> int:
 
 
 class Commands(Observations):
-    """The commands behind actions. They are shaped as the game's messages are, and no game receives them."""
+    """Commands behind the actions, in the form of the game's messages. No game receives them."""
 
-    heuristic_targets: list[int | None]  # whom the scripted policy last chose for each agent
+    heuristic_targets: list[int | None]  # each agent's last target under the scripted policy
 
     def get_agent_action(self, a_id: int, action: int) -> SimpleNamespace | None:
         """Return the command of an agent's action; None for a dead agent's no-op.
 
         Raises:
-            ValueError: the action is not available.
+            ValueError: The action is not available.
         """
         if not self.get_avail_agent_actions(a_id)[action]:
             raise ValueError(f"action {action} is not available to agent {a_id}")
@@ -67,10 +70,10 @@ class Commands(Observations):
         return _command(MOVE_ABILITY, unit, target_world_space_pos=place)
 
     def get_agent_action_heuristic(self, a_id: int, action: int) -> tuple[SimpleNamespace | None, int]:
-        """Return SMAC's scripted command for an agent, and the action that says the same; (None, 0) without a target.
+        """Return SMAC's scripted command for an agent and the equivalent action; (None, 0) without a target.
 
-        A unit attacks the enemy that was nearest when its last target died, a Medivac heals likewise. `action` is not
-        used, as in SMAC.
+        A unit attacks the enemy that was nearest when its last target died. A Medivac chooses whom it heals in the same
+        way. `action` is ignored, as in SMAC.
         """
         unit, healer = self.get_unit_by_id(a_id), self._heals(self.get_unit_by_id(a_id))
         fit = {

@@ -23,20 +23,24 @@ from roma.support.errors import UserError
 
 LOG = getLogger("roma.envs.smac")
 END_CODES = {WON: 1, LOST: -1, DRAW: 0}
-REPLAYS = "replays"  # where replays go unless `replay_dir` says otherwise
+REPLAYS = "replays"  # default of `replay_dir`
 
 
 class StarCraft2Env(Commands):
-    """One battle at a time, with SMAC's interface. UserError for an argument that the embedded engine cannot honour.
+    """SMAC's environment on the embedded engine; arguments and defaults are SMAC's.
 
-    A subclass that replaces a part changes the whole, as in SMAC: `get_obs_agent` shows in `get_obs`, `reset` and,
-    under `obs_instead_of_state`, `get_state`; `get_avail_agent_actions` in `get_avail_actions`; `get_state_dict` in
-    `get_state`; `reward_battle` and `update_units` in `step`; sizes of parts in `get_obs_size`.
+    A subclass that overrides a part changes the whole, as in SMAC: `get_obs_agent` affects `get_obs`, `reset` and,
+    under `obs_instead_of_state`, `get_state`; `get_avail_agent_actions` affects `get_avail_actions`; `get_state_dict`
+    affects `get_state`; `reward_battle` and `update_units` affect `step`; sizes of parts affect `get_obs_size`.
 
-    Two arguments are not SMAC's: `choices` are the engine's own settings, `is_replay` is of the ROMA authors' fork.
+    Two arguments are not SMAC's: `choices` has the engine's own settings, and `is_replay` exists in the ROMA authors'
+    fork of SMAC.
+
+    Raises:
+        UserError: The embedded engine does not support the value of an argument.
     """
 
-    last_stats = renderer = None  # SMAC has them and leaves them so
+    last_stats = renderer = None  # SMAC defines both and never sets them
 
     def __init__(
         self,
@@ -86,9 +90,7 @@ class StarCraft2Env(Commands):
             if value != only:
                 raise UserError(f"{name} = {value!r}: the embedded engine knows only {only!r} ({reason})")
         if game_version is not None:
-            LOG.warning(
-                "game_version = %r has no meaning here: battles are fought by the embedded engine", game_version
-            )
+            LOG.warning("game_version = %r has no effect: the embedded engine is not StarCraft II", game_version)
         options = EnvOptions(**{field.name: given[field.name] for field in fields(EnvOptions)})
         compile_once()
         super().__init__(Battle(map_name, options, choices))
@@ -108,19 +110,19 @@ class StarCraft2Env(Commands):
         self.heuristic_targets = [None] * self.n_agents
 
     def seed(self, seed: int | None = None) -> int:
-        """Return the seed of the whole sequence of battles. With an argument: begin the sequence of that seed first."""
+        """Return the seed of the sequence of episodes. With an argument, begin the sequence of that seed first."""
         if seed is not None:
             self._seeds = EpisodeSeeds(seed)
             self._seed = self._seeds.seed
         return self._seed
 
     def full_restart(self) -> None:
-        """Begin the sequence of battles anew, as SMAC does when it starts the game anew. Call `reset` next."""
+        """Restart the sequence of episodes, as SMAC does when it restarts the game. Call `reset` next."""
         self.seed(self._seed)
         self.force_restarts += 1
 
     def reset(self) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-        """Begin the next battle; returns (observations, state)."""
+        """Begin the next episode and return (observations, state)."""
         self._battle.begin(self._seeds.next())
         self._episode_steps, self._units = 0, None
         self.win_counted = self.defeat_counted = False
@@ -129,16 +131,19 @@ class StarCraft2Env(Commands):
         return self.get_obs(), self.get_state()
 
     def step(self, actions: Iterable[Any]) -> tuple[float, bool, dict[str, bool | int]]:
-        """Play one timestep; returns (reward, terminated, info).
+        """Play one timestep.
 
-        An action may be an integer, a whole float, a NumPy or torch scalar, or an array of one of these. Under
-        `heuristic_ai` the actions are ignored and, as in SMAC, overwritten by those of the scripted policy. Info has
-        battle_won, on SMAC's own maps dead_allies and dead_enemies, and, after a time-out of a `continuing_episode`,
-        episode_limit.
+        Args:
+            actions: For each agent an integer, a whole float, a NumPy or torch scalar, or an array of one of these.
+                Under `heuristic_ai` they are ignored and, as in SMAC, overwritten by those of the scripted policy.
+
+        Returns:
+            (reward, terminated, info). Info has battle_won, on SMAC's own maps dead_allies and dead_enemies, and, after
+            a time-out with `continuing_episode`, episode_limit.
 
         Raises:
-            ValueError: an action is not available or no number, or there is not one for each agent.
-            UserError: no battle is going on.
+            ValueError: An action is not available or not a number, or the number of actions is wrong.
+            UserError: No episode is running.
         """
         battle = self._battle
         reward = battle.play(None if self.heuristic_ai else action_numbers(actions))
@@ -169,11 +174,11 @@ class StarCraft2Env(Commands):
         return reward, terminated, info
 
     def update_units(self) -> int | None:
-        """Return how the last timestep ended: 1 won, -1 lost, 0 draw, None otherwise."""
+        """Return the result of the last timestep: 1 won, -1 lost, 0 draw, None otherwise."""
         return END_CODES.get(self._battle.result)
 
     def reward_battle(self) -> float:
-        """Return the reward of the last timestep before scaling, without what winning or losing brings; 0 if sparse."""
+        """Return the unscaled reward of the last timestep, without the reward for a win or defeat; 0 if sparse."""
         options, units = self._battle.options, slice(self.n_agents)
         if options.reward_sparse or not self._episode_steps:
             return 0.0
@@ -185,11 +190,11 @@ class StarCraft2Env(Commands):
         return float(abs(dealt) if options.reward_only_positive else dealt - options.reward_negative_scale * taken)
 
     def get_total_actions(self) -> int:
-        """Actions of an agent, available or not."""
+        """Return the number of actions of an agent, available or not."""
         return self.n_actions
 
     def get_env_info(self) -> dict[str, Any]:
-        """Sizes and names of the features of a unit in the state."""
+        """Return the sizes of the map, and the names of each unit's features in the state."""
         return {
             "state_shape": self.get_state_size(),
             "obs_shape": self.get_obs_size(),
@@ -201,7 +206,7 @@ class StarCraft2Env(Commands):
         }
 
     def get_stats(self) -> dict[str, float]:
-        """Counts since the environment was made. As in SMAC, draws are the battles that ran out of time."""
+        """Return counts since the environment was made. As in SMAC, draws are the episodes that reached the limit."""
         return {
             "battles_won": self.battles_won,
             "battles_game": self.battles_game,
@@ -212,11 +217,14 @@ class StarCraft2Env(Commands):
         }
 
     def save_replay(self) -> Path:
-        """Write the current battle, as far as it was played, to REPLAY_DIR/PREFIX_NUMBER.safetensors; returns the path.
+        """Write a recording of the current episode so far; return its path and log it.
 
-        The folder is `replays` below the working directory unless `replay_dir` says otherwise, the prefix is the map's
-        name unless `replay_prefix` does, and the number is the first free one from 1. The path is logged, too.
-        `roma play --replay` draws the battle.
+        The path is `replay_dir`/`replay_prefix`_NUMBER.safetensors. By default the folder is `replays` in the working
+        directory and the prefix is the map's name. The number is the first free one from 1. `roma play --recording`
+        draws the recording.
+
+        Raises:
+            UserError: There was no reset yet.
         """
         from roma.envs.skirmish.recordings.file import save
 
@@ -226,7 +234,7 @@ class StarCraft2Env(Commands):
         for number in count(1):
             path = folder / f"{self.replay_prefix or self.map_name}_{number}.safetensors"
             try:
-                path.touch(exist_ok=False)  # so that workers which save at once do not share a number
+                path.touch(exist_ok=False)  # reserves the number if several workers save at once
                 break
             except FileExistsError:
                 continue
@@ -235,24 +243,23 @@ class StarCraft2Env(Commands):
         return path
 
     def render(self, mode: str = "human") -> NDArray[np.uint8] | str | None:
-        """Show the battle as it stands.
+        """Show the current state.
 
         Args:
-            mode: `human` writes it into the terminal as text, `ansi` returns that text, `rgb_array` returns a picture
-                (height, width, 3).
+            mode: `human` prints it as text, `ansi` returns that text, `rgb_array` returns a picture (height, width, 3).
 
         Raises:
-            UserError: there is no such mode, or no battle yet.
+            UserError: There is no such mode, or there was no reset yet.
         """
         from roma.envs.skirmish.recordings.shown import shown
 
         return shown(self._battle, mode, self._player())
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the environment holds no resources."""
 
     def _total_reward(self, reward: float, end: int | None) -> float:
-        """What `step` returns for a reward of `reward_battle`."""
+        """Return the reward of `step` for a reward of `reward_battle`."""
         options = self._battle.options
         if end in (1, -1):
             if options.reward_sparse:
@@ -262,7 +269,7 @@ class StarCraft2Env(Commands):
         return float(reward / (self.max_reward / options.reward_scale_rate if options.reward_scale else 1))
 
     def _tell_scripted(self, actions: Any) -> None:
-        """Write the scripted policy's actions where the caller's stand, and remember its targets."""
+        """Overwrite the caller's actions with the scripted policy's, as SMAC does, and remember its targets."""
         taken = self._battle.last_actions[0].tolist()
         if hasattr(actions, "__setitem__"):
             for agent, action in enumerate(taken):
@@ -275,7 +282,7 @@ class StarCraft2Env(Commands):
 
 
 class Option:
-    """The value of an option, which an environment keeps as it was made."""
+    """Read-only attribute with the value of an option."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -284,7 +291,7 @@ class Option:
         return self if env is None else getattr(env._battle.options, self._name)
 
     def __set__(self, env: StarCraft2Env, value: Any) -> None:
-        raise AttributeError(f"{self._name} cannot be changed to {value!r}: make an environment with it")
+        raise AttributeError(f"{self._name} cannot be changed to {value!r}: make a new environment with it")
 
 
 for _option in fields(EnvOptions):

@@ -18,6 +18,6 @@ def get_map_params(map_name: str) -> dict[str, Any]:
     """Return n_agents, n_enemies, limit (timesteps), a_race, b_race, unit_type_bits and map_type of a map.
 
     Raises:
-        UserError: no map has that name or alias.
+        UserError: No map has that name or alias.
     """
     return map_params(load_map(canonical_map(map_name)))

@@ -1,4 +1,4 @@
-"""Units as SMAC shows them: the fields of the game's unit messages that its users read."""
+"""Units in SMAC's form, with those fields of the game's unit messages that SMAC's users read."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit at one moment. A dead unit has health 0 and keeps its last place."""
+    """One unit at one moment. A dead unit has health 0 and keeps its last position."""
 
     tag: int
     owner: int  # 1 the agents' side, 2 the enemies'
-    unit_type: int  # of agents: of the map's own types, in the order of the type bits; of enemies: the game's number
+    unit_type: int  # agents: a number of the map's own, in the order of the type bits; enemies: the game's number
     health_max: float
     shield_max: float
     energy_max: float
@@ -38,12 +38,12 @@ class Unit:
 
     @property
     def alliance(self) -> int:
-        """1 own, 4 enemy, as in the game's interface."""
+        """Alliance as in the game's interface: 1 own, 4 enemy."""
         return 1 if self.owner == 1 else 4
 
 
 class Roster:
-    """The units of a map by slot, agents first: what of them never changes."""
+    """Constant facts about the units of a map, by slot, agents first."""
 
     def __init__(self, scenario: Map) -> None:
         self.n_agents = scenario.n_allies
@@ -58,7 +58,7 @@ class Roster:
             self._constants.append((slot + 1, 1 if mine else 2, number, *points))
 
     def units(self, rows: NDArray[np.float64]) -> tuple[dict[int, Unit], dict[int, Unit]]:
-        """Return agents and enemies by id, from a snapshot (N, 6)."""
+        """Return the agents and the enemies of a snapshot (N, 6), each by id."""
         units = [
             Unit(*constants, Position(x, y), max(health, 0.0), shield, energy, cooldown)
             for constants, (x, y, health, shield, energy, cooldown) in zip(self._constants, rows.tolist(), strict=True)

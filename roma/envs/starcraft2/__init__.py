@@ -1,1 +1,1 @@
-"""The real game through SMAC: environment, worker process and installation."""
+"""StarCraft II through SMAC: environment, worker processes and installation."""

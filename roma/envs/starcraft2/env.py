@@ -1,6 +1,6 @@
-"""The real game behind `VectorEnv`: SMAC's environment, one worker process for each battle.
+"""StarCraft II as a `VectorEnv`: SMAC's environment in one worker process for each battle.
 
-A worker that dies, hangs or loses its game is started anew; the battle it fought is reported as lost in the `Outcome`.
+A worker that dies, hangs or loses its game is restarted, and its episode is reported as lost in the `Outcome`.
 
 Shapes as in `roma.envs.vector`.
 """
@@ -29,28 +29,39 @@ AFTER_RESUME = "replay and learner are restored exactly, battles begin anew"
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a game is waited for, and how often."""
+    """Time limits for a game's answers, and the number of failures that end a run."""
 
-    launch_seconds: float = 180  # until a game that is being started counts as hung
-    step_seconds: float = 60  # until one that is being played does
-    max_failures: int = 5  # of one battle in a row; one more ends the run
+    launch_seconds: float = 180  # after which a starting game counts as hung
+    step_seconds: float = 60  # after which a running game counts as hung
+    max_failures: int = 5  # consecutive failures of one battle; one more ends the run
 
 
 class Status(Enum):
+    """Status of a battle."""
+
     FRESH = "begun, no timestep played"
     RUNNING = "timesteps played"
     OVER = "ended, lost or never begun"
 
 
 class StarCraft2:
-    """E battles of one map in the real game; see `VectorEnv` for the meaning of each member.
+    """E battles of one map in StarCraft II; see `VectorEnv` for its members.
 
-    The seed that `reset` gives a battle becomes the seed of its game when that is started; a game then fights many
-    battles, which no seed decides. UserError where the package, the game or the map is missing, and where one battle
-    fails again and again.
+    A game is started with the seed that `reset` gives its battle at that moment. It then plays many episodes, which no
+    seed decides.
+
+    Args:
+        map_name: Canonical name of the map.
+        n_battles: Number of parallel battles, E.
+        settings: Settings of the game; None: their defaults.
+        journal: List that gets one entry, which is kept up to date: game, settings, seeds, lost episodes.
+        patience: Time limits; None: their defaults.
+
+    Raises:
+        UserError: The package, the game or the map is missing. Any method raises it if one battle fails repeatedly.
     """
 
-    deterministic = False  # no seed decides a battle
+    deterministic = False
 
     def __init__(
         self,
@@ -60,7 +71,6 @@ class StarCraft2:
         journal: list[dict[str, Any]] | None = None,
         patience: Patience | None = None,
     ) -> None:
-        """`journal` is given an entry that is kept up to date: game, settings, seeds, battles lost."""
         if n_battles < 1:
             raise UserError(f"the number of battles must be at least 1, not {n_battles}")
         installation.check_package()
@@ -81,9 +91,9 @@ class StarCraft2:
             journal.append(self._entry)
         self._workers = [Worker(map_name, settings, game.folder) for _ in range(n_battles)]
         self.close = weakref.finalize(self, close, self._workers)
-        self._failures = [0] * n_battles  # in a row
+        self._failures = [0] * n_battles  # consecutive failures of each battle
         self._status = [Status.OVER] * n_battles
-        self.unit_types: list[list[str]] = [[] for _ in range(n_battles)]  # of each battle's units, by slot
+        self.unit_types: list[list[str]] = [[] for _ in range(n_battles)]  # names by slot, for each battle
         self.info = self._first_info(map_name)
         agents, units = self.info.n_agents, self.info.n_agents + self.info.n_enemies
         self.obs = np.zeros((n_battles, agents, self.info.obs_size), np.float32)
@@ -92,10 +102,10 @@ class StarCraft2:
         self.snapshots = np.zeros((n_battles, units, 6))
 
     def reset(self, seeds: NDArray[np.int64]) -> None:
-        """Begin anew every battle of which a timestep has been played, or none yet; games are started as needed."""
+        """Begin new episodes, except in battles whose episode has no timestep yet. Games are started as needed."""
         waiting = [battle for battle in range(self.n_battles) if self._status[battle] is not Status.FRESH]
         for battle in waiting:
-            if self._status[battle] is Status.RUNNING:  # SMAC can begin anew only what has ended
+            if self._status[battle] is Status.RUNNING:  # SMAC cannot reset a running episode
                 self._workers[battle].start()
         while waiting:
             self._send(waiting, [("reset", int(seeds[battle]) & 0x7FFFFFFF) for battle in waiting])
@@ -108,7 +118,11 @@ class StarCraft2:
             waiting = [battle for battle in waiting if self._status[battle] is not Status.FRESH]
 
     def step(self, actions: NDArray[np.int64], active: NDArray[np.bool_] | None = None) -> Outcome:
-        """Play one timestep; ValueError names the first action that is not available."""
+        """Play one timestep; see `VectorEnv`.
+
+        Raises:
+            ValueError: An action is not available; the message names the first one.
+        """
         reward = np.zeros(self.n_battles)
         terminated, won, lost = np.zeros((3, self.n_battles), np.bool_)
         played = [battle for battle in range(self.n_battles) if active is None or active[battle]]
@@ -130,11 +144,17 @@ class StarCraft2:
         return Outcome(reward, terminated, won, lost)
 
     def observe_snapshots(self, *arguments: Any) -> None:
-        """Not possible: what was seen in the real game is stored with its episodes."""
-        raise NotImplementedError("observations of the real game are recorded, they cannot be rebuilt")
+        """Refuse: observations of a non-deterministic engine are stored with its episodes.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "observations of StarCraft II cannot be recomputed; they are stored with the episodes"
+        )
 
     def save_replays(self, directory: Path) -> list[Path]:
-        """The game's own replay of each battle's game, with all its battles so far, one folder a battle."""
+        """Save the game's replay of each battle, with its episodes so far, in one folder a battle; return the files."""
         begun = [battle for battle in range(self.n_battles) if self.unit_types[battle]]
         folders = [directory.resolve() / f"battle{battle}" for battle in begun]
         self._send(begun, [("save_replay", str(folder)) for folder in folders])
@@ -146,7 +166,7 @@ class StarCraft2:
         self.avail_actions[battle], self.snapshots[battle] = sight.avail_actions, sight.snapshot
 
     def _first_info(self, map_name: str) -> EnvInfo:
-        """Sizes as SMAC gives them."""
+        """Return the sizes that SMAC reports."""
         while True:
             self._send([0], [("info", None)])
             for info in self._receive([0], self._patience.launch_seconds).values():
@@ -166,7 +186,7 @@ class StarCraft2:
             self._workers[battle].send(message)
 
     def _receive(self, battles: Sequence[int], seconds: float) -> dict[int, Any]:
-        """The answers of the workers that have one; those that fail are started anew, and their battles are over."""
+        """Return the workers' answers by battle. Failed workers are restarted, and their episodes are over."""
         deadline = time.monotonic() + seconds
         answers = {}
         for battle in battles:
@@ -185,8 +205,10 @@ class StarCraft2:
             log = worker.log_tail()
             raise UserError(
                 f"StarCraft II failed {self._failures[battle]} times in a row in battle {battle} of "
-                f"{self._entry['map']}, at last because {reason}; `roma starcraft2 doctor` looks for the cause",
+                f"{self._entry['map']}, the last time because {reason}; `roma starcraft2 doctor` looks for the cause",
                 attachment=f"the end of the game's own log:\n{log}",
             )
-        getLogger("roma.run").warning("battle %d is lost, as %s; its game is started anew", battle, reason)
+        getLogger("roma.run").warning(
+            "the episode of battle %d is lost because %s; its game is restarted", battle, reason
+        )
         worker.start()

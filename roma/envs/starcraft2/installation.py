@@ -1,7 +1,7 @@
-"""The real game and the packages that play it: where they lie, how they are fetched and how they are checked.
+"""Installation of StarCraft II and of its packages: folders, downloads and checks.
 
-What there is to fetch, from where and with which checksums, stands in game_files.csv. The game lies in the folder that
-SC2PATH names, otherwise in a cache of the user's; its maps lie inside it.
+game_files.csv lists all files with their addresses and checksums. The game is in the folder that SC2PATH names,
+otherwise in the user's cache. Its maps are inside the game's folder.
 """
 
 import csv
@@ -27,11 +27,11 @@ from roma.support.system.tools import ToolError, ask
 
 INSTALL = "pip install -c constraints.txt -e '.[starcraft2]'"  # in the project's folder
 TABLE = Path(__file__).parent / "game_files.csv"
-DEFAULT_VERSION = "4.6.2"  # of the game: the paper's
-LICENCE_WORD = "iagreetotheeula"  # the password of the archives; who types it accepts the licence
-MAPS = Path("Maps", "SMAC_Maps")  # where SMAC looks for maps, in the game's folder
+DEFAULT_VERSION = "4.6.2"  # the game's version in the paper
+LICENCE_WORD = "iagreetotheeula"  # password of the archives; using it means accepting the licence
+MAPS = Path("Maps", "SMAC_Maps")  # SMAC's folder for maps, inside the game's folder
 CHUNK = 1 << 20
-ATTEMPTS = 5  # of a download in a row that bring nothing new
+ATTEMPTS = 5  # consecutive attempts of a download without new data
 ANSWER_SECONDS = 60
 
 Say = Callable[[str], None]
@@ -39,22 +39,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One line of the table."""
+    """File to download: one line of game_files.csv."""
 
     kind: str  # licence, game or map
     name: str  # version of the game, or name of the map
-    build: int | None  # by which the game's own folders name the version
-    sha256: str  # empty where nobody has published it
+    build: int | None  # number of the version in the names of the game's folders
+    sha256: str  # empty if none is published
     url: str
 
     @property
     def file_name(self) -> str:
+        """Last part of the address."""
         return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """An installed game."""
+    """Installed game."""
 
     folder: Path
     build: int
@@ -63,7 +64,7 @@ class Game:
 
 @cache
 def table() -> tuple[RemoteFile, ...]:
-    """All files that there are to fetch."""
+    """Return all files of game_files.csv."""
     with TABLE.open(newline="", encoding="utf-8") as lines:
         return tuple(
             RemoteFile(row["kind"], row["name"], int(row["build"] or 0) or None, row["sha256"], row["url"])
@@ -72,23 +73,23 @@ def table() -> tuple[RemoteFile, ...]:
 
 
 def of_kind(kind: str) -> dict[str, RemoteFile]:
-    """The files of one kind by name."""
+    """Return the files of one kind by name."""
     return {file.name: file for file in table() if file.kind == kind}
 
 
 def cache_folder() -> Path:
-    """Where downloads and, without SC2PATH, games are kept."""
+    """Return the folder of downloads and, without SC2PATH, of games."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roma" / "starcraft2"
 
 
 def game_folder(version: str = DEFAULT_VERSION) -> Path:
-    """Where the game lies or is to lie: SC2PATH, or a folder of the cache for each version."""
+    """Return the game's folder, which may not exist yet: SC2PATH, or a folder of the cache for each version."""
     named = os.environ.get("SC2PATH")
     return Path(named).expanduser() if named else cache_folder() / version / "StarCraftII"
 
 
 def game_at(folder: Path) -> Game | None:
-    """The newest game in a folder, None where there is none."""
+    """Return the newest game in a folder; None if there is none."""
     builds = [int(path.parent.name.removeprefix("Base")) for path in folder.glob("Versions/Base*/SC2_x64")]
     if not builds:
         return None
@@ -97,7 +98,11 @@ def game_at(folder: Path) -> Game | None:
 
 
 def installed_game() -> Game:
-    """The game that runs play on; UserError with what to run where there is none."""
+    """Return the game that runs use.
+
+    Raises:
+        UserError: There is none; the message says what to run.
+    """
     folder = game_folder()
     game = game_at(folder)
     if game is None:
@@ -108,12 +113,12 @@ def installed_game() -> Game:
 
 
 def map_path(folder: Path, map_name: str) -> Path:
-    """Where a map lies in a game's folder, under the paper's name whatever its archive was called."""
+    """Return the path of a map in a game's folder. Its name is the paper's, even if the archive's name differs."""
     return folder / MAPS / f"{map_name}.SC2Map"
 
 
 def map_state(folder: Path, map_name: str) -> str:
-    """What is wrong with a map in a game's folder; empty if nothing is."""
+    """Return the problem with a map in a game's folder; empty if there is none."""
     path = map_path(folder, map_name)
     if not path.exists():
         return f"{path} is missing"
@@ -122,24 +127,34 @@ def map_state(folder: Path, map_name: str) -> str:
 
 
 def check_map(game: Game, map_name: str) -> None:
-    """UserError unless the map is there and is the very file that the paper's experiments are about."""
+    """Check that a map is installed and has the expected checksum.
+
+    Raises:
+        UserError: It is missing, or it is another file.
+    """
     wrong = map_state(game.folder, map_name)
     if wrong:
         raise UserError(f"{wrong}; run: roma starcraft2 fetch")
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file of any size, in hexadecimal."""
+    """Return the SHA-256 (hex) of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(version: str, accept_licence: Callable[[str], bool], accepted_digest: str | None, say: Say) -> Path:
-    """Fetches what is missing of a version of the game and of the maps; returns the game's folder.
+    """Download the missing parts of a version of the game and of the maps; return the game's folder.
 
-    `accept_licence` is asked once, with the licence's address, before anything of the game is downloaded. An archive
-    whose checksum nobody has published is unpacked only if its SHA-256 is `accepted_digest`. UserError where something
-    is refused, or cannot be fetched.
+    Args:
+        version: Version of the game.
+        accept_licence: Called once with the licence's address before the game is downloaded; returns whether the user
+            accepts the licence.
+        accepted_digest: SHA-256 that an archive without a published checksum must have.
+        say: Called with messages about progress.
+
+    Raises:
+        UserError: There is no such version, the licence or a checksum was refused, or a download failed.
     """
     games = of_kind("game")
     if version not in games:
@@ -156,7 +171,7 @@ def fetch(version: str, accept_licence: Callable[[str], bool], accepted_digest: 
         unpack(archive, folder)
         archive.unlink()
     elif game.build != games[version].build:
-        raise UserError(f"{folder} holds version {game.version} of the game (build {game.build}), not {version}")
+        raise UserError(f"{folder} contains version {game.version} of the game (build {game.build}), not {version}")
     for name, file in of_kind("map").items():
         if map_state(folder, name):
             download(file, map_path(folder, name), None, say)
@@ -164,10 +179,16 @@ def fetch(version: str, accept_licence: Callable[[str], bool], accepted_digest: 
 
 
 def download(file: RemoteFile, target: Path, accepted_digest: str | None, say: Say) -> None:
-    """Downloads a file to `target`, going on where an earlier attempt broke off; what is there already stays.
+    """Download a file to `target`, continuing an earlier attempt.
 
-    UserError where its checksum is wrong (it is then removed), where it has none and its SHA-256 was not accepted, and
-    where the server cannot be reached or breaks off again and again.
+    Args:
+        file: The file.
+        target: Its path here.
+        accepted_digest: SHA-256 that a file without a published checksum must have.
+        say: Called with messages about progress.
+
+    Raises:
+        UserError: The checksum is wrong (the file is then removed) or was not accepted, or the download failed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.sha256 or not target.exists():
@@ -181,13 +202,13 @@ def download(file: RemoteFile, target: Path, accepted_digest: str | None, say: S
     if not file.sha256 and (found := digest_of(target)) != accepted_digest:
         mistaken = f", not {accepted_digest}" if accepted_digest else ""
         raise UserError(
-            f"nobody has published a checksum of {file.file_name}; what was fetched has SHA-256 {found}{mistaken}; "
-            f"if you trust it, go on with: roma starcraft2 fetch --version {file.name} --accept-digest {found}"
+            f"no checksum of {file.file_name} is published; the downloaded file has SHA-256 {found}{mistaken}; "
+            f"if you trust it, continue with: roma starcraft2 fetch --version {file.name} --accept-digest {found}"
         )
 
 
 def _fetch_all(url: str, part: Path) -> None:
-    """Downloads until the server has no more, picking up after each break."""
+    """Download a whole file, continuing after interruptions."""
     fruitless = 0
     while fruitless < ATTEMPTS:
         before = part.stat().st_size if part.exists() else 0
@@ -200,17 +221,17 @@ def _fetch_all(url: str, part: Path) -> None:
         except (OSError, HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         fruitless = 0 if part.exists() and part.stat().st_size > before else fruitless + 1
-    raise UserError(f"{url} cannot be fetched: {reason}; what came is kept, and the same command goes on from there")
+    raise UserError(f"{url} cannot be fetched: {reason}; the downloaded part is kept, and the same command continues")
 
 
 def _fetch_rest(url: str, part: Path) -> bool:
-    """One request for what is still missing; returns whether the file is now as long as the server says."""
+    """Request the missing rest of a file; return whether the file is now complete, by the server's length."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         answer = urllib.request.urlopen(request, timeout=ANSWER_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # nothing lies behind what we have: all was there, or it is another file
+        if error.code == 416 and have:  # no data after ours: the file is complete, or it is another file
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return True
             part.unlink()
@@ -219,7 +240,7 @@ def _fetch_rest(url: str, part: Path) -> bool:
     with answer:
         resumed = answer.status == 206
         if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            part.unlink()  # not the rest that was asked for
+            part.unlink()  # not the requested rest
             return False
         with part.open("ab" if resumed else "wb") as file:
             length = answer.headers.get("Content-Length")
@@ -229,13 +250,14 @@ def _fetch_rest(url: str, part: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Puts the game of an archive, which is in a folder StarCraftII there, in place of `folder`; complete or absent.
+    """Unpack the folder StarCraftII of an archive to `folder`, completely or not at all.
 
-    UserError where the archive is damaged, or where the folder is there and not empty.
+    Raises:
+        UserError: The archive is damaged, or the folder is not empty.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty and holds no game; remove it or set SC2PATH to another folder")
+        raise UserError(f"{folder} is not empty and contains no game; remove it or set SC2PATH to another folder")
     with tempfile.TemporaryDirectory(prefix=".beside-", dir=folder.parent) as beside:
         if shutil.which("unzip"):  # hundreds of times faster than Python with an encrypted archive
             command = ["unzip", "-q", "-o", "-P", LICENCE_WORD, str(archive), "-d", beside]
@@ -253,7 +275,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _complaint(command: list[str]) -> str:
-    """Run a program; return what it said where it failed, or nothing."""
+    """Run a program; return its message if it failed, otherwise an empty text."""
     try:
         ask(command)
     except ToolError as error:
@@ -262,7 +284,7 @@ def _complaint(command: list[str]) -> str:
 
 
 def _unpack_slowly(archive: Path, folder: Path) -> str:
-    """Unpacks without help; returns what went wrong, or nothing."""
+    """Unpack with Python alone; return what went wrong, or an empty text."""
     try:
         with zipfile.ZipFile(archive) as content:
             for member in content.infolist():
@@ -275,7 +297,11 @@ def _unpack_slowly(archive: Path, folder: Path) -> str:
 
 
 def check_package() -> None:
-    """UserError, with what to run, unless the package of SMAC is there, and not the other of that name."""
+    """Check that SMAC's package is installed, and not another package of that name.
+
+    Raises:
+        UserError: It is not; the message says what to run.
+    """
     spec = find_spec("smac")
     if spec is None:
         raise UserError(f"engine 'starcraft2' needs SMAC, which is not installed; run: {INSTALL}")
@@ -287,7 +313,7 @@ def check_package() -> None:
 
 
 def package_versions() -> dict[str, str | None]:
-    """Versions of SMAC (its commit, where it came from git) and of what it stands on; None where one is missing."""
+    """Return the versions of SMAC (its commit if installed from git) and of its dependencies; None if missing."""
     return {name: _version(name) for name in ("smac", "pysc2", "s2clientprotocol", "protobuf")}
 
 
@@ -301,22 +327,26 @@ def _version(name: str) -> str | None:
 
 
 def facts() -> dict[str, Any]:
-    """What is installed here: the game and its packages. UserError where there is no game."""
+    """Return the installed versions of the game and its packages.
+
+    Raises:
+        UserError: There is no game.
+    """
     game = installed_game()
     return {"game_version": game.version, "game_build": game.build, "packages": package_versions()}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the doctor looked at."""
+    """Result of one check of `roma starcraft2 doctor`."""
 
     subject: str
     good: bool
-    detail: str  # what was found, or what is wrong and what to run
+    detail: str  # the state, or the problem and what to run
 
 
 def examine() -> list[Finding]:
-    """Looks at each part that the real game needs."""
+    """Check all parts that StarCraft II needs; return the findings."""
     findings = []
     try:
         check_package()
@@ -342,5 +372,5 @@ def examine() -> list[Finding]:
 
 
 def write_report(findings: list[Finding], target: Path) -> None:
-    """What the doctor found, as lines of text."""
+    """Write findings as lines of text."""
     write_bytes(target, "".join(f"{finding.subject}: {finding.detail}\n" for finding in findings).encode())

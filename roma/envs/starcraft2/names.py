@@ -1,4 +1,4 @@
-"""Names that SMAC and the game give to maps and units: types of maps, races, numbers of unit types."""
+"""SMAC's and the game's names for maps and units: types of maps, races, numbers of unit types."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from roma.scenarios import Map, load_units
 
-# Race of each unit type, and the number by which the game knows it.
+# Race and game's number of each unit type.
 UNITS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         "Baneling": ("Z", 9),
@@ -23,9 +23,9 @@ UNITS: Mapping[str, tuple[str, int]] = MappingProxyType(
         "Zergling": ("Z", 105),
     }
 )
-OWN_UNITS = 10_000  # numbers of unit types that the game does not know begin here
-# Agents are units of the map's own, whose numbers follow each other in the order of their types. Which number is the
-# first differs between maps and versions of the game.
+OWN_UNITS = 10_000  # first number for unit types that are not the game's
+# A map defines its own unit types for agents, with consecutive numbers in the order of the types. The first number
+# depends on the map and on the version of the game.
 FIRST_AGENT_TYPE = 2000
 
 # SMAC's types of maps, by the agents' unit types.
@@ -42,25 +42,25 @@ MAP_TYPES: Mapping[tuple[str, ...], str] = MappingProxyType(
         ("Zealot",): "zealots",
     }
 )
-# Maps of ROMA's authors, with their types in the authors' fork of SMAC.
+# Types of the maps of ROMA's authors, as in their fork of SMAC.
 AUTHORS_MAP_TYPES: Mapping[str, str] = MappingProxyType(
     {"6z4b": "bane", "10z5b_vs_2s3z": "bane_vs_sz", "6s4z_vs_10b30z": "stalkers_and_zealots_vs_zb"}
 )
 
 
 def map_type(scenario: Map) -> str:
-    """Return SMAC's type of a map; of a user's own map with other agents, their types' names."""
+    """Return SMAC's type of a map; for a user's map with other agents, the joined names of their types."""
     types = tuple(scenario.ally_types)
     return AUTHORS_MAP_TYPES.get(scenario.name) or MAP_TYPES.get(types) or "_".join(types).lower()
 
 
 def unit_number(name: str) -> int:
-    """Return the game's number of a unit type, or one from OWN_UNITS on for a user's own."""
+    """Return the game's number of a unit type; for a user's type, a number from OWN_UNITS on."""
     return UNITS[name][1] if name in UNITS else OWN_UNITS + sorted(load_units()).index(name)
 
 
 def race(types: list[str]) -> str:
-    """Return the race of a side by its first type: T, P or Z; of a user's own type P with shields, else T."""
+    """Return the race (T, P or Z) of a side's first type. A user's own type is P with shields, otherwise T."""
     own = "P" if load_units()[types[0]].shield else "T"
     return UNITS[types[0]][0] if types[0] in UNITS else own
 

@@ -1,8 +1,8 @@
-"""The process in which SMAC plays one battle after the other, and what ends it with the run.
+"""Worker process in which SMAC plays one episode after the other, and its guardian.
 
-Nothing of SMAC is imported but in that process, and there only when the game starts. Every worker has a guardian, a
-process that does nothing but wait until the worker or the run is gone, in whatever way, and then ends the worker's
-whole process group, its game included, and removes its temporary files.
+SMAC is imported only in workers, and only when the game starts. Each worker has a guardian process. It waits until the
+worker or the run has ended, for whatever reason, then ends the worker's process group with the game and removes the
+worker's temporary files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES, UNITS, map_params
 from roma.scenarios import Map, load_map
 from roma.support.settings import AT_LEAST_ONE, Settings, setting
 
-LOG_BYTES = 8192  # of a game's log, attached when a run gives up
+LOG_BYTES = 8192  # length of the end of a game's log that the last error attaches
 
 
 _game_setting = partial(setting, source="engine starcraft2")
@@ -38,16 +38,16 @@ _game_setting = partial(setting, source="engine starcraft2")
 
 @dataclass(frozen=True, slots=True)
 class GameSettings(Settings):
-    """How the game is played: SMAC's names and values, part of a run's configuration."""
+    """Settings of the game with SMAC's names and values; part of a run's configuration."""
 
     difficulty: Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"] = _game_setting(
-        "7", "level of the game's own player; 7 is very hard"
+        "7", "level of the game's built-in AI; 7 is very hard"
     )
     step_mul: int = _game_setting(8, "game loops in a timestep", bound=AT_LEAST_ONE)
 
 
 class Sight(NamedTuple):
-    """What there is to see of one battle."""
+    """Observations of one battle."""
 
     obs: NDArray[np.float32]  # (A, O)
     state: NDArray[np.float32]  # (S,)
@@ -56,11 +56,11 @@ class Sight(NamedTuple):
 
 
 class WorkerError(Exception):
-    """A worker is of no more use; the message says why."""
+    """Failure of a worker; the message gives the reason."""
 
 
 class Worker:
-    """The process in which one battle after the other is fought, as seen from the run."""
+    """The run's side of a worker process, which plays one episode after the other."""
 
     def __init__(self, map_name: str, settings: GameSettings, game_folder: Path) -> None:
         self._arguments = (map_name, settings, str(game_folder))
@@ -68,13 +68,13 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Begins a new process, after ending the one before."""
+        """Start a new process, after ending the previous one."""
         self.stop()
         context = multiprocessing.get_context("spawn")
         self._folder = Path(tempfile.mkdtemp(prefix="roma-starcraft2-"))
         log = self._folder / "game.log"
         log.touch()
-        self._log = log.open("rb")  # readable even when the guardian has removed the folder
+        self._log = log.open("rb")  # stays readable after the guardian has removed the folder
         self._connection, theirs = context.Pipe()
         arguments = (theirs, str(self._folder), str(log), *self._arguments)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
@@ -82,12 +82,16 @@ class Worker:
         theirs.close()
 
     def send(self, message: tuple[str, Any]) -> None:
-        """What has died is noticed by `receive`."""
+        """Send a message. `receive` reports a dead process."""
         with suppress(OSError):
             self._connection.send(message)
 
     def receive(self, seconds: float) -> Any:
-        """The answer to the last message; WorkerError if there is none in so many seconds, or never will be."""
+        """Return the answer to the last message.
+
+        Raises:
+            WorkerError: There was no answer within `seconds`, the process died, or it reported an error.
+        """
         try:
             if not self._connection.poll(seconds):
                 raise WorkerError("it did not answer in time")
@@ -99,27 +103,29 @@ class Worker:
         return answer
 
     def stop(self, grace_seconds: float = 0) -> None:
-        """Ends the process, its game and its guardian; the game is given some seconds to end by itself."""
+        """End the process, its game and its guardian. The game has `grace_seconds` to end by itself."""
         if self._process is None:
             return
         if grace_seconds:
             self.send(("close", None))
             self._process.join(grace_seconds)
         self._process.kill()
-        connection.wait([self._process.sentinel], 10)  # its guardian holds it too: all is gone
+        connection.wait(
+            [self._process.sentinel], 10
+        )  # the guardian holds the sentinel, too, so all processes have ended
         self._process.join()
         self._connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)  # where no guardian was there yet
+        shutil.rmtree(self._folder, ignore_errors=True)  # if there was no guardian yet
         self._process = None
 
     def log_tail(self) -> str:
-        """The last lines that the worker and its game wrote."""
+        """Return the last lines that the worker and its game wrote."""
         self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - LOG_BYTES))
         return self._log.read().decode(errors="replace")
 
 
 def close(workers: Sequence[Worker]) -> None:
-    """End all workers; their games are given some seconds to end by themselves."""
+    """End all workers. Their games have some seconds to end by themselves."""
     for worker in workers:
         worker.send(("close", None))
     for worker in workers:
@@ -127,8 +133,8 @@ def close(workers: Sequence[Worker]) -> None:
 
 
 def _serve(pipe: Connection, folder: str, log: str, map_name: str, settings: GameSettings, game_folder: str) -> None:
-    """A worker's whole life: answers messages (name, argument) by (whether it succeeded, result or reason)."""
-    os.setsid()  # a group of its own, out of reach of signals that a terminal sends
+    """Run a worker: answer messages (name, argument) with (success, result or reason)."""
+    os.setsid()  # a process group of its own, which a terminal's signals do not reach
     _start_guardian(pipe.fileno(), folder)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
@@ -152,7 +158,7 @@ def _serve(pipe: Connection, folder: str, log: str, map_name: str, settings: Gam
 
 
 def _start_guardian(pipe: int, folder: str) -> None:
-    """Forks the process that ends this one's group when this one is gone, or the run at the other end of the pipe."""
+    """Fork the guardian, which ends this process group when this process or the run at the pipe's end is gone."""
     group = os.getpid()
     worker_gone, worker_lives = os.pipe()
     if os.fork():
@@ -167,27 +173,27 @@ def _start_guardian(pipe: int, folder: str) -> None:
         hangups.poll()
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # all of the group is gone
+        pass  # the whole group has ended already
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
 
 
 class Host:
-    """Answers a worker's messages with SMAC's environment."""
+    """SMAC's environment in a worker; each method answers the message of its name."""
 
     def __init__(self, map_name: str, settings: GameSettings) -> None:
         self._scenario, self._settings = load_map(map_name), settings
         self._battle: Any = None
 
     def info(self, argument: None) -> dict[str, int]:
-        """SMAC's `get_env_info`; no game is started."""
+        """Return sizes from SMAC's `get_env_info`, without starting a game."""
         names = ("n_agents", "n_actions", "obs_shape", "state_shape", "episode_limit")
         info = self._make(None).get_env_info()
         return {name: int(info[name]) for name in names}
 
     def reset(self, seed: int) -> tuple[Sight, list[str], int | None]:
-        """Begins a battle; also gives the units' types and the seed of the game if it had to be started."""
+        """Begin an episode; return observations, unit types and, if a game was started, its seed."""
         new_seed = None
         if self._battle is None:
             self._battle, new_seed = self._make(seed), seed
@@ -196,17 +202,19 @@ class Host:
         return self._sight(), self._unit_types(), new_seed
 
     def step(self, actions: Sequence[int]) -> tuple[Sight, float, bool, bool]:
-        """Plays a timestep: what is then seen, reward, terminated, won."""
+        """Play one timestep; return observations, reward, terminated and won."""
         reward, terminated, info = self._battle.step(actions)
         self._check_connection()
         return self._sight(), float(reward), bool(terminated), bool(info["battle_won"])
 
     def save_replay(self, directory: str) -> None:
+        """Save the game's replay into a folder."""
         Path(directory).mkdir(parents=True, exist_ok=True)
         self._battle.replay_dir = directory
         self._battle.save_replay()
 
     def close(self) -> None:
+        """End the game."""
         if self._battle is not None:
             self._battle.close()
 
@@ -215,8 +223,11 @@ class Host:
         return kind(map_name=self._scenario.name, seed=seed, **asdict(self._settings))
 
     def _check_connection(self) -> None:
-        """SMAC restarts a game whose connection broke: from `step` it then returns (0, True, {}), as if the battle had
-        ended, and from `reset` units of the battle before."""
+        """Raise WorkerError if the connection to the game broke.
+
+        SMAC then restarts the game: `step` returns (0, True, {}), as if the episode had ended, and `reset` returns
+        units of the previous episode.
+        """
         if self._battle.force_restarts:
             raise WorkerError("the connection to the game was lost")
 
@@ -232,7 +243,7 @@ class Host:
         )
 
     def _unit_types(self) -> list[str]:
-        """Names of the units' types by slot. Enemies stand in the order in which the game lists them."""
+        """Return the units' type names by slot. Enemies are in the game's own order."""
         sides = ((self._battle.agents, self._scenario.ally_types), (self._battle.enemies, self._scenario.enemy_types))
         return [
             types[0] if len(types) == 1 else types[self._battle.get_unit_type_id(unit, types is sides[0][1])]
@@ -242,32 +253,32 @@ class Host:
 
 
 def battle_class(scenario: Map) -> Any:
-    """SMAC's environment class for a map; one that SMAC does not know is registered with it."""
+    """Return SMAC's environment class for a map. A map that SMAC does not know is registered first."""
     from absl import flags
     from smac.env import StarCraft2Env
     from smac.env.starcraft2.maps import smac_maps
 
-    if not flags.FLAGS.is_parsed():  # pysc2 asks for its flags, of which there are none here
+    if not flags.FLAGS.is_parsed():  # pysc2 requires that its flags are parsed; there are none
         flags.FLAGS(["roma"])
     if scenario.name not in AUTHORS_MAP_TYPES:
         return StarCraft2Env
     if scenario.name not in smac_maps.get_smac_map_registry():
         smac_maps.get_smac_map_registry()[scenario.name] = map_params(scenario)
-        # The game's package finds maps among the subclasses that are alive: the module keeps it, as it keeps its own.
+        # pysc2 finds maps among the living subclasses of its map class, so the module must keep a reference.
         known = type(scenario.name, (smac_maps.SMACMap,), {"filename": scenario.name})
         setattr(smac_maps, scenario.name, known)
 
     class CustomBattle(StarCraft2Env):
-        """Knows the units of a map of the authors."""
+        """SMAC's environment with the unit types of a map of ROMA's authors."""
 
         def _init_ally_unit_types(self, min_unit_type: int) -> None:
-            """The agents are units of the map's own, whose numbers follow each other in the order of their types."""
+            """Number the agents' unit types, which a map defines itself, consecutively in the order of the types."""
             self._min_unit_type = min_unit_type
             for index, name in enumerate(scenario.ally_types):
                 setattr(self, f"{name.lower()}_id", min_unit_type + index)
 
         def get_unit_type_id(self, unit: Any, ally: bool) -> int:
-            """Which of the type bits is set. The enemies are the game's own units."""
+            """Return the index of a unit's type bit. Enemies are the game's own units."""
             if ally:
                 return int(unit.unit_type) - int(self._min_unit_type)
             return [UNITS[name][1] for name in scenario.enemy_types].index(unit.unit_type)

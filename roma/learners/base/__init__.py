@@ -1,1 +1,1 @@
-"""What all learners share: their configuration, batches, acting, updates and optimisers."""
+"""Parts that all learners share: configuration, batches, acting, updates and optimisers."""

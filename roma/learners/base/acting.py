@@ -1,7 +1,7 @@
-"""Decisions for all battles at once.
+"""Actors, which choose the actions of all parallel episodes at once.
 
-`TorchActor` defines them, on any device. `CompiledActor` takes the same decisions on the CPU: one compiled call for the
-networks, exploration and choice of all battles.
+`TorchActor` is the definition and works on any device. `CompiledActor` chooses the same actions on the CPU, in one
+compiled call for networks, exploration and choice.
 """
 
 from abc import ABC, abstractmethod
@@ -23,19 +23,26 @@ Chooser = Callable[[Floats, NDArray[np.bool_], float | None, NDArray[np.float64]
 
 
 class Agent(Protocol):
-    """A network that decides step by step."""
+    """Interface of an agent network that acts step by step."""
 
-    role_dim: int  # standard normal numbers that a decision takes; 0 without sampled roles
+    role_dim: int  # standard normal numbers for each decision; 0 without sampled roles
 
     def step(self, obs: Tensor, last_actions: Tensor, hidden: Tensor, role_noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return utilities (E*A, U) and next hidden state (E*A, H).
+        """Compute one step.
 
-        Takes obs (E, A, O), last actions (E, A) with -1 for none, hidden (E*A, H), noise (E, A, role_dim).
+        Args:
+            obs: Observations (E, A, O).
+            last_actions: Last actions (E, A), -1 for none.
+            hidden: Hidden states (E*A, H).
+            role_noise: Standard normal numbers (E, A, role_dim).
+
+        Returns:
+            Utilities (E*A, U) and the next hidden states (E*A, H).
         """
 
 
 class Actor(ABC):
-    """Decisions of an agent network that learns between episodes."""
+    """Base class of actors. The agent network learns only between episodes."""
 
     def __init__(self, agent: Any, n_agents: int) -> None:
         self.agent, self.n_agents = agent, n_agents
@@ -45,10 +52,10 @@ class Actor(ABC):
 
         Args:
             keys: E keys of the episodes' noise, see `roma.support.seeding.noise_seed`.
-            state: initial states, (E, S).
+            state: Initial states, (E, S).
 
         Returns:
-            What each team draws for its whole episode, (E,); None where nothing is drawn.
+            The latent that each team draws for its whole episode, (E,); None for agents without latents.
         """
         self.keys, self.step = np.array(keys, np.uint64), 0
         return self._begin(state)
@@ -56,19 +63,19 @@ class Actor(ABC):
     def act(
         self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
     ) -> NDArray[np.int64]:
-        """Decide the next timestep.
+        """Choose the actions of the next timestep.
 
-        An episode's last observation is shown once more to the others; from then on its agents show zeros and no last
-        action, as behind an episode's end in a batch. Only batch normalisation lets agents see those of other episodes.
+        Batch normalisation lets episodes influence each other. An ended episode takes part with its last observation
+        once, and with zeros and no last action from then on, like the padding of a batch.
 
         Args:
-            obs: observations, (E, A, O).
-            avail_actions: available actions, (E, A, U).
-            live: episodes that go on, (E,).
-            epsilon: how much is explored; None is greedy, as in tests.
+            obs: Observations (E, A, O).
+            avail_actions: Available actions (E, A, U).
+            live: Episodes that have not ended (E,).
+            epsilon: Exploration rate; None: greedy actions, as in tests.
 
         Returns:
-            Actions, (E, A); 0 where none is available and in episodes that have ended.
+            Actions (E, A); 0 for agents without an available action and in episodes that have ended.
         """
         actions = self._act(obs, avail_actions, live, epsilon)
         self.step += 1
@@ -76,26 +83,26 @@ class Actor(ABC):
 
     @abstractmethod
     def _begin(self, state: Floats) -> NDArray[np.int64] | None:
-        """What `begin` does besides."""
+        """Begin new episodes in the subclass; see `begin`."""
 
     @abstractmethod
     def _act(
         self, obs: Floats, avail_actions: NDArray[np.bool_], live: NDArray[np.bool_], epsilon: float | None
     ) -> NDArray[np.int64]:
-        """What `act` does in this timestep."""
+        """Choose the actions of this timestep in the subclass; see `act`."""
 
     def latent_draws(self) -> NDArray[np.float64]:
-        """Draw the uniform numbers (E,) of latents."""
+        """Draw the uniform numbers (E,) that choose latents."""
         return noise.uniforms(Purpose.LATENT, self.keys, 1, 1, 1)[:, 0, 0, 0]
 
     def choice_draws(self) -> NDArray[np.float64]:
-        """Draw the uniform numbers (E, A, 2) of this timestep's exploration or choice."""
+        """Draw the uniform numbers (E, A, 2) for this timestep's exploration or choice."""
         return noise.uniforms(Purpose.EXPLORATION, self.keys, 1, self.n_agents, 2, self.step)[:, 0]
 
     def role_noise(self, greedy: bool) -> Floats:
-        """Draw the standard normal numbers (E, A, role_dim) of this timestep's sampled roles.
+        """Draw the standard normal numbers (E, A, role_dim) for this timestep's sampled roles.
 
-        They are 0 where greedy decisions take the mean role.
+        They are 0 if greedy actions use the mean role.
         """
         agent = self.agent
         if agent.role_dim == 0 or (greedy and agent.mean_role_when_greedy):
@@ -104,7 +111,7 @@ class Actor(ABC):
 
 
 class TorchActor(Actor):
-    """Decisions by torch; `choose` makes actions of the network's outputs."""
+    """Actor that computes with torch. `choose` turns the network's outputs into actions."""
 
     def __init__(
         self, agent: Any, n_agents: int, hidden_dim: int, device: torch.device, choose: Chooser = epsilon_greedy
@@ -117,7 +124,7 @@ class TorchActor(Actor):
         battles = len(self.keys)
         self.hidden = torch.zeros(battles * self.n_agents, self.hidden_dim, device=self.device)
         self.last_actions = torch.full((battles, self.n_agents), -1, device=self.device)
-        self.observed = np.ones(battles, np.bool_)  # where the last timestep brought an observation
+        self.observed = np.ones(battles, np.bool_)  # episodes that were live in the last timestep
         return None
 
     @torch.inference_mode()
@@ -133,23 +140,23 @@ class TorchActor(Actor):
         return actions
 
     def decide(self, obs: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
-        """Return the agents' outputs (E*A, U) and their next hidden state."""
+        """Return the agents' outputs (E*A, U) and their next hidden states (E*A, H)."""
         agent: Agent = self.agent
         role_noise = torch.from_numpy(self.role_noise(greedy)).to(self.device)
         return agent.step(obs, self.last_actions, self.hidden, role_noise)
 
 
 class CompiledActor(Actor):
-    """Decisions by compiled kernels.
+    """Actor that computes with compiled kernels, on the CPU.
 
-    They are those of `TorchActor`, but for the rounding of its products. Unless batch normalisation connects episodes,
-    no bit of them depends on how many run side by side.
+    Its actions agree with those of `TorchActor` up to the rounding of matrix products. Without batch normalisation they
+    do not depend, in any bit, on the number of parallel episodes.
 
     Args:
-        agent: the agent network, on the CPU.
-        n_agents: number of agents.
-        from_policy: whether the network's outputs are the logits of COMA's policy.
-        learnt_latents: whether latents are drawn from the network's policy over them, or uniformly.
+        agent: The agent network, on the CPU.
+        n_agents: Number of agents, A.
+        from_policy: The network's outputs are the logits of COMA's policy.
+        learnt_latents: Latents are drawn from the network's policy over them; otherwise uniformly.
     """
 
     def __init__(self, agent: Any, n_agents: int, from_policy: bool = False, learnt_latents: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Episodes as a learner sees them, and the steps of them that its loss is computed from."""
+"""Batches of episodes, and the rows of them from which losses are computed."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Batch:
-    """B episodes cut to the longest, T transitions; slot T holds what was seen last. Padding is never read.
+    """B episodes of at most T transitions, padded to the longest; losses never read the padding.
 
-    Reaching the episode limit is a true end here, so `terminated` is 1 there too.
+    The last slot of an episode has its final observation. Reaching the episode limit is a true end: `terminated` is 1
+    there, too.
     """
 
     obs: Tensor  # (B, T+1, A, O) float32
@@ -20,11 +21,11 @@ class Batch:
     actions: Tensor  # (B, T, A) int64
     reward: Tensor  # (B, T) float32
     terminated: Tensor  # (B, T) float32, 0 or 1
-    mask: Tensor  # (B, T) float32, 1 where the step was really taken
-    latents: Tensor | None = None  # (B,) int64: what was drawn for each whole episode, by algorithms that do so
+    mask: Tensor  # (B, T) float32, 1 for real timesteps
+    latents: Tensor | None = None  # (B,) int64: the latent of each episode; None without latents
 
     def first(self, count: int) -> "Batch":
-        """The first `count` episodes, as views."""
+        """Return the first `count` episodes, as views."""
         latents = None if self.latents is None else self.latents[:count]
         return Batch(
             self.obs[:count],
@@ -39,13 +40,15 @@ class Batch:
 
 
 class PackedBatch:
-    """The R slots of a batch that its loss depends on, as rows: work is for real steps only.
+    """The R slots of a batch on which its loss depends, as rows, so that no time is spent on padding.
 
-    These are the slots from which a step was really taken, and of an episode cut off before its end the slot behind
-    its last step, with mask 0, for the value of what was to come. Rows go by time and, within a time, by episode,
-    longest first, as in torch's PackedSequence: the episodes that go on are always the first.
+    These are the slots of all real timesteps. An episode cut off before its end also has the slot after its last step,
+    with mask 0, because bootstrapping needs its value. Rows are sorted by time and, within one time, by the length of
+    the episode, longest first, as in torch's PackedSequence: continuing episodes always come first.
 
-    With `every_slot` they are all slots; what nobody saw is zero there, whatever the batch holds.
+    Args:
+        batch: B episodes.
+        every_slot: Include all slots, also padding, which is set to zero.
     """
 
     def __init__(self, batch: Batch, every_slot: bool = False) -> None:
@@ -82,23 +85,23 @@ class PackedBatch:
         self.terminated = self._of_steps(batch.terminated)  # (R,)
 
     def _of_steps(self, values: Tensor) -> Tensor:
-        """The rows (R, ...) of what belongs to the steps taken (B, T, ...), 0 where none was taken."""
+        """Return the rows (R, ...) of values of timesteps (B, T, ...); 0 for rows that are no real timestep."""
         rows = self.rows(functional.pad(values, (0, 0) * (values.dim() - 2) + (0, 1)))
         return rows.masked_fill_(self.mask.eq(0).view(-1, *[1] * (rows.dim() - 1)), 0)
 
     def rows(self, slots: Tensor) -> Tensor:
-        """The rows (R, ...) of what stands in all slots (B, T+1, ...)."""
+        """Return the rows (R, ...) of values of all slots (B, T+1, ...)."""
         return slots.flatten(0, 1).index_select(0, self._slots)
 
     def next(self, values: Tensor) -> Tensor:
-        """The rows that follow another (N, ...) of all rows (R, ...): those after the first time. No copy."""
+        """Return the rows (N, ...) with a predecessor, those after the first time, of all rows (R, ...). No copy."""
         return values[self.counts[0] :]
 
     def from_next(self, values: Tensor) -> Tensor:
-        """For each row what belongs to the row behind it, 0 where there is none: (N, ...) to (R, ...)."""
+        """Return, for each row, the value (N, ...) of its successor; 0 for rows without one: (R, ...)."""
         return values.new_zeros(len(self._slots), *values.shape[1:]).index_copy(0, self._followed, values)
 
     def from_previous(self, values: Tensor) -> Tensor:
-        """For each row what belongs to the row before it, 0 at the first time: (R, ...) to (R, ...)."""
+        """Return, for each row, the value (R, ...) of its predecessor; 0 at the first time: (R, ...)."""
         first = values.new_zeros(self.counts[0], *values.shape[1:])
         return torch.cat([first, values.index_select(0, self._followed)])

@@ -1,4 +1,4 @@
-"""Hyper-parameters every learner has. Torch-free, so that a run can be described without starting one."""
+"""Hyper-parameters of all learners. Torch is not imported, so that describing a run is fast."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +12,10 @@ PYMARL: Final = "PyMARL's configuration for SMAC"
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig(Settings):
-    """Defaults follow SMAC's customary settings, which the paper shares wherever it states a value.
+    """Settings of all learners. The defaults are the usual ones for SMAC, and the paper's where it states a value.
 
-    Raises UserError for a value out of bounds.
+    Raises:
+        UserError: A value is out of bounds.
     """
 
     gamma: float = setting(0.99, "discount factor per environment step", PAPER, SHARE)
@@ -26,18 +27,20 @@ class BaseConfig(Settings):
         RELEASE,
         POSITIVE,
     )
-    grad_norm_clip: float = setting(10.0, "largest gradient norm, over all parameters together", RELEASE, POSITIVE)
-    epsilon_start: float = setting(1.0, "exploration at the first environment step", PAPER, SHARE)
-    epsilon_finish: float = setting(0.05, "exploration once annealed", PAPER, SHARE)
+    grad_norm_clip: float = setting(
+        10.0, "largest norm of the gradient over all parameters, by clipping", RELEASE, POSITIVE
+    )
+    epsilon_start: float = setting(1.0, "exploration rate at the first environment step", PAPER, SHARE)
+    epsilon_finish: float = setting(0.05, "exploration rate after annealing", PAPER, SHARE)
     epsilon_anneal_steps: int = setting(50_000, "environment steps of the linear annealing", PAPER, AT_LEAST_ONE)
     hidden_dim: int = setting(64, "units of the first layer and of the GRU", PAPER, AT_LEAST_ONE)
 
 
 @dataclass(frozen=True, slots=True)
 class ValueConfig(BaseConfig):
-    """Settings of all that learn the values of actions by one-step temporal differences."""
+    """Settings of learners that learn action values by one-step temporal differences."""
 
     target_update_episodes: int = setting(
         200, "training episodes between copies into the target network", RELEASE, AT_LEAST_ONE
     )
-    double_q: bool = setting(True, "the online network chooses the action that the target network values", RELEASE)
+    double_q: bool = setting(True, "the online network chooses the action that the target network evaluates", RELEASE)

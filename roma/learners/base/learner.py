@@ -1,4 +1,4 @@
-"""What all learners share: networks and their target copy, optimiser steps, exact saving and loading."""
+"""Base classes of learners: networks and their target copy, optimiser steps, exact saving and loading."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from roma.support.system.memory import keep_large_allocations
 
 
 class Networks(nn.Module):
-    """Everything that is trained. `agent` is the part that acts; the rest serves training only."""
+    """All trained networks. `agent` acts; the others are needed for training only."""
 
     agent: nn.Module
 
@@ -29,74 +29,86 @@ NetworksType = TypeVar("NetworksType", bound=Networks)
 
 
 class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
-    """Networks, their target copy and their optimisers; how they are updated is each family's own."""
+    """Base class of all learners: networks, their target copy and their optimisers. Subclasses define the update.
+
+    Args:
+        config: Hyper-parameters.
+        info: Sizes of the map.
+        seed: Seed of the initial weights.
+        device: Device of torch.
+    """
 
     stat_names: ClassVar[tuple[str, ...]]
-    diagnostic_names: ClassVar[tuple[str, ...]] = ()  # what `diagnostics` returns
-    finite_stats: ClassVar[tuple[str, ...]] = ("loss", "grad_norm")  # a run ends where one of them is not finite
-    learns_from_rounds: ClassVar[bool] = False  # whether `learn_from_round` wants to see every round of training
+    diagnostic_names: ClassVar[tuple[str, ...]] = ()  # names of the metrics of `diagnostics`
+    finite_stats: ClassVar[tuple[str, ...]] = ("loss", "grad_norm")  # a run stops if one of them is not finite
+    learns_from_rounds: ClassVar[bool] = False  # `learn_from_round` is called after every round
 
     def __init__(self, config: ConfigType, info: EnvInfo, seed: int, device: str | torch.device) -> None:
         self.config, self.info, self.device = config, info, torch.device(device)
         keep_large_allocations()
-        torch.backends.cudnn.allow_tf32 = False  # with it a GPU's recurrent networks round their factors to ten bits
+        torch.backends.cudnn.allow_tf32 = False  # TF32 rounds the factors of a GRU's products to ten bits
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.online = self.build_networks().to(self.device)
         self.target = deepcopy(self.online).requires_grad_(False)
-        self.last_target_update = 0  # the counter that schedules target copies, at the last of them
+        self.last_target_update = 0  # value of the counter at the last copy into the target
 
     @abstractmethod
     def build_networks(self) -> NetworksType:
-        """Fresh online networks, initialised from torch's global generator."""
+        """Return online networks, initialised from torch's global generator."""
 
     @cached_property
     def optimisers(self) -> Sequence[Optimiser]:
-        """The optimisers, created when first used: acting needs none of their state."""
+        """Optimisers. They are created at first use, because acting does not need their state."""
         return self.build_optimisers()
 
     def build_optimisers(self) -> Sequence[Optimiser]:
-        """Return fresh optimisers; no parameter belongs to two."""
+        """Return new optimisers with disjoint parameters."""
         return [self.rmsprop(self.online.parameters(), self.config.learning_rate)]
 
     def rmsprop(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> RMSprop:
-        """Return the customary optimiser."""
+        """Return an RMSprop with the configured smoothing and epsilon."""
         return RMSprop(parameters, learning_rate, self.config.optimiser_alpha, self.config.optimiser_epsilon)
 
     @abstractmethod
     def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
-        """Learns from a batch, then copies into the target networks if due.
+        """Update from a batch, then copy into the target networks if the copy is due.
 
-        `key` is that of the update's noise (roma.support.noise). `episode` counts training episodes before this
-        round's; with `epsilon` this round's were played. Returns `stat_names`; a statistic that the configuration
-        leaves uncomputed is NaN.
+        Args:
+            batch: B episodes.
+            key: Key of the update's noise (roma.support.noise).
+            episode: Number of training episodes before this round.
+            epsilon: Exploration rate of this round.
+
+        Returns:
+            The statistics `stat_names`; NaN for those that this configuration does not compute.
         """
 
     def learn_from_round(self, batch: Batch, key: int) -> None:
-        """Learns from a round's episodes as soon as they are played, where a family does; `key` is its noise's."""
+        """Learn from a round's episodes right after they are played; by default, do nothing. `key` seeds the noise."""
 
     def diagnostics(self, batch: Batch, unit_types: Sequence[Sequence[str]], key: int) -> dict[str, float]:
-        """Metrics that are too costly for every update, measured once for each row of the run's metrics.
+        """Compute metrics that are too slow for every update, once for each row of the run's metrics.
 
-        Nothing that is learnt depends on them.
+        Training does not depend on them.
 
         Args:
-            batch: the episodes of the last update.
-            unit_types: names of the types of each episode's units, agents first.
-            key: of its own noise.
+            batch: The episodes of the last update.
+            unit_types: Type of each unit of each episode, agents first.
+            key: Key of the diagnostics' own noise.
 
         Returns:
-            `diagnostic_names` with their values, of which those that do not apply are NaN.
+            The values of `diagnostic_names`; NaN for those that do not apply.
         """
         return {}
 
     def named(self, statistics: Mapping[str, Tensor]) -> dict[str, float]:
-        """Statistics as numbers under all `stat_names`."""
+        """Return all `stat_names` as numbers; NaN for those that are missing in `statistics`."""
         computed = dict(zip(statistics, torch.stack(list(statistics.values())).tolist(), strict=True))
         return {name: computed.get(name, float("nan")) for name in self.stat_names}
 
     def gradient_step(self, optimiser: Optimiser, loss: Tensor) -> Tensor:
-        """One step of an optimiser down this loss; returns the gradient's norm before it is clipped."""
+        """Take an optimiser step that decreases this loss; return the gradient's norm before clipping."""
         optimiser.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(optimiser.parameters, self.config.grad_norm_clip)
@@ -104,40 +116,40 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return norm
 
     def copy_to_target(self, counter: int, period: int) -> None:
-        """Copies all networks into the target networks once `counter` is `period` beyond the last copy."""
+        """Copy all networks into the target networks if `counter` is at least `period` past the last copy."""
         if counter - self.last_target_update >= period:
             copy_tensors(self.online.state_dict(), self.target.state_dict())
             self.last_target_update = counter
 
     def epsilon(self, t_env: int) -> float:
-        """Exploration after `t_env` training environment steps: linear, then constant."""
+        """Return the exploration rate after `t_env` environment steps of training: first linear, then constant."""
         start, finish = self.config.epsilon_start, self.config.epsilon_finish
         annealed = min(1.0, t_env / self.config.epsilon_anneal_steps)
         return start + (finish - start) * annealed
 
     def actor(self) -> Actor:
-        """Return an actor that follows the online weights, compiled on the CPU and by torch elsewhere."""
+        """Return an actor for the online weights: compiled on the CPU, by torch on other devices."""
         return self.compiled_actor() if self.device.type == "cpu" else self.torch_actor()
 
     def compiled_actor(self) -> CompiledActor:
-        """Return an actor that decides by compiled kernels, for learners on the CPU."""
+        """Return an actor that computes with compiled kernels, for learners on the CPU."""
         return CompiledActor(self.online.agent, self.info.n_agents)
 
     def torch_actor(self) -> TorchActor:
-        """Return an actor that decides by torch."""
+        """Return an actor that computes with torch."""
         return TorchActor(self.online.agent, self.info.n_agents, self.config.hidden_dim, self.device)
 
     def policy_tensors(self) -> dict[str, Tensor]:
-        """Return the weights that are kept of a policy: those that acting needs. Shared, not copied."""
+        """Return the weights that a policy file keeps: those that acting needs. They are shared, not copied."""
         weights: dict[str, Tensor] = self.online.agent.state_dict()
         return weights
 
     def load_policy_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over weights that `policy_tensors` gave."""
+        """Load weights that `policy_tensors` returned."""
         copy_tensors(tensors, self.policy_tensors())
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """All that later updates depend on: weights, targets, optimiser state, counter. Shared, not copied."""
+        """Return all state that later updates depend on: weights, targets, optimisers, counter. Shared, not copied."""
         state = {f"online.{name}": tensor for name, tensor in self.online.state_dict().items()}
         state |= {f"target.{name}": tensor for name, tensor in self.target.state_dict().items()}
         for optimiser in self.optimisers:
@@ -147,7 +159,7 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
         return state | {"last_target_update": torch.tensor(self.last_target_update)}
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over a state that `state_tensors` gave; updates then continue bit for bit."""
+        """Load a state that `state_tensors` returned. Updates then continue bit for bit."""
         for prefix, networks in (("online.", self.online), ("target.", self.target)):
             weights = {k.removeprefix(prefix): value for k, value in tensors.items() if k.startswith(prefix)}
             copy_tensors(weights, networks.state_dict())
@@ -160,15 +172,15 @@ class NetworkLearner(ABC, Generic[ConfigType, NetworksType]):
 
 
 class Learner(NetworkLearner[ValueConfigType, NetworksType]):
-    """Learns by gradient steps on one loss."""
+    """Base class of learners that take gradient steps on one loss."""
 
     @abstractmethod
     def draw_noise(self, batch: Batch, key: int) -> Any:
-        """The noise that the loss of this batch takes, under this key."""
+        """Return the noise that the loss of this batch needs, drawn with this key."""
 
     @abstractmethod
     def loss(self, batch: Batch, noise: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """The family's loss and statistics: a pure function of networks, batch, noise and configuration."""
+        """Return the loss and its statistics: a pure function of networks, batch, noise and configuration."""
 
     def update(self, batch: Batch, key: int, episode: int, epsilon: float = 0.0) -> dict[str, float]:
         loss, statistics = self.loss(batch, self.draw_noise(batch, key))
@@ -179,7 +191,11 @@ class Learner(NetworkLearner[ValueConfigType, NetworksType]):
 
 @torch.no_grad()
 def copy_tensors(source: Mapping[str, Tensor], destination: Mapping[str, Tensor]) -> None:
-    """Copies values in place; raises KeyError where the names differ."""
+    """Copy values in place.
+
+    Raises:
+        KeyError: The names differ.
+    """
     if source.keys() != destination.keys():
         raise KeyError(f"tensors differ: {sorted(source.keys() ^ destination.keys())}")
     for name, tensor in destination.items():

@@ -1,6 +1,6 @@
 """One-step temporal-difference learning of Q_tot (QMIX; the paper's L_TD). A agents, U actions.
 
-Without a mixer each agent has a value of its own in the place of Q_tot: (..., A) where it says (...).
+Without a mixer, each agent has its own value instead of Q_tot, of shape (..., A) instead of (...).
 """
 
 import torch
@@ -8,40 +8,53 @@ from torch import Tensor
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real timesteps, and over agents where each has its own; values (...) or (..., A), mask (...)."""
+    """Return the mean over real timesteps, and over agents if each has its own value.
+
+    Args:
+        values: Values, (...) or (..., A).
+        mask: 1 for real timesteps, (...).
+    """
     if values.dim() > mask.dim():
         values = values.mean(-1)
     return (values * mask).sum() / mask.sum()
 
 
 def taken(utilities: Tensor, actions: Tensor) -> Tensor:
-    """Utilities (..., A, U) of the actions taken (..., A)."""
+    """Return the utilities (..., A) of actions (..., A), given those of all actions (..., A, U)."""
     return utilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def best_actions(utilities: Tensor, avail_actions: Tensor) -> Tensor:
-    """The available action of highest utility, the first of equals: (..., A, U) to (..., A)."""
-    lowered = utilities - avail_actions.float().reciprocal_().sub_(1)  # by nothing, or by infinity; cheaper than a fill
+    """Return the available actions of highest utility, the first of equals: (..., A, U) to (..., A)."""
+    lowered = utilities - avail_actions.float().reciprocal_().sub_(1)  # by 0 or infinity; faster than masked_fill
     return lowered.max(-1).indices
 
 
 def td_targets(reward: Tensor, terminated: Tensor, target_q_tot: Tensor, gamma: float) -> Tensor:
-    """y = r + gamma Q_tot^-(s'), without the second term at an episode's end; all (...)."""
+    """Return the targets y = r + gamma (1 - terminated) Q_tot^-(s').
+
+    Args:
+        reward: r, (...).
+        terminated: 1 at an episode's end, (...).
+        target_q_tot: Q_tot^-(s') of the target networks, (...) or (..., A).
+        gamma: Discount factor.
+    """
     if target_q_tot.dim() > reward.dim():
         reward, terminated = reward.unsqueeze(-1), terminated.unsqueeze(-1)
     return reward + gamma * (1 - terminated) * target_q_tot
 
 
 def td_loss(q_tot: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """L_TD: mean squared error over the real timesteps."""
+    """Return L_TD, the mean squared error over real timesteps; values (...) or (..., A), mask (...)."""
     return masked_mean((q_tot - targets) ** 2, mask)
 
 
 @torch.no_grad()
 def td_statistics(q_tot: Tensor, targets: Tensor, mask: Tensor, n_agents: int) -> dict[str, Tensor]:
-    """What PyMARL logs under these names; its q_taken_mean and target_mean are Q_tot per agent.
+    """Return the statistics that PyMARL logs under these names.
 
-    Of agents that have values of their own, q_tot_mean is the sum.
+    q_taken_mean and target_mean are Q_tot divided by the number of agents. Without a mixer, q_tot_mean is the sum of
+    the agents' values.
     """
     agents_in_value = n_agents if q_tot.dim() == mask.dim() else 1
     q_taken_mean = masked_mean(q_tot, mask) / agents_in_value

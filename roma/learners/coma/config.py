@@ -1,4 +1,4 @@
-"""Hyper-parameters of COMA (Foerster et al., 2018) as PyMARL sets them for SMAC, in either of its eras."""
+"""Hyper-parameters of COMA (Foerster et al., 2018), with PyMARL's values for SMAC."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Config(BaseConfig):
         0.5, "share of the uniform distribution in the policy, at the first environment step", PYMARL, SHARE
     )
     epsilon_finish: float = setting(
-        0.01, "share of the uniform distribution in the policy, once annealed", PYMARL, SHARE
+        0.01, "share of the uniform distribution in the policy after annealing", PYMARL, SHARE
     )
     epsilon_anneal_steps: int = setting(100_000, "environment steps of the linear annealing", PYMARL, AT_LEAST_ONE)
     critic_learning_rate: float = setting(5e-4, "step size of the critic's own RMSprop", PYMARL, POSITIVE)
@@ -22,11 +22,11 @@ class Config(BaseConfig):
     td_lambda: float = setting(0.8, "lambda of the critic's targets; 0: one step, 1: whole episode", PYMARL, SHARE)
     target_update_steps: int = setting(200, "critic steps between copies into the target critic", PYMARL, AT_LEAST_ONE)
     state_last_actions: bool = setting(
-        False, "the critic's state keeps its last A*U columns, which are the last actions in SMAC", PYMARL
+        False, "the critic reads the state's last A*U columns, which are the last actions in SMAC", PYMARL
     )
 
 
-# On-policy: a round of eight episodes is a batch, and the replay buffer holds no other.
+# COMA is on-policy: each round of eight episodes is one batch, and the replay buffer keeps no other episode.
 PROTOCOL_SETTINGS: dict[str, object] = {"parallel_envs": 8, "batch_size": 8, "buffer_size": 8}
 VARIANTS: dict[str, dict[str, object]] = {"coma": {}}
 DESCRIPTIONS = {"coma": "Counterfactual multi-agent policy gradients (Foerster et al. 2018)"}

@@ -1,8 +1,8 @@
-"""COMA (Foerster et al., 2018): independent policies, taught by one critic that asks what each agent's action changed.
+"""COMA (Foerster et al., 2018): independent policies and one centralised critic with counterfactual advantages.
 
-The policy is pi = (1 - epsilon) softmax(logits) + epsilon / U, cut to the available actions and renormalised.
-The critic is fitted to TD(lambda) targets, one step of its optimiser for each timestep of the batch, the last first.
-Then the policy takes one step down -log pi(a_i) (Q_i(a_i) - sum_a pi(a) Q_i(a)), the advantage held constant.
+The policy is pi = (1 - epsilon) softmax(logits) + epsilon / U, restricted to available actions and renormalised.
+The critic is fitted to TD(lambda) targets, with one optimiser step for each timestep of the batch, in reverse order.
+Then the policy takes one step on -log pi(a_i) (Q_i(a_i) - sum_a pi(a) Q_i(a)), with a constant advantage.
 """
 
 import math
@@ -36,15 +36,21 @@ class ComaNetworks(Networks):
         self.agent = UtilityAgent(info.obs_size, info.n_actions, info.n_agents, config.hidden_dim)
         self.state_size = info.state_size - (0 if config.state_last_actions else info.n_agents * info.n_actions)
         if self.state_size <= 0:
-            raise UserError(f"a state of {info.state_size} numbers holds no last actions: set state_last_actions=true")
+            raise UserError(f"a state of {info.state_size} numbers has no last actions: set state_last_actions=true")
         self.critic = CounterfactualCritic(
             self.state_size, info.obs_size, info.n_actions, info.n_agents, config.critic_hidden
         )
 
 
 def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
-    """pi: logits and available actions (..., U) to probabilities (..., U), of which one at least must be available."""
-    if epsilon == 0:  # no floor keeps the available actions' share of the softmax from vanishing
+    """Return pi, the probabilities of actions (..., U).
+
+    Args:
+        logits: The network's outputs (..., U).
+        avail_actions: Available actions (..., U); at least one must be available.
+        epsilon: Share of the uniform distribution.
+    """
+    if epsilon == 0:  # without the uniform share, the softmax of available actions could round to 0
         return logits.masked_fill(~avail_actions, -math.inf).softmax(-1)
     floored = (1 - epsilon) * logits.softmax(-1) + epsilon / logits.shape[-1]
     allowed = floored.masked_fill(~avail_actions, 0.0)
@@ -54,10 +60,17 @@ def policy(logits: Tensor, avail_actions: Tensor, epsilon: float) -> Tensor:
 def choose(
     logits: NDArray[np.float32], avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Actions (...) drawn from pi by uniform draws (..., 2), the second; None is greedy: the most probable ones."""
+    """Draw actions (...) from pi.
+
+    Args:
+        logits: The network's outputs (..., U).
+        avail_actions: Available actions (..., U).
+        epsilon: Share of the uniform distribution; None: return the most probable actions.
+        draws: Uniform numbers (..., 2); the second one chooses the action.
+    """
     if epsilon is None:
         return epsilon_greedy(logits, avail_actions, epsilon, draws)
-    # in double precision, where a draw below 1 stays below the sum of all probabilities
+    # Double precision keeps a draw below 1 below the sum of all probabilities.
     probabilities = policy(torch.from_numpy(logits).double(), torch.from_numpy(avail_actions), epsilon).numpy()
     return drawn(probabilities, draws[..., 1])
 
@@ -71,10 +84,18 @@ def td_lambda_targets(
     gamma: float,
     td_lambda: float,
 ) -> Tensor:
-    """G_t = r_t + gamma (1 - terminated_t) [(1 - lambda) Q^-_{t+1} + lambda G_{t+1}] of each agent.
+    """Return G_t = r_t + gamma (1 - terminated_t) [(1 - lambda) Q^-_{t+1} + lambda G_{t+1}] of each agent, (R, A).
 
-    Rows as in PackedBatch: reward, terminated, mask (R,), Q^- of the actions taken (R, A); to (R, A). Where no step
-    was taken, behind an episode that was cut off, G is Q^-.
+    In the row after an episode that was cut off, G is Q^-.
+
+    Args:
+        reward: Rewards (R,), rows as in PackedBatch.
+        terminated: 1 at an episode's end (R,).
+        values: Q^- of the actions taken (R, A).
+        mask: 1 for real timesteps (R,).
+        counts: Number of rows of each time.
+        gamma: Discount factor.
+        td_lambda: lambda.
     """
     targets = torch.empty_like(values)
     next_return = next_value = values[:0]
@@ -89,7 +110,7 @@ def td_lambda_targets(
 
 
 def critic_values(networks: ComaNetworks, packed: PackedBatch, rows: slice) -> Tensor:
-    """Q(s, (a_-i, .)) of some rows, (N, A, U)."""
+    """Return Q(s, (a_-i, .)) of some rows, (N, A, U)."""
     values: Tensor = networks.critic(
         packed.state[rows, : networks.state_size], packed.obs[rows], packed.actions[rows], packed.last_actions[rows]
     )
@@ -97,14 +118,21 @@ def critic_values(networks: ComaNetworks, packed: PackedBatch, rows: slice) -> T
 
 
 def critic_loss(values: Tensor, actions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error of Q (N, A, U) at the actions taken (N, A) over real steps and agents; mask (N,)."""
+    """Return the mean squared error of Q (N, A, U) at actions (N, A), over real timesteps (mask, (N,)) and agents."""
     return masked_mean(((taken(values, actions) - targets) ** 2).mean(-1), mask)
 
 
 def actor_loss(
     agent: UtilityAgent, packed: PackedBatch, values: Tensor, epsilon: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The policy's loss given the critic's values (R, A, U), and its statistics; mean over real steps and agents."""
+    """Return the policy's loss, a mean over real timesteps and agents, and its statistics.
+
+    Args:
+        agent: The agents' network.
+        packed: R rows.
+        values: The critic's values (R, A, U).
+        epsilon: Share of the uniform distribution in the policy.
+    """
     logits = agent(packed.obs, packed.last_actions, packed.counts)
     probabilities = policy(logits, packed.avail_actions, epsilon)
     with torch.no_grad():
@@ -119,7 +147,7 @@ def actor_loss(
 
 
 class Learner(NetworkLearner[Config, ComaNetworks]):
-    """COMA. The counter of its target copies is the number of critic steps."""
+    """Learner of COMA. The number of critic steps schedules the copies into the target critic."""
 
     stat_names = (
         "loss",
@@ -154,7 +182,10 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
 
     @torch.no_grad()
     def targets(self, packed: PackedBatch) -> Tensor:
-        """TD(lambda) targets (R, A). An episode cut off counts as ended: no action tells what was to come."""
+        """Return the TD(lambda) targets (R, A).
+
+        The value after an episode that was cut off is 0, because no action of that step is known.
+        """
         values = taken(critic_values(self.target, packed, slice(None)), packed.actions) * packed.mask.unsqueeze(-1)
         return td_lambda_targets(
             packed.reward,
@@ -167,9 +198,11 @@ class Learner(NetworkLearner[Config, ComaNetworks]):
         )
 
     def train_critic(self, packed: PackedBatch, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """One critic step for each timestep; returns each row's values before its own step (R, A, U), and statistics.
+        """Take one critic step for each timestep, in reverse order, as PyMARL does.
 
-        So the policy's loss sees a critic that has learnt from what came later, as in PyMARL.
+        Returns:
+            The values (R, A, U) of each timestep's rows before its own step, and statistics. The policy's loss
+            therefore uses a critic that has already learnt from later timesteps.
         """
         values = targets.new_zeros(*targets.shape, self.info.n_actions)
         losses, norms = [], []

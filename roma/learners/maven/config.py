@@ -1,9 +1,9 @@
 """Hyper-parameters of MAVEN (Mahajan et al., 2019).
 
-Its authors left two settings (AnujMahajanOxf/MAVEN, revision be975c5). The names of the runs behind their paper's
-plots record the number of values of z, the policy over z, the recurrent discriminator, and the weights of the
-information loss and of the policy's entropy. These are the defaults, completed by the released configurations where the
-names are silent. The released configuration for SMAC itself, noisemix_smac.yaml, is the variant `maven_release`.
+MAVEN's authors left two sets of values (AnujMahajanOxf/MAVEN, revision be975c5). The names of the runs behind their
+paper's plots state the number of values of z, the policy over z, the recurrent discriminator, and the weights of the
+information loss and of the policy's entropy. These values are the defaults; all others come from the released
+configurations. The released configuration for SMAC, noisemix_smac.yaml, is the variant `maven_release`.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,11 @@ class Config(MixingConfig):
 
     noise_dim: int = setting(16, "values of z, the latent that a team keeps for a whole episode", PLOTTED, AT_LEAST_ONE)
     latent_policy: Literal["learnt", "uniform"] = setting(
-        "learnt", "z is drawn by a policy over the initial state, or uniformly", PLOTTED
+        "learnt", "z is drawn by a policy given the initial state, or uniformly", PLOTTED
     )
-    mi_weight: float = setting(
-        0.01, "weight of the mutual-information loss: how well z can be told from the episode", PLOTTED
-    )
+    mi_weight: float = setting(0.01, "weight of the mutual-information loss between z and the episode", PLOTTED)
     discriminator: Literal["recurrent", "step"] = setting(
-        "recurrent", "z is told from a whole episode, or from each step", PLOTTED
+        "recurrent", "the discriminator predicts z from a whole episode, or from each step", PLOTTED
     )
     discriminator_recurrent: int = setting(32, "units of the recurrent discriminator's GRU", SMAC, AT_LEAST_ONE)
     discriminator_hidden: int = setting(32, "units of each of the discriminator's hidden layers", EPISODE, AT_LEAST_ONE)
@@ -38,14 +36,14 @@ class Config(MixingConfig):
     latent_hidden: int = setting(128, "units of the policy over z", RELEASED, AT_LEAST_ONE)
     latent_learning_rate: float = setting(5e-4, "step size of the Adam of the policy over z", RELEASED, POSITIVE)
     latent_entropy: float = setting(0.01, "weight of the entropy of the policy over z", PLOTTED)
-    latent_memory: int = setting(512, "last episodes that the policy over z learns from", RELEASED, AT_LEAST_ONE)
+    latent_memory: int = setting(512, "latest episodes, from which the policy over z learns", RELEASED, AT_LEAST_ONE)
     latent_batch: int = setting(
-        64, "episodes in one of its minibatches, drawn with replacement", RELEASED, AT_LEAST_ONE
+        64, "episodes in a minibatch of the policy over z, drawn with replacement", RELEASED, AT_LEAST_ONE
     )
     latent_updates: int = setting(8, "minibatches of the policy over z after each round", RELEASED)
 
 
-# noisemix_smac.yaml, which also plays 8 battles at once, as the protocol `paper` does, and anneals ε over 50 000 steps.
+# noisemix_smac.yaml. It also plays 8 parallel episodes, like the protocol `paper`, and anneals ε over 50 000 steps.
 RELEASE: dict[str, object] = {
     "noise_dim": 2,
     "latent_policy": "uniform",

@@ -1,10 +1,10 @@
-"""MAVEN (Mahajan et al., 2019): QMIX in a space of behaviours, one of which a team commits to for an episode.
+"""MAVEN (Mahajan et al., 2019): QMIX conditioned on a latent z, which a team keeps for a whole episode.
 
-Before an episode a policy over its initial state draws z; it conditions the agents' last layer and the mixer.
-    L = L_TD + w_MI CE(z, discriminator(softmax of the utilities, state)),
-the second term so that different z are different behaviours: its gradient reaches the agents. The policy over z learns
-by itself, after each round, from the returns that recent episodes had:
-    L_z = -sum log pi(z | s_0) R + w_H sum log pi(z | s_0).
+Before an episode, a policy draws z given the initial state. z conditions the agents' last layer and the mixer.
+    L = L_TD + w_MI CE(z, discriminator(softmax of the utilities, state))
+The gradient of the second term reaches the agents, so that different z lead to different behaviour. The policy over z
+has a loss of its own and learns after each round, from the returns of recent episodes:
+    L_z = -sum log pi(z | s_0) R + w_H sum log pi(z | s_0)
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,11 @@ from roma.nets.ops.acting.choice import drawn
 from roma.support import noise
 from roma.support.noise import Purpose
 
-UNAVAILABLE = -9999999.0  # utility of an action that cannot be taken, as the discriminator reads it
+UNAVAILABLE = -9999999.0  # utility of an unavailable action in the discriminator's input
 
 
 class MavenNetworks(Networks):
-    """The acting network with the policy over z, the mixer of state and z, and the discriminator."""
+    """The acting network with the policy over z, the mixer, which reads state and z, and the discriminator."""
 
     agent: LatentAgent
     mixer: Mixer
@@ -69,7 +69,7 @@ class MavenNetworks(Networks):
 def loss(
     online: MavenNetworks, target: MavenNetworks, batch: Batch, config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """L and its statistics."""
+    """Return L and its statistics."""
     packed = PackedBatch(batch)
     latent = latents_of(packed)
     mixed = torch.cat([packed.state, functional.one_hot(latent, config.noise_dim).to(packed.state.dtype)], dim=-1)
@@ -92,7 +92,7 @@ def loss(
 
 
 def latents_of(episodes: Batch | PackedBatch) -> Tensor:
-    """z of each episode (B,) or row (R,)."""
+    """Return z of each episode (B,) or row (R,)."""
     assert episodes.latents is not None
     return episodes.latents
 
@@ -100,10 +100,15 @@ def latents_of(episodes: Batch | PackedBatch) -> Tensor:
 def information_loss(
     discriminator: StepDiscriminator | RecurrentDiscriminator, utilities: Tensor, packed: PackedBatch
 ) -> Tensor:
-    """Cross-entropy of z given what the team would do, utilities (R, A, U) as probabilities, and the state.
+    """Return the cross-entropy of z under the discriminator, which reads the softmax of the utilities and the state.
 
-    Mean over real steps, or of the recurrent discriminator over episodes, after the last real step of each. (The
-    authors' code reads the state after the padding.)
+    It is a mean over real timesteps. For the recurrent discriminator it is a mean over episodes, after the last real
+    timestep of each; the authors' code uses the GRU's state after the padding instead.
+
+    Args:
+        discriminator: The discriminator.
+        utilities: Utilities of all actions (R, A, U).
+        packed: R rows.
     """
     behaviour = utilities.masked_fill(~packed.avail_actions, UNAVAILABLE).softmax(-1)
     logits = discriminator(torch.cat([behaviour.flatten(1), packed.state], dim=-1), packed.counts)
@@ -116,13 +121,21 @@ def information_loss(
 def latent_policy_loss(
     policy: LatentPolicy, state: Tensor, latent: Tensor, returns: Tensor, entropy_weight: float
 ) -> Tensor:
-    """L_z, a sum over episodes: initial states (N, S), z (N,), undiscounted returns (N,)."""
+    """Return L_z, a sum over episodes.
+
+    Args:
+        policy: The policy over z.
+        state: Initial states (N, S).
+        latent: z (N,).
+        returns: Undiscounted returns (N,).
+        entropy_weight: w_H.
+    """
     chosen = policy(state).gather(-1, latent.unsqueeze(-1)).squeeze(-1)
     return -(chosen * returns).sum() + entropy_weight * chosen.sum()
 
 
 class LatentActor(TorchActor):
-    """Epsilon-greedy decisions of agents that share a latent, drawn before the first of them."""
+    """Epsilon-greedy actor of agents that share a latent, which is drawn at the beginning of an episode."""
 
     def __init__(self, agent: LatentAgent, n_agents: int, config: Config, device: torch.device) -> None:
         super().__init__(agent, n_agents, config.hidden_dim, device)
@@ -142,7 +155,7 @@ class LatentActor(TorchActor):
 
 
 class Learner(BaseLearner[Config, MavenNetworks]):
-    """MAVEN. What its policy over z learns from is kept here, the oldest first."""
+    """Learner of MAVEN. `memory` keeps the episodes from which the policy over z learns, the oldest first."""
 
     stat_names = (
         "loss",
@@ -155,7 +168,7 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         "q_tot_mean",
         "latent_policy_entropy",
     )
-    finite_stats = ("loss", "grad_norm", "latent_policy_entropy")  # the last for the policy over z, which has no other
+    finite_stats = ("loss", "grad_norm", "latent_policy_entropy")  # the last one checks the policy over z
     learns_from_rounds = True
 
     def __init__(self, config: Config, info: EnvInfo, seed: int, device: str | torch.device) -> None:
@@ -178,13 +191,13 @@ class Learner(BaseLearner[Config, MavenNetworks]):
         ]
 
     def draw_noise(self, batch: Batch, key: int) -> None:
-        """MAVEN's loss takes none: z is part of the batch."""
+        """Return None: the loss needs no noise, because z is part of the batch."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, self.config)
 
     def learn_from_round(self, batch: Batch, key: int) -> None:
-        """Remembers the round's episodes, then takes steps of the policy over z, unclipped as the authors' are."""
+        """Store the round's episodes, then update the policy over z, without gradient clipping, as the authors do."""
         config = self.config
         if config.latent_policy == "uniform":
             return
@@ -197,7 +210,7 @@ class Learner(BaseLearner[Config, MavenNetworks]):
             self.latent_step(*(values[chosen] for values in self.memory.values()))
 
     def latent_step(self, state: Tensor, latent: Tensor, returns: Tensor) -> Tensor:
-        """One step of the policy over z; returns its loss."""
+        """Take one optimiser step of the policy over z; return its loss."""
         policy = self.online.agent.latent_policy
         loss = latent_policy_loss(policy, state, latent, returns, self.config.latent_entropy)
         self.optimisers[1].zero_grad()

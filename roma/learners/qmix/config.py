@@ -1,4 +1,4 @@
-"""Hyper-parameters of QMIX (Rashid et al., 2018), its kin, and every learner that mixes utilities into Q_tot."""
+"""Hyper-parameters of QMIX (Rashid et al., 2018), VDN and IQL, and of all learners that mix utilities into Q_tot."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
@@ -11,15 +11,15 @@ QMIX: Final = "Rashid et al. 2018"
 
 @dataclass(frozen=True, slots=True)
 class MixingConfig(ValueConfig):
-    """Settings of all that mix utilities into Q_tot."""
+    """Settings of all learners that mix utilities into Q_tot."""
 
     mixer: Literal["qmix", "vdn", "none"] = setting(
-        "qmix", "Q_tot by a monotonic network, or as a sum; none: each utility is trained alone", QMIX
+        "qmix", "Q_tot is computed by a monotonic network or as a sum; none: each utility is trained separately", QMIX
     )
     mixer_embed_dim: int = setting(32, "width of the mixing network", PAPER, AT_LEAST_ONE)
-    hypernet_hidden: int = setting(0, "units between state and mixing weights; 0: linear, as released", RELEASE)
+    hypernet_hidden: int = setting(0, "hidden units between state and mixing weights; 0: linear, as released", RELEASE)
     mixer_activation: Literal["elu", "relu"] = setting(
-        "elu", "activation in the mixing network; QMIX's paper and code say ELU, ROMA's appendix B.1 ReLU", QMIX
+        "elu", "activation in the mixing network: ELU in QMIX's paper and code, ReLU in ROMA's appendix B.1", QMIX
     )
 
 
@@ -28,16 +28,16 @@ class Config(MixingConfig):
     """Settings of QMIX."""
 
     shared_parameters: bool = setting(
-        True, "one agent network for all agents; false: each has its own (paper, appendix B.2)", QMIX
+        True, "all agents share one network; false: each has its own (paper, appendix B.2)", QMIX
     )
     further_layers: tuple[int, ...] = setting(
-        (), "units of layers with ReLU between GRU and utilities (paper, appendix B.2)", QMIX, AT_LEAST_ONE
+        (), "widths of further ReLU layers between GRU and utilities (paper, appendix B.2)", QMIX, AT_LEAST_ONE
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SumConfig(ValueConfig):
-    """Settings of VDN, whose mixer has none."""
+    """Settings of VDN. Its mixer has no settings."""
 
     mixer: ClassVar[str] = "vdn"
     shared_parameters: bool = same_setting(Config, "shared_parameters")
@@ -46,7 +46,7 @@ class SumConfig(ValueConfig):
 
 @dataclass(frozen=True, slots=True)
 class IndependentConfig(SumConfig):
-    """Settings of IQL, which has no mixer."""
+    """Settings of IQL. It has no mixer."""
 
     mixer: ClassVar[str] = "none"
 

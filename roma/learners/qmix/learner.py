@@ -1,4 +1,4 @@
-"""QMIX (Rashid et al., 2018): utilities of recurrent agents, mixed monotonically into Q_tot; and its kin."""
+"""QMIX (Rashid et al., 2018), which mixes the utilities of recurrent agents monotonically into Q_tot; VDN and IQL."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from roma.nets.recurrent import UtilityAgent
 
 
 class QmixNetworks(Networks):
-    """The agents' network or networks, and the mixer."""
+    """The agents' network, shared or separate, and the mixer."""
 
     agent: UtilityAgent
     mixer: Mixer
@@ -37,7 +37,7 @@ class QmixNetworks(Networks):
 def loss(
     online: QmixNetworks, target: QmixNetworks, batch: Batch, config: Config | SumConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """L_TD and its statistics."""
+    """Return L_TD and its statistics."""
     packed = PackedBatch(batch)
     utilities = online.agent(packed.obs, packed.last_actions, packed.counts)
     q_tot = online.mixer(taken(utilities, packed.actions), packed.state, packed.last_actions)
@@ -54,7 +54,7 @@ def loss(
 
 
 class Learner(BaseLearner[Config | SumConfig, QmixNetworks]):
-    """QMIX, and what differs from it in mixer or agent network alone: VDN, IQL, QMIX-NPS, QMIX-LAR."""
+    """Learner of QMIX, and of VDN, IQL, QMIX-NPS and QMIX-LAR, which differ only in mixer or agent network."""
 
     stat_names = ("loss", "loss_td", "grad_norm", "td_error_abs", "q_taken_mean", "target_mean", "q_tot_mean")
 
@@ -62,7 +62,7 @@ class Learner(BaseLearner[Config | SumConfig, QmixNetworks]):
         return QmixNetworks(self.config, self.info)
 
     def draw_noise(self, batch: Batch, key: int) -> None:
-        """QMIX's loss takes none."""
+        """Return None: the loss needs no noise."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, self.config)

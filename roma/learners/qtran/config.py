@@ -1,4 +1,4 @@
-"""Hyper-parameters of QTRAN-base (Son et al., 2019) as PyMARL sets them."""
+"""Hyper-parameters of QTRAN-base (Son et al., 2019), with PyMARL's values."""
 
 from dataclasses import dataclass
 

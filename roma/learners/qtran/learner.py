@@ -1,10 +1,10 @@
-"""QTRAN-base (Son et al., 2019): utilities whose greedy actions are the optimum of a joint value of any form.
+"""QTRAN-base (Son et al., 2019): utilities whose greedy actions maximise an unrestricted joint value.
 
-L = L_td + w_opt L_opt + w_nopt L_nopt with a* each agent's greedy action, [.] held constant:
+L = L_td + w_opt L_opt + w_nopt L_nopt, where a* are the agents' greedy actions and [.] has no gradient:
     L_td   = (Q_jt(s, h, a) - r - gamma Q_jt^-(s', h'^-, a*'))^2
     L_opt  = (sum_i q_i(a*_i) - [Q_jt(s, h, a*)] + V(s))^2
     L_nopt = min(0, sum_i q_i(a_i) - [Q_jt(s, h, a)] + V(s))^2
-each the mean over the real timesteps. h are the agents' GRU states after the step; gradients of L_td pass through them.
+Each term is a mean over real timesteps. h are the agents' GRU states after the step. L_td has gradients through them.
 """
 
 import torch
@@ -21,7 +21,7 @@ from roma.nets.recurrent import UtilityAgent
 
 
 class QtranNetworks(Networks):
-    """The agents' shared network, and the joint values in the place of a mixer."""
+    """The agents' shared network, and the joint values instead of a mixer."""
 
     agent: UtilityAgent
     mixer: JointValue
@@ -35,7 +35,7 @@ class QtranNetworks(Networks):
 def loss(
     online: QtranNetworks, target: QtranNetworks, batch: Batch, config: Config
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """L and its statistics."""
+    """Return L and its statistics."""
     packed = PackedBatch(batch)
     states = online.agent.states(packed.obs, packed.last_actions, packed.counts)
     utilities = online.agent.utility_layer(states)
@@ -63,7 +63,7 @@ def loss(
 
 
 class Learner(BaseLearner[Config, QtranNetworks]):
-    """QTRAN-base."""
+    """Learner of QTRAN-base."""
 
     stat_names = (
         "loss",
@@ -81,7 +81,7 @@ class Learner(BaseLearner[Config, QtranNetworks]):
         return QtranNetworks(self.config, self.info)
 
     def draw_noise(self, batch: Batch, key: int) -> None:
-        """QTRAN's loss takes none."""
+        """Return None: the loss needs no noise."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         return loss(self.online, self.target, batch, self.config)

@@ -1,14 +1,16 @@
-"""Columns of metrics.parquet that show whether ROMA's role losses are healthy. Imports no torch.
+"""Columns of metrics.parquet that show whether ROMA's role losses are healthy. Torch is not imported.
 
-Every arm with roles has them. A row's values are of the last update before its test, after the optimiser's step, on the
-first eight episodes of that update's batch with role samples of their own; rows before the first update have none. They
-are means over the real steps, of all agents or pairs of agents as the losses take them, dead ones included; the columns
-that end in `_living` count living agents, or pairs of living agents, alone. Pairs are ordered and of two agents,
-i != j. I' and d' are I and d after the learner's own min-max normalisation, in which the dead take part; with
-`mask_dead` the losses leave the dead out, and so do all columns of pairs.
+All arms with roles have these columns. The values of a row belong to the last update before its test. They are computed
+after the optimiser's step, from the first eight episodes of that update's batch, with newly sampled roles. Rows before
+the first update are null.
+
+The values are means over real timesteps and over all agents, or ordered pairs of agents i != j, dead agents included.
+Columns that end in `_living` are means over living agents, or pairs of living agents. I' and d' are I and d after the
+learner's min-max normalisation, which includes dead agents. With `mask_dead` the losses exclude dead agents, and so do
+all columns of pairs.
 """
 
-HIGH_INFORMATION = 0.9  # from here on I' counts as high
+HIGH_INFORMATION = 0.9  # least I' that counts as high
 
 ROLE_COLUMNS = {
     "role_variance": "variance of the role distribution p, mean over its dimensions and agents",

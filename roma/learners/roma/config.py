@@ -1,4 +1,4 @@
-"""Hyper-parameters of ROMA (Wang et al., ICML 2020), with a named switch for each reading of the paper."""
+"""Hyper-parameters of ROMA (Wang et al., ICML 2020), with a switch for each open reading of the paper."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -8,10 +8,10 @@ from roma.learners.qmix.config import MixingConfig
 from roma.support.errors import UserError
 from roma.support.settings import ANY, AT_LEAST_ONE, POSITIVE, setting
 
-# How `roma` and its ablations reduce L_D over pairs of agents, decided as docs/readings.md says. The other reduction is
-# an arm beside them.
+# Reduction of L_D over pairs of agents in `roma` and its ablations; docs/readings.md explains the decision. The other
+# reduction is an arm of its own.
 HEADLINE_REDUCTION: Final = "mean"
-READINGS = {  # reduction: its arm where the headline has the other one, and what it is
+READINGS = {  # reduction: name of its arm if it is not the headline's, and description
     "sum": ("roma_literal", "ROMA, $L_D$ summed over pairs of agents"),
     "mean": ("roma_per_pair", "ROMA, $L_D$ averaged over pairs of agents"),
 }
@@ -27,61 +27,61 @@ RELEASED: Final = "released code, revision 2d60448"
 
 @dataclass(frozen=True, slots=True)
 class Config(MixingConfig):
-    """Settings of ROMA; those marked (release) exist for the variant `roma_release`."""
+    """Settings of ROMA. Values marked (release) are those of the authors' released code."""
 
     role_dim: int = setting(3, "dimensions of a role", PAPER, AT_LEAST_ONE)
     role_hidden: int = setting(12, "units of the hidden layer in all role networks", PAPER, AT_LEAST_ONE)
     variance_floor: float = setting(
-        0.1, "least variance of role and posterior; a variance, not a standard deviation", PAPER, POSITIVE
+        0.1, "least variance (not standard deviation) of role and posterior", PAPER, POSITIVE
     )
     lambda_identifiability: float = setting(1e-4, "weight of L_I, Eq. 7; 0: not computed", SEARCHED)
     lambda_specialisation: float = setting(1e-2, "weight of L_D, Eq. 7; 0: not computed", SEARCHED)
     posterior_uses_observation: bool = setting(
-        True, "q_xi reads o^t beside the trajectory, as Eq. 3 says; appendix B.1 omits it", READING
+        True, "q_xi reads o^t beside the trajectory, as in Eq. 3; appendix B.1 omits o^t", READING
     )
     absolute_dissimilarity: bool = setting(True, "|d_phi| instead of d_phi; the paper leaves the sign open", READING)
     log_density: bool = setting(
-        True, "log q_xi in L_D, as Eqs. 14 and 17 derive; false: the density of Eqs. 6 and 22", READING
+        True, "L_D uses log q_xi, as derived in Eqs. 14 and 17; false: the density of Eqs. 6 and 22", READING
     )
     pairs: Literal["offdiag", "allpairs"] = setting(
-        "offdiag", "pairs that min-max and Frobenius norm run over; open in the paper", READING
+        "offdiag", "pairs over which min-max normalisation and Frobenius norm run; open in the paper", READING
     )
     pair_reduction: Literal["sum", "mean"] = setting(
         HEADLINE_REDUCTION,
-        "reduction of L_D: the sum of Eq. 6 as written, or divided by the number of its pairs",
+        "reduction of L_D: sum over pairs (Eq. 6 as written), or mean, L_D divided by its number of pairs",
         STUDIED,
     )
-    mask_dead: bool = setting(False, "leave dead agents out of both role losses; Eqs. 3 and 6 take all", READING)
+    mask_dead: bool = setting(False, "exclude dead agents from both role losses; Eqs. 3 and 6 include all", READING)
     mask_padding: bool = setting(
-        True, "role losses over real steps; false: over all slots of the batch (release)", READING
+        True, "role losses are means over real timesteps; false: over all slots of the batch (release)", READING
     )
     role_input: Literal["observation", "everything"] = setting(
-        "observation", "what f and q_xi read: o_i (Eq. 1), or the whole input of the trunk (release)", READING
+        "observation", "input of f and q_xi: o_i (Eq. 1), or the whole input of the trunk (release)", READING
     )
     role_layers: Literal["relu", "batchnorm"] = setting(
-        "relu", "hidden layers of the role networks; batchnorm: a step's statistics, leaky ReLU (release)", READING
+        "relu", "hidden layers of the role networks: ReLU, or batch normalisation and leaky ReLU (release)", READING
     )
     information: Literal["posterior", "role"] = setting(
         "posterior", "I_ij of L_D: log q_xi(rho_i | tau_j), or p_i(rho_j), floored (release)", READING
     )
     dissimilarity: Literal["trajectories", "roles", "none"] = setting(
-        "trajectories", "what d_phi compares; roles: as released; none: L_D without d", READING
+        "trajectories", "input of d_phi; roles: as released; none: L_D without d", READING
     )
     matrix_norm: Literal["frobenius", "entrywise"] = setting(
         "frobenius", "norm of D'; entrywise: sum of absolute values (release)", READING
     )
     hinge_weight: float = setting(
-        1.0, "weight of the sum over pairs beside the norm of D' (release: soft_constraint_weight)", READING
+        1.0, "weight of the sum over pairs relative to the norm of D' (release: soft_constraint_weight)", READING
     )
     hinge_counts_self: bool = setting(
-        False, "the sum over pairs takes i = j too (release); needs pairs = allpairs", READING
+        False, "the sum over pairs includes i = j (release); needs pairs = allpairs", READING
     )
     entropy_weight: float = setting(
         0.0, "weight of the role entropy, added to the weighted L_I (release: h_loss_weight)", READING, ANY
     )
-    softplus_identifiability: bool = setting(False, "softplus of L_I and role entropy, step by step (release)", READING)
+    softplus_identifiability: bool = setting(False, "softplus of L_I and role entropy at each step (release)", READING)
     role_at_test: Literal["sampled", "mean"] = setting(
-        "sampled", "greedy decisions use a sampled role or the mean role", READING
+        "sampled", "greedy actions use a sampled role or the mean role", READING
     )
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Config(MixingConfig):
 
     @property
     def is_paper_specialisation(self) -> bool:
-        """Whether L_D is that of Eqs. 6 and 22 in our reading, whichever the sign of d and the reduction."""
+        """Whether L_D is that of Eqs. 6 and 22 in our reading, with any sign of d and any reduction."""
         return all(getattr(self, name) == value for name, value in PAPER_SPECIALISATION.items())
 
 

@@ -1,6 +1,6 @@
-"""The health of ROMA's role losses: the columns of `columns`, measured on a few episodes. Nothing is trained here.
+"""Health of ROMA's role losses: the metrics of `columns`, measured on a few episodes without training.
 
-Shapes: R rows, of real steps or of whatever slots the losses take; A agents; P = A(A - 1) ordered pairs of two agents.
+Shapes: R rows of the losses (real timesteps or, as in the release, all slots); A agents; P = A(A - 1) ordered pairs.
 """
 
 import numpy as np
@@ -23,28 +23,28 @@ from roma.learners.roma.losses import (
 from roma.learners.roma.networks import RoleNoise, RomaNetworks, unroll
 from roma.nets.ops.specialisation import off_diagonal
 
-EPISODES = 8  # of a batch, the first
+EPISODES = 8  # number of episodes, the first ones of a batch
 QUANTILES = {"q05": 0.05, "q10": 0.1, "q50": 0.5}
 
 
 def role_health(
     online: RomaNetworks, target: RomaNetworks, batch: Batch, noise: RoleNoise, unit_types: Tensor, objective: Objective
 ) -> dict[str, Tensor]:
-    """Measure the columns of `columns`, all scalars. The parameters' `grad` stays as it is.
+    """Return the metrics of `columns`, all scalars. The `grad` of parameters is not changed.
 
     Args:
         online: The learner's networks.
         target: Their target copy.
         batch: B episodes.
-        noise: The draws behind the sampled roles.
-        unit_types: A number for each agent's type, (B, A) int64.
+        noise: Standard normal draws of the sampled roles.
+        unit_types: Index of each agent's unit type, (B, A) int64.
         objective: The learner's objective.
     """
     packed, encoder, config = objective.pack(batch), online.agent.role_encoder, objective.config
     with torch.no_grad():
         unrolled = unroll(online.agent, packed, noise.online, *online.trajectory_encoder.obs_weights)
         roles = roles_of(online, packed, unrolled)
-    # Gradients go to the role encoder alone: through roles, whose product with the observations is its own here.
+    # The roles are computed again with a product of the encoder's own, so that only the encoder gets gradients.
     product = functional.linear(packed.obs, encoder.obs_weight)
     distribution = encoder(product, packed.last_actions, packed.counts)
     role = distribution.sample(packed.rows(noise.online))
@@ -77,7 +77,7 @@ def role_health(
 
 
 def gradient_norm(loss: Tensor, module: nn.Module) -> Tensor:
-    """Return the norm of a loss's gradient in a module's parameters; NaN of a loss that is not computed."""
+    """Return the norm of a loss's gradient with respect to a module's parameters; NaN for a loss of weight 0."""
     if not loss.requires_grad:
         return torch.full_like(loss, torch.nan)
     gradients = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True)
@@ -85,7 +85,7 @@ def gradient_norm(loss: Tensor, module: nn.Module) -> Tensor:
 
 
 def of_agents(values: dict[str, Tensor], real: Tensor, living: Tensor) -> dict[str, Tensor]:
-    """Return means of values (R, A) over the agents of real rows (R,), and over the living ones (R, A) of them."""
+    """Return the means of values (R, A) over all agents, and over living agents (R, A), of real rows (R,)."""
     return {name: each[real].mean() for name, each in values.items()} | {
         f"{name}_living": each[real][living[real]].mean() for name, each in values.items()
     }
@@ -94,7 +94,16 @@ def of_agents(values: dict[str, Tensor], real: Tensor, living: Tensor) -> dict[s
 def of_pairs(
     information: Tensor, dissimilarity: Tensor, real: Tensor, living: Tensor, types: Tensor, config: Config
 ) -> dict[str, Tensor]:
-    """Return the columns of I' and d': I and d (R, A, A), real (R,), living and types (R, A)."""
+    """Return the metrics of I' and d'.
+
+    Args:
+        information: I, (R, A, A).
+        dissimilarity: d, (R, A, A); (R, 0, 0) without d.
+        real: Real rows, (R,).
+        living: Living agents, (R, A).
+        types: Index of each agent's unit type, (R, A).
+        config: The learner's configuration.
+    """
     both_living = off_diagonal(living.unsqueeze(-1) & living.unsqueeze(-2))[real]  # (R, P)
     one_type = off_diagonal(types.unsqueeze(-1) == types.unsqueeze(-2))[real]
     taken = both_living if config.mask_dead else torch.ones_like(both_living)
@@ -116,7 +125,7 @@ def of_pairs(
 
 
 def normalised_pairs(values: Tensor, living: Tensor, config: Config) -> Tensor:
-    """Return the pairs of two agents (R, P) of values (R, A, A), scaled to [0, 1] as L_D scales them."""
+    """Return the pairs i != j (R, P) of values (R, A, A), scaled to [0, 1] as in L_D."""
     (scaled,) = scaled_pairs([values], living if config.mask_dead else None, config.pairs)
     return between_agents(scaled, values.shape[-1], config.pairs)
 
@@ -124,9 +133,16 @@ def normalised_pairs(values: Tensor, living: Tensor, config: Config) -> Tensor:
 def specialisation_gap(
     information: Tensor, dissimilarity: Tensor, mask: Tensor, alive: Tensor | None, objective: Objective
 ) -> Tensor:
-    """Return L_D summed over pairs minus its least value; I and d (R, A, A), mask (R,), alive (R, A) or None.
+    """Return L_D summed over pairs minus its least value.
 
-    At its least value every pair is capped at 1, and the norm is 1 by the one pair whose d' the normalisation makes 1.
+    At the least value, every pair is capped at 1, and the norm is 1, because the normalisation makes one d' equal to 1.
+
+    Args:
+        information: I, (R, A, A).
+        dissimilarity: d, (R, A, A).
+        mask: 1 for real rows, (R,).
+        alive: Agents that count, (R, A); None for all.
+        objective: The learner's objective.
     """
     hinge_weight = objective.config.hinge_weight
     summed = objective.of_pairs(information, dissimilarity, mask, alive, "sum").loss

@@ -1,6 +1,6 @@
 """ROMA (Wang et al., ICML 2020): agents whose utility layer is generated from a role, and the losses on roles.
 
-The objective, Eq. 7, is in `losses`; here are the noise behind the sampled roles and what is recorded of them.
+The objective, Eq. 7, is in `losses`. This module draws the noise of the sampled roles and records roles.
 """
 
 import math
@@ -25,7 +25,7 @@ from roma.support.noise import Purpose
 
 
 class Learner(BaseLearner[Config, RomaNetworks], RoleLearner):
-    """ROMA by the paper's equations, and its ablations by the weights of the role losses."""
+    """Learner of ROMA by the paper's equations, and of its ablations, in which role losses have weight 0."""
 
     stat_names = (
         "loss",
@@ -56,7 +56,7 @@ class Learner(BaseLearner[Config, RomaNetworks], RoleLearner):
         episodes, steps, agents, _ = batch.obs.shape
 
         def drawn(purpose: Purpose) -> Tensor:
-            """Number agents through all episodes, so that no draw depends on the length of the longest episode."""
+            """Draw noise (B, T+1, A, role_dim) that does not depend on the length of the longest episode."""
             of_steps = noise.normals(purpose, [key], steps, episodes * agents, self.config.role_dim)[0]
             return torch.from_numpy(of_steps).unflatten(1, (episodes, agents)).transpose(0, 1).to(self.device)
 
@@ -71,11 +71,11 @@ class Learner(BaseLearner[Config, RomaNetworks], RoleLearner):
         types = torch.tensor([[kinds.index(name) for name in each] for each in names], device=self.device)
         found = role_health(self.online, self.target, few, self.draw_noise(few, key), types, self.objective)
         values = torch.stack(list(found.values())).tolist()
-        # every NaN as the same bits: a run that is resumed from a checkpoint must write the same file
+        # All NaNs get the same bits, because a resumed run must write the same file.
         return {name: math.nan if math.isnan(value) else value for name, value in zip(found, values, strict=True)}
 
     def policy_tensors(self) -> dict[str, Tensor]:
-        """Return the weights of the agent network, and those of q_xi and d_phi, which `role_records` needs."""
+        """Return the weights of the agent network, and of q_xi and d_phi, which `role_records` needs."""
         weights: dict[str, Tensor] = self.online.state_dict()
         judging = ("trajectory_encoder.", "dissimilarity.")
         return super().policy_tensors() | {name: weights[name] for name in weights if name.startswith(judging)}
@@ -90,7 +90,7 @@ class Learner(BaseLearner[Config, RomaNetworks], RoleLearner):
 
     @torch.inference_mode()
     def _role_record(self, obs: Tensor, last_actions: Tensor, episodes: int) -> RoleRecord:
-        """Return the record of episodes of equal length as rows (T * E, ...), those of each time together."""
+        """Return the record of E episodes of equal length, given as rows (T * E, ...) sorted by time."""
         online, objective, counts = self.online, self.objective, [episodes] * (len(obs) // episodes)
         weights = online.agent.role_encoder.obs_weight, *online.trajectory_encoder.obs_weights
         states, of_encoder, *further = online.agent.trunk(obs, last_actions, counts, *weights)

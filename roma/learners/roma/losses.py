@@ -8,8 +8,8 @@
     d_ij     |d_phi(tau_i, tau_j)|                                        Eq. 4         nets/roles.py, Dissimilarity
     L_D      ||D'||_F - sum over i != j of min(I'_ij + d'_ij, U), U = 1   Eqs. 6, 22    specialisation_loss
 
-I' and D' = (d'_ij) are I and d, scaled to [0, 1] over the pairs of one step. L_TD trains everything but q_xi and d_phi.
-L_I and L_D train the role encoder, q_xi and d_phi only: they read the trajectory tau, the GRU state h^{t-1}, as data.
+I' and D' = (d'_ij) are I and d, scaled to [0, 1] over the pairs of one step. L_TD trains all networks but q_xi and
+d_phi. L_I and L_D train only the role encoder, q_xi and d_phi: the trajectory tau, the GRU state h^{t-1}, is detached.
 
 The paper leaves some readings open. Each is a setting: posterior_uses_observation, absolute_dissimilarity, log_density,
 pairs, pair_reduction, mask_dead (docs/paper_vs_code.md). The released code's further differences are in `release`.
@@ -35,7 +35,7 @@ Statistics = dict[str, Tensor]  # scalars without gradient, by their names in me
 
 
 class Roles(NamedTuple):
-    """What the role losses compare, each (R, A, ...), and the rows of each time."""
+    """Inputs of the role losses, each (R, A, ...), and the number of rows of each time."""
 
     distribution: Gaussian  # p(rho | o)
     role: Tensor  # rho
@@ -45,7 +45,7 @@ class Roles(NamedTuple):
 
 
 class Specialisation(NamedTuple):
-    """L_D and what is logged beside it, all scalars."""
+    """L_D and its logged statistics, all scalars."""
 
     loss: Tensor
     dissimilarity_norm: Tensor  # mean of ||D'||_F
@@ -53,7 +53,7 @@ class Specialisation(NamedTuple):
 
 
 class Objective:
-    """Eq. 7 of the paper, in the readings that a configuration chooses."""
+    """Objective of Eq. 7, in the readings that a configuration chooses."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -66,8 +66,8 @@ class Objective:
         Args:
             online: The networks that learn.
             target: Their target copy.
-            packed: The steps that `pack` takes from a batch.
-            noise: The draws behind the sampled roles.
+            packed: The rows that `pack` returns for a batch.
+            noise: Standard normal draws of the sampled roles.
         """
         weights = online.trajectory_encoder.obs_weights if self.has_role_losses else ()
         unrolled = unroll(online.agent, packed, noise.online, *weights)
@@ -91,16 +91,16 @@ class Objective:
 
         Args:
             online: The networks that learn.
-            roles: What the role losses compare.
-            mask: The weight of each row, as the method `mask` returns it, (R,).
-            alive: The agents that count, as the method `alive` returns them, (R, A) or None.
+            roles: Inputs of the role losses.
+            mask: Weight of each row, as the method `mask` returns it, (R,).
+            alive: Agents that count, as the method `alive` returns them, (R, A) or None.
         """
         identifiability, of_identifiability = self.identifiability(roles, mask, alive)
         specialisation, of_specialisation = self.specialisation(online, roles, mask, alive)
         return identifiability + specialisation, of_identifiability | of_specialisation
 
     def identifiability(self, roles: Roles, mask: Tensor, alive: Tensor | None) -> tuple[Tensor, Statistics]:
-        """Return lambda_I L_I and its statistics; 0 and none if lambda_I is 0."""
+        """Return lambda_I L_I and its statistics; 0 and no statistics if lambda_I is 0."""
         if not self.config.lambda_identifiability:
             return mask.new_zeros(()), {}
         loss = identifiability_loss(roles.distribution, roles.posterior, mask, alive)
@@ -109,7 +109,7 @@ class Objective:
     def specialisation(
         self, online: RomaNetworks, roles: Roles, mask: Tensor, alive: Tensor | None
     ) -> tuple[Tensor, Statistics]:
-        """Return lambda_D L_D and its statistics; 0 and none if lambda_D is 0."""
+        """Return lambda_D L_D and its statistics; 0 and no statistics if lambda_D is 0."""
         config = self.config
         if not config.lambda_specialisation:
             return mask.new_zeros(()), {}
@@ -135,11 +135,11 @@ class Objective:
 
     @property
     def has_role_losses(self) -> bool:
-        """Whether a role loss has a weight."""
+        """Whether a role loss has a non-zero weight."""
         return bool(self.config.lambda_identifiability or self.config.lambda_specialisation)
 
     def pack(self, batch: Batch) -> PackedBatch:
-        """Return the R steps of a batch that the losses are computed from."""
+        """Return the R rows of a batch from which the losses are computed."""
         return PackedBatch(batch)
 
     def mask(self, packed: PackedBatch) -> Tensor:
@@ -147,7 +147,7 @@ class Objective:
         return packed.mask
 
     def alive(self, packed: PackedBatch) -> Tensor | None:
-        """Return the agents that the role losses count, (R, A); None for all, as Eqs. 3 and 6 say."""
+        """Return the agents that count in the role losses, (R, A); None for all, as in Eqs. 3 and 6."""
         return packed.obs.ne(0).any(-1) if self.config.mask_dead else None
 
     def information(self, roles: Roles) -> Tensor:
@@ -155,12 +155,12 @@ class Objective:
         return role_information(roles.role, roles.posterior, self.config.log_density)
 
     def dissimilarity(self, online: RomaNetworks, roles: Roles) -> Tensor:
-        """Return d_ij, (R, A, A); (R, 0, 0) where there is no d."""
+        """Return d_ij, (R, A, A); (R, 0, 0) without d."""
         dissimilarity: Tensor = online.dissimilarity(roles.trajectory, roles.counts)
         return dissimilarity
 
     def n_pairs(self, n_agents: Tensor) -> Tensor:
-        """Return the number of pairs in the sum of L_D over so many agents."""
+        """Return the number of pairs in the sum of L_D."""
         return n_agents * (n_agents - 1)
 
 
@@ -172,7 +172,16 @@ def td_values(
     noise: RoleNoise,
     config: Config,
 ) -> tuple[Tensor, Tensor]:
-    """Return Q_tot of the actions taken and its targets y, (R,) each; `unrolled` is the online network's passage."""
+    """Return Q_tot of the actions taken and its targets y, (R,) each.
+
+    Args:
+        online: The networks that learn.
+        target: Their target copy.
+        packed: R rows.
+        unrolled: Outputs of the online agent network.
+        noise: Standard normal draws of the sampled roles.
+        config: The learner's configuration.
+    """
     _, role, states, _ = unrolled
     q_tot = online.mixer(
         online.agent.utilities_of(role, states, packed.actions, packed.counts), packed.state, packed.last_actions
@@ -192,7 +201,7 @@ def td_values(
 
 
 def roles_of(online: RomaNetworks, packed: PackedBatch, unrolled: Unrolled) -> Roles:
-    """Return what the role losses compare, from the online network's passage through the episodes."""
+    """Return the inputs of the role losses, from the outputs of the online agent network."""
     distribution, role, states, obs_products = unrolled
     trajectory = packed.from_previous(states.detach())  # h^{t-1}: before o^t
     obs_product = obs_products[0] if obs_products else None
@@ -201,12 +210,12 @@ def roles_of(online: RomaNetworks, packed: PackedBatch, unrolled: Unrolled) -> R
 
 
 def identifiability_loss(role: Gaussian, posterior: Gaussian, mask: Tensor, alive: Tensor | None = None) -> Tensor:
-    """Return L_I, Eqs. 3 and 11: the divergence of the role from its posterior, mean over agents and real steps.
+    """Return L_I, Eqs. 3 and 11: KL(role || posterior), mean over agents and real timesteps.
 
     Args:
         role: p(rho_i | o_i), (..., A, role_dim).
         posterior: q_xi(rho_i | tau_i, o_i), (..., A, role_dim).
-        mask: 1 for real steps, (...).
+        mask: 1 for real timesteps, (...).
         alive: Agents that count, (..., A); None for all.
     """
     divergence = kl_divergence(role, posterior)
@@ -223,9 +232,12 @@ def kl_divergence(role: Gaussian, posterior: Gaussian) -> Tensor:
 
 
 def role_information(role: Tensor, posterior: Gaussian, log_density: bool = True) -> Tensor:
-    """Return I_ij of Eqs. 14 and 17, log q_xi(rho_i | tau_j, o_j): (..., A, role_dim) to (..., A, A).
+    """Return I_ij = log q_xi(rho_i | tau_j, o_j) of Eqs. 14 and 17, (..., A, A).
 
-    Without `log_density` it is the density itself, as Eqs. 6 and 22 write it.
+    Args:
+        role: Sampled roles rho, (..., A, role_dim).
+        posterior: q_xi, (..., A, role_dim).
+        log_density: False: I_ij is the density itself, as in Eqs. 6 and 22.
     """
     of_pairs = pairwise_log_density(*(each.flatten(0, -3) for each in (role, *posterior)))
     information = of_pairs.unflatten(0, role.shape[:-2])
@@ -246,12 +258,12 @@ def specialisation_loss(
     Args:
         information: I, (..., A, A).
         dissimilarity: d, (..., A, A).
-        mask: 1 for real steps, (...).
+        mask: 1 for real timesteps, (...).
         alive: Agents that count, (..., A); None for all.
-        pairs: Whether the scaling to [0, 1] and the norm take the pairs i != j (`offdiag`) or all (`allpairs`).
-        reduction: With `mean` the whole of L_D is divided by the number of pairs in its sum, so that it differs from
-            `sum` by its weight alone.
-        hinge_weight: Of the sum over pairs; 1 in the paper.
+        pairs: Pairs over which scaling and norm run: i != j (`offdiag`) or all (`allpairs`).
+        reduction: `sum`, or `mean`, which divides the whole of L_D by the number of pairs in its sum. The two differ
+            only in the weight of L_D.
+        hinge_weight: Weight of the sum over pairs; 1 in the paper.
     """
     agents = information.shape[-1]
     scaled_information, scaled_dissimilarity = scaled_pairs((information, dissimilarity), alive, pairs)
@@ -262,9 +274,9 @@ def specialisation_loss(
 
 
 def scaled_pairs(matrices: Sequence[Tensor], alive: Tensor | None, pairs: str) -> list[Tensor]:
-    """Scale matrices (..., A, A) to [0, 1] over the pairs that count, and return these pairs, (..., P) each.
+    """Scale matrices (..., A, A) to [0, 1] over pairs, and return the pairs, (..., P) each.
 
-    P is A (A - 1) for `offdiag` and A * A for `allpairs`; pairs with an agent that does not count become 0.
+    P is A (A - 1) for `offdiag` and A * A for `allpairs`. Pairs with an agent that does not count become 0.
     """
     select = off_diagonal if pairs == "offdiag" else partial(torch.flatten, start_dim=-2)
     counted = None if alive is None else select(alive.unsqueeze(-1) & alive.unsqueeze(-2))
@@ -272,14 +284,23 @@ def scaled_pairs(matrices: Sequence[Tensor], alive: Tensor | None, pairs: str) -
 
 
 def between_agents(values: Tensor, agents: int, pairs: str) -> Tensor:
-    """Return the pairs i != j (..., A (A - 1)) among those of `scaled_pairs`."""
+    """Return the pairs i != j (..., A (A - 1)) of values that `scaled_pairs` returned."""
     return values if pairs == "offdiag" else off_diagonal(values.unflatten(-1, (agents, agents)))
 
 
 def hinged(
     norm: Tensor, combined: Tensor, n_pairs: Tensor, mask: Tensor, reduction: str, hinge_weight: float
 ) -> Specialisation:
-    """Return L_D from ||D'|| (...) and I' + d' of the P pairs in its sum (..., P), of which n_pairs (...) count."""
+    """Return L_D, given its norm and the terms of its sum.
+
+    Args:
+        norm: ||D'||, (...).
+        combined: I' + d' of the P pairs in the sum, (..., P).
+        n_pairs: Number of pairs that count, (...).
+        mask: Weight of each row, (...).
+        reduction: `sum` or `mean`.
+        hinge_weight: Weight of the sum over pairs.
+    """
     n_pairs = n_pairs.clamp_min(1)  # one agent has no pair
     per_step = norm - hinge_weight * capped_sum(combined)
     if reduction == "mean":
@@ -289,10 +310,10 @@ def hinged(
 
 
 def one_pass(network: Dissimilarity, roles: Roles, mask: Tensor, reduction: str, hinge_weight: float) -> Specialisation:
-    """Return what `specialisation_loss` returns by default, computed on the CPU without forming all pairs of all steps.
+    """Return L_D as `specialisation_loss` does by default, faster, on the CPU: all pairs are formed one step at a time.
 
-    I is the log density and d the network's. Reading L_D needs `specialisation_loss` only: the kernel,
-    roma.nets.ops.specialisation, is tested to equal it.
+    I is the log density, and d comes from `network`. Readers of L_D need only `specialisation_loss`: a test compares
+    the kernel, roma.nets.ops.specialisation, with it.
     """
     agents, (first, second) = roles.role.shape[-2], network.parts(roles.trajectory)
     weight, bias = network.output_layer.weight.squeeze(0), network.output_layer.bias
@@ -305,7 +326,7 @@ def one_pass(network: Dissimilarity, roles: Roles, mask: Tensor, reduction: str,
 
 @torch.no_grad()
 def role_statistics(role: Gaussian, mask: Tensor, variance_floor: float) -> Statistics:
-    """Return the mean entropy of the roles in nats, and the share of their variances that lie at the floor."""
+    """Return the mean entropy of the roles in nats, and the share of their variances at the floor."""
     return {
         "role_entropy": masked_mean(role.entropy().mean(-1), mask),
         "variance_floor_share": masked_mean((role.variance <= variance_floor).float().mean((-2, -1)), mask),

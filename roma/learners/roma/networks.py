@@ -1,4 +1,4 @@
-"""ROMA's networks, and their passage through whole episodes. Shapes as in PackedBatch: R rows, A agents, H units."""
+"""ROMA's networks, and their forward pass over whole episodes. Shapes as in PackedBatch: R rows, A agents, H units."""
 
 from typing import NamedTuple
 
@@ -54,28 +54,28 @@ class RomaNetworks(Networks):
 
 
 class RoleNoise(NamedTuple):
-    """Standard normal draws behind the sampled roles, each (B, T+1, A, role_dim)."""
+    """Standard normal draws of the sampled roles, each (B, T+1, A, role_dim)."""
 
     online: Tensor
     target: Tensor
 
 
 class Unrolled(NamedTuple):
-    """An agent network's passage through whole episodes."""
+    """Outputs of an agent network for whole episodes."""
 
-    distribution: Gaussian  # of roles (Eq. 1), (R, A, role_dim)
-    role: Tensor  # sampled, (R, A, role_dim)
-    states: Tensor  # of the GRU, after each step, (R, A, H)
-    obs_products: list[Tensor]  # observations times each further weight, (R, A, ...)
+    distribution: Gaussian  # distribution of roles (Eq. 1), (R, A, role_dim)
+    role: Tensor  # sampled roles, (R, A, role_dim)
+    states: Tensor  # states of the GRU after each step, (R, A, H)
+    obs_products: list[Tensor]  # products of the observations with each further weight, (R, A, ...)
 
 
 def unroll(agent: RoleAgent, packed: PackedBatch, noise: Tensor, *further_obs_weights: Tensor) -> Unrolled:
-    """Compute roles and GRU states of all steps. All layers that read observations share one matrix product.
+    """Return roles and GRU states of all steps. All layers that read observations share one matrix product.
 
     Args:
         agent: The acting network.
         packed: R rows of whole episodes.
-        noise: Standard normal draws behind the sampled roles, (B, T+1, A, role_dim).
+        noise: Standard normal draws of the sampled roles, (B, T+1, A, role_dim).
         further_obs_weights: Weights (K, O) of other layers that read the observations.
     """
     weights = agent.role_encoder.obs_weight, *further_obs_weights

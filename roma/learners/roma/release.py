@@ -1,7 +1,7 @@
-"""What the authors' released code has (TonghanWang/ROMA, revision 2d60448) and no reading of the paper needs.
+"""Differences of the authors' released code (TonghanWang/ROMA, revision 2d60448) from all readings of the paper.
 
-`roma` does not use this module: `make_objective` chooses once, when a learner is built. Each difference is a switch of
-its own, so that its effect can be seen alone. `dissimilarity=none` is ours; it leaves d out of L_D.
+`roma` does not use this module: `make_objective` chooses the objective once, when a learner is made. Each difference
+has its own switch, so that its effect can be measured separately. `dissimilarity=none`, which removes d, is ours.
 """
 
 import math
@@ -30,7 +30,7 @@ from roma.learners.roma.losses import (
 from roma.learners.roma.networks import RomaNetworks
 from roma.nets.roles import Gaussian
 
-SWITCHES = (  # role_input is beside them; the networks alone depend on it
+SWITCHES = (  # without role_input, which only the networks depend on
     "mask_padding",
     "role_layers",
     "information",
@@ -40,19 +40,19 @@ SWITCHES = (  # role_input is beside them; the networks alone depend on it
     "entropy_weight",
     "softplus_identifiability",
 )
-LEAST_LOG_DENSITY = -27.8  # of one role dimension, in L_D
-LARGEST_EXPONENT = 2000.0  # the cap inside the softplus
+LEAST_LOG_DENSITY = -27.8  # floor of the log density of one role dimension, in L_D
+LARGEST_EXPONENT = 2000.0  # cap of the softplus's argument
 
 
 def make_objective(config: Config) -> Objective:
-    """Return the paper's objective, or the released one if a switch departs from the paper."""
+    """Return the paper's objective, or the released one if a switch differs from the paper."""
     paper = Config()
     departs = any(getattr(config, name) != getattr(paper, name) for name in SWITCHES)
     return ReleasedObjective(config) if departs else Objective(config)
 
 
 class ReleasedObjective(Objective):
-    """The paper's objective, with the parts replaced that a switch turns."""
+    """The paper's objective, with the released code's version of each part whose switch is set."""
 
     @property
     def has_role_losses(self) -> bool:
@@ -65,7 +65,7 @@ class ReleasedObjective(Objective):
         return packed.mask if self.config.mask_padding else torch.ones_like(packed.mask)
 
     def identifiability(self, roles: Roles, mask: Tensor, alive: Tensor | None) -> tuple[Tensor, Statistics]:
-        """Return the weighted L_I and entropy and their statistics; 0 and none if both weights are 0."""
+        """Return the weighted L_I and entropy, and statistics; 0 and no statistics if both weights are 0."""
         config, role, posterior = self.config, roles.distribution, roles.posterior
         if not (config.lambda_identifiability or config.entropy_weight):
             return mask.new_zeros(()), {}
@@ -113,10 +113,16 @@ class ReleasedObjective(Objective):
 def softplus_identifiability(
     role: Gaussian, posterior: Gaussian, mask: Tensor, counts: Sequence[int], config: Config
 ) -> Tensor:
-    """Return what the release has instead of L_I: softplus of the weighted divergence and entropy.
+    """Return the release's variant of L_I: the softplus of the weighted divergence and entropy.
 
-    Both are means over the rows and agents of one time; the softplus is taken of each time. Distributions
-    (R, A, role_dim), mask (R,), rows of each time.
+    The softplus is applied at each time, to the mean over the rows and agents of that time.
+
+    Args:
+        role: p(rho_i | o_i), (R, A, role_dim).
+        posterior: q_xi, (R, A, role_dim).
+        mask: 1 for rows that count, (R,).
+        counts: Number of rows of each time.
+        config: The learner's configuration.
     """
     values = config.lambda_identifiability * kl_divergence(role, posterior) + config.entropy_weight * role.entropy()
     of_times = [
@@ -137,12 +143,12 @@ def released_information(role: Gaussian, sample: Tensor) -> Tensor:
 def records_of_round(
     record: Callable[[Tensor, Tensor, int], RoleRecord], obs: Sequence[Tensor], last_actions: Sequence[Tensor]
 ) -> list[RoleRecord]:
-    """Record episodes that were played side by side together, because batch normalisation lets them see each other.
+    """Record parallel episodes together, because they influence each other through batch normalisation.
 
-    Episodes that have ended show zeros and no last action to those that go on.
+    Ended episodes take part with zeros and no last action.
 
     Args:
-        record: Makes one record of E episodes of equal length, given rows (T * E, ...), those of each time together.
+        record: Function that makes one record of E episodes of equal length, given as rows (T * E, ...) sorted by time.
         obs: Observations of each episode, (T, A, O).
         last_actions: Last actions of each episode, (T, A), -1 for none.
     """

@@ -1,8 +1,8 @@
 """Compilation of the kernels, and elementary functions inside them.
 
-Kernels take NumPy arrays of one floating type: float32 in runs, float64 where tests compare gradients with finite
-differences. Compiled functions may contract a product and a sum into one rounding and sum in vectors, so that last bits
-depend on the processor's instruction set, but neither on memory addresses nor on the number of cores.
+Kernels take NumPy arrays of one floating type: float32 in runs, float64 in tests that compare gradients with finite
+differences. The compiler may contract a product and a sum into one operation, and may sum in vectors. The last bits of
+results therefore depend on the processor's instruction set, but not on memory addresses or the number of cores.
 """
 
 import math
@@ -21,7 +21,7 @@ from roma.support.system.threads import one_blas_thread
 BLOCK = 1024  # rows whose products stay in the processor's cache
 
 one_blas_thread()
-_RELAXED = {"contract", "nsz", "arcp"}  # infinities and what is not a number are kept
+_RELAXED = {"contract", "nsz", "arcp"}  # infinities and NaN stay as they are
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -30,40 +30,40 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def summing(function: Callable[..., Any]) -> Any:
-    """Compile a kernel whose inner loops sum, each in several partial sums."""
+    """Compile a kernel whose inner loops may be summed in several partial sums."""
     return COMPILER.compile(function, fastmath=_RELAXED | {"reassoc"})
 
 
 def arrays(*values: Tensor) -> tuple[NDArray[Any], ...]:
-    """Return tensors of the CPU as contiguous NumPy arrays, without a copy where they are contiguous."""
+    """Return tensors on the CPU as contiguous NumPy arrays; contiguous tensors are not copied."""
     return tuple(value.detach().contiguous().numpy() for value in values)
 
 
-LIMIT = np.float32(87.0)  # exp of more is infinite
+LIMIT = np.float32(87.0)  # exp of larger numbers is infinite
 LOG2_E = np.float32(1.4426950408889634)
-LN_2 = np.float32(0.693359375), np.float32(-2.12194440e-4)  # in two parts, of which the first has few bits
+LN_2 = np.float32(0.693359375), np.float32(-2.12194440e-4)  # two parts; multiples of the first are exact
 EXP = tuple(map(np.float32, (1.9875691e-4, 1.39819995e-3, 8.3334519e-3, 4.1665796e-2, 1.6666666e-1, 0.5, 1, 1)))
 ONE, TWO, HALF = np.float32(1), np.float32(2), np.float32(0.5)
 EXPONENT_BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
 def exp(x: Any) -> Any:
-    """e to the power of a number, inside kernels."""
+    """Return e to the power of a number, inside kernels."""
     return math.exp(x)
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)) of a number, inside kernels."""
+    """Return 1 / (1 + exp(-x)) of a number, inside kernels."""
     return 1 / (1 + math.exp(-x))
 
 
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent of a number, inside kernels."""
+    """Return the hyperbolic tangent of a number, inside kernels."""
     return math.tanh(x)
 
 
 def _exp_of_float32(x):
-    """2**k times a polynomial on [-ln 2 / 2, ln 2 / 2]: without calls and branches it runs in vectors."""
+    """Return 2**k times a polynomial on [-ln 2 / 2, ln 2 / 2]; it can be vectorised, as it has no calls."""
     x = LIMIT if x > LIMIT else x
     x = -LIMIT if x < -LIMIT else x
     k = np.floor(x * LOG2_E + HALF)
@@ -72,7 +72,7 @@ def _exp_of_float32(x):
     return p * np.int32((np.int32(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float32)
 
 
-_inlined: Any = {"fastmath": _RELAXED, "forceinline": True}  # sums in the order written: LN_2 comes in parts
+_inlined: Any = {"fastmath": _RELAXED, "forceinline": True}  # no reordering: it would add the parts of LN_2
 
 
 @overload(exp, jit_options=_inlined)

@@ -1,6 +1,6 @@
-"""Utilities by a last layer that is generated for each row, linear in the K hidden units of a role's decoder.
+"""Utilities from a last layer that is generated for each row and is linear in the K hidden units of a role decoder.
 
-A utility is the sum over units of unit * (that unit's own layer on h): no weight matrix of a row is ever formed.
+A utility is the sum over units of unit * (that unit's own layer on h), so that no row's weight matrix is formed.
 """
 
 from typing import Any
@@ -12,24 +12,23 @@ from torch.autograd.function import once_differentiable
 
 from roma.nets.ops.compilation import BLOCK, arrays, compiled, summing
 
-ROWS = 256  # whose terms of all actions stay in the processor's cache
+ROWS = 256  # rows in a block; the terms of all their actions stay in the processor's cache
 
 
 def reference(units: Tensor, states: Tensor, generators: Tensor) -> Tensor:
-    """What `generated_utilities` computes, with every row's own layer formed."""
+    """Return the result of `generated_utilities`, by forming each row's layer."""
     layers = torch.einsum("huk,nk->nhu", generators[..., :-1], units) + generators[..., -1]
     return torch.einsum("nh,nhu->nu", states, layers[:, :-1]) + layers[:, -1]
 
 
 @torch.no_grad()
 def generated_utilities(units: Tensor, states: Tensor, generators: Tensor) -> Tensor:
-    """Return the utilities of all actions, to choose from; they have no gradient.
+    """Return the utilities of all actions, without gradient.
 
     Args:
-        units: (N, K).
-        states: GRU states, (N, H).
-        generators: what each unit adds to the layer, and last what none has part in, (H + 1, U, K + 1); row H makes the
-            layer's bias.
+        units: Hidden units of the role decoder (N, K).
+        states: GRU states (N, H).
+        generators: Each unit's term of the layer, and last the constant term, (H + 1, U, K + 1); row H is the bias.
 
     Returns:
         Utilities (N, U).
@@ -45,7 +44,7 @@ def generated_utilities(units: Tensor, states: Tensor, generators: Tensor) -> Te
 
 @torch.no_grad()
 def utilities_by_torch(units: Tensor, states: Tensor, generators: Tensor) -> Tensor:
-    """`generated_utilities` in operations of torch, for any device."""
+    """Return the result of `generated_utilities` with operations of torch, on any device."""
     n_actions, rows = generators.shape[1], generators.permute(2, 1, 0).flatten(0, 1)
     weight, bias = rows[:, :-1], rows[:, -1:]
     utilities = states.new_empty(len(states), n_actions)
@@ -58,14 +57,14 @@ def utilities_by_torch(units: Tensor, states: Tensor, generators: Tensor) -> Ten
 
 
 def generated_utilities_of(units: Tensor, states: Tensor, generators: Tensor, actions: Tensor) -> Tensor:
-    """Return the utility of one action per row, actions (N,) to (N,); the rest as in `generated_utilities`."""
+    """Return the utility (N,) of one action (N,) of each row; other arguments as in `generated_utilities`."""
     function = ChosenUtilities if states.device.type == "cpu" else SortedUtilities
     utilities: Tensor = function.apply(units, states, generators, actions)
     return utilities
 
 
 class ChosenUtilities(torch.autograd.Function):
-    """`generated_utilities_of` on the CPU: forms the one column of a row's layer that its action needs."""
+    """Autograd function of `generated_utilities_of` on the CPU. It forms only the column of each row's action."""
 
     @staticmethod
     def forward(ctx: Any, units: Tensor, states: Tensor, generators: Tensor, actions: Tensor) -> Tensor:
@@ -89,7 +88,7 @@ class ChosenUtilities(torch.autograd.Function):
 
 @compiled
 def add_up(units, states, weight, bias, utilities):
-    """Write utilities (N, U): weight ((K + 1) * U, H), bias (K + 1, U). Rows run through vectors, ROWS at a time."""
+    """Write utilities (N, U), given weight ((K + 1) * U, H) and bias (K + 1, U). Vectors run over ROWS rows."""
     n_units, n_actions = units.shape[1], utilities.shape[1]
     dtype = states.dtype
     room = np.empty(len(weight) * ROWS, dtype)
@@ -116,7 +115,7 @@ def add_up(units, states, weight, bias, utilities):
 
 @summing
 def choose(units, states, layers, actions, utilities, columns):
-    """Write utilities (N,) and the generated columns (N, H): layers (U, K + 1, H + 1)."""
+    """Write utilities (N,) and the generated columns (N, H), given layers (U, K + 1, H + 1)."""
     n_units, width = units.shape[1], states.shape[1]
     for i in range(len(states)):
         column, state, layer = columns[i], states[i], layers[actions[i]]
@@ -137,7 +136,7 @@ def choose(units, states, layers, actions, utilities, columns):
 
 @summing
 def choose_backward(units, states, layers, actions, columns, grad, grad_units, grad_states, grad_layers):
-    """Write the gradients of units and states, add to those of the layers."""
+    """Write the gradients of units and states, and add to those of the layers."""
     n_units, width = units.shape[1], states.shape[1]
     weighted = np.empty(width, states.dtype)
     for i in range(len(states)):
@@ -164,14 +163,14 @@ def choose_backward(units, states, layers, actions, columns, grad, grad_units, g
 
 
 class SortedUtilities(torch.autograd.Function):
-    """`generated_utilities_of` in operations of torch, for any device.
+    """Autograd function of `generated_utilities_of` with operations of torch, for any device.
 
-    Rows are brought into the order of their actions, then each action's own columns are applied to its rows.
+    Rows are sorted by action. Then the columns of each action are applied to its rows.
     """
 
     @staticmethod
     def forward(ctx: Any, units: Tensor, states: Tensor, generators: Tensor, actions: Tensor) -> Tensor:
-        order = actions.short().argsort()  # short numbers are sorted faster
+        order = actions.short().argsort()  # int16 is sorted faster than int64
         rows = actions.bincount(minlength=generators.shape[1]).tolist()
         units, states = units.index_select(0, order), states.index_select(0, order)
         terms = units.new_empty(len(units), generators.shape[2])

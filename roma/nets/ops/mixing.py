@@ -1,4 +1,4 @@
-"""Monotonic mixing: what follows the products of the state in QMIX's mixer, in one pass over the rows."""
+"""Monotonic mixing: the operations of QMIX's mixer after the products of the state, in one pass over the rows."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from roma.nets.ops.compilation import arrays, exp, summing
 
 
 def reference(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor, elu: bool) -> Tensor:
-    """What `monotonic_mixing` computes, with all products formed."""
+    """Return the result of `monotonic_mixing`, by forming all products."""
     agents, width = utilities.shape[1], len(weight)
     first, final, shift, value = of_state.split([agents * width, width, width, width], dim=1)
     hidden = (utilities.unsqueeze(2) * first.abs().unflatten(1, (agents, width))).sum(1) + shift
@@ -20,17 +20,14 @@ def reference(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor,
 
 
 def monotonic_mixing(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor, elu: bool) -> Tensor:
-    """Return |w2| . f(|W1| q + b1) + weight . relu(v) + bias of each row, with E units in the hidden layers.
+    """Return |w2| . f(|W1| q + b1) + weight . relu(v) + bias of each row (R,), with E units in the hidden layers.
 
     Args:
         utilities: q, (R, A).
-        of_state: side by side W1, agent by agent, w2, b1 and v, (R, A * E + 3 * E).
-        weight: (E,).
-        bias: a scalar, (1,).
-        elu: whether f is the ELU; otherwise it is the ReLU.
-
-    Returns:
-        (R,).
+        of_state: W1 (agent by agent), w2, b1 and v, concatenated, (R, A * E + 3 * E).
+        weight: Weight of v's output (E,).
+        bias: Bias of v's output (1,).
+        elu: f is the ELU; otherwise the ReLU.
     """
     if utilities.device.type != "cpu":
         return reference(utilities, of_state, weight, bias, elu)
@@ -39,7 +36,7 @@ def monotonic_mixing(utilities: Tensor, of_state: Tensor, weight: Tensor, bias: 
 
 
 class MonotonicMixing(torch.autograd.Function):
-    """`monotonic_mixing` on the CPU."""
+    """Autograd function of `monotonic_mixing` on the CPU."""
 
     @staticmethod
     def forward(ctx: Any, utilities: Tensor, of_state: Tensor, weight: Tensor, bias: Tensor, elu: bool) -> Tensor:
@@ -65,7 +62,7 @@ class MonotonicMixing(torch.autograd.Function):
 
 @summing
 def mix(utilities, of_state, weight, bias, elu, hidden, mixed):
-    """Write the hidden layer before its activation (R, E), and the values (R,)."""
+    """Write the hidden layer before its activation (R, E) and the values (R,)."""
     agents, width = utilities.shape[1], len(weight)
     zero, one = weight.dtype.type(0), weight.dtype.type(1)
     for r in range(len(mixed)):
@@ -88,7 +85,7 @@ def mix(utilities, of_state, weight, bias, elu, hidden, mixed):
 
 @summing
 def mix_backward(utilities, of_state, weight, hidden, elu, grad, grad_utilities, grad_of_state, grad_weight):
-    """Write the gradients of utilities and state, add to those of the weight. |x| has no slope at 0."""
+    """Write the gradients of utilities and state, and add to that of the weight. |x| has slope 0 at 0."""
     agents, width = utilities.shape[1], len(weight)
     zero, one = weight.dtype.type(0), weight.dtype.type(1)
     for r in range(len(grad)):

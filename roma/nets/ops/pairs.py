@@ -1,7 +1,7 @@
-"""Functions of every ordered pair of agents.
+"""Functions of all ordered pairs of agents.
 
-A value of all pairs is the largest tensor of an update. It is made, used, and made again for the gradient, in blocks of
-rows that fit the processor's cache.
+Values of all pairs are the largest tensors of an update. They are computed in blocks of rows that fit into the
+processor's cache, and computed again for the gradient instead of stored.
 """
 
 import math
@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK = 2**17  # elements
-LEAST_ROWS = 32  # innermost; shorter ones are not vectorised
+LEAST_ROWS = 32  # least rows of a block; rows are innermost in memory, and fewer are not vectorised
 
 
 def blocks(*parts: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
-    """Row ranges of (R, A, K) parts, with these rows of each as (A, K, rows): rows innermost in memory."""
+    """Yield ranges of rows of parts (R, A, K), with these rows of each part as (A, K, rows)."""
     rows, agents, width = parts[0].shape
     size = max(LEAST_ROWS, BLOCK // (agents * agents * width))
     for start in range(0, rows, size):
@@ -26,30 +26,30 @@ def blocks(*parts: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
 
 
 def units_reference(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-    """What `pairwise_units` computes, with all pairs formed."""
+    """Return the result of `pairwise_units`, by forming all pairs."""
     return (first.unsqueeze(2) + second.unsqueeze(1)).relu() @ weight
 
 
 def pairwise_units(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-    """Sum over units k of w_k relu(first_ik + second_jk): first, second (R, A, K) and w (K,) to (R, A, A)."""
+    """Return the sum over k of w_k relu(first_ik + second_jk), (R, A, A), given two (R, A, K) and the weight w (K,)."""
     sums: Tensor = PairwiseUnits.apply(first, second, weight)
     return sums
 
 
 def log_density_reference(sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """What `pairwise_log_density` computes, with all pairs formed."""
+    """Return the result of `pairwise_log_density`, by forming all pairs."""
     distance = (sample.unsqueeze(2) - mean.unsqueeze(1)) ** 2 / variance.unsqueeze(1)
     return -0.5 * (distance + (2 * math.pi * variance.unsqueeze(1)).log()).sum(-1)
 
 
 def pairwise_log_density(sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """log N(sample_i; mean_j, variance_j) of diagonal normals: three (R, A, K) to (R, A, A)."""
+    """Return log N(sample_i; mean_j, variance_j) of diagonal normals, (R, A, A), given three (R, A, K)."""
     densities: Tensor = PairwiseLogDensity.apply(sample, mean, variance)
     return densities
 
 
 class PairwiseUnits(torch.autograd.Function):
-    """`pairwise_units`, with gradients."""
+    """Autograd function of `pairwise_units`."""
 
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
@@ -71,13 +71,13 @@ class PairwiseUnits(torch.autograd.Function):
             active = (of_first.unsqueeze(1) + of_second).gt_(0).mul_(grad_block)
             grad_first[block] = active.sum(1).permute(2, 0, 1)
             grad_second[block] = active.sum(0).permute(2, 0, 1)
-        # each active pair adds first + second to its unit's gradient, so the sums over partners suffice
+        # An active pair adds first + second to its unit's gradient, so the sums over partners suffice.
         grad_weight = (grad_first * first + grad_second * second).sum((0, 1))
         return grad_first.mul_(weight), grad_second.mul_(weight), grad_weight
 
 
 class PairwiseLogDensity(torch.autograd.Function):
-    """`pairwise_log_density`, with gradients."""
+    """Autograd function of `pairwise_log_density`."""
 
     @staticmethod
     def forward(ctx: Any, sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

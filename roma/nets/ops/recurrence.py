@@ -1,4 +1,4 @@
-"""A GRU over whole episodes in operations of torch, for any device, and for agents with weights of their own."""
+"""GRU over whole episodes with operations of torch, for any device and for agents with separate weights."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from roma.nets.ops.compilation import BLOCK
 
 
 def blocks_of(sizes: Sequence[int]) -> Iterator[list[int]]:
-    """Consecutive sizes in groups of at least one, of at most BLOCK together where they are smaller."""
+    """Yield groups of consecutive sizes whose sum is at most BLOCK; a larger size is a group of its own."""
     block: list[int] = []
     for size in sizes:
         if block and sum(block) + size > BLOCK:
@@ -22,7 +22,7 @@ def blocks_of(sizes: Sequence[int]) -> Iterator[list[int]]:
 
 
 def reference(inputs: Tensor, counts: Sequence[int], *gru: Tensor) -> Tensor:
-    """What `gated_recurrence` computes with weights that serve all agents, time by time."""
+    """Return the result of `gated_recurrence` with shared weights, step by step."""
     hidden, states = torch.zeros_like(inputs[: counts[0]].flatten(0, 1)), []
     for of_time in inputs.split(list(counts)):
         hidden = torch.gru_cell(of_time.flatten(0, 1), hidden[: of_time.shape[:2].numel()], *gru)
@@ -35,9 +35,9 @@ def gated_recurrence(inputs: Tensor, counts: Sequence[int], *gru: Tensor) -> Ten
 
     Args:
         inputs: (R, A, H).
-        counts: rows of each time, never rising; a row's state goes on to the row at its place in the next time.
-        gru: weights (3H, H) of input and state, then biases (3H,) of both, in torch's order of gates; where each agent
-            has its own, (A, 3H, H) and (A, 3H).
+        counts: Number of rows of each time, never rising. Row k of a time continues in row k of the next time.
+        gru: Weights (3H, H) of input and state, then biases (3H,) of both, in torch's order of gates; (A, 3H, H) and
+            (A, 3H) if each agent has its own.
 
     Returns:
         States (R, A, H).
@@ -47,11 +47,11 @@ def gated_recurrence(inputs: Tensor, counts: Sequence[int], *gru: Tensor) -> Ten
 
 
 class GatedRecurrence(torch.autograd.Function):
-    """`gated_recurrence`. Where each agent has its own weights, rows are laid out agent by agent and products batched.
+    """Autograd function of `gated_recurrence`. Products are batched over agents if these have separate weights.
 
-    Gates: reset r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r y) and y = W_c h + b_c. The inputs
-    of a block of steps take one product; a step writes its gates over it, in rows that stay in the processor's cache;
-    nothing is kept that the backward pass does not read.
+    Gates: reset r, update u, candidate c; h' = (1 - u) c + u h with c = tanh(x_c + r y) and y = W_c h + b_c. One
+    product computes the inputs of a block of steps. A step overwrites it with its gates, in rows that stay in the
+    processor's cache. Only values that the backward pass reads are kept.
     """
 
     @staticmethod
@@ -70,16 +70,16 @@ class GatedRecurrence(torch.autograd.Function):
         sizes = list(counts) if separate else [count * agents for count in counts]
         inputs = inputs.transpose(0, 1).contiguous() if separate else inputs.flatten(0, 1)
         of_input, of_hidden = bias_ih.unsqueeze(-2), bias_hh.unsqueeze(-2)
-        # tanh x = 2 sigmoid(2 x) - 1: torch's sigmoid takes a sixth of the time of its tanh
+        # tanh x = 2 sigmoid(2 x) - 1, because torch's sigmoid takes a sixth of the time of its tanh.
         bias_candidate, columns_candidate = 2 * of_input[..., gates:], (2 * weight_ih[..., gates:, :]).mT.contiguous()
         bias_gates, columns_gates = (of_input + of_hidden)[..., :gates], weight_ih[..., :gates, :].mT.contiguous()
-        bias_recurrent, columns = of_hidden[..., gates:], weight_hh.mT.contiguous()  # products are faster so
+        bias_recurrent, columns = of_hidden[..., gates:], weight_hh.mT.contiguous()  # contiguous: products are faster
 
         blocks = list(blocks_of(sizes))
         rows_of_blocks = [sum(block) for block in blocks]
 
         def memory(columns: int) -> tuple[Tensor, Sequence[Tensor]]:
-            """For every block, or, where no backward pass will read it, one for all."""
+            """Return memory for all blocks; without a backward pass, all blocks share the memory of one."""
             rows = inputs.shape[-2] if any(ctx.needs_input_grad) else max(rows_of_blocks)
             whole = inputs.new_empty(*inputs.shape[:-2], rows, columns)
             if rows == inputs.shape[-2]:
@@ -127,7 +127,7 @@ class GatedRecurrence(torch.autograd.Function):
         grad_weight_input, grad_weight_hidden = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
         grad_bias = inputs.new_zeros(*weight_ih.shape[:-2], 4 * width, 1)
 
-        # of a step: gradients of y, and of r, u, c before their activations
+        # Gradients of one step: of y, and of r, u, c before their activations.
         products = inputs.new_empty(*inputs.shape[:-2], sizes[0], 4 * width)
         ones = torch.ones_like(products[..., :1])
         carried, scratch = (torch.zeros_like(products[..., :width]) for _ in range(2))
@@ -143,7 +143,7 @@ class GatedRecurrence(torch.autograd.Function):
         for before, seen, grad_input, grad_state, candidate, reset, update, recurrent in reversed(
             list(zip(befores, *per_step, strict=True))
         ):
-            if seen.shape[-2] != size:  # episodes that end here join; nothing is carried to them
+            if seen.shape[-2] != size:  # episodes that end at this step begin here with zero gradient
                 size = seen.shape[-2]
                 of_step, of_state, spare, summed = (
                     whole.narrow(-2, 0, size) for whole in (products, carried, scratch, ones)

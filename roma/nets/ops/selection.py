@@ -1,4 +1,4 @@
-"""Linear layers of states that end with one-hot last actions, which select columns of the weight."""
+"""Linear layers on states that end with one-hot last actions, which only select columns of the weight."""
 
 from typing import Any
 
@@ -11,22 +11,19 @@ from roma.nets.ops.compilation import arrays, compiled
 
 
 def reference(state: Tensor, last_actions: Tensor, n_actions: int, weight: Tensor, bias: Tensor) -> Tensor:
-    """What `state_linear` computes: the states hold the same last actions as one-hot numbers."""
+    """Return the result of `state_linear`, by one product with the whole state."""
     return functional.linear(state, weight, bias)
 
 
 def state_linear(state: Tensor, last_actions: Tensor, n_actions: int, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return a linear layer of states, without multiplying their one-hot last actions on the CPU.
+    """Return a linear layer (R, F) of states; on the CPU, one-hot last actions are not multiplied.
 
     Args:
-        state: (R, S), the last A * U numbers of which are the one-hot last actions; no gradient reaches it.
-        last_actions: the same last actions, (R, A), -1 for none.
+        state: States (R, S) whose last A * U numbers are the one-hot last actions; they get no gradient.
+        last_actions: The same last actions (R, A), -1 for none.
         n_actions: U.
-        weight: (F, S).
-        bias: (F,).
-
-    Returns:
-        (R, F).
+        weight: Weight (F, S).
+        bias: Bias (F,).
     """
     if state.device.type != "cpu":
         return functional.linear(state, weight, bias)
@@ -35,7 +32,7 @@ def state_linear(state: Tensor, last_actions: Tensor, n_actions: int, weight: Te
 
 
 class StateLinear(torch.autograd.Function):
-    """`state_linear` on the CPU."""
+    """Autograd function of `state_linear` on the CPU."""
 
     @staticmethod
     def forward(ctx: Any, state: Tensor, last_actions: Tensor, n_actions: int, weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""L_D of ROMA step by step: the parts that its readings are made of, and the paper's reading in one pass on the CPU.
+"""L_D of ROMA at each step: operations shared by all readings, and the paper's reading in one pass on the CPU.
 
-Pairs of agents [i, j] are ordered. D is the dissimilarity of trajectories, by one hidden layer that is split into the
-part of i and the part of j; I is the log density of i's role under j's posterior.
+Pairs of agents [i, j] are ordered. D is the dissimilarity of trajectories; its hidden layer is split into a term of i
+and a term of j. I is the log density of i's role under j's posterior.
 """
 
 import math
@@ -15,26 +15,30 @@ from torch.autograd.function import once_differentiable
 from roma.nets.ops.compilation import arrays, summing
 
 TINY = 1e-12  # added to the range in the min-max normalisation
-VECTOR = 8  # numbers to which rows of pairs are padded: LLVM computes remainders one by one
+VECTOR = 8  # rows of pairs are padded to a multiple, because LLVM does not vectorise remainders
 
 
 def off_diagonal(matrix: Tensor) -> Tensor:
-    """The entries i != j of (..., A, A), in order, as (..., A * (A - 1))."""
+    """Return the entries i != j of (..., A, A), in order, as (..., A * (A - 1))."""
     agents = matrix.shape[-1]
     return matrix.flatten(-2)[..., 1:].unflatten(-1, (agents - 1, agents + 1))[..., :-1].flatten(-2)
 
 
 def min_max_reference(values: Tensor) -> Tensor:
-    """What `min_max_normalised` computes where all are counted."""
+    """Return the result of `min_max_normalised` if all pairs count."""
     low, high = values.amin(-1, keepdim=True), values.amax(-1, keepdim=True)
     return torch.where(high > low, (values - low) / (high - low + TINY), 0.0)
 
 
 def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Scale pairs (..., P) to [0, 1] over those that are counted; others become 0. Gradients pass min and max.
+    """Scale pairs (..., P) to [0, 1] by their minimum and maximum, with gradients through both.
 
-    Pairs of equal values become 0 and have no gradient. So it is at every first step, where all trajectories are
-    still empty: there the gradient is a sum of terms of order 1 / TINY that cancel, of which rounding leaves noise.
+    If all pairs are equal, they become 0 and have no gradient. This happens at each first step, where all trajectories
+    are empty. The gradient there would be a sum of terms of order 1 / TINY that cancel except for rounding errors.
+
+    Args:
+        values: Pairs (..., P).
+        counted: Pairs that count (..., P); others become 0. None: all count.
     """
     if not values.shape[-1]:
         return values
@@ -43,7 +47,7 @@ def min_max_normalised(values: Tensor, counted: Tensor | None) -> Tensor:
 
 
 def capped_sum(values: Tensor) -> Tensor:
-    """Sum over the last dimension of min(x, U), U = 1: (..., P) to (...)."""
+    """Return the sum of min(x, U), U = 1, over the last dimension: (..., P) to (...)."""
     capped: Tensor = CappedSum.apply(values)
     return capped
 
@@ -59,7 +63,7 @@ def reference(
     absolute: bool,
     hinge_weight: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `specialisation` computes, with all pairs formed."""
+    """Return the result of `specialisation`, by forming all pairs."""
     difference, spread = role.unsqueeze(-2) - mean.unsqueeze(-3), variance.unsqueeze(-3)
     information = -0.5 * (difference**2 / spread + (2 * math.pi * spread).log()).sum(-1)
     dissimilarity = (first.unsqueeze(-2) + second.unsqueeze(-3)).relu() @ weight + bias
@@ -81,23 +85,23 @@ def specialisation(
     absolute: bool,
     hinge_weight: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ||D'||_F - hinge_weight * sum over i != j of min(I'_ij + d'_ij, 1), of each step (Eqs. 6 and 22).
+    """Return ||D'||_F - hinge_weight * sum over i != j of min(I'_ij + d'_ij, 1) of each step (Eqs. 6 and 22).
 
     I' and d' are scaled to [0, 1] over the pairs i != j of the step. Runs on the CPU, for two agents or more.
 
     Args:
-        role: sampled roles, (R, A, D).
-        mean: of the posterior, (R, A, D).
-        variance: of the posterior, (R, A, D).
-        first: the part of the hidden layer of d that i has, bias included, (R, A, K).
-        second: the part that j has, (R, A, K).
-        weight: of the output layer of d, (K,).
-        bias: of the output layer of d, a scalar.
-        absolute: whether d is the output's absolute value.
-        hinge_weight: of the sum.
+        role: Sampled roles (R, A, D).
+        mean: Mean of the posterior (R, A, D).
+        variance: Variance of the posterior (R, A, D).
+        first: Term of i in the hidden layer of d, with the bias (R, A, K).
+        second: Term of j in the hidden layer of d (R, A, K).
+        weight: Weight of the output layer of d (K,).
+        bias: Bias of the output layer of d, a scalar.
+        absolute: d is the absolute value of the output.
+        hinge_weight: Weight of the sum.
 
     Returns:
-        The values (R,); then, without gradient, ||D'||_F and the share of pairs whose sum is capped, (R,) each.
+        The values (R,); then, without gradient, ||D'||_F (R,) and the share of pairs whose sum is capped (R,).
     """
     of_steps: tuple[Tensor, Tensor, Tensor] = Specialisation.apply(
         role, mean, variance, first, second, weight, bias, absolute, hinge_weight
@@ -106,7 +110,7 @@ def specialisation(
 
 
 class Specialisation(torch.autograd.Function):
-    """`specialisation`: one pass over the steps computes values and gradients, with all pairs of one step at a time."""
+    """Autograd function of `specialisation`. One pass over the steps computes values and gradients of each step."""
 
     @staticmethod
     def forward(ctx: Any, *tensors_and_switches: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,7 +118,7 @@ class Specialisation(torch.autograd.Function):
         role, bias = tensors[0], tensors[-1]
         values = [role.new_empty(len(role)) for _ in range(3)]
         grads = [each.new_empty(each.shape) for each in tensors[:5]]
-        # the gradients of the output layer, step by step: what comes back may weight the steps differently
+        # Gradients of the output layer are kept by step, because the incoming gradient weights the steps.
         grads += [role.new_empty(len(role), tensors[5].numel()), role.new_empty(len(role))]
         constants = role.new_tensor([bias.item(), hinge_weight, TINY, 0.5], device="cpu")
         specialise(*arrays(*tensors[:6]), absolute, *arrays(constants, *values, *grads))
@@ -132,7 +136,7 @@ class Specialisation(torch.autograd.Function):
 
 
 class CappedSum(torch.autograd.Function):
-    """`capped_sum`, whose gradient has no branches."""
+    """Autograd function of `capped_sum`, whose gradient has no branches."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -147,7 +151,7 @@ class CappedSum(torch.autograd.Function):
 
 
 class MinMaxNormalisation(torch.autograd.Function):
-    """What `min_max_normalised` computes, s = (x - low) / (high - low); equal extremes share their gradient."""
+    """Autograd function of `min_max_normalised`, s = (x - low) / (high - low). Equal extremes share the gradient."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, counted: Tensor | None) -> Tensor:
@@ -155,7 +159,7 @@ class MinMaxNormalisation(torch.autograd.Function):
         if counted is not None:
             least, most = (values.masked_fill(~counted, end) for end in (math.inf, -math.inf))
         low, high = least.amin(-1, keepdim=True), most.amax(-1, keepdim=True)
-        spread = (high - low + TINY).masked_fill_(high <= low, math.inf)  # below it where none is counted
+        spread = (high - low + TINY).masked_fill_(high <= low, math.inf)  # high < low if no pair counts
         scaled = (values - low).div_(spread)
         if counted is not None:
             scaled.masked_fill_(~counted, 0.0)
@@ -179,7 +183,7 @@ class MinMaxNormalisation(torch.autograd.Function):
 
 @summing
 def log_densities(role, mean, variance, columns, half, information):
-    """Write I (A, P) of one step: role, mean and variance (A, D); columns (2 D + 1, P) is laid out anew."""
+    """Write I (A, P) of one step, given role, mean and variance (A, D); columns (2 D + 1, P) is a buffer."""
     agents, width = role.shape
     constant = role.dtype.type(width * math.log(2 * math.pi))
     for j in range(agents):
@@ -203,7 +207,7 @@ def log_densities(role, mean, variance, columns, half, information):
 
 @summing
 def dissimilarities(first, second, weight, bias, absolute, columns, slope, dissimilarity):
-    """Write d (A, P) of one step and its slope in the output: first and second (A, K); columns (K, P) of the second."""
+    """Write d (A, P) of one step and its slope in the output, given two (A, K); columns (K, P) is a buffer."""
     zero, one = first.dtype.type(0), first.dtype.type(1)
     for j in range(len(second)):
         for k in range(len(columns)):
@@ -228,7 +232,7 @@ def dissimilarities(first, second, weight, bias, absolute, columns, slope, dissi
 
 @summing
 def scale_pairs(values, tiny, scaled):
-    """Write the values (A, P) scaled to [0, 1] over i != j; return their range, infinite if it is 0, and extremes."""
+    """Write the values (A, P) scaled to [0, 1] over i != j; return range (infinite instead of 0), minimum, maximum."""
     agents, infinity = len(values), values.dtype.type(np.inf)
     low, high = infinity, -infinity
     for i in range(agents):
@@ -245,7 +249,7 @@ def scale_pairs(values, tiny, scaled):
 
 @summing
 def scale_pairs_backward(values, scaled, spread, low, high, grad):
-    """Turn the gradient of scaled pairs into that of the values; equal extremes share theirs."""
+    """Turn the gradient of scaled pairs into that of the values, in place. Equal extremes share the gradient."""
     agents, zero = len(values), values.dtype.type(0)
     total, of_high, lowest, highest = zero, zero, 0, 0
     for i in range(agents):
@@ -288,7 +292,7 @@ def specialise(
     grad_weight,
     grad_bias,
 ):
-    """Write the values of all steps (R,) and their gradients. constants: bias, hinge_weight, TINY and a half."""
+    """Write the values of all steps (R,) and their gradients; constants are bias, hinge_weight, TINY and 0.5."""
     rows, agents, dimensions = role.shape
     n_units, padded, dtype = first.shape[2], -(-agents // VECTOR) * VECTOR, role.dtype
     bias, hinge, tiny, half = constants
@@ -361,7 +365,7 @@ def specialise(
                 grad_mean[r, j, q] = of_normals[q, j]
                 grad_variance[r, j, q] = of_normals[dimensions + q, j]
         for k in range(n_units):
-            # each active pair adds first + second to its unit's gradient, so that sums over partners suffice
+            # An active pair adds first + second to its unit's gradient, so the sums over partners suffice.
             of_weight = zero
             for j in range(agents):
                 of_weight += grad_first[r, j, k] * first[r, j, k] + of_units[k, j] * units[k, j]

@@ -1,10 +1,10 @@
-"""The recurrent trunk over whole episodes, and all further products of the observations, block by block of rows.
+"""The recurrent trunk over whole episodes, and further products of the observations, in blocks of rows.
 
-A block holds consecutive times of at most BLOCK rows, or one time. Its inputs take one product; only the recurrent
-product and the gates walk through time, in memory that stays in the processor's cache.
+A block holds consecutive times with at most BLOCK rows together, or one larger time. One product computes the inputs of
+a block. Only the recurrent product and the gates run step by step, in memory that stays in the processor's cache.
 
-An agent that is dead sees zeros, as two fifths of all rows do on large maps. Then the input layer only selects from a
-table, so that the GRU's product of its input is looked up as well: no product is made of such rows.
+Dead agents observe zeros: two fifths of all rows on large maps. For such rows the input layer only selects an entry of
+a table, so the GRU's product with its input is looked up, too, instead of computed.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def reference(
     counts: Sequence[int],
     *gru: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """What `recurrent_trunk` computes, time by time."""
+    """Return the result of `recurrent_trunk`, step by step."""
     agents, width = table.shape[0], table.shape[2]
     products = obs @ weight.T
     inputs = (products[..., :width] + table[torch.arange(agents), last_actions + 1]).relu()
@@ -50,12 +50,12 @@ def recurrent_trunk(
     """Return the GRU's states after each step, from zero, and further products of the observations.
 
     Args:
-        obs: observations, (R, A, O); they get no gradient.
-        weight: of the input layer and, in its rows from H on, of further layers, (H + K, O).
-        table: what the input layer adds for each agent and last action, of which the first is none, (A, U + 1, H).
-        last_actions: (R, A), -1 for none.
-        counts: rows of each time, never rising; a row's state goes on to the row at its place in the next time.
-        gru: weights (3H, H) of input and state, then biases (3H,) of both, in torch's order of gates.
+        obs: Observations (R, A, O); they get no gradient.
+        weight: Weight (H + K, O): H rows of the input layer, then K rows of further layers.
+        table: Terms of the input layer for each agent and last action (A, U + 1, H); entry 0 is for no last action.
+        last_actions: Last actions (R, A), -1 for none.
+        counts: Number of rows of each time, never rising. Row k of a time continues in row k of the next time.
+        gru: Weights (3H, H) of input and state, then biases (3H,) of both, in torch's order of gates.
 
     Returns:
         States (R, A, H) and products (R, A, K).
@@ -71,7 +71,7 @@ def recurrent_trunk(
 
 
 class RecurrentTrunk(torch.autograd.Function):
-    """`recurrent_trunk` on the CPU, of rows of agents: obs (N, O), last actions (N,) to (N, H) and (N, K)."""
+    """Autograd function of `recurrent_trunk` on the CPU; obs (N, O), last actions (N,), outputs (N, H) and (N, K)."""
 
     @staticmethod
     def forward(
@@ -130,9 +130,9 @@ class RecurrentTrunk(torch.autograd.Function):
 
 @compiled
 def gather_seen(obs, start, rows, places, seen):
-    """Copy the rows from `start` that are not zero to the front of `seen`; return how many.
+    """Copy the non-zero rows from `start` on to the front of `seen`; return their number.
 
-    places (rows,) become those of all rows in an order in which they stand first.
+    `places` (rows,) becomes the position of each row in an order with the non-zero rows first.
     """
     count, last = 0, rows
     for i in range(rows):
@@ -168,13 +168,14 @@ def unroll(
     states,
     products,
 ):
-    """Write states and products, and what the backward pass reads.
+    """Write states and products, and the values that the backward pass reads.
 
-    sizes are the rows of each time; bounds the times at which blocks begin, and last the number of times. Weights are
-    transposed, (I, O). of_none is the product of the GRU's input where nothing is seen, (A, U + 1, 3H); bias that of
-    the gates r and u, (2H,), and that of the candidate's parts of input and state. candidates (N, H) and gates (N, 3H),
-    which are r, u and y, keep all rows or one block's, embedded (N, H) those that saw something at each block's front.
-    products hold zeros.
+    - sizes: number of rows of each time; bounds: first time of each block, then the number of times.
+    - weights are transposed, (I, O); bias: of the gates r and u (2H,), then of the candidate's two terms (H,) each.
+    - of_none: the GRU's product with its input for rows that observe zeros, (A, U + 1, 3H).
+    - candidates (N, H) and gates (N, 3H), which are r, u and y, keep all rows or, without a backward pass, one block.
+    - embedded (N, H) keeps the outputs of the input layer for non-zero rows, at the front of each block.
+    - products are zero before the call.
     """
     agents, _, width = table.shape
     both, zero = 2 * width, obs.dtype.type(0)
@@ -253,8 +254,8 @@ def unroll_backward(
     agents, _, width = grad_table.shape
     both, zero = 2 * width, obs.dtype.type(0)
     most = max(BLOCK, sizes[0])
-    # of a block: gradients of r, u and candidate before their activations, with respect to the input's and the state's
-    # part, of which only the candidate's differ; those of the input with the rows that saw something first
+    # Gradients of one block: of r, u and candidate before their activations, by their terms of the input and of the
+    # state, which differ only for the candidate. Those of the input are in the order with non-zero rows first.
     of_input, of_state = np.empty((most, 3 * width), obs.dtype), np.empty((most, 3 * width), obs.dtype)
     befores, of_embedded = np.empty((most, width), obs.dtype), np.empty((most, width), obs.dtype)
     seen, places = np.empty((most, obs.shape[1]), obs.dtype), np.empty(most, np.int64)

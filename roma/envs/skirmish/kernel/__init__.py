@@ -1,8 +1,8 @@
-"""The compiled part of the engine: the rules of battle and SMAC's interface, from which every number of a battle comes.
+"""The compiled part of the engine: the rules of battle and SMAC's interface.
 
-Rules of battle, which are ours: `movement`, `combat`, `loop` and `orders`. SMAC's interface, which is checked against
-recorded answers of SMAC's code: `interface` and `reward`. `layout` describes the data that they share, `battles` plays
-E battles at once.
+`movement`, `combat`, `loop` and `orders` have the rules of battle, which are ours. `interface` has SMAC's observations,
+state, available actions and rewards, which tests compare with recorded answers of SMAC's code. `layout` describes the
+data that they share, and `battles` plays E battles at once.
 """
 
 from roma.envs.skirmish.kernel.battles import (

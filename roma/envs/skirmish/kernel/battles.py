@@ -1,4 +1,4 @@
-"""E battles at once: beginning, timesteps under actions or the scripted policy, and random actions."""
+"""E battles at once: resets, and timesteps under actions or under the scripted policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roma.scenarios.rows import COOLDOWN, ENERGY, HEALTH, SHIELD, X, Y
 
 @compiled
 def begin(r, s, b, seed):
-    """Set battle b up anew."""
+    """Begin a new episode in battle b."""
     s.random[b, 0] = np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(0x632BE59BD9B4E019)
     s.step[b] = 0
     u = s.units[b]
@@ -49,7 +49,7 @@ def pack(u, snapshot):
 
 @compiled
 def reset_battles(r, o, terrain_height, s, seeds, chosen, snapshots, obs, state, avail):
-    """Begin the chosen battles anew."""
+    """Begin new episodes in the chosen battles."""
     for b in range(seeds.shape[0]):
         if chosen[b]:
             begin(r, s, b, seeds[b])
@@ -59,7 +59,7 @@ def reset_battles(r, o, terrain_height, s, seeds, chosen, snapshots, obs, state,
 
 @inlined
 def play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, avail):
-    """Play one timestep of battle b under the orders given; return the scaled reward and how it ended."""
+    """Play one timestep of battle b under the units' current orders; return the scaled reward and the result."""
     pack(s.units[b], before)
     for _ in range(LOOPS_PER_STEP):
         play_loop(r, s.units[b], s.turn[b], s.random[b], s.places)
@@ -74,7 +74,7 @@ def play_timestep(r, o, terrain_height, s, b, before, snapshots, obs, state, ava
 def step_battles(r, o, terrain_height, s, actions, active, before, snapshots, obs, state, avail, reward, end):
     """Play one timestep of every active battle.
 
-    Returns -1, or b * A + i of the first action that was not available.
+    Return -1, or b * A + i for the first unavailable action, that of agent i in battle b; nothing is played then.
     """
     allies = r.n_allies
     for b in range(actions.shape[0]):
@@ -96,7 +96,7 @@ def step_battles(r, o, terrain_height, s, actions, active, before, snapshots, ob
 
 @compiled
 def step_scripted(r, o, terrain_height, s, active, before, snapshots, obs, state, avail, reward, end):
-    """Play one timestep of every active battle with the agents under SMAC's scripted policy."""
+    """Play one timestep of every active battle, with SMAC's scripted policy controlling the agents."""
     for b in range(active.shape[0]):
         reward[b], end[b] = 0.0, GOES_ON
         if active[b]:

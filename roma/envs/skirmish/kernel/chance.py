@@ -1,4 +1,4 @@
-"""One counter-based random stream a battle (SplitMix64)."""
+"""Random numbers: one counter-based stream (SplitMix64) for each battle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roma.envs.skirmish.kernel.compiler import compiled, inlined
 def uniform(random):
     """Return the next number in [0, 1) of a stream (1,).
 
-    SplitMix64: a counter and a mixer (Steele et al., 2014, "Fast splittable pseudorandom number generators").
+    SplitMix64 is a counter and a mixer (Steele et al., 2014, "Fast splittable pseudorandom number generators").
     """
     random[0] += np.uint64(0x9E3779B97F4A7C15)
     z = random[0]
@@ -23,7 +23,7 @@ def uniform(random):
 
 @inlined
 def shuffle(turn, random):
-    """Put the order of acting (N,) into a new random order."""
+    """Shuffle the order (N,) in which units act."""
     for k in range(turn.shape[0] - 1, 0, -1):
         j = int(uniform(random) * (k + 1))
         turn[k], turn[j] = turn[j], turn[k]
@@ -31,7 +31,7 @@ def shuffle(turn, random):
 
 @compiled
 def random_available(avail, random, actions):
-    """Choose one available action per agent uniformly: avail (E, A, U) to actions (E, A); 0 where none is available."""
+    """Draw an available action for each agent uniformly: avail (E, A, U), actions (E, A); 0 if none is available."""
     for b in range(avail.shape[0]):
         for i in range(avail.shape[1]):
             count = 0

@@ -1,4 +1,4 @@
-"""Rules of battle: who is attacked, what a blow does, and who is healed."""
+"""Rules of battle: choice of targets, attacks and their damage, and healing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from roma.envs.skirmish.kernel.geometry import distance_between
 from roma.envs.skirmish.kernel.layout import ATTACK, FLIES, GUARD
 from roma.envs.skirmish.kernel.movement import ARRIVED, go, leave
 
-MIN_DAMAGE = 0.5  # what armour always lets through
-CALL_FOR_HELP = 4.0  # radius in which comrades join a fight
-LEASH = 21.0  # how far from where it stood an enemy without orders pursues
+MIN_DAMAGE = 0.5  # least damage to health that armour leaves
+CALL_FOR_HELP = 4.0  # radius within which units join a comrade's fight
+LEASH = 21.0  # largest distance from its post at which a guard pursues
 JITTER_LOW, JITTER_WIDTH = -1.0, 3.0  # random addition to each cooldown, in loops: -0.0625 s to +0.125 s
 
 
@@ -24,7 +24,7 @@ def can_hit(r, i, j):
 
 @inlined
 def hurt(r, u, i, j, places):
-    """Apply one blow of unit i to living unit j: to its shield first, then to its health less armour."""
+    """Apply one blow of unit i to living unit j: first to its shield, then, reduced by armour, to its health."""
     raw = r.unit[i].damage[r.unit[j].kind]
     absorbed = min(u[j].shield, raw)
     u[j].shield -= absorbed
@@ -39,7 +39,7 @@ def hurt(r, u, i, j, places):
 
 @compiled
 def explode(r, u, i, places):
-    """Let unit i burst and hit all of the other side within its splash; units that burst on death burst in turn."""
+    """Let unit i explode and hit all units of the other side within its splash; units it kills can explode, too."""
     n, allies = r.unit.shape[0], r.n_allies
     u[i].health, u[i].bursting = 0.0, True
     leave(r, i, places)
@@ -61,7 +61,7 @@ def explode(r, u, i, places):
 
 @inlined
 def hit(r, u, i, j, places):
-    """Apply one blow of unit i to living unit j, which bursts if it dies of it and is one that bursts."""
+    """Apply one blow of unit i to living unit j; let unit j explode if it dies and has a splash."""
     hurt(r, u, i, j, places)
     if u[j].health <= 0.0 and r.unit[j].splash > 0.0:
         explode(r, u, j, places)
@@ -69,10 +69,10 @@ def hit(r, u, i, j, places):
 
 @compiled
 def sweep(r, u, i, j, places):
-    """Strike all on the other side but unit j that touch the line through unit j across unit i's line of fire."""
+    """Hit all units of the other side, except unit j, that touch the line through unit j across the line of fire."""
     n, allies = r.unit.shape[0], r.n_allies
     distance = distance_between(u, i, j)
-    ux, uy = 1.0, 0.0  # the line of fire of a unit right above its target
+    ux, uy = 1.0, 0.0  # arbitrary line of fire for a unit exactly above its target
     if distance > 0.0:
         ux, uy = (u[j].x - u[i].x) / distance, (u[j].y - u[i].y) / distance
     first, last = (allies, n) if i < allies else (0, allies)
@@ -87,7 +87,7 @@ def sweep(r, u, i, j, places):
 
 @compiled
 def strike(r, u, i, j, places):
-    """Land one blow of unit i on unit j, which may be dead by now, with what follows from it."""
+    """Land one blow of unit i on unit j, which may be dead already, with its explosion or sweep."""
     if r.unit[i].splash > 0.0:
         explode(r, u, i, places)
         return
@@ -99,7 +99,7 @@ def strike(r, u, i, j, places):
 
 @inlined
 def land_blow(r, u, i, places):
-    """Count down a blow already struck. A missile flies on when its shooter dies; a second hit does not."""
+    """Count down released blows and land them. A missile flies on if its shooter dies; a second hit is cancelled."""
     if u[i].blows_left == 0:
         return
     on_its_way = r.unit[i].missile_speed > 0.0 or r.unit[i].delay > 0.0
@@ -115,7 +115,7 @@ def land_blow(r, u, i, places):
 
 @compiled
 def release(r, u, i, places):
-    """Release the attack that unit i has wound up: launch the missile or land the first blow."""
+    """Release the attack of unit i after its wind-up: launch the missile or land the first blow."""
     j = u[i].target
     u[i].blow_target, u[i].backswing = j, r.unit[i].backswing
     if r.unit[i].missile_speed > 0.0:
@@ -132,7 +132,7 @@ def release(r, u, i, places):
 
 @inlined
 def cancel(u, i):
-    """Break off an attack that has not struck yet, which costs nothing, or the backswing of one that has."""
+    """Cancel an attack before its first blow, at no cost, or the backswing after it."""
     u[i].backswing = 0.0
     if u[i].windup > 0.0:
         u[i].windup = 0.0
@@ -141,7 +141,7 @@ def cancel(u, i):
 
 @inlined
 def engage(r, u, i, j, random, places):
-    """Attack unit j if it is in range, otherwise close in."""
+    """Attack unit j if it is in range; otherwise move towards it."""
     u[i].target = j
     reach = r.unit[i].range + r.unit[i].radius + r.unit[j].radius
     if distance_between(u, i, j) > reach + ARRIVED:
@@ -157,7 +157,7 @@ def engage(r, u, i, j, random, places):
 
 @inlined
 def in_windup(r, u, i, places):
-    """Carry on a begun attack; return True while (and when) it takes up the unit's loop."""
+    """Continue an attack in wind-up; return whether this occupied the unit in this loop."""
     if u[i].windup <= 0.0:
         return False
     j = u[i].target
@@ -173,12 +173,12 @@ def in_windup(r, u, i, places):
 
 @compiled
 def acquire(r, u, i):
-    """Return whom a unit that looks for fights attacks; -1 for nobody.
+    """Return the target of a unit that chooses targets itself; -1 for none.
 
-    It keeps its target while that is in range. Otherwise it takes the nearest enemy in acquire range (on guard: in
-    notice range), with `prefer_attackers` one with an order to attack before others. Where there is none, it takes the
-    unit that hurt it or one that a comrade close by fights. Between two looks around it stays with what it had; the
-    death of its target brings the next look forward.
+    The unit keeps its target while it is in range. Otherwise it chooses the nearest enemy in acquire range (on guard:
+    in notice range). With `prefer_attackers`, an enemy with an order to attack comes before others. If there is none,
+    the unit chooses the unit that hurt it, or the target of a comrade nearby. Between two searches it keeps its target.
+    The death of its target brings the next search forward.
     """
     n, allies = r.unit.shape[0], r.n_allies
     held = u[i].target
@@ -226,13 +226,13 @@ def acquire(r, u, i):
 
 @inlined
 def needs_healing(r, u, j):
-    """Return whether unit j is alive, hurt and of a kind that can be healed."""
+    """Return whether unit j is alive, hurt and of a type that can be healed."""
     return r.unit[j].healable and 0.0 < u[j].health < r.unit[j].health_max
 
 
 @inlined
 def heal(r, u, i, j, places):
-    """Heal unit j if it is in range, otherwise close in."""
+    """Heal unit j if it is in range; otherwise move towards it."""
     u[i].target = j
     reach = r.unit[i].heal_range + r.unit[i].radius + r.unit[j].radius
     if distance_between(u, i, j) > reach + ARRIVED:
@@ -246,7 +246,7 @@ def heal(r, u, i, j, places):
 
 @inlined
 def find_patient(r, u, i):
-    """Return whom a healer without an order heals: the patient it has, else the nearest hurt comrade; -1 for nobody."""
+    """Return whom a healer without an order heals: its current patient, else the nearest hurt comrade; -1 for none."""
     n, allies = r.unit.shape[0], r.n_allies
     held = u[i].target
     if held >= 0 and needs_healing(r, u, held) and u[i].energy > 0.0:

@@ -1,7 +1,7 @@
 """Compilation of the kernel.
 
-Only + - * / sqrt floor are used, nothing is parallel and nothing is contracted, so that one seed gives the same battle
-bit for bit on every x86-64 machine and for every number of battles.
+The kernel uses only + - * / sqrt floor, no threads and no contraction of operations. One seed therefore gives the same
+battle bit for bit on every x86-64 machine and for every number of parallel battles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Distance, terrain, and the ways around it."""
+"""Distances, terrain, and paths around it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from roma.envs.skirmish.kernel.compiler import allocating, compiled, inlined
 
 @inlined
 def distance_between(u, i, j):
-    """Return the distance of two units, centre to centre."""
+    """Return the distance between two units, centre to centre."""
     dx, dy = u[j].x - u[i].x, u[j].y - u[i].y
     return np.sqrt(dx * dx + dy * dy)
 
 
 @inlined
 def is_walkable(walkable, x, y):
-    """Return whether a point lies on walkable ground; points outside the map do not."""
+    """Return whether a point is on walkable ground; points outside the map are not."""
     return 0.0 <= x < walkable.shape[1] and 0.0 <= y < walkable.shape[0] and walkable[int(y), int(x)]
 
 
@@ -24,7 +24,7 @@ def is_walkable(walkable, x, y):
 def may_step(r, i, x, y, to_x, to_y):
     """Return whether terrain lets unit i step from (x, y) to (to_x, to_y).
 
-    A step does not slip through between two blocked corners.
+    A step cannot pass between two blocked cells that touch at a corner.
     """
     passable = r.passable[r.unit[i].motion]
     return is_walkable(passable, to_x, to_y) and (is_walkable(passable, x, to_y) or is_walkable(passable, to_x, y))
@@ -32,7 +32,7 @@ def may_step(r, i, x, y, to_x, to_y):
 
 @compiled
 def sees_cell(walkable, start, end):
-    """Return whether the straight way between the centres of two cells is walkable."""
+    """Return whether the straight line between the centres of two cells is walkable."""
     width = walkable.shape[1]
     x, y = start % width + 0.5, start // width + 0.5
     to_x, to_y = end % width + 0.5, end // width + 0.5
@@ -46,9 +46,10 @@ def sees_cell(walkable, start, end):
 
 @allocating
 def waypoints(walkable, region):
-    """Return, for each pair of cells of `region`, the cell to walk to first: the farthest in sight on a shortest way.
+    """Return the cell to walk to first, for each pair of a start cell and an end cell of `region`.
 
-    region: (32, 32) cells connected on foot. The table is (cells, cells) int16, -1 where there is no way.
+    It is the farthest cell on a shortest path that a straight walkable line connects with the start. `region` has the
+    (32, 32) cells connected on foot. The table is (cells, cells) int16; -1 if there is no path.
     """
     height, width = walkable.shape
     cells = height * width
@@ -56,7 +57,7 @@ def waypoints(walkable, region):
     for end in range(cells):
         if not region[end // width, end % width]:
             continue
-        # Distances to `end` by relaxation: the regions are small and this runs once per map.
+        # Relaxation is fast enough: regions are small, and this runs once per map.
         distance = np.full(cells, np.inf)
         following = np.full(cells, -1, np.int64)
         distance[end] = 0.0

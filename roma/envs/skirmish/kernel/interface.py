@@ -1,4 +1,4 @@
-"""SMAC's interface: what agents see, which actions are available, what a timestep is worth, and how it ended."""
+"""SMAC's interface: observations, state, available actions, rewards and results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_availability(r, o, walkable, units, avail):
 
 @inlined
 def write_vitals(r, units, i, shields, out, at):
-    """Write health, and shield where the side has any, as fractions; return the next free place."""
+    """Write health, and shield if the side has shields, as fractions; return the next free index."""
     out[at] = units[i, HEALTH] / r.unit[i].health_max
     at += 1
     if shields:
@@ -57,9 +57,9 @@ def write_vitals(r, units, i, shields, out, at):
 
 @inlined
 def write_other(r, o, units, i, j, first, shields, types, obs, at):
-    """Write unit j as agent i sees it, with `first` as first feature, and return whether it is in sight.
+    """Write unit j as agent i sees it, with `first` as its first feature; return whether it is in sight.
 
-    Nothing is written for a dead unit or one beyond sight.
+    Nothing is written for a dead unit or a unit out of sight.
     """
     dx, dy = units[j, X] - units[i, X], units[j, Y] - units[i, Y]
     square = dx * dx + dy * dy
@@ -114,9 +114,9 @@ def write_observation(r, o, walkable, terrain_height, units, last_actions, step,
 
 @compiled
 def write_surroundings(o, walkable, terrain_height, x, y, obs, at):
-    """Write walkability (8) and height (9) of points around (x, y) and return the next free place.
+    """Write walkability (8) and height (9) of points around (x, y); return the next free index.
 
-    Outside the map both read 1.
+    Both are 1 outside the map.
     """
     height, width = walkable.shape
     far, near = 2 * int(o.move_amount), int(o.move_amount)
@@ -145,7 +145,7 @@ def write_surroundings(o, walkable, terrain_height, x, y, obs, at):
 
 @inlined
 def write_state(r, o, size, units, last_actions, step, actions, obs, state):
-    """Write the global state (S,). `size`: extent of the map, by which positions are centred and divided."""
+    """Write the global state (S,). Positions are centred and divided by `size`, the extent of the map."""
     state[:] = 0.0
     if o.obs_instead_of_state:
         for i in range(obs.shape[0]):
@@ -188,7 +188,7 @@ def write_state(r, o, size, units, last_actions, step, actions, obs, state):
 
 @compiled
 def observe(r, o, walkable, terrain_height, units, last_actions, step, obs, state, avail):
-    """Write all that the agents see at one snapshot (N, 6): obs (A, O), state (S,), avail (A, U)."""
+    """Write observations (A, O), state (S,) and available actions (A, U) at one snapshot (N, 6)."""
     write_availability(r, o, walkable, units, avail)
     for i in range(r.n_allies):
         write_observation(r, o, walkable, terrain_height, units, last_actions, step, avail, i, obs[i])
@@ -204,10 +204,10 @@ def observe_many(r, o, terrain_height, snapshots, last_actions, steps, obs, stat
 
 @compiled
 def settle(r, o, before, after, counted, step):
-    """Return SMAC's reward for one timestep, scaled, and how the timestep ended.
+    """Return SMAC's scaled reward for one timestep, and its result (GOES_ON, WON, LOST, DRAW or TIME_OUT).
 
-    before, after: snapshots (N, 6); counted (N,): deaths paid for earlier, updated; step: timesteps played, this one
-    included.
+    `before` and `after` are snapshots (N, 6). `counted` (N,) marks deaths that earlier rewards include, and is updated.
+    `step` is the number of timesteps played, including this one.
     """
     n, allies = r.unit.shape[0], r.n_allies
     damage_dealt, deaths_dealt, damage_taken, deaths_taken = 0.0, 0.0, 0.0, 0.0

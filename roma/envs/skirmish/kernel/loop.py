@@ -11,7 +11,7 @@ from roma.envs.skirmish.kernel.movement import go, march, stand, walk
 
 @inlined
 def recover(r, u, i):
-    """Apply to a living unit what time alone does: cooldown, regeneration, energy."""
+    """Advance cooldown, regeneration and energy of a living unit by one loop."""
     if u[i].cooldown > 0.0:
         u[i].cooldown -= 1.0
     if u[i].backswing > 0.0:
@@ -71,7 +71,7 @@ def play_loop(r, u, turn, random, places):
         if u[i].health > 0.0:
             recover(r, u, i)
             act(r, u, i, random, places)
-            # A weapon that idles is ready, not ahead of time; one that keeps firing keeps its fraction of a loop.
+            # An idle weapon does not save up time. A weapon that keeps firing keeps its fraction of a loop.
             if u[i].cooldown < 0.0:
                 u[i].cooldown = 0.0
     for k in range(n):

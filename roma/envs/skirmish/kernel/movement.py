@@ -1,4 +1,4 @@
-"""Rules of battle: how units walk, round each other and arrive."""
+"""Rules of battle: movement, detours around obstacles, and arrival."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from roma.envs.skirmish.kernel.layout import ATTACK_MOVE, GUARD, WALKS
 
 ARRIVED = 1e-6
 
-# Detours around an obstacle, by how far they turn from the straight way: 0, 30, 60, 90, 120 degrees (cosine, sine).
+# Turns around an obstacle, as angles from the straight path: 0, 30, 60, 90, 120 degrees (cosine, sine).
 TURN_COS = (1.0, 0.8660254037844387, 0.5, 0.0, -0.5)
 TURN_SIN = (0.0, 0.5, 0.8660254037844386, 1.0, 0.8660254037844387)
-SLIDE_TURN = 2  # walls are followed by turns that still gain ground; only units are rounded by wider ones
+SLIDE_TURN = 2  # widest turn along a wall; wider turns, which gain no ground, are for units only
 
 
 @inlined
 def stand(r, u, i, places):
-    """Enter unit i where it stands, if it lives."""
+    """Enter the position of unit i, or infinity if it is dead."""
     plane = int(r.unit[i].motion != WALKS)
     places.x[plane, i] = u[i].x if u[i].health > 0.0 else np.inf
     places.x[1 - plane, i], places.y[i] = np.inf, u[i].y
@@ -26,15 +26,15 @@ def stand(r, u, i, places):
 
 @inlined
 def leave(r, i, places):
-    """Strike out unit i, which has died and is in nobody's way."""
+    """Remove the position of unit i, which has died and blocks nobody."""
     places.x[int(r.unit[i].motion != WALKS), i] = np.inf
 
 
 @inlined
 def is_free(r, u, i, x, y, places):
-    """Return whether unit i, standing at (x, y), would push into nobody whom it is not already leaving."""
+    """Return whether unit i could stand at (x, y): it overlaps no unit, except those that it moves away from."""
     plane, was_x, was_y, collides = int(r.unit[i].motion != WALKS), u[i].x, u[i].y, False
-    # Without branches, for vector instructions: this loop is the busiest of all. Nobody leaves itself.
+    # Without branches, for vector instructions: this is the engine's busiest loop. Unit i never collides with itself.
     for j in range(r.separation.shape[0]):
         dx, dy = places.x[plane, j] - x, places.y[j] - y
         ex, ey = places.x[plane, j] - was_x, places.y[j] - was_y
@@ -45,10 +45,10 @@ def is_free(r, u, i, x, y, places):
 
 @compiled
 def walk(r, u, i, places, around):
-    """Move unit i one loop towards its way point and return False when it was blocked.
+    """Move unit i one loop towards its destination; return False if it was blocked.
 
-    With `around` it rounds what is in the way. A unit that rounds something stays on its side and turns back by one
-    notch a loop at most: without that memory it would leave a gap that is too narrow for it and walk into it again.
+    With `around` the unit turns to pass an obstacle. It keeps its side of the obstacle, and turns back by at most 30
+    degrees a loop. Without this memory it would leave a gap that is too narrow and walk into it again.
     """
     x, y = u[i].x, u[i].y
     to_x, to_y, gap = u[i].way_x, u[i].way_y, u[i].gap
@@ -94,9 +94,9 @@ def walk(r, u, i, places, around):
 
 @inlined
 def go(r, u, i, x, y, gap, places):
-    """Send unit i straight towards a point, to stop `gap` short of it.
+    """Move unit i straight towards a point, and stop at distance `gap` from it.
 
-    A blocked unit is marked as waiting and tries to round what is in its way at the end of the loop.
+    A blocked unit is marked as waiting. At the end of the loop it tries to pass the obstacle.
     """
     if u[i].backswing > 0.0 and u[u[i].blow_target].health > 0.0:
         return
@@ -109,20 +109,20 @@ def go(r, u, i, x, y, gap, places):
 
 @inlined
 def march(r, u, i, places):
-    """Move a unit to where it was ordered.
+    """Move a unit towards the goal of its order.
 
-    A unit that is stopped by a comrade that has arrived has arrived as well. A unit that has arrived at the end of its
-    attack-move stands guard there.
+    A unit that is blocked by an arrived comrade counts as arrived, too. A unit that arrives at the end of its
+    attack-move becomes a guard there.
     """
     if u[i].arrived:
         return
-    hemmed_in = u[i].patience > 0  # it stands still, but not because it is there
+    hemmed_in = u[i].patience > 0  # standing still does not mean that it has arrived
     go(r, u, i, u[i].order_x, u[i].order_y, 0.0, places)
     if hemmed_in:
         return
     if u[i].waiting:
         plane = int(r.unit[i].motion != WALKS)
-        for j in range(r.n_allies, r.unit.shape[0]):  # nobody else marches
+        for j in range(r.n_allies, r.unit.shape[0]):  # only enemies march
             dx, dy = places.x[plane, j] - u[i].x, places.y[j] - u[i].y
             reach = r.separation[i] + r.separation[j] + r.unit[i].speed
             if u[j].arrived and np.sqrt(dx * dx + dy * dy) <= reach:

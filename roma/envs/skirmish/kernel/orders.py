@@ -1,4 +1,4 @@
-"""Rules of battle: the orders that actions, and SMAC's scripted policy, give to the agents' units."""
+"""Rules of battle: orders to the agents' units, from actions or from SMAC's scripted policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from roma.scenarios.actions import EAST, FIRST_TARGET, NORTH, NOTHING, SOUTH, ST
 
 @inlined
 def give_order(r, u, i, action, move_amount):
-    """Turn agent i's action into its unit's order. What the game would refuse leaves the old order in force."""
+    """Turn agent i's action into its unit's order. An order that the game would refuse changes nothing."""
     if action < FIRST_TARGET:
         cancel(u, i)
         u[i].target = -1
@@ -48,10 +48,10 @@ def may_aim_at(r, u, i, j):
 
 @compiled
 def script(r, u, last_actions):
-    """Order agents as SMAC's `heuristic_ai` does: each attacks the enemy that was nearest when its last target died.
+    """Give agents the orders of SMAC's `heuristic_ai`: attack the enemy that was nearest when the last target died.
 
-    Distance does not matter; healers stay with a hurt comrade until it is well. last_actions (A,) receives the actions
-    that say the same.
+    Targets have no maximal distance. Healers stay with a hurt comrade until it is healed. `last_actions` (A,) receives
+    the equivalent actions.
     """
     for i in range(r.n_allies):
         last_actions[i] = NOTHING

@@ -1,1 +1,1 @@
-"""Recorded battles: one battle at a time, its file, its pictures. Nothing here decides how a battle goes."""
+"""Single battles, their recordings and their pictures. Nothing in this package influences how a battle goes."""

@@ -1,4 +1,4 @@
-"""One battle at a time, which can be recorded: what the replay file and the single-battle interfaces stand on.
+"""Single battles and their recordings: the base of the recordings' files, of SMAC's class and of PettingZoo's.
 
 Shapes: L timesteps played, A agents, N units (agents first, then enemies).
 """
@@ -33,19 +33,19 @@ RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class UnitType:
-    """What a picture needs to know of a unit type; lengths in map units."""
+    """Facts about a unit type that a picture needs; lengths are in map units."""
 
     health: float
     shield: float
     radius: float
-    range: float  # of the weapon, or of the healing where there is no weapon; edge to edge
+    range: float  # of the weapon, or of healing for a unit without a weapon; edge to edge
     flies: bool
     heals: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A battle from its beginning to its end, or to where it was broken off. It can be drawn without the engine."""
+    """Recording of an episode, complete or up to some timestep. Drawing it does not need the engine."""
 
     map_name: str
     seed: int
@@ -54,8 +54,8 @@ class Recording:
     engine_digest: str  # of the engine's sources
     options: dict[str, Any]  # EnvOptions by name
     choices: dict[str, Any]  # Choices by name
-    scripted: bool  # SMAC's scripted policy decided, actions are -1
-    policy: str  # who decided, for the reader
+    scripted: bool  # SMAC's scripted policy controlled the agents; all actions are -1
+    policy: str  # name of the policy, for the reader
     result: str  # a value of RESULTS
     n_agents: int
     episode_limit: int
@@ -65,9 +65,9 @@ class Recording:
     actions: NDArray[np.int16]  # (L, A)
     rewards: NDArray[np.float64]  # (L,)
     units: NDArray[np.float64]  # (L + 1, N, 6): x, y, health, shield, energy, cooldown before and after each timestep
-    targets: NDArray[np.int16]  # (L + 1, N): whom each living unit attacked or healed last, -1 nobody
-    role_mean: NDArray[np.float32]  # (L + 1, A, role_dim): of each agent's role given what it saw; role_dim 0: no roles
-    role_variance: NDArray[np.float32]  # (L + 1, A, role_dim)
+    targets: NDArray[np.int16]  # (L + 1, N): slot of each living unit's last target; -1 none
+    role_mean: NDArray[np.float32]  # (L + 1, A, role_dim): mean of each agent's role; role_dim 0: policy without roles
+    role_variance: NDArray[np.float32]  # (L + 1, A, role_dim): its variance
 
     @property
     def length(self) -> int:
@@ -76,7 +76,13 @@ class Recording:
 
 
 class Battle(Skirmish):
-    """A single battle of the embedded engine. `begin` comes first, then `play` until `result` is no longer GOES_ON."""
+    """Single battle of the embedded engine. Call `begin`, then `play` until `result` is no longer GOES_ON.
+
+    Args:
+        map_name: Name or alias of a map.
+        options: SMAC's options; None: their defaults.
+        choices: The engine's own settings; None: their defaults.
+    """
 
     def __init__(self, map_name: str, options: EnvOptions | None = None, choices: Choices | None = None) -> None:
         self.options, self.choices = options or EnvOptions(), choices or Choices()
@@ -84,19 +90,23 @@ class Battle(Skirmish):
         self.result = ""  # no battle yet
 
     def begin(self, seed: int) -> None:
-        """The battle of this seed, from its beginning."""
+        """Begin the episode of this seed."""
         self.reset(np.array([seed], np.int64))
         self.seed, self.result, self.scripted = seed, GOES_ON, False
-        self._played: list[NDArray[np.int64] | None] = []  # with the seed, all that a recording needs
+        self._played: list[NDArray[np.int64] | None] = []  # a recording is re-simulated from these and the seed
 
     def play(self, actions: ArrayLike | None) -> float:
-        """One timestep with these actions (A,), or SMAC's scripted policy for None; returns the team's reward.
+        """Play one timestep and return the team's reward.
 
-        ValueError names the first action that is not available, and says so if there is not one for each agent;
-        UserError if no battle is going on.
+        Args:
+            actions: Actions (A,); None: SMAC's scripted policy controls the agents.
+
+        Raises:
+            ValueError: An action is not available (the message names the first one), or the number of actions is wrong.
+            UserError: No episode is running.
         """
         if self.result != GOES_ON:
-            raise UserError("no battle is going on: reset first")
+            raise UserError("no episode is running: call reset first")
         taken = None if actions is None else np.array(actions, np.int64)
         if taken is None:
             self.step_scripted()
@@ -110,9 +120,13 @@ class Battle(Skirmish):
         return self._reward.item()
 
     def require_begun(self) -> None:
-        """UserError before the first `begin`: there is nothing to see yet."""
+        """Check that an episode has begun.
+
+        Raises:
+            UserError: There was no `begin` yet.
+        """
         if not self.result:
-            raise UserError("there is no battle yet: reset first")
+            raise UserError("there is no episode yet: call reset first")
 
     @property
     def steps(self) -> int:
@@ -126,7 +140,7 @@ class Battle(Skirmish):
 
     @property
     def deaths(self) -> tuple[int, int]:
-        """How many agents and how many enemies are dead."""
+        """Number of dead agents, and of dead enemies."""
         dead = (self.snapshots[0, :, HEALTH] <= 0).tolist()
         return sum(dead[: self.info.n_agents]), sum(dead[self.info.n_agents :])
 
@@ -136,9 +150,15 @@ class Battle(Skirmish):
         return load_map(self.info.map_name).unit_types
 
     def recording(self, policy: str) -> Recording:
-        """The battle as far as it was played; `policy` says who decided. UserError before the first.
+        """Return a recording of the episode so far.
 
-        It is played again from its seed and actions, so that nobody pays for a recording who asks for none.
+        The episode is re-simulated from its seed and actions, so that play without a recording costs no time.
+
+        Args:
+            policy: Name of the policy, for the reader.
+
+        Raises:
+            UserError: There was no `begin` yet.
         """
         self.require_begun()
         again = Battle(self.info.map_name, self.options, self.choices)
@@ -175,9 +195,9 @@ class Battle(Skirmish):
         )
 
     def _engaged(self, before: NDArray[np.float64]) -> NDArray[np.int16]:
-        """Whom each living unit attacked or healed in the timestep just played (N,), -1 nobody; before: units (N, 6).
+        """Return the slot of the unit that each living unit attacked or healed in the last timestep (N,); -1 none.
 
-        That is whom its blow under way will hit, or else its target, unless that was dead before.
+        It is the target of a blow under way, otherwise the unit's target, unless that unit was dead in `before` (N, 6).
         """
         units = self._battles.units[0]
         engaged = np.where(units["blows_left"] > 0, units["blow_target"], units["target"])
@@ -186,14 +206,20 @@ class Battle(Skirmish):
 
 
 def no_roles(moments: int, n_agents: int) -> NDArray[np.float32]:
-    """A role field of a recording of players without roles."""
+    """Return an empty role field (moments, n_agents, 0), for policies without roles."""
     return np.zeros((moments, n_agents, 0), np.float32)
 
 
-def play_again(recording: Recording) -> Recording:
-    """The recorded battle fought anew from its seed and actions, to its end or as far as it was recorded.
+def resimulate(recording: Recording) -> Recording:
+    """Re-simulate a recording from its seed and actions, up to the recorded length.
 
-    Roles come from weights that are not in the recording: they are taken over.
+    Roles are copied from the recording, which does not have the weights that they come from.
+
+    Args:
+        recording: Of the embedded engine. Its `options` and `choices` apply.
+
+    Raises:
+        ValueError: A recorded action is not available in the re-simulation.
     """
     battle = Battle(recording.map_name, EnvOptions(**recording.options), Choices(**recording.choices))
     battle.begin(recording.seed)
@@ -206,5 +232,6 @@ def play_again(recording: Recording) -> Recording:
 
 
 def describe_unit(unit: Unit) -> UnitType:
+    """Return the facts about a unit type that a picture needs."""
     reach = unit.weapon.range if unit.weapon else unit.heal.range if unit.heal else 0.0
     return UnitType(unit.health, unit.shield, unit.radius, reach, unit.plane == "air", unit.heal is not None)

@@ -1,7 +1,7 @@
 """Pictures of a recorded battle: a still, one frame per timestep, and an animation of them.
 
-Colours are of Okabe and Ito's palette, which colour-blind readers tell apart; agents are dark with a light letter and
-enemies light with a dark one, so that a print in grey can be read as well. Units and ranges are drawn to scale.
+Colours are from the palette of Okabe and Ito, which colour-blind readers can distinguish. Agents are dark with a light
+letter and enemies light with a dark letter, so that grey prints are readable. Units and ranges are drawn to scale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from roma.support.files import atomic_path
 from roma.support.pictures import own_settings
 
 AGENT, ENEMY = "#0072B2", "#E69F00"
-ENEMY_LINE = "#D55E00"  # the fill's orange is too light for a line
+ENEMY_LINE = "#D55E00"  # the orange of ENEMY is too light for lines
 HEALTH_BAR, SHIELD_BAR, HEALING = "#009E73", "#56B4E9", "#009E73"
 INK, FAINT, GROUND, CLIFF, ROCK = "#1a1a1a", "#9a9a9a", "#ffffff", "#ececec", "#d4d4d4"
 
@@ -56,17 +56,17 @@ BAR_HEIGHT = 0.17
 MARGIN = 1.5  # around the units
 LEAST_WIDTH = 18.0
 LEAST_HEIGHT = 0.45  # of the width
-FOLLOWED = 1.0  # how far beyond its range an attack once begun still follows its target
-SHORTEST, ASIDE = 0.5, 0.1  # least length of an attack's arrow, and how far it keeps to the left
+FOLLOWED = 1.0  # a begun attack follows its target this far beyond the range
+SHORTEST, ASIDE = 0.5, 0.1  # least length of an attack's arrow, and its offset to the left
 
 
 def letter_of(unit_type: str) -> str:
-    """The letter that stands for a unit type."""
+    """Return the letter of a unit type."""
     return MARKS.get(unit_type, UNKNOWN_MARK)[0]
 
 
 class View(NamedTuple):
-    """The part of the map that is drawn."""
+    """Visible part of the map, in map units."""
 
     left: float
     right: float
@@ -75,19 +75,19 @@ class View(NamedTuple):
 
 
 def battle_view(recording: Recording) -> View:
-    """Where the battle went, from beginning to end."""
+    """Return the view that contains the whole recorded battle."""
     places = recording.units[..., :2].reshape(-1, 2)
     return _view(recording, np.floor(places.min(0) - MARGIN), np.ceil(places.max(0) + MARGIN))
 
 
 def map_view(recording: Recording) -> View:
-    """Wherever a battle on this map may go."""
+    """Return the view that contains every place where units can be on this map."""
     y, x = np.nonzero(cells(recording, ".^"))
     return _view(recording, np.array([x.min(), y.min()]) - MARGIN, np.array([x.max(), y.max()]) + 1 + MARGIN)
 
 
 def _view(recording: Recording, low: NDArray[np.float64], high: NDArray[np.float64]) -> View:
-    """Around these corners, neither taller than wide nor a narrow strip: title and key need their width."""
+    """Return a view around two corners, wide enough for title and key, and not taller than wide."""
     size = len(recording.terrain)
     width = min(max(high[0] - low[0], LEAST_WIDTH), size)
     height = min(max(high[1] - low[1], width * LEAST_HEIGHT), size)
@@ -97,12 +97,12 @@ def _view(recording: Recording, low: NDArray[np.float64], high: NDArray[np.float
 
 
 def cells(recording: Recording, kinds: str) -> NDArray[np.bool_]:
-    """Cells of some kinds of terrain, indexed [y, x]."""
+    """Return which cells have one of these kinds of terrain, indexed [y, x]."""
     return np.array([[cell in kinds for cell in row] for row in reversed(recording.terrain)])
 
 
 def title(recording: Recording, step: int) -> str:
-    """Map, moment, who is left and how it ended."""
+    """Return a title: map, timestep, living units and, at the end, the result."""
     alive = recording.units[step, :, HEALTH] > 0
     agents = recording.n_agents
     text = (
@@ -115,13 +115,21 @@ def title(recording: Recording, step: int) -> str:
 
 
 def draw(axes: Axes, recording: Recording, step: int, view: View, letters: float = 7.0) -> None:
-    """The battle after `step` timesteps, with the attacks of the last one. `letters`: size of the units' letters."""
+    """Draw the battle after `step` timesteps, with the attacks of the last one.
+
+    Args:
+        axes: Axes to draw on.
+        recording: The recorded battle.
+        step: Number of timesteps, from 0 to the recording's length.
+        view: Visible part of the map.
+        letters: Size of the units' letters, in points.
+    """
     _draw_ground(axes, recording, view)
     _draw_units(axes, recording, step, letters)
 
 
 def _draw_units(axes: Axes, recording: Recording, step: int, letters: float = 7.0) -> None:
-    """All that changes from step to step."""
+    """Draw everything that changes from step to step."""
     x, y, health, shield = recording.units[step][:, [X, Y, HEALTH, SHIELD]].T
     types = [recording.types[name] for name in recording.unit_types]
     radius = np.array([kind.radius for kind in types])
@@ -150,7 +158,7 @@ def _draw_units(axes: Axes, recording: Recording, step: int, letters: float = 7.
         above = 6 if kind.flies else 4
         fill, ink = (AGENT, "white") if mine[i] else (ENEMY, INK)
         axes.add_collection(PolyCollection([outline], facecolor=fill, edgecolor=INK, lw=0.8, zorder=above))
-        # Bars inside the outline cover no neighbour, however close.
+        # Bars stay inside the outline, so that they never cover a neighbour.
         bars = [(health[i] / kind.health, HEALTH_BAR)]
         if kind.shield > 0:
             bars.append((shield[i] / kind.shield, SHIELD_BAR))
@@ -167,7 +175,7 @@ def _draw_units(axes: Axes, recording: Recording, step: int, letters: float = 7.
 
 
 def _draw_ground(axes: Axes, recording: Recording, view: View) -> None:
-    """Terrain and axes."""
+    """Draw terrain and axes."""
     axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", facecolor=GROUND)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 5, 10]))
@@ -180,7 +188,7 @@ def _draw_ground(axes: Axes, recording: Recording, view: View) -> None:
 
 
 def _draw_attacks(axes: Axes, recording: Recording, step: int) -> None:
-    """An arrow from each unit to whom it attacked or healed in the last timestep, thin where it is still on its way."""
+    """Draw an arrow for each attack or healing of the last timestep; it is thin if the unit is still out of range."""
     places = recording.units[step, :, :2]
     types = [recording.types[name] for name in recording.unit_types]
     for i in np.flatnonzero(recording.targets[step] >= 0):
@@ -192,7 +200,7 @@ def _draw_attacks(axes: Axes, recording: Recording, step: int) -> None:
         ahead = way / length
         gap = length - types[i].radius - types[j].radius
         reached = gap <= types[i].range + FOLLOWED
-        # From edge to edge, but never so short that it cannot be seen; opposite arrows keep to their left.
+        # From edge to edge, with a least visible length. Opposite arrows are moved aside, so that they do not overlap.
         start = places[i] + ahead * min(types[i].radius, (length - SHORTEST) / 2)
         end = places[j] - ahead * min(types[j].radius, (length - SHORTEST) / 2)
         aside = np.array([-ahead[1], ahead[0]]) * ASIDE
@@ -216,10 +224,10 @@ def _draw_attacks(axes: Axes, recording: Recording, step: int) -> None:
 
 
 def _key(recording: Recording) -> list[Patch | Line2D]:
-    """What the marks mean."""
+    """Return the entries of the legend."""
     letters = ", ".join(f"{letter_of(name)} {name}" for name in recording.types)
     key: list[Patch | Line2D] = [
-        Line2D([], [], ls="none", label=letters),  # first: the room for its handle is empty
+        Line2D([], [], ls="none", label=letters),  # first, because it has no handle
         Patch(fc=AGENT, ec=INK, label="agents"),
         Patch(fc=ENEMY, ec=INK, label="enemies"),
         Patch(fc=HEALTH_BAR, ec=INK, label="health"),
@@ -237,7 +245,7 @@ def _key(recording: Recording) -> list[Patch | Line2D]:
 
 @own_settings()
 def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[Figure, list[Axes]]:
-    """A figure `width` inches wide, of as many columns as rows, panels in the map's proportions, the key below."""
+    """Return a figure of `rows` x `rows` panels in the view's proportions, `width` inches wide, with a legend below."""
     left, right, above, between, below = 0.035, 0.985, 0.3, 0.42, 0.62  # margins: fractions of the width; inches
     panel = width * (right - left) / rows * 0.96 * (view.top - view.bottom) / (view.right - view.left)
     height = round((above + rows * panel + (rows - 1) * between + below) * DPI / 2) * 2 / DPI
@@ -258,12 +266,12 @@ def _figure(recording: Recording, view: View, rows: int, width: float) -> tuple[
 
 
 def picture(recording: Recording, step: int) -> NDArray[np.uint8]:
-    """The whole map after `step` timesteps (negative: from the end), (height, width, 3), of one size per map."""
+    """Return a picture (height, width, 3) of the whole map after `step` timesteps; negative: from the end."""
     return next(pictures(recording, [step % (recording.length + 1)], map_view(recording)))
 
 
 def pictures(recording: Recording, steps: Iterable[int], view: View) -> Iterator[NDArray[np.uint8]]:
-    """One picture (height, width, 3) for each of these moments."""
+    """Yield a picture (height, width, 3) for each of these timesteps."""
     figure, (axes,) = _figure(recording, view, 1, FRAME_WIDTH)
     with own_settings():
         _draw_ground(axes, recording, view)
@@ -285,7 +293,7 @@ def _frame(
 
 
 def still_moments(recording: Recording) -> tuple[int, int, int, int]:
-    """The beginning, the first harm done, the moment by which half of all harm was done, the end."""
+    """Return four timesteps: the beginning, the first damage, half of all damage, and the end."""
     points = recording.units[:, :, HEALTH].sum(1) + recording.units[:, :, SHIELD].sum(1)
     harm = np.maximum.accumulate(points[0] - points)
     contact = int((harm > 0).argmax()) if harm[-1] > 0 else recording.length // 3
@@ -295,7 +303,7 @@ def still_moments(recording: Recording) -> tuple[int, int, int, int]:
 
 @own_settings()
 def still(recording: Recording) -> NDArray[np.uint8]:
-    """Four moments on one sheet, see `still_moments`."""
+    """Return a picture (height, width, 3) of the four timesteps of `still_moments`."""
     view = battle_view(recording)
     figure, panels = _figure(recording, view, 2, 1.5 * FRAME_WIDTH)
     for axes, step in zip(panels, still_moments(recording), strict=True):
@@ -312,11 +320,11 @@ def _pixels(figure: Figure) -> NDArray[np.uint8]:
 
 
 def render(recording: Recording, directory: Path) -> None:
-    """Write still.png, battle.gif and frames/NNN.png of a recording into a folder that exists."""
+    """Write still.png, battle.gif and frames/NNN.png of a recording into an existing folder."""
     _write_png(directory / "still.png", still(recording))
     frames = directory / "frames"
     frames.mkdir(exist_ok=True)
-    for old in frames.glob("[0-9][0-9][0-9].png"):  # of a longer battle
+    for old in frames.glob("[0-9][0-9][0-9].png"):  # frames of a longer recording
         old.unlink()
     images = []
     for step, pixels in enumerate(pictures(recording, range(recording.length + 1), battle_view(recording))):

@@ -1,7 +1,7 @@
-"""The replay file: one recorded battle in one file of roma.support.container, which carries its own checksum.
+"""Files of recordings: one recorded episode in one `roma.support.container`, which carries its own checksum.
 
-Tensors are those named in TENSORS; everything else stands among the facts (see `Recording`). Drawing it takes a
-safetensors reader and no engine.
+The arrays named in TENSORS are tensors; all other fields of a `Recording` are facts. A safetensors reader is enough to
+draw one: no engine is needed.
 """
 
 from __future__ import annotations
@@ -12,32 +12,36 @@ from typing import Any
 
 from roma.envs import recorded_engine_version
 from roma.envs.registry import EMBEDDED, STARCRAFT2
-from roma.envs.skirmish.recordings.battle import Recording, UnitType, play_again
+from roma.envs.skirmish.recordings.battle import Recording, UnitType, resimulate
 from roma.envs.skirmish.versions import version_of
 from roma.scenarios import map_names
 from roma.support import container
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
 
-KIND = container.Kind("skirmish replay", "replay", format=1)
+KIND = container.Kind("skirmish replay", "recording", format=1)  # files carry the first name, messages the second
 TENSORS = ("actions", "rewards", "units", "targets", "role_mean", "role_variance")
 
 
 def encode(recording: Recording) -> bytes:
-    """A recording as the content of a file: the same recording, the same bytes."""
+    """Return the content of a recording's file. Equal recordings give equal bytes."""
     facts = {name: value for name, value in asdict(recording).items() if name not in TENSORS}
     return container.encode(KIND, facts, {name: getattr(recording, name) for name in TENSORS})
 
 
 def save(path: Path, recording: Recording) -> None:
-    """Write a replay file, complete or not at all."""
+    """Write a recording's file, completely or not at all."""
     write_bytes(path, encode(recording))
 
 
 def load(path: Path) -> Recording:
-    """The recording in a file. UserError where it is missing, none of ours, damaged, or of another version."""
+    """Return the recording in a file.
+
+    Raises:
+        UserError: The file is missing, is not a recording, is damaged, or has another format.
+    """
     facts, tensors = container.load(path, KIND)
-    if "engine_version" not in facts:  # written before there were versions; games had no settings of ours
+    if "engine_version" not in facts:  # an earlier revision: it wrote no engine, and no `choices` for games
         facts |= {
             "engine": EMBEDDED if facts["choices"] else STARCRAFT2,
             "engine_version": recorded_engine_version(facts),
@@ -48,26 +52,30 @@ def load(path: Path) -> Recording:
     return Recording(**values)
 
 
-def can_be_played_again(recording: Recording) -> bool:
-    """Whether this engine has the version of the map on which the recording was made."""
+def can_be_resimulated(recording: Recording) -> bool:
+    """Return whether the recording was made on the embedded engine, at the current version of its map."""
     return recording.engine == EMBEDDED and recording.engine_version == _version_here(recording)
 
 
 def _version_here(recording: Recording) -> str:
-    """The version of the recording's map on this engine; `none` where there is no such map."""
+    """Return the current version of the recording's map on the embedded engine; `none` if there is no such map."""
     return version_of(recording.map_name) if recording.map_name in map_names() else "none"
 
 
 def verify(recording: Recording) -> None:
-    """UserError unless the battle, fought again here, is the recorded one bit for bit."""
-    if not can_be_played_again(recording):
+    """Re-simulate a recording and compare the two bit for bit; sources of the engine may differ.
+
+    Raises:
+        UserError: The recording cannot be re-simulated here, or the re-simulation differs from it.
+    """
+    if not can_be_resimulated(recording):
         raise UserError(
-            f"the replay is of the {recording.engine} engine, version {recording.engine_version} of "
-            f"{recording.map_name} (here: {EMBEDDED}, {_version_here(recording)}): it can be drawn, not played again"
+            f"the recording is of the {recording.engine} engine, version {recording.engine_version} of "
+            f"{recording.map_name} (here: {EMBEDDED}, {_version_here(recording)}): it can be drawn but not re-simulated"
         )
     try:
-        again = play_again(recording)
-    except ValueError as error:  # an action that was available then is not so now
-        raise UserError(f"the recorded battle does not come out here as it was recorded: {error}") from None
+        again = resimulate(recording)
+    except ValueError as error:  # a recorded action is not available here
+        raise UserError(f"the re-simulated episode differs from the recording: {error}") from None
     if encode(again) != encode(replace(recording, engine_digest=again.engine_digest)):
-        raise UserError("the recorded battle does not come out here as it was recorded")
+        raise UserError("the re-simulated episode differs from the recording")

@@ -1,4 +1,4 @@
-"""A battle shown as it stands: a picture, or text for a terminal."""
+"""The current state of a battle as a picture, or as text for a terminal."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ CLEAR = "\033[H\033[J"  # the terminal
 
 
 def shown(battle: Battle, mode: str, player: str) -> NDArray[np.uint8] | str | None:
-    """Show a battle: `human` writes text to the standard output, `ansi` returns it, `rgb_array` returns a picture.
+    """Show the current state of a battle.
 
     Args:
-        battle: it has begun.
-        mode: one of RENDER_MODES.
-        player: who decides, for the picture's title.
+        battle: A battle that has begun.
+        mode: `human` prints text, `ansi` returns the text, `rgb_array` returns a picture.
+        player: Name of the policy, for the picture's title.
 
     Returns:
         None, the text, or the picture (height, width, 3).
 
     Raises:
-        UserError: there is no such mode, or no battle yet.
+        UserError: There is no such mode, or the battle has not begun.
     """
     if mode not in RENDER_MODES:
         raise unknown("render mode", mode, RENDER_MODES)
@@ -47,7 +47,7 @@ def shown(battle: Battle, mode: str, player: str) -> NDArray[np.uint8] | str | N
 
 
 def text(battle: Battle) -> str:
-    """Draw a battle in letters, a cell of the map each; agents' letters are capital, `#` is blocked."""
+    """Return a battle as text, one letter a cell: agents are capital letters, enemies small ones, `#` is blocked."""
     import_matplotlib()
 
     from roma.envs.skirmish.recordings.drawing import letter_of

@@ -1,4 +1,4 @@
-"""Choices of an action: the definition for arrays of any shape, and the kernel for one agent."""
+"""Choice of actions: definitions for arrays of any shape, and kernels for one agent."""
 
 from typing import NamedTuple
 
@@ -10,20 +10,26 @@ from roma.nets.ops.acting.layers import ZERO, Floats, exp, f32
 
 
 class Choice(NamedTuple):
-    """How actions follow from a network's outputs."""
+    """Rule that turns a network's outputs into actions."""
 
     greedy: bool
-    epsilon: float  # how much is explored, unless greedy
-    from_policy: bool  # outputs are the logits of a policy to draw from (COMA), not values
+    epsilon: float  # exploration rate, unless greedy
+    from_policy: bool  # outputs are the logits of a policy (COMA), not values
 
 
 def epsilon_greedy(
     values: Floats, avail_actions: NDArray[np.bool_], epsilon: float | None, draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Choose actions (...) by values (..., U): each agent explores with probability `epsilon`, uniformly.
+    """Choose epsilon-greedy actions (...).
 
-    Uniform draws (..., 2) decide whether it does, and which action it takes then. None is greedy. The action is 0 where
-    none is available.
+    Args:
+        values: Values of all actions (..., U).
+        avail_actions: Available actions (..., U).
+        epsilon: Probability of a uniform random action; None: greedy.
+        draws: Uniform numbers (..., 2): the first decides whether an agent explores, the second which action it takes.
+
+    Returns:
+        Actions (...); 0 for agents without an available action.
     """
     greedy = np.where(avail_actions, values, -np.inf).argmax(-1)
     if epsilon is None:
@@ -35,7 +41,7 @@ def epsilon_greedy(
 
 @compiled
 def best_action(values, avail):
-    """Return the available action of the highest value, the first of equals."""
+    """Return the available action of highest value, the first of equals."""
     best = -1
     for u in range(values.shape[0]):
         if avail[u] and (best < 0 or values[u] > values[best]):
@@ -45,7 +51,7 @@ def best_action(values, avail):
 
 @compiled
 def explored_action(avail, uniform):
-    """Return the available action that a uniform number chooses."""
+    """Return a random available action, chosen by a uniform number."""
     count = 0
     for u in range(avail.shape[0]):
         count += avail[u]
@@ -59,7 +65,7 @@ def explored_action(avail, uniform):
 
 
 def drawn(probabilities: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return what uniform draws (...) choose by probabilities (..., U), which need not sum to 1."""
+    """Draw indices (...) by uniform numbers (...) from probabilities (..., U), which need not sum to 1."""
     ranks = probabilities.cumsum(-1)
     chosen: NDArray[np.int64] = (ranks > draws[..., None] * ranks[..., -1:]).argmax(-1)
     return chosen
@@ -67,7 +73,7 @@ def drawn(probabilities: NDArray[np.float64], draws: NDArray[np.float64]) -> NDA
 
 @compiled
 def draw(probabilities, uniform):
-    """Return what a uniform number chooses by probabilities (U,); 0 where all are 0."""
+    """Draw an index by a uniform number from probabilities (U,), which need not sum to 1; 0 if all are 0."""
     total = 0.0
     for u in range(probabilities.shape[0]):
         total += probabilities[u]
@@ -83,7 +89,7 @@ def draw(probabilities, uniform):
 
 @compiled
 def soften(logits, avail, epsilon):
-    """Replace logits (U,) by numbers that the probabilities of COMA's policy are proportional to."""
+    """Replace logits (U,) by the unnormalised probabilities of COMA's policy."""
     top = -f32(np.inf)
     for u in range(logits.shape[0]):
         if avail[u] or epsilon > 0:
@@ -100,7 +106,7 @@ def soften(logits, avail, epsilon):
 
 
 def soften_reference(logits: Floats, avail: NDArray[np.bool_], epsilon: float) -> NDArray[np.float64]:
-    """Return what `soften` makes of the logits."""
+    """Return the values that `soften` writes."""
     counted = np.where(avail | (epsilon > 0), logits.astype(np.float64), -np.inf)
     powers = np.exp(counted - counted.max())
     return np.where(avail, (1 - epsilon) * powers / powers.sum() + epsilon / len(logits), 0.0)
@@ -108,7 +114,7 @@ def soften_reference(logits: Floats, avail: NDArray[np.bool_], epsilon: float) -
 
 @compiled
 def choose(values, avail, choice, draws):
-    """Return the action that follows from a network's outputs (U,), which are used up; uniform draws (2,)."""
+    """Choose an action from a network's outputs (U,), which are overwritten, with uniform numbers (2,)."""
     if choice.greedy:
         return best_action(values, avail)
     if choice.from_policy:

@@ -1,4 +1,4 @@
-"""Compilation of the kernels: no sum is reordered, no operation contracted."""
+"""Compilation of the kernels, without reordering of sums and without contraction of operations."""
 
 from roma.support.compilation import Compiler
 

@@ -1,7 +1,7 @@
-"""Decisions of all battles, in one call for each kind of agent network.
+"""Kernels that choose the actions of all battles, one for each kind of agent network.
 
-They take obs (E, A, O), available actions (E, A, U), live battles (E,) and uniform draws (E, A, 2), write actions
-(E, A), 0 in battles that are not live, and change what the agents remember.
+They read observations (E, A, O), available actions (E, A, U), live battles (E,) and uniform numbers (E, A, 2). They
+write actions (E, A), 0 in battles that are not live, and update the agents' memory.
 """
 
 from typing import NamedTuple
@@ -26,18 +26,18 @@ from roma.nets.ops.acting.layers import (
 
 
 class Memory(NamedTuple):
-    """What the agents of all battles remember from one timestep to the next."""
+    """State of the agents between timesteps."""
 
     hidden: Floats  # (E, A, H)
     last_actions: NDArray[np.int64]  # (E, A), -1 for none
-    observed: NDArray[np.bool_]  # (E,): where the last timestep brought an observation
+    observed: NDArray[np.bool_]  # (E,): battles that were live in the last timestep
 
 
 class Scratch(NamedTuple):
-    """Room for intermediate results."""
+    """Buffers for intermediate results."""
 
     terms: NDArray[np.int64]  # (widest input,)
-    products: Floats  # (E, A, H + K) of the observations
+    products: Floats  # (E, A, H + K): products of the observations
     units: Floats  # (E, A, K)
     role: Floats  # (2D,)
     gates: Floats  # (2, 3H)
@@ -47,13 +47,13 @@ class Scratch(NamedTuple):
 
 @inlined
 def own(trunk, i):
-    """Return the set of weights of agent i."""
+    """Return the index of agent i's set of weights."""
     return i if trunk.of_obs.shape[0] > 1 else 0
 
 
 @compiled
 def see(trunk, b, i, obs, s):
-    """Write the product of an agent's observation (O,)."""
+    """Write the products of an agent's observation (O,) with trunk and role encoder."""
     product = s.products[b, i]
     for k in range(product.shape[0]):
         product[k] = ZERO
@@ -62,7 +62,7 @@ def see(trunk, b, i, obs, s):
 
 @compiled
 def proceed(trunk, b, i, memory, s):
-    """Replace an agent's hidden state, given the product of its observation."""
+    """Update an agent's hidden state, given the product of its observation."""
     hidden, g = memory.hidden[b, i], own(trunk, i)
     product = s.products[b, i, : hidden.shape[0]]
     trunk_step(product, trunk, g, i, memory.last_actions[b, i], hidden, s.gates, s.terms)
@@ -70,7 +70,7 @@ def proceed(trunk, b, i, memory, s):
 
 @compiled
 def remember(memory, live, actions):
-    """Keep the actions (E, A) of live battles as their last ones; those of the others become 0."""
+    """Store the actions (E, A) of live battles as last actions, and set those of ended battles to 0."""
     for b in range(actions.shape[0]):
         memory.observed[b] = live[b]
         for i in range(actions.shape[1]):
@@ -81,7 +81,7 @@ def remember(memory, live, actions):
 
 @compiled
 def decide_by_utilities(trunk, layers, choice, obs, avail, live, draws, memory, s, actions):
-    """Agents whose utilities follow from the GRU state by some layers, with ReLU between them."""
+    """Choose actions of agents whose utilities are linear layers on the GRU state, with ReLU between layers."""
     for b in range(actions.shape[0]):
         if not live[b]:
             continue
@@ -101,7 +101,7 @@ def decide_by_utilities(trunk, layers, choice, obs, avail, live, draws, memory, 
 
 @compiled
 def activate(units, activation, live):
-    """Apply what follows a role network's hidden layer to its units (E, A, K) in place."""
+    """Apply the activation of a role network's hidden layer to its units (E, A, K) in place."""
     if activation.normalised:
         normalise(units, activation)
         return
@@ -113,9 +113,9 @@ def activate(units, activation, live):
 
 @compiled
 def decide_by_roles(trunk, encoder, decoder, noise, choice, obs, avail, live, draws, memory, s, actions):
-    """Agents whose last layer is generated from a role, sampled with noise (E, A, D).
+    """Choose actions of agents whose last layer is generated from a role, sampled with noise (E, A, D).
 
-    Where hidden layers are normalised, battles that have ended take part in it.
+    Ended battles take part in the batch normalisation of hidden layers, if there is any.
     """
     battles, agents = actions.shape
     width, dimensions = memory.hidden.shape[2], noise.shape[2]
@@ -147,7 +147,7 @@ def decide_by_roles(trunk, encoder, decoder, noise, choice, obs, avail, live, dr
 
 @compiled
 def decide_by_latents(trunk, layer, latents, choice, obs, avail, live, draws, memory, s, actions):
-    """Agents whose last layer, without a bias, follows from the team's latent (E,) and the agent."""
+    """Choose actions of agents whose last layer, without a bias, depends on the team's latent (E,) and the agent."""
     for b in range(actions.shape[0]):
         if not live[b]:
             continue
@@ -165,7 +165,7 @@ def decide_by_latents(trunk, layer, latents, choice, obs, avail, live, draws, me
 
 @compiled
 def draw_latents(first, last, state, draws, units, logits, terms, latents):
-    """Draw latents (E,) from the policy over them, two layers on initial states (E, S), by uniform draws (E,)."""
+    """Draw latents (E,) by uniform numbers (E,) from a policy of two layers on initial states (E, S)."""
     for b in range(latents.shape[0]):
         linear(state[b], first, 0, units, terms)
         rectify(units)

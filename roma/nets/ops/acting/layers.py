@@ -10,10 +10,10 @@ from roma.nets.ops.acting.compiler import compiled, inlined
 Floats = NDArray[np.float32]
 f32, i32 = np.float32, np.int32
 ZERO, ONE, TWO = f32(0), f32(1), f32(2)
-TINY = f32(1e-5)  # what batch normalisation adds to a variance
+TINY = f32(1e-5)  # added to variances in batch normalisation
 LEAK = f32(0.01)  # slope of the leaky ReLU below zero
 
-LARGEST = f32(87)  # exp is a normal number from minus this to this
+LARGEST = f32(87)  # exp(x) is a normal number for |x| up to this
 LOG2_E = f32(1.44269504)
 LN_TWO_HIGH, LN_TWO_LOW = f32(0.693359375), f32(-2.12194440e-4)
 # exp(x) = 1 + x + x^2 p(x) on [-ln(2) / 2, ln(2) / 2] (Cephes, expf), highest power first.
@@ -21,16 +21,16 @@ EXP = tuple(map(f32, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.16657
 
 
 class Layer(NamedTuple):
-    """A linear layer."""
+    """Linear layer."""
 
     weight: Floats  # (G, I, O)
     bias: Floats  # (G, O)
 
 
 class Trunk(NamedTuple):
-    """Input layer with ReLU, then a GRU with torch's order of gates: reset, update, candidate."""
+    """Input layer with ReLU, and GRU in torch's order of gates: reset, update, candidate."""
 
-    of_obs: Floats  # (G, O, H + K): the columns behind H are the role encoder's
+    of_obs: Floats  # (G, O, H + K): the last K columns belong to the role encoder
     of_action: Floats  # (G, U, H)
     of_agent: Floats  # (A, H), with the bias
     of_input: Layer  # (G, H, 3H)
@@ -38,7 +38,7 @@ class Trunk(NamedTuple):
 
 
 class Activation(NamedTuple):
-    """What follows a role network's hidden layer: ReLU, or batch normalisation and leaky ReLU."""
+    """Activation of a role network's hidden layer: ReLU, or batch normalisation and leaky ReLU."""
 
     normalised: bool
     scale: Floats  # (K,)
@@ -46,9 +46,9 @@ class Activation(NamedTuple):
 
 
 class RoleEncoder(NamedTuple):
-    """The role distribution of an agent, given what its observation's product with `Trunk.of_obs` left."""
+    """Role encoder, without the product of the observation, which is part of `Trunk.of_obs`."""
 
-    of_action: Floats  # (U, K), zero unless it reads the last action
+    of_action: Floats  # (U, K), zero if the encoder does not read the last action
     of_agent: Floats  # (A, K), with the bias
     activation: Activation
     gaussian: Layer  # (1, K, 2D): mean and log-variance
@@ -56,7 +56,7 @@ class RoleEncoder(NamedTuple):
 
 
 class RoleDecoder(NamedTuple):
-    """A role to weight and bias of the agent's last layer."""
+    """Role decoder, which generates weight and bias of the agent's last layer."""
 
     of_role: Layer  # (1, D, K)
     activation: Activation
@@ -64,7 +64,7 @@ class RoleDecoder(NamedTuple):
 
 
 class LatentLayer(NamedTuple):
-    """The last layer of each latent and agent: the sum of two tables."""
+    """Last layer of each latent and agent: the sum of two tables."""
 
     of_latent: Floats  # (Z, H, U)
     of_agent: Floats  # (A, H, U)
@@ -72,7 +72,7 @@ class LatentLayer(NamedTuple):
 
 @inlined
 def exp(x):
-    """Return e to the power x, with x cut to [-87, 87]."""
+    """Return e to the power x, with x clipped to [-87, 87]."""
     x = min(max(x, -LARGEST), LARGEST)
     power = np.floor(x * LOG2_E + f32(0.5))
     x = x - power * LN_TWO_HIGH - power * LN_TWO_LOW
@@ -96,15 +96,15 @@ def tanh(x):
 
 @compiled
 def add_product(x, weight, out, terms):
-    """Add the product of x (I,) and weight (I, O) to out (O,), term by term; `terms` is room for I numbers.
+    """Add the product of x (I,) and weight (I, O) to out (O,), term by term; `terms` is a buffer for I numbers.
 
-    Zeros of x are left out: three quarters of an observation are zero, and half of what a ReLU leaves.
+    Zeros of x are skipped: three quarters of an observation and half of a ReLU's outputs are zero.
     """
     count = 0
     for k in range(x.shape[0]):
         terms[count] = k
         count += x[k] != 0
-    for first in range(0, count - 3, 4):  # four terms at a time: out is read and written once for them
+    for first in range(0, count - 3, 4):  # four terms at a time, so that `out` is read and written once for all four
         a, b, c, d = terms[first], terms[first + 1], terms[first + 2], terms[first + 3]
         x_a, x_b, x_c, x_d = x[a], x[b], x[c], x[d]
         row_a, row_b, row_c, row_d = weight[a], weight[b], weight[c], weight[d]
@@ -117,13 +117,13 @@ def add_product(x, weight, out, terms):
 
 
 def add_product_reference(x: Floats, weight: Floats, out: Floats) -> Floats:
-    """Return what `add_product` makes of `out`."""
+    """Return the values that `add_product` leaves in `out`."""
     return out + x @ weight
 
 
 @compiled
 def linear(x, layer, g, out, terms):
-    """Write the outputs (O,) of a linear layer under the weights of set g: x (I,)."""
+    """Write the outputs (O,) of a linear layer with weights of set g for input x (I,)."""
     bias = layer.bias[g]
     for o in range(out.shape[0]):
         out[o] = bias[o]
@@ -131,7 +131,7 @@ def linear(x, layer, g, out, terms):
 
 
 def linear_reference(x: Floats, layer: Layer, g: int = 0) -> Floats:
-    """Return what `linear` writes."""
+    """Return the values that `linear` writes."""
     return layer.bias[g] + x @ layer.weight[g]
 
 
@@ -144,7 +144,7 @@ def rectify(x):
 
 @compiled
 def gru_cell(x, trunk, g, hidden, gates, terms):
-    """Replace the hidden state (H,) by the next one, given the GRU's input (H,); `gates` is room for (2, 3H)."""
+    """Replace the hidden state (H,) by the next one, given the GRU's input (H,); `gates` is a buffer (2, 3H)."""
     width = hidden.shape[0]
     of_input, of_hidden = gates[0], gates[1]
     linear(x, trunk.of_input, g, of_input, terms)
@@ -159,7 +159,7 @@ def gru_cell(x, trunk, g, hidden, gates, terms):
 
 
 def gru_cell_reference(x: Floats, trunk: Trunk, g: int, hidden: Floats) -> Floats:
-    """Return what `gru_cell` makes of the hidden state."""
+    """Return the hidden state that `gru_cell` writes."""
     of_input = np.split(linear_reference(x, trunk.of_input, g), 3)
     of_hidden = np.split(linear_reference(hidden, trunk.of_hidden, g), 3)
     reset, update = (1 / (1 + np.exp(-of_input[k] - of_hidden[k])) for k in (0, 1))
@@ -169,7 +169,7 @@ def gru_cell_reference(x: Floats, trunk: Trunk, g: int, hidden: Floats) -> Float
 
 @compiled
 def trunk_step(product, trunk, g, i, last_action, hidden, gates, terms):
-    """Replace agent i's hidden state (H,), given its observation's product (H,), which is used up."""
+    """Update agent i's hidden state (H,), given its observation's product (H,), which is overwritten."""
     of_agent, width = trunk.of_agent[i], hidden.shape[0]
     if last_action >= 0:
         of_action = trunk.of_action[g, last_action]
@@ -181,7 +181,7 @@ def trunk_step(product, trunk, g, i, last_action, hidden, gates, terms):
 
 
 def trunk_step_reference(product: Floats, trunk: Trunk, g: int, i: int, last_action: int, hidden: Floats) -> Floats:
-    """Return what `trunk_step` makes of the hidden state."""
+    """Return the hidden state that `trunk_step` writes."""
     of_action = trunk.of_action[g, last_action] if last_action >= 0 else 0
     return gru_cell_reference(np.maximum(product + of_action + trunk.of_agent[i], 0), trunk, g, hidden)
 
@@ -206,7 +206,7 @@ def normalise(units, activation):
 
 
 def normalise_reference(units: Floats, activation: Activation) -> Floats:
-    """Return what `normalise` makes of the units."""
+    """Return the units that `normalise` writes."""
     scale = activation.scale / np.sqrt(units.var((0, 1)) + TINY)
     values = (units - units.mean((0, 1))) * scale + activation.shift
     normalised: Floats = np.where(values > 0, values, LEAK * values)
@@ -215,7 +215,7 @@ def normalise_reference(units: Floats, activation: Activation) -> Floats:
 
 @compiled
 def sample_role(units, encoder, noise, role, terms):
-    """Write the role (D,) that noise (D,) samples to the front of `role` (2D,), given the encoder's units (K,)."""
+    """Sample a role (D,) with noise (D,), given the encoder's units (K,); write it to the front of `role` (2D,)."""
     linear(units, encoder.gaussian, 0, role, terms)
     for d in range(noise.shape[0]):
         variance = max(exp(role[noise.shape[0] + d]), f32(encoder.variance_floor))
@@ -230,9 +230,9 @@ def sample_role_reference(units: Floats, encoder: RoleEncoder, noise: Floats) ->
 
 @compiled
 def generated_utilities(units, decoder, hidden, values, generated, terms):
-    """Write the utilities (U,) of the layer that the decoder's units (K,) generate, applied to the GRU state (H,).
+    """Write the utilities (U,): generate a layer from the decoder's units (K,) and apply it to the GRU state (H,).
 
-    `generated` is room for the layer, (H + 1, U).
+    `generated` is a buffer for the layer, (H + 1, U).
     """
     linear(units, decoder.generator, 0, generated.reshape(generated.size), terms)
     width = hidden.shape[0]
@@ -242,6 +242,6 @@ def generated_utilities(units, decoder, hidden, values, generated, terms):
 
 
 def generated_utilities_reference(units: Floats, decoder: RoleDecoder, hidden: Floats) -> Floats:
-    """Return what `generated_utilities` writes."""
+    """Return the utilities that `generated_utilities` writes."""
     generated = linear_reference(units, decoder.generator).reshape(len(hidden) + 1, -1)
     return hidden @ generated[:-1] + generated[-1]
