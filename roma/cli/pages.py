@@ -58,8 +58,11 @@ def docs(parser: Parser) -> None:
     ):
         page = pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         page.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR", help="none: the page is made anew")
-    text = "write docs/traceability.md: from each part of the paper to what stands for it here"
-    pages.add_parser("traceability", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    for name, text in (
+        ("traceability", "write docs/traceability.md: from each part of the paper to what stands for it here"),
+        ("cards", "write the model cards of the runs that ship, in data/embedded/study/cards"),
+    ):
+        pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=_docs)
 
 
@@ -73,6 +76,11 @@ def _docs(options: argparse.Namespace) -> int:
             from workflow import traceability
 
             traceability.write()
+        elif options.page == "cards":
+            from workflow import cards
+
+            for file in cards.write(place):
+                print(f"written to {file}")
         elif options.page == "learning":
             from analysis import learning
 
