@@ -73,6 +73,11 @@ GROUPS = (
         },
     ),
     Group(
+        "runs that ship, in a clone of the project",
+        "compare",
+        {"compare": "train an arm of yours, and draw it beside the runs that ship"},
+    ),
+    Group(
         "a long study, in a clone of the project",
         "campaign",
         {"campaign": "run a long study beside other work, in a clone of its own"},
