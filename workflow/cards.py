@@ -26,6 +26,7 @@ from workflow.shipping import STUDY, ShippedRun, lay_out, read_shipped
 
 FOLDER = "cards"  # in the folder of a scale's results
 INDEX = "README.md"
+NOT_RECORDED = "not recorded"
 DIGITS = 12  # of revisions and digests
 LIMITS = """\
 The embedded engine is not StarCraft II: compare these weights with others on it, not with win rates on the game. They
@@ -183,14 +184,14 @@ class Cell:
     @staticmethod
     def _origin(run: RunDirectory) -> list[str]:
         segments = run.provenance["segments"]
-        packages = [segment.get("packages", {}).get("torch", "not recorded") for segment in segments]
-        digest = run.provenance["policies_sha256"][str(run.last_step())]
+        packages = [segment.get("packages", {}).get("torch", NOT_RECORDED) for segment in segments]
+        digest = run.provenance["policies_sha256"].get(str(run.last_step()))
         return [
             str(run.seed),
             _several(segment["git_revision"][:DIGITS] for segment in segments),
             _several(segment["cpu_family"] for segment in segments),
             _several(packages),
-            f"`{digest[:DIGITS]}…`",
+            f"`{digest[:DIGITS]}…`" if digest else NOT_RECORDED,
         ]
 
 

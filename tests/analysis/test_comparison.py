@@ -77,7 +77,7 @@ def test_a_table_has_win_rates_beside_both_statistics(summary):
     table = comparison.table(summary, frame).set_index("arm")
     assert list(table.index) == ["mine", "qmix", "iql"]
     assert table.loc["qmix", "win rate"] == pytest.approx(sum(scores(summary, "qmix", 100_000)) / 4)
-    assert table.loc["iql", "95 %"] is None
+    assert pd.isna(table.loc["iql", "95 %"])
     assert pd.isna(table.loc["mine", "improvement"])
     found = frame[(frame["arm"] == "qmix") & (frame["statistic"] == IMPROVEMENT)].iloc[0]
     assert table.loc["qmix", "improvement, 95 %"] == f"{found['low']:.2f} to {found['high']:.2f}"

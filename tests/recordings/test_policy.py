@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_said(finished):
     observations, state = env.reset()
     policy.reset(state)
     with pytest.raises(
-        UserError, match=r"observations of shape \(5, 81\) do not fit: the policy of roma on 2s3z takes"
+        UserError, match=r"observations of shape \(5, 82\) do not fit: the policy of roma on 2s3z takes"
     ):
         policy.act(observations, env.get_avail_actions())
     with pytest.raises(UserError, match="the available actions are missing"):
