@@ -30,6 +30,7 @@ if not SHIPPED_ONLY:
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/videos.smk"
 
 
@@ -61,6 +62,7 @@ rule figures:
     input:
         [f"{FIGURES}/{file}" for name in SHOWN for file in figure_files(name, SHOWN[name])],
         rules.report.output,
+        rules.export.output,
 
 
 rule runs:

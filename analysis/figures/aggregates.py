@@ -100,9 +100,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     parts = dict(list(frame.groupby("statistic")))
     reference = style.label(frame["reference"].iloc[0])
-    _draw_intervals(left, parts[IQM], "interquartile mean")
+    draw_intervals(left, parts[IQM], "interquartile mean")
     if IMPROVEMENT in parts:
-        _draw_intervals(middle, parts[IMPROVEMENT], f"P({reference} wins more)")
+        draw_intervals(middle, parts[IMPROVEMENT], f"P({reference} wins more)")
         middle.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
     for arm, curve in parts[PROFILE].groupby("arm", sort=False):
         line = style.line(str(arm))
@@ -118,7 +118,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_intervals(axis: Axes, part: pd.DataFrame, title: str) -> None:
+def draw_intervals(axis: Axes, part: pd.DataFrame, title: str) -> None:
     for place, row in enumerate(part.to_dict("records")):
         colour = style.line(row["arm"])["color"]
         axis.plot(

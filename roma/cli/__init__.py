@@ -73,6 +73,11 @@ GROUPS = (
         },
     ),
     Group(
+        "runs that ship, in a clone of the project",
+        "compare",
+        {"compare": "train an arm of yours, and draw it beside the runs that ship"},
+    ),
+    Group(
         "a long study, in a clone of the project",
         "campaign",
         {"campaign": "train a long study in the background, in a separate clone"},

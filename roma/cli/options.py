@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from roma.support.clone import find_clone
 from roma.support.errors import UserError
 
 
@@ -55,8 +56,8 @@ def clone(command: str) -> Path:
     Raises:
         UserError: The working folder is not in a clone.
     """
-    for place in (Path.cwd(), *Path.cwd().parents):
-        if (place / "workflow" / "grid.py").exists():
-            sys.path.insert(0, str(place))
-            return place
-    raise UserError(f"{command} works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+    place = find_clone(Path.cwd())
+    if place is None:
+        raise UserError(f"{command} works in a clone of the project: neither {Path.cwd()} nor a folder above is one")
+    sys.path.insert(0, str(place))
+    return place

@@ -70,6 +70,7 @@ def docs(parser: Parser) -> None:
             "write docs/traceability.md, which links each part of the paper to its code, settings, outputs and tests",
         ),
         ("results", "write docs/results.md, the study's results in words, as of its latest complete tranche"),
+        ("cards", "write the model cards of the runs that ship, in data/embedded/study/cards"),
     ):
         pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=_docs)
@@ -89,6 +90,11 @@ def _docs(options: argparse.Namespace) -> int:
             from workflow.pages import results
 
             results.write()
+        elif options.page == "cards":
+            from workflow.pages import cards
+
+            for file in cards.write(place):
+                print(f"written to {file}")
         elif options.page == "learning":
             from analysis.studies import learning
 

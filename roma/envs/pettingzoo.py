@@ -81,7 +81,7 @@ class SkirmishParallelEnv(pettingzoo.ParallelEnv[str, Observation, int]):
             "is_parallelizable": True,
         }
         self.render_mode, self.max_cycles, self._mask_in_info = render_mode, max_cycles, mask == "info"
-        self.possible_agents = _numbered(self._battle.unit_types[: info.n_agents])
+        self.possible_agents = agent_names(self._battle.unit_types[: info.n_agents])
         self.agents: list[str] = []
         seen = Box(-1.0, 1.0, (info.obs_size,), np.float32)
         masks = Box(0, 1, (info.n_actions,), np.int8)
@@ -248,7 +248,7 @@ def env(*args: Any, **kwargs: Any) -> pettingzoo.AECEnv[str, Observation, int]:
     return OrderEnforcingWrapper(AssertOutOfBoundsWrapper(raw_env(*args, **kwargs)))
 
 
-def _numbered(unit_types: list[str]) -> list[str]:
+def agent_names(unit_types: list[str]) -> list[str]:
     """Return agents' names: their type and a number from 0 within each type, as in SMAC's own wrapper."""
     counts: Counter[str] = Counter()
     names = []

@@ -29,6 +29,7 @@ IN_A_CLONE = {
     "restore": [],
     "track": ["lab"],
     "redraw": ["lab"],
+    "compare": ["mine", "--map", "3m"],
     "campaign": ["status"],
     "claims": [],
     "docs": ["learning"],

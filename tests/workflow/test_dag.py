@@ -30,7 +30,7 @@ def made(root, tmp_path_factory):
     scale = write_scale(folder, TINY).relative_to(folder).as_posix()
     write_runs(TINY, folder)
     touch = ("--touch", "--forceall", "--until", "evaluate", "measure")
-    for options in (touch, ("--allowed-rules", "summarise", "validation", "report", "figures")):
+    for options in (touch, ("--allowed-rules", "summarise", "validation", "report", "export", "figures")):
         status, printed = forked.snakemake(folder, "--cores", "2", "--configfile", scale, *options, "--", "figures")
         assert status == 0, printed
     return folder
@@ -55,7 +55,7 @@ def test_without_a_file_the_demo_is_planned(repository, snakemake):
 
 def test_a_given_file_is_not_mixed_with_the_default(repository, snakemake):
     output = snakemake("--dry-run", "--printshellcmds", "--", "figures")
-    made_once = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
+    made_once = {"summarise": 1, "validation": 1, "report": 1, "export": 1, "figures": 1}
     assert planned(output) == {"train": 12, "evaluate": 12, "measure": 6, **made_once}
     assert "--set" not in output  # the demo's test_interval and overrides, which the tiny scale does not have
     assert "fig04" not in output
@@ -106,7 +106,7 @@ def test_a_mistake_stops_in_one_line_before_the_dag(repository, snakemake, key, 
 def test_what_makes_it_plan_again(repository, snakemake):
     figure = repository / "figures" / "embedded" / "tiny"
     names = {f"{stem}.{kind}" for stem in ("validation", "validation_3m") for kind in ("png", "pdf")}
-    assert {file.name for file in figure.iterdir()} == names | {"validation.csv", "report.html"}
+    assert {file.name for file in figure.iterdir()} == names | {"validation.csv", "report.html", "marl_eval.json"}
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     # Source and configuration files are touched.
@@ -116,7 +116,7 @@ def test_what_makes_it_plan_again(repository, snakemake):
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     # One more seed, and a longer run: only affected jobs are planned.
-    downstream = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
+    downstream = {"summarise": 1, "validation": 1, "report": 1, "export": 1, "figures": 1}
     write_scale(repository, TINY | {"seeds": [0, 1, 2, 3]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
     write_scale(repository, TINY | {"total_steps": {"default": 100_000, "8m": 150_000}})
@@ -268,7 +268,7 @@ def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how, ta
         return printed
 
     call("--configfile", str(scale), "--touch", "--forceall", "--until", "evaluate", "--", target)
-    rules = ("summarise", "validation", "report", target)
+    rules = ("summarise", "validation", "report", "export", target)
     call("--configfile", str(scale), "--allowed-rules", *rules, "--", target)
     assert (elsewhere / made).exists()
     assert not (repository / "data").exists()
@@ -281,7 +281,7 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     write_scale(repository, scale)
     write_runs(scale, repository)
     snakemake("--touch", "--forceall", "--until", "evaluate", "measure", "--", "figures")
-    snakemake("--allowed-rules", "summarise", *scale["figures"], "report", "figures", "--", "figures")
+    snakemake("--allowed-rules", "summarise", *scale["figures"], "report", "export", "figures", "--", "figures")
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     def edited(name, old, new):
@@ -301,7 +301,7 @@ def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakem
     figures = "workflow/config/figures.yaml"
     assert edited(figures, "title: Learning curves on a small map", "title: 3m") == {"validation": 1, **shown}
     assert edited(figures, "title: Learning curves of ROMA and baselines", "title: Baselines") == shown
-    every = {"measure": 1, "summarise": 1, "validation": 1, "claims": 1, "published": 1, **shown}
+    every = {"measure": 1, "summarise": 1, "validation": 1, "claims": 1, "published": 1, "export": 1, **shown}
     assert edited(figures, "10m_vs_11m: [27]", "10m_vs_11m: [28]") == every
     assert edited(figures, "27m_vs_30m: [1]", "27m_vs_30m: [2]") == {}  # for a map without runs in this scale
     assert planned(snakemake("--dry-run", "--", "figures")) == {}

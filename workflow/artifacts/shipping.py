@@ -140,6 +140,21 @@ def config(root: Path, run: ShippedRun) -> dict[str, Any]:
     return content
 
 
+def lay_out(root: Path, run: ShippedRun, folder: Path) -> Path:
+    """Copy what tells of a run, all but weights and measurements, into another folder; return its run directory there.
+
+    What is in place does not matter.
+
+    Raises:
+        ValueError: An object is missing or damaged. Nothing is copied then.
+    """
+    if lines := broken(root, run):
+        raise ValueError("; ".join(lines))
+    for file in (file for file in run.files if file.path.endswith((".json", METRICS))):
+        _write(folder / file.path, file.stored(root / BUNDLE).read_bytes(), 0o644)
+    return folder / run.path
+
+
 def restore(root: Path, run: ShippedRun) -> None:
     """Copy a run from the bundle into place and, in a repository with DVC, into DVC's cache.
 

@@ -28,6 +28,7 @@ from workflow.artifacts.shipping import BUNDLE, md5_of, read_shipped
 from workflow.campaign.merging import RECORD as MERGES
 from workflow.campaign.merging import finished_runs
 from workflow.grid import expand, figure_specifications, results_folder
+from workflow.pages import cards
 from workflow.scale import read_scale
 
 UNTRACKED = ("smoke", "demo", "manual")
@@ -78,7 +79,8 @@ def track(scale: Path) -> None:
     if complete != ["summary"] and not _has_default_remote():
         print("No default remote: all but the summary is in this machine's DVC cache only. To share it:")
         print("  dvc remote add --default --local store URL && dvc push")
-    _commit(config["scale"], folder, stages, complete, [kind for kind in complete if kind == "summary"])
+    _store(folder, stages, complete, [kind for kind in complete if kind == "summary"])
+    _commit(config["scale"], folder)
 
 
 def ship(scale: Path) -> str:
@@ -113,7 +115,9 @@ def ship(scale: Path) -> str:
     here = {path: md5_of(Path(path)) for kind in ships for path in found[kind]}
     if here != held or found.keys() != _read_stages(folder).keys():
         stages = {kind: _stage(sorted(paths), scale, ships=kind in ships) for kind, paths in found.items()}
-        _commit(config["scale"], folder, stages, list(found), ships)
+        _store(folder, stages, list(found), ships)
+    cards.write(Path(), config["scale"])
+    _commit(config["scale"], folder)
     return choice.said
 
 
@@ -125,8 +129,8 @@ def _trackable(scale: Path) -> tuple[dict[str, Any], Path]:
     return config, results_folder(config)
 
 
-def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Sequence[str], ships: Sequence[str]) -> None:
-    """Write dvc.yaml and commit its complete stages to DVC and git; those that ship go to the bundle."""
+def _store(folder: Path, stages: Mapping[str, Any], complete: Sequence[str], ships: Sequence[str]) -> None:
+    """Write dvc.yaml and commit its complete stages to DVC; those that ship go to the bundle."""
     file = folder / "dvc.yaml"
     file.write_text(yaml.safe_dump({"stages": dict(stages)}, sort_keys=False, width=120), encoding="utf-8")
     _dvc("commit", "--force", "--quiet", *(f"{file}:{kind}" for kind in complete))
@@ -135,7 +139,12 @@ def _commit(scale: str, folder: Path, stages: Mapping[str, Any], complete: Seque
     large = [f"{file}:{kind}" for kind in complete if kind not in ships]
     if large and _has_default_remote():
         _dvc("push", "--quiet", *large)
-    written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, BUNDLE)
+
+
+def _commit(scale: str, folder: Path) -> None:
+    """Commit to git what is tracked of a scale."""
+    file = folder / "dvc.yaml"
+    written = (file, folder / "dvc.lock", folder / METRICS, folder / MERGES, folder / cards.FOLDER, BUNDLE)
     paths = [str(path) for path in written if path.exists()]
     run_command("git", "add", "--", *paths)
     if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *paths]).returncode:
@@ -161,7 +170,7 @@ def redraw(scale: Path) -> None:
         _restore_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
-    rules = [*figure_specifications(config["figures"]), "report"]
+    rules = [*figure_specifications(config["figures"]), "report", "export"]
     run_command(
         *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
         *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),

@@ -1,5 +1,6 @@
 """Shipped runs: a clone draws them, trains nothing, and reports missing, damaged and obstructing files."""
 
+import json
 import os
 import random
 import re
@@ -33,7 +34,7 @@ STUDY = TINY | {
 FIRST = STUDY | {"open_tranches": ["first"]}
 FOLDER = Path("data/embedded/study")
 SCALE = "workflow/config/study.yaml"
-DRAWN = {"summarise": 1, "validation": 1, "report": 1, "figures": 1}
+DRAWN = {"summarise": 1, "validation": 1, "report": 1, "export": 1, "figures": 1}
 
 
 def snakemake(folder, *arguments, status=0):
@@ -66,6 +67,8 @@ def origin(root, tmp_path_factory):
     assert re.fullmatch(r"history: 0\.0 of 150\.0 MB used, 0\.\d MB more .* 16\.0 MB for 2 tranches\n", said)
     assert "up to date" in call(folder, "dvc", "status")
     assert call(folder, "git", "status", "--porcelain") == ""
+    cards = [Path(name).name for name in call(folder, "git", "ls-files", FOLDER / "cards").split()]
+    assert cards == ["qmix.md", "roma.md", "README.md"]
     return folder
 
 
@@ -89,6 +92,11 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     assert "4 of 8 runs of scale 'study' ship and are drawn; nothing is trained. 4 are missing or shorter " in output
     assert "about 1 core-hours: make figures SCALE=study trains them" in output
     assert (clone / "figures/embedded/study/report.html").exists()
+    exported = json.loads((clone / "figures/embedded/study/marl_eval.json").read_text())
+    assert exported.keys() == {"embedded 1"}
+    assert {arm: [*seeds] for arm, seeds in exported["embedded 1"]["3m"].items()} == {
+        arm: ["seed_0", "seed_1"] for arm in ("qmix", "roma")
+    }
     for name in ("runs", "measurements"):
         made = contents(clone / FOLDER / name)
         assert made.items() <= contents(origin / FOLDER / name).items()
