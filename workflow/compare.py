@@ -144,13 +144,9 @@ def compare(
     print(f"{arm.name} on {arm.config.map} beside {len(shipped)} shipped runs of {', '.join(arms)}", flush=True)
     folders = dict(arm.runs) or train(root, scale, arm, cores)
 
-    from analysis.studies.comparison import (  # here: matplotlib takes its time
-        IQM,
-        SHOWN,
-        ComparedRun,
-        write,
-        write_summary,
-    )
+    # Imported late: matplotlib takes a second.
+    from analysis.figures.aggregates import IQM
+    from analysis.studies.comparison import SHOWN, ComparedRun, write, write_summary
 
     mine = [ComparedRun(folder, arm.name) for _, folder in sorted(folders.items())]
     with TemporaryDirectory() as copies:
