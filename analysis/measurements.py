@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import FIGURES
+from analysis import FIGURES, figure_list
 from analysis.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
 from roma.recordings.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
@@ -28,7 +28,7 @@ from roma.support.schema import read_yaml
 
 FORMAT = 2  # of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
-SHOWN_ARMS = ("roma", "roma_release")  # of which figures and report draw episodes
+REPORTED_ARMS = ("roma", "roma_release")  # of which the report shows episodes, whatever the figures draw
 CELL = ["map", "arm", "seed"]
 ATTRIBUTES = b"PANDAS_ATTRS"  # where pandas keeps a table's attrs in parquet's metadata
 
@@ -86,6 +86,11 @@ def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
     return ""
 
 
+def shown_arms() -> set[str]:
+    """Return the arms whose episodes summaries have: those of the report and of the figures that draw episodes."""
+    return {*REPORTED_ARMS, *figure_list.arms_in_episodes()}
+
+
 def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of these runs by name, with map, arm and seed in front.
 
@@ -94,7 +99,8 @@ def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.D
     episode is of the run that is drawn of its map and arm.
     """
     roles, dissimilarity = ([_read(run, name) for run in runs] for name in MEASURED)
-    recorded = [run for run in runs if run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])]
+    of_episodes = shown_arms()
+    recorded = [run for run in runs if run.arm in of_episodes and not lacking(run, ["episodes"])]
     shown = shown_seeds(finals)
     episodes = [_read(run, "episodes").assign(shown=shown[run.map, run.arm] == run.seed) for run in recorded]
     return {

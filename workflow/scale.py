@@ -115,7 +115,9 @@ class Scale:
     )
     cells: tuple[Cell, ...] = setting(help="Blocks of the grid, each every one of its arms on every one of its maps.")
     arms: dict[Name, Arm] = setting(None, "Arms that are more than the algorithm of their name.")
-    figures: Names = setting(help="Figures to draw, by their names in figures.yaml.")
+    figures: Names = setting(
+        help="Figures and tables to draw, by their names in figures.yaml or those of their groups."
+    )
     withheld: Words = setting(
         None, 'Why verdicts and roles are not shown, in words that go on after "withheld"; by default they are shown.'
     )

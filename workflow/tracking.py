@@ -18,13 +18,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from analysis import figure_list
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import write_bytes, write_json
 from roma.support.schema import read_yaml
 from roma.support.tools import ToolError, ask
 from workflow.budget import choose
-from workflow.grid import expand, figure_specifications, results_folder
+from workflow.grid import expand, results_folder
 from workflow.merging import RECORD as MERGES
 from workflow.merging import finished_runs
 from workflow.scale import read_scale
@@ -145,7 +146,7 @@ def redraw(scale: Path) -> None:
         _restore_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
-    rules = [*figure_specifications(config["figures"]), "report"]
+    rules = [*figure_list.chosen(config["figures"], expand(config, str(scale)).planned), "report"]
     run_command(
         *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
         *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),

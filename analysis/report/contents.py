@@ -1,5 +1,6 @@
 """What the report shows, read from the summary's tables and from the files of figures and tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import style
+from analysis import figure_list, style
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest, scale_of, withheld
+from analysis.summarise import inputs_digest, planned_cells, scale_of, withheld
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
 
 NEEDED = ("runs", "curves", "intervals", "finals")
 OPTIONAL = {  # what is said to be missing where they are not
@@ -64,7 +64,7 @@ class Contents:
         return lines + (["verdicts on the paper's claims (claims.csv)"] if self.claims is None else [])
 
 
-def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
+def read(summary: Path, figures: Path, listed: Path) -> Contents:
     for name in NEEDED:
         if not (summary / f"{name}.parquet").exists():
             raise UserError(f"{summary / name}.parquet is missing: roma summarise makes it")
@@ -73,7 +73,9 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     reason = withheld(summary)
     shown = {name: table for name, table in found_tables.items() if not (reason and name in OF_ROLES)}
     tables = {name: table for name, table in shown.items() if name in NEEDED or len(table)}
-    specifications = read_yaml(figure_list)
+    planned = planned_cells(summary)
+    style.introduce(arm for _, arm in planned)
+    specifications = figure_list.read(listed, planned)
     found = {picture.name: picture for picture in pictures(figures, specifications)}
     claims = found.pop(CLAIMS, None)
     verdicts = claims.file("csv") if claims else None
@@ -91,7 +93,7 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     )
 
 
-def pictures(folder: Path, specifications: dict[str, dict[str, Any]]) -> list[Picture]:
+def pictures(folder: Path, specifications: Mapping[str, figure_list.Entry]) -> list[Picture]:
     """Those of the list, in its order, then what else lies in the folder; a name's panels are <name>_<map>."""
     of_stem: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
