@@ -5,11 +5,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from analysis import style, summarise, withheld
+from analysis import figure_list, style, summarise, withheld
 from analysis import table as tables
 from roma.support.errors import unknown
 from roma.support.files import atomic_path
-from roma.support.schema import read_yaml
 
 
 def draw(name: str, listed: Path, summary: Path, folder: Path, metrics: Sequence[str]) -> None:
@@ -25,7 +24,9 @@ def draw(name: str, listed: Path, summary: Path, folder: Path, metrics: Sequence
     Raises:
         UserError: The figure list has no such entry, or a tidy table is missing.
     """
-    specifications = read_yaml(listed)
+    planned = summarise.planned_cells(summary)
+    style.introduce(arm for _, arm in planned)
+    specifications = figure_list.read(listed, planned)
     if name not in specifications:
         raise unknown("figure", name, specifications)
     if "table" in specifications[name]:

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from roma.scenarios import load_units
 from roma.support.files import atomic_path
 from roma.support.pictures import PDF_FONTS
 
@@ -60,6 +61,12 @@ UNIT_TYPES: dict[str, tuple[Any, str]] = {
     "Hydralisk": (PALETTE[1], "v"),
     "Colossus": (PALETTE[3], "H"),
 }
+
+# Of arms and unit types that a reader adds, in their order: no arm or type above has one of these colours.
+OWN_PALETTE = sns.color_palette("dark")
+OWN_DASHES: tuple[Any, ...] = ("-", (0, (6, 1.5, 1, 1.5)), (0, (2, 2)))
+OWN_MARKERS = ("<", ">", "d", "*", "8")
+own_arms: dict[str, int] = {}  # arms that ARMS does not have: their number
 
 METRICS = {
     "test_battle_won_mean": "test win rate",
@@ -134,10 +141,26 @@ def label(arm: str) -> str:
     return ARMS[arm][0] if arm in ARMS else arm
 
 
+def introduce(arms: Iterable[str]) -> None:
+    """Number those of a scale's arms that are the reader's own, so that each has the same line in all its figures."""
+    own_arms.clear()
+    own_arms.update((arm, number) for number, arm in enumerate(dict.fromkeys(arm for arm in arms if arm not in ARMS)))
+
+
 def line(arm: str) -> dict[str, Any]:
-    """Return matplotlib keywords for the curve of an arm. All unknown arms share one colour."""
-    _, colour, dashes = ARMS.get(arm, (arm, PALETTE[8], "-"))
-    return {"color": colour, "linestyle": dashes}
+    """Return matplotlib keywords for the curve of an arm. Added arms differ by colour, from the eleventh on by dash."""
+    if arm in ARMS:
+        return {"color": ARMS[arm][1], "linestyle": ARMS[arm][2]}
+    turn, place = divmod(own_arms.setdefault(arm, len(own_arms)), len(OWN_PALETTE))
+    return {"color": OWN_PALETTE[place], "linestyle": OWN_DASHES[turn % len(OWN_DASHES)]}
+
+
+def unit_type(name: str) -> tuple[Any, str]:
+    """Return colour and marker of a unit type. Added types get theirs in alphabetical order."""
+    if name in UNIT_TYPES:
+        return UNIT_TYPES[name]
+    number = sorted({name, *load_units()} - UNIT_TYPES.keys()).index(name)
+    return OWN_PALETTE[number % len(OWN_PALETTE)], OWN_MARKERS[number % len(OWN_MARKERS)]
 
 
 def web(arm: str) -> dict[str, str]:

@@ -230,6 +230,12 @@ def plan(runs: Sequence[RunDirectory], planned: Mapping[tuple[str, str], int] | 
     return table
 
 
+def planned_cells(summary: Path) -> list[tuple[str, str]]:
+    """Return every (map, arm) that the scale of a summary trains, now or later; none if the summary has no plan."""
+    file = summary / "plan.parquet"
+    return list(pd.read_parquet(file)[CELL].itertuples(index=False, name=None)) if file.exists() else []
+
+
 def withheld(summary: Path) -> str:
     """Return the reason why verdicts and roles of a summary must not be shown; empty if they may be shown.
 

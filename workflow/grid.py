@@ -7,35 +7,19 @@ checks maps, arms and overrides. Mistakes raise a UserError of one line.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from analysis import FIGURES
+from analysis import figure_list
 from roma.envs import ENGINES, Engine
 from roma.learners import algorithm_names
 from roma.runs.config import MILESTONES, RunConfig, canonical_options, resolve
 from roma.scenarios import canonical_map, load_map, map_names
 from roma.support.errors import UserError, unknown
-from roma.support.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]  # of this clone
-
-# The arms of the paper. One that no learner implements yet is skipped, and said so; any other unknown name is an error.
-PAPER_ARMS = (
-    "roma",
-    "roma_td",
-    "roma_td_li",
-    "roma_td_ld",
-    "qmix",
-    "qmix_nps",
-    "qmix_lar",
-    "iql",
-    "qtran",
-    "coma",
-    "maven",
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,6 @@ class Grid:
     """Runs of a scale, with its tranches and planned cells."""
 
     runs: dict[tuple[str, str, int], Run]
-    skipped: dict[str, int]  # arm not built yet: its number of runs
     tranches: tuple[str, ...] = ()  # of the scale, in the order in which they are trained
     planned: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (map, arm), of all tranches: number of seeds
 
@@ -140,7 +123,7 @@ def results_folder(config: Mapping[str, Any]) -> Path:
     return Path("data", config["engine"], config["scale"])
 
 
-def expand(config: Mapping[str, Any], source: str, built: list[str] | None = None) -> Grid:
+def expand(config: Mapping[str, Any], source: str) -> Grid:
     """Return the grid of a checked scale.
 
     A cell may stand in several tranches: its runs then have the most steps that any open tranche asks for.
@@ -148,17 +131,14 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
     Args:
         config: The scale.
         source: Where it was read, for messages.
-        built: The algorithms there are; by default all learners found.
 
     Raises:
         UserError: A name does not exist, a setting is not valid, or a cell appears twice.
     """
-    built = algorithm_names() if built is None else built
     runs: dict[tuple[str, str, int], Run] = {}
-    skipped: dict[str, int] = {}
     planned: dict[tuple[str, str], set[int]] = {}
     try:
-        _check_names(config, built)
+        _check_names(config)
         config = _without_sweeps(config)
         tranches = tuple(config.get("tranches", ()))
         for cell in config["cells"]:
@@ -166,16 +146,14 @@ def expand(config: Mapping[str, Any], source: str, built: list[str] | None = Non
             seeds = cell.get("seeds", config["seeds"])
             for map_name in map(canonical_map, _maps_of(cell["maps"], config)):
                 for arm in cell["arms"]:
-                    if _algorithm_of(arm, config, built) not in built:
-                        skipped[arm] = skipped.get(arm, 0) + len(seeds)
-                        continue
+                    _check_arm(arm, config)
                     planned.setdefault((map_name, arm), set()).update(seeds)
                     for seed in seeds if is_open else ():
                         run = _run(config, cell, map_name, arm, seed)
                         runs[run.key] = _merged(runs[run.key], run, tranches) if run.key in runs else run
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    return Grid(runs, skipped, tranches, {cell: len(seeds) for cell, seeds in planned.items()})
+    return Grid(runs, tranches, {cell: len(seeds) for cell, seeds in planned.items()})
 
 
 def milestones_of(config: Mapping[str, Any]) -> Sequence[int]:
@@ -228,40 +206,17 @@ def files_read(figure: Mapping[str, Any]) -> list[str]:
 
 def shown_moments(map_name: str) -> str:
     """Return the part of figures.yaml that determines which episode of a map is kept, as text."""
-    figures = _figure_list().values()
+    figures = figure_list.read().values()
     return json.dumps([figure["moments"][map_name] for figure in figures if map_name in figure.get("moments", {})])
 
 
-def figure_titles() -> str:
+def figure_titles(grid: Grid) -> str:
     """Return the part of figures.yaml that the report shows, as text: names, kinds and titles, in order."""
-    return json.dumps([[name, "table" in figure, figure["title"]] for name, figure in _figure_list().items()])
+    figures = figure_list.read(planned=grid.planned).items()
+    return json.dumps([[name, "table" in figure, figure["title"]] for name, figure in figures])
 
 
-@cache  # Snakemake asks for every run: reading it each time took a third of a plan of 345
-def _figure_list() -> dict[str, dict[str, Any]]:
-    listed: dict[str, dict[str, Any]] = read_yaml(FIGURES)
-    return listed
-
-
-def figure_specifications(names: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the entries of these figures in figures.yaml; raise UserError for an unknown name."""
-    known = _figure_list()
-    for name in names:
-        if name not in known:
-            raise unknown("figure", name, known)
-    return {name: known[name] for name in names}
-
-
-def skipped_notice(grid: Grid, scale: str) -> str:
-    """What to print about arms that wait for their learner; empty where there are none."""
-    if not grid.skipped:
-        return ""
-    lines = [f"  {arm:<12} {count:>4} runs" for arm, count in grid.skipped.items()]
-    head = f"WARNING: scale {scale!r} names arms that are not built yet; their runs are skipped:"
-    return "\n".join([head, *lines, f"  {len(grid.runs)} runs of the other arms go ahead."])
-
-
-def _check_names(config: Mapping[str, Any], built: list[str]) -> None:
+def _check_names(config: Mapping[str, Any]) -> None:
     """Check names that nothing else checks: maps with their own values, tranches, and arms that are in no cell."""
     for part in (config, *config["cells"]):
         for key in ("total_steps", "test_interval"):
@@ -311,12 +266,14 @@ def _maps_of(maps: list[str] | str, config: Mapping[str, Any]) -> list[str]:
     return config["maps"] if named == "all" else named
 
 
-def _algorithm_of(arm: str, config: Mapping[str, Any], built: list[str]) -> str:
+def _check_arm(arm: str, config: Mapping[str, Any]) -> None:
+    """Raise UserError if an arm is neither an algorithm nor defined as one."""
     arms = config.get("arms", {})
-    algorithm = arms.get(arm, {}).get("algorithm", arm)
-    if algorithm not in built and algorithm not in PAPER_ARMS:
-        raise unknown("arm", arm, {*built, *PAPER_ARMS, *arms})
-    return algorithm
+    if arms.get(arm, {}).get("algorithm", arm) in algorithm_names():
+        return
+    if arm in arms:
+        raise UserError(f"arms.{arm}: {unknown('algorithm', arms[arm].get('algorithm', arm), algorithm_names())}")
+    raise unknown("arm", arm, {*algorithm_names(), *arms})
 
 
 def _run(config: Mapping[str, Any], cell: Mapping[str, Any], map_name: str, arm: str, seed: int) -> Run:

@@ -113,7 +113,7 @@ class Scale:
     )
     cells: tuple[Cell, ...] = setting(help="Blocks of the grid, each with arms and maps.")
     arms: dict[Name, Arm] = setting(None, "Arms that differ from the algorithm of their name.")
-    figures: Names = setting(help="Figures to draw, by their names in figures.yaml.")
+    figures: Names = setting(help="Figures and tables to draw, by their names or groups in figures.yaml.")
     withheld: Words = setting(
         None, 'Reason for not showing verdicts and roles, in words that follow "withheld"; by default they are shown.'
     )

@@ -58,6 +58,8 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
     order = pd.MultiIndex.from_product(
         [specification["maps"], metrics, specification["arms"]], names=["map", "metric", "arm"]
     ).to_frame(index=False)
+    if "cells" in specification:
+        order = order.merge(pd.DataFrame(specification["cells"], columns=CELL))
     statistic = specification.get("statistic", "mean")
     if statistic not in STATISTICS:
         raise unknown("statistic", statistic, STATISTICS)
@@ -207,6 +209,10 @@ def caption(frame: pd.DataFrame) -> list[str]:
         facts = f"scale {joined(drawn['scale'])}; protocol {joined(drawn['protocol'])}"
         lines.append(f"{joined(drawn['engine'])}; {facts}; inputs {joined(drawn['inputs'].str[:8])}")
         lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {joined(drawn['sample'])}")
+    protocols = drawn.groupby("protocol")["arm"].unique()
+    if len(protocols) > 1:
+        arms = "; ".join(f"{name}: {', '.join(map(style.label, of_it))}" for name, of_it in protocols.items())
+        lines.append(f"protocols, which are not comparable: {arms}")
     if absent:
         lines.append(f"not run yet: {', '.join(absent)}")
     if missing := missing_runs(frame):

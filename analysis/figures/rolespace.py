@@ -82,16 +82,16 @@ def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
     share = health_share(agents)
     if by == "type":
         agents["fill"] = [
-            _lighter(style.UNIT_TYPES[kind][0], left) for kind, left in zip(agents["type"], share, strict=True)
+            _lighter(style.unit_type(kind)[0], left) for kind, left in zip(agents["type"], share, strict=True)
         ]
-        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+        agents["mark"] = [style.unit_type(kind)[1] for kind in agents["type"]]
     elif by == "role":
         agents["fill"] = agents["role_fill"]
-        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+        agents["mark"] = [style.unit_type(kind)[1] for kind in agents["type"]]
     elif by == "position":
         south = (agents["y"] - agents["y"].min()) / max(np.ptp(agents["y"]), 1e-9)
         agents["fill"] = [to_hex(CARDINAL(value)) for value in south]
-        agents["mark"] = [style.UNIT_TYPES[kind][1] for kind in agents["type"]]
+        agents["mark"] = [style.unit_type(kind)[1] for kind in agents["type"]]
     else:
         agents["fill"], agents["mark"] = LIVING, "o"
         best = share == share.max()
@@ -128,7 +128,7 @@ def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
         both = (("healthiest agent", HEALTHIEST, HEALTHIEST_MARK), ("other agent", LIVING, "o"))
         entries += [entry for entry in both if entry[2] in set(by["health"]["mark"])]
     if "type" in by:
-        entries += [(kind, *style.UNIT_TYPES[kind]) for kind in by["type"]["type"].unique()]
+        entries += [(kind, *style.unit_type(kind)) for kind in by["type"]["type"].unique()]
     if "position" in by:
         of_places = (("southernmost agent", 0.0), ("centre", 0.5), ("northernmost agent", 1.0))
         entries += [(where, CARDINAL(at), "o") for where, at in of_places]

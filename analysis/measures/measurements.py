@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import FIGURES
+from analysis import FIGURES, figure_list
 from analysis.measures.rollouts import ALL, DISSIMILARITY, EPISODES, ROLES, ROLES_THEMSELVES, UNTRAINED, in_one, tables
 from roma.recordings.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
@@ -28,7 +28,7 @@ from roma.support.schema import read_yaml
 
 FORMAT = 2  # version of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")
-SHOWN_ARMS = ("roma", "roma_release")  # arms whose episodes are drawn in figures and report
+REPORTED_ARMS = ("roma", "roma_release")  # arms whose episodes the report shows, whatever the figures draw
 CELL = ["map", "arm", "seed"]
 ATTRIBUTES = b"PANDAS_ATTRS"  # key under which pandas stores attrs in parquet metadata
 
@@ -99,6 +99,11 @@ def lacking(run: RunDirectory, names: Sequence[str] = MEASURED) -> str:
     return ""
 
 
+def shown_arms() -> set[str]:
+    """Return the arms whose episodes summaries have: those of the report and of the figures that draw episodes."""
+    return {*REPORTED_ARMS, *figure_list.arms_in_episodes()}
+
+
 def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of all given runs by name, with map, arm and seed as first columns.
 
@@ -111,7 +116,8 @@ def joined(runs: Sequence[RunDirectory], finals: pd.DataFrame) -> dict[str, pd.D
         finals: Table of final evaluations, which selects the run that is drawn.
     """
     roles, dissimilarity = ([_read(run, name) for run in runs] for name in MEASURED)
-    recorded = [run for run in runs if run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])]
+    of_episodes = shown_arms()
+    recorded = [run for run in runs if run.arm in of_episodes and not lacking(run, ["episodes"])]
     shown = shown_seeds(finals)
     episodes = [_read(run, "episodes").assign(shown=shown[run.map, run.arm] == run.seed) for run in recorded]
     return {

@@ -1,5 +1,6 @@
 """Contents of the report, read from the tables of the summary and from the files of figures and tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import style
+from analysis import figure_list, style
 from analysis.measures.rollouts import RULES
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest, scale_of, withheld
+from analysis.summarise import inputs_digest, planned_cells, scale_of, withheld
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
 
 NEEDED = ("runs", "curves", "intervals", "finals")
 OPTIONAL = {  # tables that may be missing, with their names in the list of missing results
@@ -68,13 +68,13 @@ class Contents:
         return lines + (["verdicts on the paper's claims (claims.csv)"] if self.claims is None else [])
 
 
-def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
+def read(summary: Path, figures: Path, listed: Path) -> Contents:
     """Read the contents of the report.
 
     Args:
         summary: Folder of the tidy tables.
         figures: Folder of the figures and tables.
-        figure_list: Figure list (YAML).
+        listed: Figure list (YAML).
 
     Raises:
         UserError: A table of the summary is missing.
@@ -87,7 +87,9 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     reason = withheld(summary)
     shown = {name: table for name, table in found_tables.items() if not (reason and name in OF_ROLES)}
     tables = {name: table for name, table in shown.items() if name in NEEDED or len(table)}
-    specifications = read_yaml(figure_list)
+    planned = planned_cells(summary)
+    style.introduce(arm for _, arm in planned)
+    specifications = figure_list.read(listed, planned)
     found = {picture.name: picture for picture in pictures(figures, specifications)}
     claims = found.pop(CLAIMS, None)
     verdicts = claims.file("csv") if claims else None
@@ -105,7 +107,7 @@ def read(summary: Path, figures: Path, figure_list: Path) -> Contents:
     )
 
 
-def pictures(folder: Path, specifications: dict[str, dict[str, Any]]) -> list[Picture]:
+def pictures(folder: Path, specifications: Mapping[str, figure_list.Entry]) -> list[Picture]:
     """Return the figures and tables of the list, in its order, then all others in the folder.
 
     Args:

@@ -47,7 +47,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                     "acting": _count(online.agent),
                     "trained": _count(online),
                     "episodes an update": config.protocol_settings.parallel_envs,
-                    "settings tuned by": specification["tuned"][arm],
+                    "settings tuned by": specification["tuned"].get(arm),
                     "trials here": algorithm(name).tuning_trials,
                     "map": map_name,
                 }

@@ -112,7 +112,7 @@ def _video(options: argparse.Namespace) -> int:
     _require_summary(options.summary)
 
     import_matplotlib()
-    from analysis.video import write
+    from analysis.figures.video import write
 
     print(write(map_name, options.summary, options.out))
     return 0

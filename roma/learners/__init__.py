@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from roma.learners.versions import ALGORITHM_VERSIONS
+from roma.learners.versions import version_of
 from roma.support.errors import UserError, unknown
 from roma.support.settings import facts
 
@@ -53,13 +54,23 @@ def _algorithms() -> dict[str, AlgorithmSpec]:
             changed = getattr(module, "VARIANT_SOURCES", {}).get(name)
             sources |= {key: changed for key in (*overrides, *protocol_settings) if changed}
             trials = getattr(module, "TUNING_TRIALS", None)
-            if name not in ALGORITHM_VERSIONS:
-                raise UserError(f"the algorithm {name!r} has no version: add it to roma/learners/versions.py")
-            version = ALGORITHM_VERSIONS[name]
+            version = version_of(name, Path(str(module.__file__)).parent)
             found[name] = AlgorithmSpec(
                 name, family, config_class, overrides, protocol_settings, version, words, sources, trials
             )
     return found
+
+
+def add_folder(folder: Path) -> None:
+    """Let the packages in a folder be families of algorithms in this process, as those in `roma/learners` are.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    __path__.append(str(folder))
+    _algorithms.cache_clear()
 
 
 def algorithm_names() -> list[str]:

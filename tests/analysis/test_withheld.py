@@ -5,12 +5,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from analysis import claims
+from analysis import FIGURES, claims, figure_list
 from analysis.report.contents import read
 from analysis.runs import found_runs
 from analysis.summarise import summarise, write
 from roma.cli import main
-from workflow.grid import FIGURES, figure_files, figure_specifications
+from workflow.grid import figure_files
 
 WHY = "until the analysis plan is final"
 
@@ -30,7 +30,7 @@ def made(summary, tmp_path, root, monkeypatch):
     def plot(name, source=summary):
         assert main(["plot", name, "--summary", str(source), "--out", str(tmp_path / "figures")]) == 0
         files = {file.name for file in (tmp_path / "figures").glob(f"{name}*")}
-        assert files == set(figure_files(name, figure_specifications([name])[name]))
+        assert files == set(figure_files(name, figure_list.chosen([name])[name]))
         return tmp_path / "figures"
 
     return plot

@@ -5,22 +5,18 @@ import copy
 import pytest
 import yaml
 
-from analysis import claims
+from analysis import FIGURES, claims, figure_list
 from roma import envs
-from roma.learners import algorithm_names, make_learner
+from roma.learners import make_learner
 from roma.learners.roma.config import OTHER_READING, OTHER_REDUCTION
 from roma.runs.config import MILESTONES, milestone_steps, resolve
 from roma.support.errors import UserError
 from workflow.grid import (
-    FIGURES,
-    PAPER_ARMS,
     expand,
     fetch_options,
     figure_files,
-    figure_specifications,
     milestone_option,
     milestones_of,
-    skipped_notice,
     summaries_beside,
 )
 from workflow.scale import check
@@ -53,10 +49,6 @@ def scale(root):
     return read
 
 
-def size(grid):
-    return len(grid.runs) + sum(grid.skipped.values())
-
-
 @pytest.mark.parametrize("name", SCALES)
 def test_every_scale_names_every_cell_of_the_paper(scale, name):
     config = scale(name)
@@ -83,10 +75,9 @@ def test_arms_beyond_the_paper_stand_in_scales_of_their_own(scale, name, beside)
     beyond |= {"roma_release", "roma_release_epsilon_50", "roma_release_readme"}
     cells = {(map_name, arm) for map_name in ABLATION_MAPS for arm in beyond}
     assert set(grid.cells) == cells | {(map_name, "roma_release") for map_name in MAPS}
-    assert not grid.skipped
     assert len(grid.runs) == 150
-    assert not beyond & set(PAPER_ARMS)
-    assert set(figure_specifications(config["figures"])["extra"]["arms"]) == beyond
+    assert not beyond & (COMPARED | ABLATIONS)
+    assert set(figure_list.chosen(config["figures"])["extra"]["arms"]) == beyond
     alike = {(run.config.protocol, run.total_steps) for run in grid.runs.values()}
     assert alike == {(run.config.protocol, run.total_steps) for run in expand(scale(beside), beside).runs.values()}
 
@@ -132,8 +123,8 @@ def test_every_reading_is_one_change(scale):
 @pytest.mark.parametrize("name", ["lab", "paper"])
 def test_exactly_345_runs_or_495(scale, name):
     config = scale(name)
-    assert size(expand(config, name)) == 345
-    assert size(expand(config | {"ablation_maps": "all"}, name)) == 495
+    assert len(expand(config, name).runs) == 345
+    assert len(expand(config | {"ablation_maps": "all"}, name).runs) == 495
 
 
 def steps_by(grid, of):
@@ -158,7 +149,6 @@ def test_the_study_has_its_cells_in_tranches(scale):
     beyond |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ("maven_release", "qmix_lar_matched")}
     smac_v1 = {(name, arm) for name in ("10m_vs_11m", "MMM2") for arm in config["arms"] if arm.endswith("smac_v1")}
     assert set(grid.cells) == paper | beyond | smac_v1
-    assert not grid.skipped
 
     # Steps depend on the map only, except in tranche V.
     beside = {run.key for run in grid.runs.values() if run.config.protocol == "smac_v1"}
@@ -241,17 +231,6 @@ def test_every_scale_of_a_million_steps_or_more_keeps_the_same_milestones(scale)
     kept = milestones_of(scale("demo"))
     assert milestone_steps(demo["27m_vs_30m", "roma", 0].total_steps, kept) == [0, 2000, 4000]
     assert milestone_steps(demo["3m", "roma", 0].total_steps, kept) == [0, 2000, 4000, 50_000, 60_000]
-
-
-def test_arms_not_built_are_counted_and_named(scale):
-    grid = expand(scale("lab"), "lab")
-    assert set(grid.skipped) == set(PAPER_ARMS) - set(algorithm_names())
-    without_roma = expand(scale("lab"), "lab", built=["qmix"])
-    assert without_roma.skipped["roma"] == 45
-    notice = skipped_notice(without_roma, "lab")
-    assert "roma_td_li     15 runs" in notice
-    assert "45 runs of the other arms" in notice
-    assert skipped_notice(type(grid)(grid.runs, {}), "lab") == ""
 
 
 def test_nearest_word_counts(scale):
@@ -379,7 +358,11 @@ def test_every_missing_key_is_an_error(scale):
     ("changes", "part"),
     [
         (cell(maps=["2s3zz"]), "'2s3zz' is not a known map (did you mean '2s3z'?)"),
-        (cell(arms=["romma"]), "did you mean 'roma'"),
+        (cell(arms=["romma"]), "'romma' is not a known arm (did you mean 'roma'?)"),
+        (
+            {**cell(arms=["mine"]), "arms": {"mine": {"algorithm": "quix"}}},
+            "arms.mine: 'quix' is not a known algorithm",
+        ),
         (cell(arms=["qmix"], overrides={"learning_rat": 1}), "did you mean 'learning_rate'"),
         (cell(overrides={"learning_rate": "fast"}), "learning_rate"),
         (cell(protocol="papr"), "did you mean 'paper'"),
@@ -413,7 +396,7 @@ def test_figures_cover_the_nine_maps_once():
 
 
 def test_files_of_a_figure(scale):
-    figures = figure_specifications(scale("demo")["figures"])
+    figures = figure_list.chosen(scale("demo")["figures"])
     files = [file for name, figure in figures.items() for file in figure_files(name, figure)]
     assert {"fig04.png", "fig04.pdf", "fig09.png", "fig09.pdf", "fig04_MMM2.png", "validation_3m.pdf"} <= set(files)
     panels = [file for file in files if file.endswith(".png") and file.removesuffix(".png") not in figures]
@@ -423,7 +406,7 @@ def test_files_of_a_figure(scale):
     assert {"cost.csv", "cost.md", "cost.tex"} <= set(files)
     assert not [file for file in files if file.startswith("cost_")]
     with pytest.raises(UserError, match="did you mean 'fig04'"):
-        figure_specifications(["fig44"])
+        figure_list.chosen(["fig44"])
 
 
 def test_a_figure_reads_the_summaries_that_there_are_beside_its_own(scale, tmp_path, monkeypatch):

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 import yaml
@@ -191,3 +193,42 @@ def test_a_clone_that_would_turn_line_ends_has_the_same_bytes(root, tmp_path):
     for file in (tmp_path / "here").rglob("*"):
         if file.is_file() and ".git" not in file.parts:
             assert (tmp_path / "there" / file.relative_to(tmp_path / "here")).read_bytes() == file.read_bytes()
+
+
+def test_the_container_is_made_by_steps_of_the_makefile(root):
+    """Docker cannot be asked here; what the Dockerfile calls and copies exists."""
+    lines = (root / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    instructions = [line.split(None, 1) for line in lines if line and not line.startswith("#")]
+    called = " ".join(what for name, what in instructions if name in ("RUN", "CMD"))
+    targets = re.findall(r'make"?,? "?([a-z-]+)', called)
+    assert targets == ["venv", "figures"]
+    makefile = (root / "Makefile").read_text()
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    users = [what for name, what in instructions if name == "USER"]
+    assert users == ["1000"]
+    for sources in (what.split()[1:-1] for name, what in instructions if name == "COPY"):
+        assert all((root / source).exists() for source in sources)
+    base = next(what for name, what in instructions if name == "FROM")
+    assert base.startswith("python:3.11-")  # which the Makefile asks for
+
+
+def test_the_container_has_every_file_of_the_project(root):
+    patterns = [line for line in (root / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+
+    def matches(place, pattern):
+        if pattern.startswith("**/"):
+            return fnmatchcase(place.name, pattern.removeprefix("**/"))
+        return len(place.parts) == len(Path(pattern).parts) and place.match(pattern)
+
+    def ignored(name):
+        places = [Path(name), *Path(name).parents]
+        return any(matches(place, pattern) for place in places for pattern in patterns)
+
+    assert not [name for name in tracked if name and ignored(name) and not name.startswith(".github/")]
+    assert ignored(".venv/bin/python")
+    assert ignored("figures/embedded/demo/fig04.png")
+    assert ignored("data/embedded/demo/runs")
+    assert ignored("roma/nets/__pycache__/x.pyc")

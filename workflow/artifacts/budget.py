@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from analysis.measures.measurements import MEASURED, SHOWN_ARMS, lacking
+from analysis.measures.measurements import MEASURED, lacking, shown_arms
 from analysis.summarise import LANDED
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
@@ -50,7 +50,7 @@ def optional(run: RunDirectory) -> list[tuple[int, Path]]:
         return []
     last, stages = run.last_step(), STAGES if run.arm in FOLLOWED_ARMS else UNTRAINED
     found = [(step, run.policy_file(step)) for step in run.milestones() if step in stages and step < last]
-    drawn = run.arm in SHOWN_ARMS and not lacking(run, ["episodes"])
+    drawn = run.arm in shown_arms() and not lacking(run, ["episodes"])
     return [*found, *([(last, run.measurement_file("episodes"))] if drawn else [])]
 
 

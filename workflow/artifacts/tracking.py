@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from analysis import figure_list
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import write_bytes, write_json
@@ -27,7 +28,7 @@ from workflow.artifacts.budget import choose
 from workflow.artifacts.shipping import BUNDLE, md5_of, read_shipped
 from workflow.campaign.merging import RECORD as MERGES
 from workflow.campaign.merging import finished_runs
-from workflow.grid import expand, figure_specifications, results_folder
+from workflow.grid import expand, results_folder
 from workflow.pages import cards
 from workflow.scale import read_scale
 
@@ -170,7 +171,7 @@ def redraw(scale: Path) -> None:
         _restore_summary(folder)
     elif not list(folder.glob(KINDS["summary"][0])):
         raise UserError(f"there are no results of scale {config['scale']!r} here, neither tracked nor made")
-    rules = [*figure_specifications(config["figures"]), "report", "export"]
+    rules = [*figure_list.chosen(config["figures"], expand(config, str(scale)).planned), "report", "export"]
     run_command(
         *(sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", str(scale)),
         *("--allowed-rules", "figures", *rules, "--forcerun", *rules, "--", "figures"),

@@ -10,7 +10,8 @@ from textwrap import indent
 
 from snakemake.settings.types import DeploymentMethod
 
-from analysis import FIGURES as FIGURE_LIST
+from analysis import FIGURES as FIGURE_LIST, figure_list
+from analysis.measures.measurements import shown_arms
 from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
@@ -23,7 +24,6 @@ from workflow.grid import (
     expand,
     fetch_options,
     figure_files,
-    figure_specifications,
     figure_titles,
     files_read,
     milestone_option,
@@ -31,7 +31,6 @@ from workflow.grid import (
     results_folder,
     rollout_options,
     shown_moments,
-    skipped_notice,
     summaries_beside,
 )
 from workflow.identity import conflict, lost_policies, tracked
@@ -52,12 +51,9 @@ SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 try:
     config.update(check(config, SOURCE))
     GRID = expand(config, SOURCE)
-    SHOWN = figure_specifications(config["figures"])
+    SHOWN = figure_list.chosen(config["figures"], GRID.planned)
 except UserError as error:
     sys.exit(f"error: {error}")
-
-if GRID.skipped and workflow.is_main_process:
-    print(skipped_notice(GRID, config["scale"]), file=sys.stderr)
 
 ENGINE = ENGINES[config["engine"]]
 DATA = results_folder(config).as_posix()

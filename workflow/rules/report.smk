@@ -21,7 +21,7 @@ rule report:
     params:
         summary=lambda wildcards, input: folder_of(input.tables),
         figures=lambda wildcards, output: folder_of(output),
-        titles=figure_titles(),
+        titles=figure_titles(GRID),
     message:
         "Writing {output}"
     shell:

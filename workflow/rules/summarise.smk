@@ -24,6 +24,7 @@ rule summarise:
         directory=lambda wildcards, output: Path(folder_of(output)).parent.as_posix(),
         shipped=" ".join(shipped.digest for shipped in RESTORED.values()),
         runs=" ".join(run.directory for run in GRID.runs.values()),
+        episodes=sorted(shown_arms() & {arm for _, arm in GRID.cells}),
         planned=" ".join(f"{name}/{arm}={seeds}" for (name, arm), seeds in GRID.planned.items()),
         withheld=quote(config.get("withheld", "")),
     message:

@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis import claims
+from analysis import FIGURES, claims
 from analysis.claims import validity
 from analysis.claims.evidence import Evidence
 from analysis.claims.validity import Standing
 from analysis.tables.beside.validity import table
 from roma.scenarios import released_runs
 from tests.analysis.summaries import CLAIM, STEPS, around, judged_all, write_summary
-from workflow.grid import FIGURES
 
 SPECIFICATION = yaml.safe_load(FIGURES.read_text())["validity"]
 QMIX, IQL = 0.958, 0.25  # released medians on 10m_vs_11m, the mean of five tests at 2 million steps

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from analysis import FIGURES
 from analysis.figures import aggregates
 from analysis.statistics import interquartile_mean, performance_profile, probability_of_improvement
 from analysis.tables import aggregated
 from roma.cli import main
 from tests.analysis.summaries import around, write_summary
-from workflow.grid import FIGURES, figure_files
+from workflow.grid import figure_files
 
 SPECIFICATIONS = yaml.safe_load(FIGURES.read_text())
 SPECIFICATION = SPECIFICATIONS["aggregates"]

@@ -5,11 +5,12 @@ import pytest
 import yaml
 from matplotlib.patches import Rectangle
 
+from analysis import FIGURES
 from analysis.figures import heatmap
 from roma.cli import main
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs
-from workflow.grid import FIGURES, expand
+from workflow.grid import expand
 
 WEIGHTS = {
     "lambda_identifiability": {"I3": 1e-3, "I4": 1e-4},

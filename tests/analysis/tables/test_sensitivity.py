@@ -6,11 +6,11 @@ import pytest
 import yaml
 from scipy.stats import ttest_ind
 
+from analysis import FIGURES
 from analysis.tables import sensitivity
 from roma.cli import main
 from tests.analysis.conftest import SCALE
 from tests.synthetic import write_runs
-from workflow.grid import FIGURES
 
 ARMS = {
     "roma_signed_d": {"algorithm": "roma", "overrides": {"absolute_dissimilarity": False}},

@@ -47,7 +47,7 @@ MARKS = {
     "Colossus": ("C", 6, np.pi / 6),
     "SpineCrawler": ("P", 5, -np.pi / 2),
 }
-UNKNOWN_MARK = ("?", 40, 0.0)
+OWN_OUTLINE = (7, np.pi / 2)  # of a reader's own types, with their initial
 SECONDS_PER_FRAME, SECONDS_OF_LAST_FRAME = 0.2, 2.0
 FRAME_WIDTH = 9.6  # inches
 DPI = 100
@@ -60,9 +60,14 @@ FOLLOWED = 1.0  # a begun attack follows its target this far beyond the range
 SHORTEST, ASIDE = 0.5, 0.1  # least length of an attack's arrow, and its offset to the left
 
 
+def mark_of(unit_type: str) -> tuple[str, int, float]:
+    """Return letter and outline of a unit type, as in MARKS."""
+    return MARKS.get(unit_type) or (unit_type[:1].upper(), *OWN_OUTLINE)
+
+
 def letter_of(unit_type: str) -> str:
     """Return the letter of a unit type."""
-    return MARKS.get(unit_type, UNKNOWN_MARK)[0]
+    return mark_of(unit_type)[0]
 
 
 class View(NamedTuple):
@@ -147,7 +152,7 @@ def _draw_units(axes: Axes, recording: Recording, step: int, letters: float = 7.
     _draw_attacks(axes, recording, step)
 
     for i, kind in enumerate(types):
-        letter, corners, first = MARKS.get(recording.unit_types[i], UNKNOWN_MARK)
+        letter, corners, first = mark_of(recording.unit_types[i])
         size = radius[i] * (1.0 if corners > 5 else 1.15)
         angles = first + 2 * np.pi * np.arange(corners) / corners
         outline = np.column_stack([x[i] + size * np.cos(angles), y[i] + size * np.sin(angles)])

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from analysis import video
+from analysis.figures import video
 from analysis.measures import rollouts
 from roma.cli import main
 

@@ -1,0 +1,1 @@
+"""Hysteretic QMIX: QMIX with hysteretic Q-learning (Matignon et al. 2007)."""

@@ -1,0 +1,53 @@
+"""The examples of docs/examples, run as a reader runs them, with fewer steps."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+SHORT = ["--steps", "450", *(f"--set={each}" for each in ("test_interval=200", "test_episodes=2", "hidden_dim=8"))]
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    """Run an example in the clone; returns what it printed."""
+
+    def call(name, *arguments, status=0):
+        command = [sys.executable, f"docs/examples/{name}.py", *arguments]
+        done = subprocess.run(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    return call
+
+
+def test_a_team_is_trained_and_filmed(run, tmp_path):
+    output = run("train_and_watch", *SHORT, "--episodes", "2", "--out", str(tmp_path))
+    assert "over 2 greedy battles" in output
+    assert f"watch {tmp_path}/film/battle.gif" in output
+    with Image.open(tmp_path / "film" / "battle.gif") as film:
+        assert film.n_frames > 5
+    assert "'4m' is not a known map" in run("train_and_watch", "--map", "4m", "--out", str(tmp_path / "no"), status=2)
+
+
+def test_a_new_algorithm_is_trained_and_drawn_beside_a_shipped_one(run, tmp_path):
+    output = run("new_algorithm", *SHORT, "--seeds", "1", "--out", str(tmp_path))
+    assert [line.split()[0] for line in output.splitlines()[-4:-1]] == ["arm", "hysteretic", "qmix"]
+    assert (tmp_path / "curves.png").exists()
+    with (tmp_path / "curves.csv").open() as file:
+        assert {row["arm"] for row in csv.DictReader(file)} == {"hysteretic", "qmix"}
+
+
+def test_the_new_algorithm_is_short(root):
+    files = (root / "docs" / "examples" / "algorithms" / "hysteretic").glob("*.py")
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 60
+
+
+def test_what_is_missing_is_said(run):
+    """Without TorchRL, which the project does not install, the rest is shown all the same."""
+    output = run("other_libraries", "--map", "3m", "--episodes", "2")
+    assert "PyMARL: 3 agents" in output
+    assert output.count("PyMARL: episode") == 2
+    assert output.count("TorchRL: episode") == 2 or "pip install --no-deps -r tests/peers/requirements.txt" in output
