@@ -17,6 +17,7 @@ from roma.support.errors import UserError
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support import owner
 from workflow import cost, shipping
+from workflow.console import take_the_screen
 from workflow.grid import (
     checkpoint_option,
     expand,
@@ -140,6 +141,7 @@ def steps_of(run):
 STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
 
 if workflow.is_main_process:
+    take_the_screen(workflow, list(GRID.runs.values()), Path(DATA))
     there = {run.key: max(held_steps(run), shipped_steps(run)) for run in PLANNED}
     said = cost.notice(config["scale"], PLANNED, there, len(RESTORED) if SHIPPED_ONLY else None)
     print(said, end="\n" if said else "", file=sys.stderr)
