@@ -29,6 +29,7 @@ from roma.support.memory import return_unused_memory
 from roma.support.provenance import describe, now
 from roma.support.seeding import Stream, seed_of
 
+Row = Mapping[str, float]
 COUNTERS = ("t_env", "episode", "updates")
 TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
@@ -85,11 +86,21 @@ class Run:
     def at_end(self) -> bool:
         return self.state.t_env >= self.total_steps
 
-    def play(self, stopped: Callable[[], bool], checkpoint_seconds: float) -> None:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the values of a row of metrics."""
+        played = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon")
+        return (*played, *self.learner.stat_names, *self.learner.diagnostic_names)
+
+    def play(
+        self, stopped: Callable[[], bool], checkpoint_seconds: float, tell: Callable[[Row, Row], None] | None = None
+    ) -> None:
         """Play rounds until the end, or until `stopped` returns true, and write checkpoints.
 
-        One is written every `checkpoint_seconds`, and one after the last round.
+        One is written every `checkpoint_seconds`, and one after the last round. `tell` gets the row of metrics and the
+        row of clocks of each test.
         """
+        self._tell = tell
         last_checkpoint = time.monotonic()
         unsaved = False
         bar = Bar(self.state.t_env, self.total_steps)
@@ -110,9 +121,7 @@ class Run:
     def finish(self) -> None:
         """Put the outputs into place together, the metrics last: a run that has them is complete."""
         state = self.state
-        columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
-        columns += self.learner.diagnostic_names
-        metrics = parquet_content(_columns(state.metrics, columns), COUNTERS)
+        metrics = parquet_content(_columns(state.metrics, self.columns), COUNTERS)
         facts = {
             "format": FORMAT,
             "config": self.config.to_json(),
@@ -249,6 +258,8 @@ class Run:
         rate = (state.t_env - before["t_env"]) / seconds
         clocks = (state.t_env, state.wall_seconds, rate, state.resumes)
         state.timing.append(dict(zip(TIMING, clocks, strict=True)))
+        if self._tell is not None:
+            self._tell(row, state.timing[-1])
         bar.show_win_rate(row["test_battle_won_mean"])
         self.log.info(
             "t_env %d: test win rate %.3f, return %.2f, length %.1f; training win rate %.3f, epsilon %.3f, loss %.4g, "
