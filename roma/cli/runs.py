@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from roma.cli.options import Parser, positive, require_folder
 from roma.envs import EMBEDDED, ENGINES
 from roma.runs.config import MILESTONES, parse_assignments, resolve
+from roma.runs.loggers import KINDS, Kind, require_packages
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.files import make_writable_directory
@@ -53,6 +54,14 @@ def train(parser: Parser) -> None:
         action="store_true",
         help="resume only on the processor family that began the run; on another, keep its checkpoints and start again",
     )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help=f"also write the metrics into viewers/ of the run folder, as {' or '.join(KINDS)} (offline); several with "
+        "commas; default: none",
+    )
     parser.add_argument("--device", default="cpu", help="torch device of the learner; default: cpu")
     parser.add_argument("--threads", default="1", help="threads of torch; default: 1, the fastest for small networks")
     parser.set_defaults(run=_train)
@@ -75,6 +84,8 @@ def _train(options: argparse.Namespace) -> int:
             raise UserError(f"--milestones = {options.milestones!r}: no step may be negative")
     threads = positive("--threads", options.threads)
     checkpoint_seconds = parse("--checkpoint-seconds", options.checkpoint_seconds, float)
+    logs = tuple(kind for given in options.log for kind in parse("--log", given, tuple[Kind, ...]))
+    require_packages(logs)
     default = Path("data", config.engine, "manual", "runs", config.map, config.algorithm, f"seed{config.seed}")
     directory = options.out or default
     make_writable_directory(directory)
@@ -92,6 +103,7 @@ def _train(options: argparse.Namespace) -> int:
         options.replace,
         options.wait,
         options.same_family,
+        logs,
     )
     return 0 if signal_number is None else 128 + signal_number
 

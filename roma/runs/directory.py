@@ -1,7 +1,7 @@
 """Run directory: the names of its files, the completeness of its run, and access to its content.
 
     config.json  metrics.parquet  timing.parquet  provenance.json  progress.json  train.log
-    policies/t<step>.safetensors  evaluations/t<step>.json  checkpoints/
+    policies/t<step>.safetensors  evaluations/t<step>.json  checkpoints/  viewers/
 
 Training, workflow and analysis take the file names from here. Importing this module imports neither torch nor pandas.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,6 +79,11 @@ class RunDirectory:
     def evaluation_folder(self) -> Path:
         """Evaluations of policies."""
         return self.path / "evaluations"
+
+    @property
+    def viewer_folder(self) -> Path:
+        """Logs for other people's viewers, if any were asked for (`roma.runs.loggers`)."""
+        return self.path / "viewers"
 
     def policy_file(self, step: int | str) -> Path:
         """Return the file of the policy kept when the run reached `step` environment steps."""
@@ -170,6 +176,12 @@ class RunDirectory:
             raise UserError(f"{self.metrics_file} is missing: is the run finished?")
         return pd.read_parquet(self.metrics_file)
 
+    def read_timing(self) -> pd.DataFrame:
+        """Return the table of clocks."""
+        import pandas as pd
+
+        return pd.read_parquet(self.timing_file)
+
     def held_steps(self) -> int:
         """Return the total steps of the complete run in this directory, from its provenance; 0 if there is none.
 
@@ -233,6 +245,7 @@ class RunDirectory:
             for pattern in patterns:
                 for file in folder.glob(pattern):
                     file.unlink()
+        shutil.rmtree(self.viewer_folder, ignore_errors=True)
 
     def last_step(self) -> int:
         """Return the total steps of the finished run; its last policy was kept at this step (see `kept_policy`).

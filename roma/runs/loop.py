@@ -29,6 +29,7 @@ from roma.support.seeding import Stream, seed_of
 from roma.support.system.memory import return_unused_memory
 from roma.support.system.provenance import describe, now
 
+Row = Mapping[str, float]
 COUNTERS = ("t_env", "episode", "updates")
 TEST_METRICS = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
 TRAIN_METRICS = ("battle_won_mean", "return_mean", "ep_length_mean")
@@ -87,13 +88,23 @@ class Run:
         """True if the run has reached its total steps."""
         return self.state.t_env >= self.total_steps
 
-    def play(self, stopped: Callable[[], bool], checkpoint_seconds: float) -> None:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the values of a row of metrics."""
+        played = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon")
+        return (*played, *self.learner.stat_names, *self.learner.diagnostic_names)
+
+    def play(
+        self, stopped: Callable[[], bool], checkpoint_seconds: float, tell: Callable[[Row, Row], None] | None = None
+    ) -> None:
         """Play rounds until the end, or until `stopped` returns true, and write checkpoints.
 
         Args:
             stopped: Function that returns whether the run should stop after the current round.
             checkpoint_seconds: Seconds between checkpoints; another one is written after the last round.
+            tell: Function that gets the row of metrics and the row of clocks of each test.
         """
+        self._tell = tell
         last_checkpoint = time.monotonic()
         unsaved = False
         bar = Bar(self.state.t_env, self.total_steps)
@@ -114,9 +125,7 @@ class Run:
     def finish(self) -> None:
         """Write all outputs together, the metrics last, because a run with metrics counts as complete."""
         state = self.state
-        columns = (*COUNTERS, *TEST_METRICS, *TRAIN_METRICS, "epsilon", *self.learner.stat_names)
-        columns += self.learner.diagnostic_names
-        metrics = parquet_content(_columns(state.metrics, columns), COUNTERS)
+        metrics = parquet_content(_columns(state.metrics, self.columns), COUNTERS)
         facts = {
             "format": FORMAT,
             "config": self.config.to_json(),
@@ -257,6 +266,8 @@ class Run:
         rate = (state.t_env - before["t_env"]) / seconds
         clocks = (state.t_env, state.wall_seconds, rate, state.resumes)
         state.timing.append(dict(zip(TIMING, clocks, strict=True)))
+        if self._tell is not None:
+            self._tell(row, state.timing[-1])
         bar.show_win_rate(row["test_battle_won_mean"])
         self.log.info(
             "t_env %d: test win rate %.3f, return %.2f, length %.1f; training win rate %.3f, epsilon %.3f, loss %.4g, "

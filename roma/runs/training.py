@@ -2,10 +2,11 @@
 
 import dataclasses
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from logging import Logger
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,11 +14,15 @@ from roma import envs
 from roma.runs import checkpoint
 from roma.runs.config import MILESTONES, UNKNOWN, RunConfig, milestone_steps
 from roma.runs.directory import RunDirectory
+from roma.runs.loggers import Kind, Logs
 from roma.runs.loop import Run
 from roma.runs.progress import run_log
 from roma.support.errors import UserError
 from roma.support.files import DiskFullError
 from roma.support.system.provenance import describe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Signals of a user, of a closed terminal, and of a batch system at its time limit.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
@@ -65,6 +70,7 @@ def train(
     replace: bool = False,
     wait: bool = False,
     same_family: bool = False,
+    logs: Sequence[Kind] = (),
 ) -> int | None:
     """Train a run in its directory, resuming from its last checkpoint if there is one.
 
@@ -83,13 +89,15 @@ def train(
         wait: Wait for another process that is writing the run.
         same_family: Start again if the run was begun on another processor family. The checkpoints of that family are
             kept until the run is complete.
+        logs: Logs to write for other programs that show metrics.
 
     Returns:
         The number of the signal, one of STOP_SIGNALS, that stopped the run after a checkpoint; None without a signal.
 
     Raises:
         UserError: The directory holds another run, or an unfinished run with more steps than asked for; the run is
-            damaged or being written by another process; its loss is not finite; the disk is full.
+            damaged or being written by another process; its loss is not finite; the disk is full; a log cannot be
+            begun.
     """
     torch.set_num_threads(threads)
     _check_device(device)
@@ -107,6 +115,7 @@ def train(
         completed = files.completed_steps(config)
         if completed is not None and completed >= total_steps:
             log.info("nothing to do: %s is complete with %d environment steps", directory, completed)
+            _log_tables(files, logs, log)
             return None
         engine_digest = envs.engine_digest(config.engine)
         if same_family:
@@ -134,7 +143,9 @@ def train(
         kept = milestone_steps(total_steps, milestones)
         run = Run(config, engine_digest, directory, total_steps, kept, device, threads, log, stored)
         try:
-            run.play(stop.received, checkpoint_seconds)
+            with Logs(logs, files.viewer_folder, config, run.columns, run.state.started, log) as told:
+                told.add_all(run.state.metrics, run.state.timing)
+                run.play(stop.received, checkpoint_seconds, told.add)
             if run.at_end:
                 run.finish()
                 return None
@@ -145,6 +156,22 @@ def train(
             ) from None
         log.info("stopped by a signal at %d environment steps; the same command goes on from here", run.state.t_env)
         return stop.signal
+
+
+def _log_tables(files: RunDirectory, logs: Sequence[Kind], log: Logger) -> None:
+    """Write the logs of a complete run from its tables."""
+    if not logs:
+        return
+    metrics, timing = files.read_metrics(), files.read_timing()
+    rows, clocks = (_records(table) for table in (metrics, timing))
+    with Logs(
+        logs, files.viewer_folder, files.config, list(map(str, metrics)), files.provenance["started"], log
+    ) as told:
+        told.add_all(rows, clocks)
+
+
+def _records(table: "pd.DataFrame") -> list[dict[str, float]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _check_device(device: str) -> None:

@@ -161,11 +161,14 @@ def test_what_users_set_is_checked_as_it_is_converted():
     assert resolve("3m", "roma", 0, overrides={"entropy_weight": "-1"}).hyperparameters.entropy_weight == -1
 
 
-def test_an_unknown_setting_lists_what_users_can_set():
-    with pytest.raises(UserError, match="did you mean 'role_dim'") as error:
-        resolve("3m", "roma", 0, overrides={"role_dims": "3"})
+@pytest.mark.parametrize(
+    ("algorithm", "unknown", "nearest"), [("roma", "role_dims", "role_dim"), ("coma", "epsilon", "epsilon_start")]
+)
+def test_an_unknown_setting_lists_what_users_can_set(algorithm, unknown, nearest):
+    with pytest.raises(UserError, match=f"did you mean '{nearest}'") as error:
+        resolve("3m", algorithm, 0, overrides={unknown: "3"})
     listed = str(error.value).partition("known: ")[2].split(", ")
-    assert set(listed) == set(resolve("3m", "roma", 0).settings())
+    assert set(listed) == set(resolve("3m", algorithm, 0).settings())
 
 
 def test_assignments():

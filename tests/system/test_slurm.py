@@ -101,7 +101,7 @@ def test_a_run_that_reaches_its_time_limit_is_resubmitted_and_loses_nothing(root
     command = [sys.executable, "-m", "snakemake", *profile, *resources, "--", *targets]
     done = subprocess.run(command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
-    assert "Trying to restart job" in done.stdout
+    assert ", attempt 2\n" in done.stdout
     assert undisturbed.wait() == 0
 
     limited = repository / runs / "qmix" / "seed0"

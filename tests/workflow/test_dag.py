@@ -193,8 +193,15 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     output = snakemake(*command, status=1)
     runs = repository / "data" / "embedded" / "tiny" / "runs" / "3m"
     assert {file.parts[-4] for file in runs.glob("*/seed0/evaluations/t300.json")} == {"qmix"}
-    assert "Trying to restart job" in output
-    assert output.count("Error in rule train:") == 3  # the rule itself has two retries
+    log = "data/embedded/tiny/logs/train/3m/broken/seed0.log"
+    failure = f"FAILED: Training broken on 3m, seed 0 (exit status 2): see {log}\n    | t_env "
+    assert output.count(failure) == 3  # the rule has two retries of its own
+    assert "started: Training broken on 3m, seed 0, attempt 2\n" in output
+    finished = r"finished: Training qmix on 3m, seed 0, after \d:\d\d:\d\d, win rate \d+%; 1 of 2 runs, 1 of 8 jobs, "
+    assert re.search(finished, output)  # the win rate is read from the run's log
+    assert "Reason:" not in output  # and no names of outputs, no control characters
+    assert "metrics.parquet" not in output
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", output)
     report = output.split("FAILED: 1 jobs")[1]
     assert "train 3m broken 0: see data/embedded/tiny/logs/train/3m/broken/seed0.log" in report
     assert "| error: loss is " in report
@@ -230,7 +237,7 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
 
 
 def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
-    program = "from workflow.takeover import take_over; take_over(); print('here', flush=True); input()"
+    program = "from workflow.running.takeover import take_over; take_over(); print('here', flush=True); input()"
     lock = repository / ".snakemake" / "locks" / "0.output.lock"
     lock.parent.mkdir(parents=True)
     with subprocess.Popen(
@@ -340,7 +347,7 @@ def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, 
         for path in before:
             path.write_bytes(b"")
         output = snakemake("--", target, status=1)
-        assert output.count("Error in rule train:") == 3
+        assert output.count("FAILED: Training qmix on 3m, seed 0 (exit status 2)") == 3
     else:
         command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
         with (repository / "output").open("w") as output:

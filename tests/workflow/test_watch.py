@@ -100,8 +100,16 @@ def test_the_overview_adds_up(tmp_path):
     assert "1 done, 2 running, 1 failed, 1 waiting" in text
     # Of 5 runs of 100 000 steps one is done, three are half way; 500 steps a second.
     assert "50.0% of all steps, 500 steps/s, 0:08:20 left" in text
-    assert f"{RUNS[1].directory:<40}  50.0%      250 steps/s" in text
+    assert f"  {RUNS[1].directory}  50,000 of 100,000 win    -    250 steps/s  0:03:20 left" in text
     assert f"FAILED {RUNS[3].directory} at 50,000 steps\n  | error: loss is nan" in text
+
+
+def test_a_running_run_has_the_win_rate_of_its_last_test(tmp_path):
+    progress(tmp_path, RUNS[0], "running")
+    log = tmp_path / "runs" / RUNS[0].directory / "train.log"
+    log.write_text("t_env 9: test win rate 0.250, return 2\nt_env 99: test win rate 0.870, return 2\n" + "line\n" * 99)
+    assert status(RUNS[0], tmp_path).win_rate == 0.87
+    assert "win  87% " in overview([status(RUNS[0], tmp_path)])
 
 
 def test_the_command_reads_a_scale(repository, monkeypatch, capsys):

@@ -2,12 +2,10 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import mean
-from textwrap import indent
 from typing import Any
 
 from roma.runs.directory import RunDirectory
@@ -35,12 +33,12 @@ def status(project: Path, now: datetime | None = None) -> str:
     standings = [watch.status(run, results, since) for run in runs]
     rates = seconds_a_step(runs, standings, results)
     used, slower = used_hours(runs, standings, results, rates), slowdown(runs, standings, rates)
-    count = Counter(each.state for each in standings)
     left = [each.left * rates[run.key] / 3600 for run, each in zip(runs, standings, strict=True)]
     cores = int(known["cores"]) if str(known.get("cores", "")).isdecimal() else os.cpu_count() or 1
     lines = [
         f"{named.scale} at {named.revision[:12]} in {folder}: {_condition(state, known)}",
-        f"{count['done']} done, {count['running']} running, {count['failed']} failed, {count['waiting']} left",
+        watch.counts(standings),
+        watch.totals(standings),
         f"{used:.1f} core-hours used, {sum(left):.1f} left",
     ]
     names = [tranche_of(run) for run in runs]
@@ -54,10 +52,7 @@ def status(project: Path, now: datetime | None = None) -> str:
         moment = f"{'ends' if alive else 'would end'} about {now + timedelta(hours=hours):%Y-%m-%d %H:%M}"
         ends = moment if done < len(of_tranche) else "done"
         lines.append(f"  {name:<8} {done:>4} of {len(of_tranche):>4}  {ends}")
-    for run, each in zip(runs, standings, strict=True):
-        if each.state == "failed":
-            lines += [f"FAILED {run.directory} at {each.done:,} steps", indent(each.reason, "  | ")]
-    return "\n".join(lines)
+    return "\n".join([*lines, *watch.running_lines(standings), *watch.failure_lines(standings)])
 
 
 def open_runs(source: Path, tranches: Sequence[str]) -> list[Run]:

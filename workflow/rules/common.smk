@@ -19,6 +19,9 @@ from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.system import owner
 from workflow import cost
 from workflow.artifacts import shipping
+from roma.support import owner
+from workflow import cost, shipping
+from workflow.running.console import take_the_screen
 from workflow.grid import (
     checkpoint_option,
     expand,
@@ -37,7 +40,7 @@ from workflow.identity import conflict, lost_policies, tracked
 from workflow.campaign.order import EVALUATION, family, priorities, standing
 from workflow.scale import check
 from workflow.campaign.supervisor import CLUSTER, MARK, UNTIL
-from workflow.takeover import take_over
+from workflow.running.takeover import take_over
 from workflow.watch import last_lines
 
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
@@ -138,6 +141,7 @@ def steps_of(run):
 STEPS = {key: steps_of(run) for key, run in GRID.runs.items()}
 
 if workflow.is_main_process:
+    take_the_screen(workflow, list(GRID.runs.values()), Path(DATA))
     there = {run.key: max(held_steps(run), shipped_steps(run)) for run in PLANNED}
     said = cost.notice(config["scale"], PLANNED, there, len(RESTORED) if SHIPPED_ONLY else None)
     print(said, end="\n" if said else "", file=sys.stderr)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -236,9 +237,11 @@ def test_a_campaign_from_start_to_end(called, project):
     assert called("start", status=2) == f"error: a campaign runs on this machine already, in {called.folder}"
     called.wait_for(lambda: len(called.steps()) == len(called.begun) == 2)  # as many as cores
     said = called("status")
-    assert "0 done, 2 running, 0 failed, 2 left" in said
+    assert "0 done, 2 running, 0 failed, 2 waiting" in said
     assert "running, started" in said
     assert "all         0 of    4  ends about" in said
+    progressing = [line for line in said.splitlines() if re.match(r"  3m/\w+/seed\d +[\d,]+ of [\d,]+ +win ", line)]
+    assert len(progressing) == 2  # as roma watch shows them
 
     # Paused by hand: nothing runs until it is resumed.
     assert called("pause") == "the campaign is paused"
@@ -267,7 +270,7 @@ def test_a_campaign_from_start_to_end(called, project):
     assert supervisor.members(called.folder) == []
     said = called("status")
     assert ": stopped" in said
-    assert "0 done, 0 running, 0 failed, 4 left" in said
+    assert "0 done, 0 running, 0 failed, 4 waiting" in said
     assert "would end about" in said
     first, second = (line.removesuffix(" False") for line in called.begun)
     moved = called.folder / "data/embedded/tiny/runs/3m" / second.replace(" ", "/") / "progress.json"
@@ -279,7 +282,7 @@ def test_a_campaign_from_start_to_end(called, project):
     (called.signs / "finish").touch()
     called.wait_until_ended()
     said = called("status")
-    assert "4 done, 0 running, 0 failed, 0 left" in said
+    assert "4 done, 0 running, 0 failed, 0 waiting" in said
     assert "2.0 core-hours used, 0.0 left" in said
     assert said.endswith("all         4 of    4  done")
     results = called.folder / "data" / "embedded" / "tiny"

@@ -1,0 +1,1 @@
+"""A running Snakemake: its screen, and its locks after it was killed."""
