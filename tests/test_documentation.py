@@ -102,13 +102,14 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_the_experiments_of_the_readme_run_one_after_the_other(tmp_path, monkeypatch):
-    """With fewer steps and episodes than in the README, in an empty folder."""
+    """Those of the README and of the guide, with fewer steps and episodes than there, in an empty folder."""
     shorter = {"--steps": "400", "--milestones": "0"}
     fewer = {"evaluate": ["--episodes=2"], "measure": ["--episodes=2", "--earlier-episodes=1"]}
     fewer["calibrate"] = ["--maps=2s3z", "--battles=2", "--networks=1"]
     monkeypatch.chdir(tmp_path)
     called = []
-    for command in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")):
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/guide.md"))
+    for command in BLOCK.findall(text):
         program, *words = shlex.split(command)
         if program != "roma" or words[0] == "campaign":
             continue

@@ -3,7 +3,7 @@
     roma watch lab
 
 It only reads files, so it works on any machine that sees the results, and at any time, even after the workflow's end.
-`roma campaign status` and the screen of a running workflow (`workflow.running.console`) show the same, in the same words.
+`roma campaign status` and the screen of a workflow (`workflow.running.console`) show the same, in the same words.
 """
 
 import json

@@ -155,7 +155,7 @@ class Cell:
             "## Use",
             f'    import roma\n\n    policy = roma.load("{self.shipped[0].name}")',
             "in a clone, which has the weights "
-            f"([how a policy plays]({root}README.md#from-your-own-code-and-to-look-at)). "
+            f"([how a policy plays]({root}README.md#from-your-own-code)). "
             f"`roma restore {self.shipped[0].name}` puts the files into place.",
             "## Origin",
             _table(
