@@ -215,7 +215,7 @@ def _restored(name: str) -> Path:
 
 def _shipping(clone: Path) -> ModuleType:
     """Return the module of a clone that knows which runs ship, under a name that hides no module of the user's."""
-    specification = spec_from_file_location("_roma_shipping", clone / "workflow" / "shipping.py")
+    specification = spec_from_file_location("_roma_shipping", clone / "workflow" / "artifacts" / "shipping.py")
     assert specification is not None
     assert specification.loader is not None
     module = module_from_spec(specification)

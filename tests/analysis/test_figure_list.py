@@ -62,5 +62,5 @@ def test_curves_under_two_protocols_say_so():
             "statistic": "mean",
         }
     )
-    assert "protocols, which are not comparable: paper: ROMA; smac_v1: quick" in curves.face(frame)
-    assert not any("not comparable" in line for line in curves.face(frame.assign(protocol="paper")))
+    assert "protocols, which are not comparable: paper: ROMA; smac_v1: quick" in curves.caption(frame)
+    assert not any("not comparable" in line for line in curves.caption(frame.assign(protocol="paper")))

@@ -96,7 +96,7 @@ def test_positions_of_ones_own_making_must_fit_the_map() -> None:
         observe("3m", side, side[:2])
     with pytest.raises(ValueError, match=r"last_actions has shape \(2,\), expected \(3,\)"):
         observe("3m", side, side, [1, 1])
-    with pytest.raises(ValueError, match=r"last action 9: there are 9 actions"):
+    with pytest.raises(ValueError, match=r"last action 9 is not below 9, the number of actions"):
         observe("3m", side, side, [1, 1, 9])
     with pytest.raises(ValueError, match=r"terrain_height has shape \(1, 1\), expected \(32, 32\)"):
         observe("3m", side, side, terrain_height=np.zeros((1, 1)))

@@ -152,7 +152,7 @@ def test_a_step_is_one_that_was_kept(finished, tmp_path):
         roma.load(finished / "roma", step=7)
     run = shutil.copytree(finished / "roma", tmp_path / "run")
     (run / "policies" / "t300.safetensors").unlink()
-    with pytest.raises(UserError, match=r"t300.safetensors is not here, though the run is finished"):
+    with pytest.raises(UserError, match=r"t300.safetensors is missing, although the run is finished"):
         roma.load(run)
     (run / "metrics.parquet").unlink()
     with pytest.raises(UserError, match="is not finished"):

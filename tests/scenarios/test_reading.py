@@ -214,7 +214,7 @@ def test_unreadable_file(tmp_path: Path, text: str, message: str) -> None:
         ("marine", {"weapon.targets": ["sea"]}, r"weapon: targets: 'sea' is not a known plane"),
         ("marine", {"weapon.bonus": {"Heavy": 3}}, r"weapon: bonus: 'Heavy' is not a known attribute"),
         *(
-            (name, {"weapon.splash_radius": 1}, r"weapon: splash_radius: .* hits 1 and missile_speed, delay, sweep 0")
+            (name, {"weapon.splash_radius": 1}, r"weapon: splash_radius: .* hits must be 1, and missile_speed, delay, sweep must be 0")
             for name in ("zealot", "stalker", "spinecrawler")
         ),
         ("marine", {"weapon.splash_radius": 1, "weapon.sweep": 1}, r"weapon: splash_radius: beside it hits must be 1"),
@@ -280,7 +280,7 @@ def ground(*blocked_rows: int) -> list[str]:
         (side("enemies", group("Medivac", 1)), r"enemies: no unit can fight"),
         (
             side("allies", group("Stalker", 2), group("Medivac", 1)),
-            r"allies: Medivac heals Biological units, and",
+            r"allies: Medivac heals Biological units, but its side has none",
         ),
         (side("enemies", group("Marine", 123)), r"enemies: 123 units, at most 122 can be targets of actions"),
         ({"enemies_hunt": True}, r"enemies_hunt: true excludes enemy_attack_move; valid: one of them"),

@@ -91,4 +91,4 @@ def test_the_command_has_a_line_for_each_tranche_and_every_claim_once(capsys):
 
 def test_a_scale_without_tranches_is_sent_to_its_cost(capsys):
     assert main(["campaign", "plan", "--scale", "lab"]) == 2
-    assert "lab.yaml has no tranches: roma cost lab says what it costs" in capsys.readouterr().err
+    assert "lab.yaml has no tranches: roma cost lab prints its cost" in capsys.readouterr().err

@@ -19,8 +19,6 @@ from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.system import owner
 from workflow import cost
 from workflow.artifacts import shipping
-from roma.support import owner
-from workflow import cost, shipping
 from workflow.running.console import take_the_screen
 from workflow.grid import (
     checkpoint_option,

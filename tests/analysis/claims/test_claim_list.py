@@ -87,7 +87,7 @@ def test_the_command_writes_a_verdict_on_each_for_both_variants(results, tmp_pat
 def test_the_digest_follows_what_decides_and_not_the_wording(tmp_path):
     text = entries.CLAIMS.read_text()
     for old, new, alike in (
-        ("ROMA wins more than QMIX,", "ROMA beats QMIX,", True),
+        ("ROMA has a higher win rate than QMIX,", "ROMA beats QMIX,", True),
         ("\n  - id: study_lead", "\n  # The first one.\n  - id: study_lead", True),
         ("weight: -1", "weight: -2", False),
         ("10m_vs_11m: 8000000", "10m_vs_11m: 7000000", False),

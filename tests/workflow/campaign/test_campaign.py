@@ -254,7 +254,7 @@ def test_a_campaign_from_start_to_end(called, project):
 
     # Paused while a command runs, and resumed when it ends, even if it is killed.
     for end in ("close", "kill"):
-        command = [sys.executable, project / "workflow" / "pausing.py", "sh", "-c", "echo paused; cat"]
+        command = [sys.executable, project / "workflow" / "campaign" / "pausing.py", "sh", "-c", "echo paused; cat"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout.readline() == "paused\n"
             called.wait_for(lambda: called.states() == {"T"})

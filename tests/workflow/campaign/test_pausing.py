@@ -6,7 +6,7 @@ import sys
 
 
 def test_commands_that_pause_need_no_campaign(state, tmp_path, root):
-    script = [sys.executable, root / "workflow" / "pausing.py"]
+    script = [sys.executable, root / "workflow" / "campaign" / "pausing.py"]
     done = subprocess.run([*script, "sh", "-c", "echo done; exit 7"], text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (7, "done\n")
     assert subprocess.run([*script, "nothing-of-this-name"], stderr=subprocess.DEVNULL, check=False).returncode == 127

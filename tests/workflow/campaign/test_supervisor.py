@@ -13,7 +13,7 @@ from workflow.campaign import supervisor
 PROGRAM = """
 import functools, sys, time
 from pathlib import Path
-from workflow import pausing, supervisor
+from workflow.campaign import pausing, supervisor
 
 folder, state = Path(sys.argv[1]), pausing.state_folder()
 
