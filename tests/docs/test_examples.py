@@ -25,7 +25,7 @@ def run(root, tmp_path):
 
 def test_a_team_is_trained_and_filmed(run, tmp_path):
     output = run("train_and_watch", *SHORT, "--episodes", "2", "--out", str(tmp_path))
-    assert "over 2 greedy battles" in output
+    assert "over 2 greedy episodes" in output
     assert f"watch {tmp_path}/film/battle.gif" in output
     with Image.open(tmp_path / "film" / "battle.gif") as film:
         assert film.n_frames > 5
