@@ -214,7 +214,11 @@ def test_unreadable_file(tmp_path: Path, text: str, message: str) -> None:
         ("marine", {"weapon.targets": ["sea"]}, r"weapon: targets: 'sea' is not a known plane"),
         ("marine", {"weapon.bonus": {"Heavy": 3}}, r"weapon: bonus: 'Heavy' is not a known attribute"),
         *(
-            (name, {"weapon.splash_radius": 1}, r"weapon: splash_radius: .* hits must be 1, and missile_speed, delay, sweep must be 0")
+            (
+                name,
+                {"weapon.splash_radius": 1},
+                r"weapon: splash_radius: .* hits must be 1, and missile_speed, delay, sweep must be 0",
+            )
             for name in ("zealot", "stalker", "spinecrawler")
         ),
         ("marine", {"weapon.splash_radius": 1, "weapon.sweep": 1}, r"weapon: splash_radius: beside it hits must be 1"),

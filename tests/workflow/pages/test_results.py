@@ -66,7 +66,9 @@ def test_verdicts_estimates_and_costs_are_said(root, tmp_path, monkeypatch, powe
     page = results.render(results.read(tmp_path), powers)
     assert "45 of 289 planned runs in 9 cells" in page
     contradicted, reproduced = line(page, "study_lead"), line(page, "study_losses")
-    assert contradicted.startswith("- **Contradicted on this engine**: At the end of training, ROMA has a higher win rate than QMIX")
+    assert contradicted.startswith(
+        "- **Contradicted on this engine**: At the end of training, ROMA has a higher win rate than QMIX"
+    )
     assert re.search(r"-0\.2 \[-0\.2\d*, -0\.1\d*\], 5 seeds\.", contradicted)
     assert "Still to be trained" not in contradicted
     assert reproduced.startswith("- **Reproduced on this engine**")
