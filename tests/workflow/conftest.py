@@ -14,7 +14,16 @@ from tests.workflow import forked
 from workflow.artifacts import shipping
 from workflow.campaign import pausing
 
-PARTS = ("Snakefile", "Makefile", "environment.yml", "pyproject.toml", "constraints.txt", ".gitignore", ".dvcignore")
+PARTS = (
+    "docs/operating_characteristics.md",
+    "Snakefile",
+    "Makefile",
+    "environment.yml",
+    "pyproject.toml",
+    "constraints.txt",
+    ".gitignore",
+    ".dvcignore",
+)
 FOLDERS = ("workflow", "analysis", "tests", "roma", "docs/learning")
 
 TINY = {

@@ -47,7 +47,7 @@ def finished(made, repository):
 def test_without_a_file_the_demo_is_planned(repository, snakemake):
     output = snakemake("--dry-run", "figures", scale=None)
     jobs = planned(output)
-    assert jobs["train"] == jobs["evaluate"] == 71
+    assert jobs["train"] == jobs["evaluate"] == 79
     assert jobs["summarise"] == jobs["fig04"] == jobs["fig09"] == jobs["validation"] == jobs["report"] == 1
     assert "figures/embedded/demo/fig04.png" in output
 
@@ -278,7 +278,7 @@ def test_results_may_lie_in_another_folder(repository, tmp_path_factory, how, ta
     call("--configfile", str(scale), "--allowed-rules", *rules, "--", target)
     assert (elsewhere / made).exists()
     assert not (repository / "data").exists()
-    assert planned(call("--dry-run", "--", "summary"))["train"] == 71  # without a scale, the demo's
+    assert planned(call("--dry-run", "--", "summary"))["train"] == 79  # without a scale, the demo's
 
 
 def test_an_edit_of_what_a_figure_is_made_from_draws_it_again(repository, snakemake):

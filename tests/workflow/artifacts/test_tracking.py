@@ -105,7 +105,7 @@ def test_redraw_needs_neither_git_nor_dvc(tracked, tmp_path_factory):
     # A summary that was made here is not overwritten.
     curves = archive / FOLDER / "summary/curves.parquet"
     curves.write_bytes(b"newer")
-    assert f"error: {FOLDER}/summary/curves.parquet is not the file that is tracked" in make(archive, "redraw", 2)
+    assert f"error: {FOLDER}/summary/curves.parquet differs from the tracked file" in make(archive, "redraw", 2)
     assert curves.read_bytes() == b"newer"
 
 
