@@ -13,9 +13,9 @@ RUN useradd --create-home --uid 1000 roma \
 USER 1000
 WORKDIR /home/roma/replication
 
-# PyTorch's index has builds without CUDA, which constraints.txt accepts and pip prefers.
-ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \
-    PIP_NO_CACHE_DIR=1
+# An index of CPU builds of torch spares gigabytes of CUDA libraries: docker build --build-arg PIP_EXTRA_INDEX_URL=...
+ARG PIP_EXTRA_INDEX_URL
+ENV PIP_NO_CACHE_DIR=1
 
 COPY --chown=roma:roma . .
 RUN make venv

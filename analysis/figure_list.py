@@ -1,8 +1,8 @@
-"""The figure list: which maps and arms stand in which figure or table.
+"""Figure list: the maps and arms of each figure and table.
 
-A scale names figures, tables or groups of them; an entry says in `group` which group it belongs to. The word `further`
-stands for the cells (map, arm) of a scale that no other figure of learning curves has: as `maps` of an entry for their
-maps, among its `arms` for their arms.
+A scale names figures, tables, or groups of them; the `group` of an entry is its group. The word `further` stands for
+the cells (map, arm) of a scale that no other figure of learning curves shows: for their maps as the `maps` of an entry,
+for their arms among its `arms`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from roma.support.schema import read_yaml
 
 FURTHER = "further"
 CURVES = "curves"
-EPISODES = ("episode", "evolution")  # modules of analysis.plots that draw recorded episodes
+EPISODES = ("episode", "evolution")  # modules of analysis.figures that draw recorded episodes
 
 Entry = Mapping[str, Any]
 Cell = tuple[str, str]  # map and arm
