@@ -109,10 +109,10 @@ def _head(study: Study) -> str:
     return f"""\
 # Results of the study
 
-Made by `roma docs results` from the summary of tranche {study.tranche}, the latest that is complete (inputs
-{inputs_digest(study.summary)}, claims {claims.claims_digest()}). Figures and report of that moment lie in
-[data/embedded/study/tranches/{study.tranche}](../data/embedded/study/tranches/{study.tranche}); `make figures` draws
-what ships now. Rules: [analysis_plan.md](analysis_plan.md). Checks of surprising results: [{CHECKED}]({CHECKED}).
+`roma docs results` writes this page from the summary of tranche {study.tranche}, the latest complete one (inputs
+{inputs_digest(study.summary)}, claims {claims.claims_digest()}). Figures and report of that moment are in
+`data/embedded/study/tranches/{study.tranche}`; `make figures` draws the runs that ship now. The rules are in
+[analysis_plan.md](analysis_plan.md), checks of surprising results in [{CHECKED}]({CHECKED}).
 """
 
 

@@ -30,7 +30,8 @@ Navigation = list[Any]  # of paths and of {title: Navigation}, as MkDocs reads i
 def repository_pages() -> list[str]:
     """Return the paths of the pages outside of docs/, those of the top level first."""
     folders = (*PACKAGES, "data", "tests/golden")
-    below = sorted(path for folder in folders for path in (ROOT / folder).rglob("README.md"))
+    patterns = ("README.md", "cards/*/*.md")
+    below = sorted(path for folder in folders for each in patterns for path in (ROOT / folder).rglob(each))
     found = [ROOT / HOME, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *below]
     return [path.relative_to(ROOT).as_posix() for path in found]
 

@@ -35,7 +35,7 @@ def build(root, tmp_path):
         for path, text in (PAGES | changed).items():
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text(text, encoding="utf-8")
-        (tmp_path / "workflow").mkdir()
+        (tmp_path / "workflow" / "pages").mkdir(parents=True)
         for part in ("mkdocs.yml", "workflow/pages/site.py"):
             shutil.copy(root / part, tmp_path / part)
         command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
