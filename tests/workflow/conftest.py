@@ -1,4 +1,5 @@
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +118,12 @@ def snakemake(repository) -> Callable[..., str]:
 
 
 def planned(output: str) -> dict[str, int]:
-    """Return the number of jobs per rule, from the first table of a dry run."""
+    """Return the number of jobs per rule, from the table of a dry run or from the line that begins a run."""
     if "Nothing to be done" in output:
         return {}
+    if begun := re.search(r"\d+ jobs?: (.+)", output):
+        counts = (each.split() for each in begun[1].split(", "))
+        return {rule: int(number) for number, rule in counts}
     rows = output.split("Job stats:")[1].split("\n\n")[0].strip().splitlines()[2:]
     return {name: int(count) for name, count in (row.split() for row in rows) if name != "total"}
 

@@ -87,7 +87,7 @@ def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
     shutil.copytree(tracked / FOLDER / "runs/3m/roma/seed0", clone / FOLDER / "runs/3m/roma/seed0")
     before = (clone / "figures/embedded/tiny/validation.pdf").read_bytes()
     output = make(clone, "redraw")
-    assert "3 of 4 steps" in output
+    assert "3 of 4 jobs" in output
     assert "Training" not in output
     assert (clone / "figures/embedded/tiny/validation.pdf").read_bytes() == before
 
