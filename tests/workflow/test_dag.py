@@ -197,7 +197,7 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     failure = f"FAILED: Training broken on 3m, seed 0 (exit status 2): see {log}\n    | t_env "
     assert output.count(failure) == 3  # the rule has two retries of its own
     assert "started: Training broken on 3m, seed 0, attempt 2\n" in output
-    finished = r"finished: Training qmix on 3m, seed 0, after \d:\d\d:\d\d, win rate \d+%; 1 of 2 runs, 1 of 8 jobs, "
+    finished = r"finished: Training qmix on 3m, seed 0, after \d:\d\d:\d\d, win rate \d+%; 1 of 2 runs, 1 of 9 jobs, "
     assert re.search(finished, output)  # the win rate is read from the run's log
     assert "Reason:" not in output  # and no names of outputs, no control characters
     assert "metrics.parquet" not in output
