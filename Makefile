@@ -1,7 +1,7 @@
 # Needs Python 3.11, 3.12 or 3.13 and make; everything else is installed into .venv.
 #   make figures             draw the shipped runs of the study, in minutes; if no run ships, the same as make demo
 #   make verify              compare shipped runs with their checksums, and repeat a sample, in five minutes at most
-#   make demo                train and draw the demo, in a quarter of an hour on two cores
+#   make demo                train and draw the demo, in 20 minutes at most on two cores
 #   make figures SCALE=lab   train the missing runs of a scale in workflow/config, and draw it
 # In your own environment (conda, a container), set VENV= to use the commands on PATH.
 
