@@ -7,7 +7,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roma.cli.options import Parser, clone, positive, require_folder
+from roma.cli.options import Parser, add_settings, clone, positive, require_folder
 from roma.runs.config import parse_assignments
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
@@ -29,13 +29,7 @@ def compare(parser: Parser) -> None:
     parser.add_argument("--map", required=True, help="name of a map of which runs ship, such as 10m_vs_11m")
     parser.add_argument("--algorithm", help="name of an algorithm; default: MY_ARM")
     parser.add_argument("--protocol", help=f"one of {', '.join(PRESETS)}; default: paper")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of the protocol, of the algorithm or of the engine; may be repeated",
-    )
+    add_settings(parser)
     parser.add_argument("--scale", metavar="SCALE", help="name or file of a scale in which MY_ARM is an arm")
     parser.add_argument("--seeds", help="how many runs to train, of seeds from 0; default: 3")
     parser.add_argument("--steps", help="environment steps of each run; default: those of the longest shipped run")

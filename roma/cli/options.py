@@ -19,6 +19,17 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+def add_settings(parser: Parser) -> None:
+    """Add the option `--set`, whose values `roma.runs.config.parse_assignments` reads."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the protocol, of the algorithm or of the engine; may be repeated",
+    )
+
+
 def positive(option: str, text: str) -> int:
     """Return the value of an option that must be a positive whole number.
 

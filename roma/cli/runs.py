@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roma.cli.options import Parser, positive, require_folder
+from roma.cli.options import Parser, add_settings, positive, require_folder
 from roma.envs import EMBEDDED, ENGINES
 from roma.runs.config import MILESTONES, parse_assignments, resolve
 from roma.runs.loggers import KINDS, Kind, require_packages
@@ -31,13 +31,7 @@ def train(parser: Parser) -> None:
     parser.add_argument("--protocol", default="paper", help=f"one of {', '.join(PRESETS)}; default: paper")
     parser.add_argument("--engine", default=EMBEDDED, help=f"one of {', '.join(ENGINES)}; default: {EMBEDDED}")
     parser.add_argument("--steps", help="total environment steps; default: those of the protocol")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of the protocol, of the algorithm or of the engine; may be repeated",
-    )
+    add_settings(parser)
     parser.add_argument("--out", type=Path, help="run folder; default: data/ENGINE/manual/runs/MAP/ALGORITHM/seedK")
     parser.add_argument(
         "--milestones",
