@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis import FIGURES
 from roma.support.errors import UserError, unknown
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 
 FURTHER = "further"
 CURVES = "curves"

@@ -24,7 +24,7 @@ from roma.runs.directory import RunDirectory
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import write_bytes
-from roma.support.settings import text
+from roma.support.schemas.settings import text
 from roma.support.system import owner
 from workflow.artifacts.shipping import STUDY, ShippedRun, config, lay_out, read_shipped
 from workflow.grid import expand, results_folder

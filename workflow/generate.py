@@ -16,8 +16,8 @@ from roma.envs.skirmish.options import EnvOptions
 from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
 from roma.support.files import write_bytes
-from roma.support.settings import Settings, facts, kinds, text, valid
-from roma.support.structure import json_schema
+from roma.support.schemas.settings import Settings, facts, kinds, text, valid
+from roma.support.schemas.structure import json_schema
 from workflow.scale import Arm, Cell, Download, RolloutEpisodes, Scale
 
 ROOT = Path(__file__).resolve().parents[1]

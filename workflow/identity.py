@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 from workflow.grid import Run
 
 

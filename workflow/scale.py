@@ -7,9 +7,9 @@ from typing import Any, Literal, NewType
 
 from roma.envs.registry import EngineName
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
-from roma.support.settings import AT_LEAST_ONE, setting
-from roma.support.structure import Matching, Name, convert
+from roma.support.schemas.reading import read_yaml
+from roma.support.schemas.settings import AT_LEAST_ONE, setting
+from roma.support.schemas.structure import Matching, Name, convert
 
 Overrides = NewType("Overrides", dict[str, Any])  # settings by name; roma.runs.config converts and checks the values
 Names = tuple[Name, ...]

@@ -12,7 +12,7 @@ from analysis.claims.inference import Region
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError
 from roma.support.files import DIGEST_LENGTH, digest
-from roma.support.schema import check_schema, read_yaml
+from roma.support.schemas.reading import check_schema, read_yaml
 
 CLAIMS = Path(__file__).parents[1] / "claims.yaml"
 SCHEMA = Path(__file__).parents[1] / "claims.schema.yaml"

@@ -24,7 +24,7 @@ from roma.recordings.rollout_file import Rollout
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import atomic_path
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 
 FORMAT = 2  # version of the tables; raise it when their columns or measures change
 MEASURED = ("roles", "dissimilarity")

@@ -12,7 +12,7 @@ from roma.runs.config import parse_assignments
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.files import make_writable_directory
-from roma.support.structure import Name, convert
+from roma.support.schemas.structure import Name, convert
 
 if TYPE_CHECKING:
     from workflow.compare import Arm

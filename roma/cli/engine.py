@@ -10,8 +10,8 @@ from roma.runs.config import parse_assignments, resolve_choices
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import make_writable_directory
+from roma.support.schemas.settings import parse
 from roma.support.seeding import INDEX_BITS
-from roma.support.settings import parse
 
 PLAYERS = ("heuristic", "random")  # policies that need no training
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from roma.support.clone import find_clone
 from roma.support.errors import UserError
+from roma.support.system.clone import find_clone
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +40,7 @@ def positive(option: str, text: str) -> int:
     Raises:
         UserError: The value is not a whole number, or less than 1.
     """
-    from roma.support.settings import parse
+    from roma.support.schemas.settings import parse
 
     number: int = parse(option, text, int)
     if number < 1:

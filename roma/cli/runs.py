@@ -13,7 +13,7 @@ from roma.runs.loggers import KINDS, Kind, require_packages
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.files import make_writable_directory
-from roma.support.settings import parse
+from roma.support.schemas.settings import parse
 
 if TYPE_CHECKING:
     from roma.recordings.rollout_file import Rollout

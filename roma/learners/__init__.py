@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from roma.learners.versions import version_of
 from roma.support.errors import UserError, unknown
-from roma.support.settings import facts
+from roma.support.schemas.settings import facts
 
 if TYPE_CHECKING:
     from roma.envs.vector import EnvInfo

@@ -28,9 +28,9 @@ from roma.recordings.evaluate import load_policy
 from roma.runs.config import RunConfig, from_json
 from roma.runs.directory import RunDirectory
 from roma.scenarios import load_map
-from roma.support.clone import find_clone
 from roma.support.errors import UserError, suggestion
 from roma.support.seeding import Stream, noise_seed
+from roma.support.system.clone import find_clone
 
 SHIPPED_NAME = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_]+/seed\d+")
 STEP = re.compile(r"t(\d+)\.safetensors")

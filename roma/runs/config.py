@@ -22,8 +22,8 @@ from roma.runs.protocols import PRESETS, Protocol
 from roma.scenarios import canonical_map
 from roma.support.errors import UserError, unknown
 from roma.support.files import digest
+from roma.support.schemas.settings import Settings, kinds, parse, text
 from roma.support.seeding import MAX_RUN_SEED
-from roma.support.settings import Settings, kinds, parse, text
 
 if TYPE_CHECKING:
     from roma.envs.skirmish.options import Choices

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from roma.learners.base.config import PYMARL, RELEASE
 from roma.support.errors import UserError
-from roma.support.settings import AT_LEAST_ONE, Settings, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, Settings, setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from roma import envs, learners
 from roma.runs.config import resolve
 from roma.runs.protocols import PRESETS, Protocol
-from roma.support.settings import Settings, facts, kinds, text, valid
+from roma.support.schemas.settings import Settings, facts, kinds, text, valid
 
 MAP = "3m"  # any map: no setting depends on it
 KINDS = ("protocol", "algorithm", "engine")

@@ -27,7 +27,7 @@ from roma.runs.config import (
 )
 from roma.runs.protocols import PRESETS, Protocol
 from roma.support.errors import UserError, unknown
-from roma.support.settings import facts, kinds
+from roma.support.schemas.settings import facts, kinds
 
 settings = st.fixed_dictionaries(
     {},

@@ -28,7 +28,7 @@ ROLE_CONFIG = '''
 from dataclasses import dataclass
 
 from roma.learners.roma import config as roma
-from roma.support.settings import setting
+from roma.support.schemas.settings import setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from analysis import figure_list
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import write_bytes, write_json
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 from roma.support.system.tools import ToolError, ask
 from workflow.artifacts.budget import choose
 from workflow.artifacts.shipping import BUNDLE, md5_of, read_shipped

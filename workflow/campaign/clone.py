@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 from roma.support.system.tools import ToolError, ask
 from workflow.campaign import pausing
 

@@ -21,7 +21,7 @@ from roma.runs.directory import RunDirectory
 from roma.scenarios import load_map
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
-from roma.support.settings import text
+from roma.support.schemas.settings import text
 from workflow.artifacts.shipping import STUDY, ShippedRun, lay_out, read_shipped
 
 FOLDER = "cards"  # in the folder of a scale's results

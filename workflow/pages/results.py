@@ -22,7 +22,7 @@ from analysis.tables.beside import paper
 from analysis.tables.beside import validity as beside_game
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 from workflow.artifacts.shipping import STUDY
 from workflow.cost import expected_speed, read_speeds, scale_file
 from workflow.grid import Grid, Run, expand, results_folder

@@ -26,7 +26,7 @@ from roma.runs.loop import TEST_METRICS
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError
 from roma.support.files import write_bytes
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 from workflow.grid import figure_files
 
 SOURCE = Path("docs/traceability.yaml")

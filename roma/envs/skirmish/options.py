@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from roma.support.settings import ANY, AT_LEAST_ONE, POSITIVE, SHARE, Bound, Settings, setting
+from roma.support.schemas.settings import ANY, AT_LEAST_ONE, POSITIVE, SHARE, Bound, Settings, setting
 
 _choice = partial(setting, source="engine embedded")
 _option = partial(setting, source="SMAC's StarCraft2Env", bound=ANY)

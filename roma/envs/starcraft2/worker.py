@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from roma.envs.starcraft2.names import AUTHORS_MAP_TYPES, UNITS, map_params
 from roma.scenarios import Map, load_map
-from roma.support.settings import AT_LEAST_ONE, Settings, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, Settings, setting
 
 LOG_BYTES = 8192  # length of the end of a game's log that the last error attaches
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from roma.support.settings import AT_LEAST_ONE, POSITIVE, SHARE, Settings, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, POSITIVE, SHARE, Settings, setting
 
 PAPER: Final = "paper, appendix B"
 RELEASE: Final = "the authors' release of ROMA"

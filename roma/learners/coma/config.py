@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roma.learners.base.config import PYMARL, BaseConfig
-from roma.support.settings import AT_LEAST_ONE, POSITIVE, SHARE, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, POSITIVE, SHARE, setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from roma.learners.qmix.config import MixingConfig
-from roma.support.settings import AT_LEAST_ONE, POSITIVE, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, POSITIVE, setting
 
 PLOTTED: Final = "recorded by MAVEN's authors with their plots"
 RELEASED: Final = "MAVEN's released code"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from roma.learners.base.config import PAPER, RELEASE, ValueConfig
-from roma.support.settings import AT_LEAST_ONE, same_setting, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, same_setting, setting
 
 QMIX: Final = "Rashid et al. 2018"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roma.learners.base.config import PYMARL, ValueConfig
-from roma.support.settings import AT_LEAST_ONE, setting
+from roma.support.schemas.settings import AT_LEAST_ONE, setting
 
 
 @dataclass(frozen=True, slots=True)

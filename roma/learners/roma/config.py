@@ -6,7 +6,7 @@ from typing import Final, Literal
 from roma.learners.base.config import PAPER
 from roma.learners.qmix.config import MixingConfig
 from roma.support.errors import UserError
-from roma.support.settings import ANY, AT_LEAST_ONE, POSITIVE, setting
+from roma.support.schemas.settings import ANY, AT_LEAST_ONE, POSITIVE, setting
 
 # Reduction of L_D over pairs of agents in `roma` and its ablations; docs/readings.md explains the decision. The other
 # reduction is an arm of its own.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roma.learners.qmix import config as qmix
-from roma.support.settings import SHARE, setting
+from roma.support.schemas.settings import SHARE, setting
 
 
 @dataclass(frozen=True, slots=True)

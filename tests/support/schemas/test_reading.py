@@ -4,7 +4,7 @@ import pytest
 
 from roma.cli import main
 from roma.support.errors import UserError
-from roma.support.schema import read_yaml
+from roma.support.schemas.reading import read_yaml
 
 
 def test_text_is_utf_8_whatever_the_locale(tmp_path):

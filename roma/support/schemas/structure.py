@@ -1,7 +1,7 @@
 """Structured files declared by dataclasses: `convert` converts their values, `json_schema` describes them.
 
-A key is a field made by `roma.support.settings.setting`; a key without a default is required. The items of a list must
-differ, unless they are structures. A list or a `Mapping` must not be empty; a `dict` may be.
+A key is a field made by `roma.support.schemas.settings.setting`; a key without a default is required. The items of a
+list must differ, unless they are structures. A list or a `Mapping` must not be empty; a `dict` may be.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 from roma.support.errors import UserError, suggestion
-from roma.support.settings import ANY, Bound, check_value, describe, facts, kinds, parse
+from roma.support.schemas.settings import ANY, Bound, check_value, describe, facts, kinds, parse
 
 
 class Matching(str):

@@ -1,0 +1,1 @@
+"""Settings and structured files: their declaration, description and validation."""
