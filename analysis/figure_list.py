@@ -15,7 +15,7 @@ from roma.support.schemas.reading import read_yaml
 
 FURTHER = "further"
 CURVES = "curves"
-EPISODES = ("episode", "evolution")  # modules of analysis.figures that draw recorded episodes
+EPISODES = ("battlefield", "episode", "evolution")  # modules of analysis.figures that draw recorded episodes
 
 Entry = Mapping[str, Any]
 Cell = tuple[str, str]  # map and arm

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.table import Table
 
-ROLE_PANELS = ("episode", "evolution", "measures")  # modules of analysis.figures that show roles
+# Modules of analysis.figures that show roles; the data of battlefield have them, too.
+ROLE_PANELS = ("battlefield", "episode", "evolution", "measures")
 ROLE_TABLES = ("dissimilarity",)
 
 

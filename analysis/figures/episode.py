@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from analysis import style
-from analysis.figures import rolespace
-from analysis.figures.rolespace import panels
+from analysis.figures import rolepanel, rolespace, rolestatistics
+from analysis.figures.rolespace import LETTERS, panels
 from analysis.measures import moments, nulls, roles
 from analysis.measures.rollouts import ROLE_COLUMNS
 from roma.scenarios.actions import FIRST_TARGET
 
 __all__ = ["data", "draw", "panels"]
 
-WIDTH, SINGLE_WIDTH = 2.35, 4.9  # inches; a column of panels, and a single pair of panels side by side
-TITLE_HEIGHT, ROLES_HEIGHT, BATTLE_HEIGHT, KEY_HEIGHT = 0.38, 2.15, 1.6, 0.42
+WIDTH, SINGLE_WIDTH = 2.35, 3.3  # inches; one of several columns of panels, and a single one, as wide as a text column
+TITLE_HEIGHT, BATTLE_HEIGHT, KEY_HEIGHT = 0.38, 1.6, 0.42
+ROLES_HEIGHT, SINGLE_ROLES_HEIGHT = 2.4, 2.9
+ABSENT_HEIGHT = 0.7  # of all panels, if none of them is drawn
 DEAD_ACTION, STOP_ACTION = 0, 1
 GROUPS = 2  # groups of roles
 
@@ -44,7 +45,8 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
             found = _moment(whole, moment) if len(whole) else None
             panel = moments.name(moment)
             if found is None:
-                parts.append(rolespace.missing(map_name, arm, panel))
+                reason = rolespace.UNREACHED if len(whole) else rolespace.MISSING
+                parts.append(rolespace.missing(map_name, arm, panel, reason))
             else:
                 at = whole[whole["t"] == found]
                 parts.append(
@@ -81,13 +83,11 @@ def _described(at: pd.DataFrame, episode: pd.DataFrame, specification: dict[str,
     return at.assign(
         group=names,
         duty=names.map(duties),
-        silhouette=_silhouette(points[0], labels),
-        structureless=np.mean([_silhouette(each, roles.clusters(each[None], counted, GROUPS)[0]) for each in drawn]),
+        silhouette=rolestatistics.silhouette(points[0], labels),
+        structureless=np.mean(
+            [rolestatistics.silhouette(each, roles.clusters(each[None], counted, GROUPS)[0]) for each in drawn]
+        ),
     )
-
-
-def _silhouette(points: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    return float(roles.silhouette(roles.distances(points[None]), labels[None])[0])
 
 
 def _duty(of_group: pd.DataFrame) -> str:
@@ -103,40 +103,39 @@ def _duty(of_group: pd.DataFrame) -> str:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a frame of `data` or one of its panels: roles above or left, the battlefield below or right."""
+    """Draw a frame of `data` or one of its panels: for each moment its roles, and below them the battlefield."""
     style.apply()
     shown = [units for _, units in frame.groupby(["map", "panel"], sort=False)]
     single = len(shown) == 1
-    width = SINGLE_WIDTH if single else WIDTH * len(shown)
+    across, roles_height = (SINGLE_WIDTH, SINGLE_ROLES_HEIGHT) if single else (WIDTH, ROLES_HEIGHT)
+    width = across * len(shown)
     lines = style.wrapped(rolespace.caption(frame) + _explained(frame), width)
     duties = [_duties(units) for units in shown]
     foot = rolespace.LINE * len(lines) + 0.1
     under = rolespace.LINE * max(map(len, duties)) + 0.06
-    content = ROLES_HEIGHT if single else ROLES_HEIGHT + BATTLE_HEIGHT
-    height = TITLE_HEIGHT + content + under + KEY_HEIGHT + foot
+    drawn = bool(frame["t"].notna().any())
+    content = roles_height + BATTLE_HEIGHT if drawn else ABSENT_HEIGHT
+    height = TITLE_HEIGHT + content + under + (KEY_HEIGHT if drawn else 0) + foot
     figure = Figure(figsize=(width, height))
 
     for place, units in enumerate(shown):
-        letter = f"({'abcdefgh'[place]}) " if len(shown) > 1 else ""
-        left, across, top = place * WIDTH, width if single else WIDTH, height - TITLE_HEIGHT
-        title = f"{letter}{units['map'].iloc[0]}\n{units['panel'].iloc[0]}"
+        left, top = place * across, height - TITLE_HEIGHT
+        title = rolespace.title(units, "" if single else LETTERS[place])
         rolespace.draw_title(figure, left + across / 2, top, title)
         if rolespace.is_missing(units):
-            rolespace.absent_panel(rolespace.add_axes(figure, left, top - content, across, content), units)
+            axes = rolespace.add_axes(figure, left + 0.12, top - content + 0.05, across - 0.24, content - 0.1)
+            rolespace.absent_panel(axes, units)
             continue
         by = units["by"].iloc[0]
         limits = rolespace.role_limits(frame[frame["map"] == units["map"].iloc[0]])
-        of_roles = rolespace.add_axes(
-            figure, left - 0.02, top - ROLES_HEIGHT, WIDTH - 0.16, ROLES_HEIGHT, projection="3d"
-        )
-        rolespace.draw_roles(of_roles, units, by, limits)
-        corner = (WIDTH + 0.15, top - ROLES_HEIGHT + 0.4) if single else (left + 0.12, top - content + 0.05)
-        rolespace.draw_battlefield(rolespace.add_axes(figure, *corner, WIDTH - 0.24, BATTLE_HEIGHT - 0.15), units, by)
+        rolepanel.draw(figure, (left + 0.08, top - roles_height, across - 0.16, roles_height), units, by, limits)
+        box = left + 0.12, top - content + 0.05, across - 0.24, BATTLE_HEIGHT - 0.15
+        rolespace.draw_battlefield(rolespace.add_axes(figure, *box), units, by)
         figure.text(
             (left + across / 2) / width, (top - content - 0.02) / height, "\n".join(duties[place]),
             ha="center", va="top", fontsize=5.8, linespacing=1.35,
         )  # fmt: skip
-    if frame["t"].notna().any():
+    if drawn:
         rolespace.draw_key(figure, frame, foot + 0.06)
     rolespace.draw_caption(figure, lines)
     return figure
@@ -153,17 +152,27 @@ def _duties(units: pd.DataFrame) -> list[str]:
         *(
             line
             for group, part in agents.groupby("group", sort=True)
-            for line in (f"{group}: {rolespace.ranges(part['unit'].to_numpy(int))}", part["duty"].iloc[0])
+            for line in (f"{group}: {_members(part, len(agents))}", part["duty"].iloc[0])
         ),
     ]
 
 
+def _members(group: pd.DataFrame, living: int) -> str:
+    """Return the numbers of a group's agents, or how many there are if marks have no numbers."""
+    if living > rolespace.CROWD:
+        return f"{len(group)} of {living} agents"
+    return rolespace.ranges(group["unit"].to_numpy(int))
+
+
 def _explained(frame: pd.DataFrame) -> list[str]:
     """Return the lines of the caption that explain time, arrows, colours and groups."""
-    by = set(frame["by"].dropna()) if "by" in frame else set()
+    if frame["t"].isna().all():
+        return []
+    by = set(frame["by"].dropna())
     lines = [
         "role means at decision t, counted from 1; grey lines: projection onto the floor; arrows: targets of attack or"
-        " heal"
+        " heal",
+        rolepanel.EXPLAINED,
     ]
     if "type" in by:
         lines[0] += "; paler colours: less health"

@@ -10,21 +10,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator
 
 from analysis import style
-from analysis.figures import rolespace
-from analysis.figures.rolespace import panels
+from analysis.figures import rolepanel, rolespace, rolestatistics
+from analysis.figures.rolespace import LETTERS, panels
 
 __all__ = ["data", "draw", "panels"]
 
-WIDTH, CURVE_WIDTH = 2.25, 2.3  # inches of a panel
-TITLE_HEIGHT, ROLES_HEIGHT, KEY_HEIGHT = 0.38, 2.05, 0.42
+WIDTH = 2.3  # inches; width of a panel
+MOST_COLUMNS = 3
+COLUMNS_OF = {1: 1, 2: 2, 4: 2}  # panels side by side for a number of panels, if not MOST_COLUMNS
+TITLE_HEIGHT, ROLES_HEIGHT, KEY_HEIGHT = 0.38, 2.5, 0.42
+ABSENT_HEIGHT = 0.7  # of all panels, if none of them is drawn
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
     """Return the units at t = 1 of each stage: rows of the table `episodes` with panel, by and stages.
 
     A stage, in environment steps, is drawn at the nearest milestone of the run; stages with the same milestone are
-    drawn once. The learning curve of the run has rows with panel `curve`, metric, t_env and value. A map whose run is
-    missing has one row, with t = NaN.
+    drawn once. `silhouette` is that of the `groups` of agents (rolestatistics.silhouette_of), `permuted` its null. The
+    learning curve of the run has rows with panel `curve`, metric, t_env and value. A map whose run is missing has one
+    row, with t = NaN.
 
     Args:
         summary: Folder of the tidy tables.
@@ -46,7 +50,10 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         for stage in specification["stages"]:
             stages.setdefault(int(kept[np.abs(kept - stage).argmin()]), []).append(stage)
         for step, wanted in stages.items():
-            at = first[first["step"] == step].assign(by=specification["colours"][map_name])
+            by = specification["colours"][map_name]
+            at = first[first["step"] == step].assign(by=by)
+            if found := rolestatistics.silhouette_of(at, by):
+                at = at.assign(**dict(zip(("groups", "silhouette", "permuted"), found, strict=True)))
             panel = "before training" if step == 0 else f"after {_amount(step)} steps"
             parts.append(at.assign(panel=panel, stages=" ".join(map(str, wanted))))
     return pd.concat(parts, ignore_index=True)
@@ -69,30 +76,48 @@ def draw(frame: pd.DataFrame) -> Figure:
     curve = frame[frame["panel"] == "curve"]
     roles = frame[frame["panel"] != "curve"]
     shown = [units for _, units in roles.groupby(["map", "panel"], sort=False)]
-    start = CURVE_WIDTH if len(curve) else 0.0
-    width = start + WIDTH * len(shown)
+    first = 1 if len(curve) else 0
+    columns = COLUMNS_OF.get(first + len(shown), MOST_COLUMNS)
+    rows = -(-(first + len(shown)) // columns)
+    width = WIDTH * columns
     lines = style.wrapped([*rolespace.caption(roles), *_explained(roles)], width)
     foot = rolespace.LINE * len(lines) + 0.1
-    height = TITLE_HEIGHT + ROLES_HEIGHT + KEY_HEIGHT + foot
-    top = height - TITLE_HEIGHT
+    drawn = bool(roles["t"].notna().any())
+    content = ROLES_HEIGHT if drawn else ABSENT_HEIGHT
+    height = rows * (TITLE_HEIGHT + content) + (KEY_HEIGHT if drawn else 0) + foot
     figure = Figure(figsize=(width, height))
-    if len(curve):
-        axes = rolespace.add_axes(figure, 0.5, top - ROLES_HEIGHT + 0.45, CURVE_WIDTH - 0.6, ROLES_HEIGHT - 0.6)
+
+    def corner(place: int) -> tuple[float, float]:
+        """Return the left and upper edge of a panel, below its title."""
+        row, column = divmod(place, columns)
+        return column * WIDTH, height - row * (TITLE_HEIGHT + content) - TITLE_HEIGHT
+
+    if first:
+        left, top = corner(0)
+        axes = rolespace.add_axes(figure, left + 0.5, top - content + 0.6, WIDTH - 0.7, content - 0.8)
         _draw_curve(axes, curve, roles)
     for place, units in enumerate(shown):
-        left = start + place * WIDTH
+        left, top = corner(first + place)
         if rolespace.is_missing(units):
-            rolespace.absent_panel(rolespace.add_axes(figure, left, top - ROLES_HEIGHT, WIDTH, ROLES_HEIGHT), units)
+            axes = rolespace.add_axes(figure, left + 0.1, top - content + 0.05, WIDTH - 0.2, content - 0.1)
+            rolespace.absent_panel(axes, units)
             continue
-        letter = f"({'abcdefgh'[place]}) "
-        title = f"{letter}{units['map'].iloc[0]}\n{units['panel'].iloc[0]}"
-        rolespace.draw_title(figure, left + WIDTH / 2, top, title)
-        axes = rolespace.add_axes(figure, left, top - ROLES_HEIGHT, WIDTH - 0.2, ROLES_HEIGHT, projection="3d")
-        rolespace.draw_roles(axes, units, units["by"].iloc[0], rolespace.role_limits(units))
-    if roles["t"].notna().any():
+        rolespace.draw_title(figure, left + WIDTH / 2, top, rolespace.title(units, LETTERS[place]))
+        limits = rolespace.role_limits(roles[roles["map"] == units["map"].iloc[0]])
+        box = left + 0.06, top - content, WIDTH - 0.12, content
+        rolepanel.draw(figure, box, units, units["by"].iloc[0], limits, _silhouettes(units))
+    if drawn:
         rolespace.draw_key(figure, roles, foot + 0.06, enemies=False)
     rolespace.draw_caption(figure, lines)
     return figure
+
+
+def _silhouettes(units: pd.DataFrame) -> list[str]:
+    """Return the note below a panel on the silhouette of its groups; none without groups."""
+    if "silhouette" not in units or units["silhouette"].isna().all():
+        return []
+    first = units.iloc[0]
+    return [f"silhouette by {first['groups']}: {first['silhouette']:.2f} (null: {first['permuted']:.2f})"]
 
 
 def _draw_curve(axes: Any, curve: pd.DataFrame, roles: pd.DataFrame) -> None:
@@ -107,7 +132,7 @@ def _draw_curve(axes: Any, curve: pd.DataFrame, roles: pd.DataFrame) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    for letter, step in zip("abcdefgh", stages["step"], strict=False):
+    for letter, step in zip(LETTERS, stages["step"], strict=False):
         axes.axvline(step, color="0.4", lw=0.7, ls=(0, (3, 2)), clip_on=False)
         axes.text(step, 1.02, f"({letter})", transform=axes.get_xaxis_transform(), ha="center", fontsize=6.5)
 
@@ -116,7 +141,11 @@ def _explained(roles: pd.DataFrame) -> list[str]:
     drawn = roles[roles["t"].notna()]
     if drawn.empty:
         return []
-    lines = ["role means at the first decision (t = 1); each panel has its own axis limits"]
+    lines = [
+        "role means at the first decision (t = 1); all panels of a map have one scale; silhouette: of groups of living"
+        " agents by their role means; null: roles exchanged at random among them",
+        rolepanel.EXPLAINED,
+    ]
     for _, units in drawn.groupby(["map", "step"], sort=False):
         map_name, step = units["map"].iloc[0], int(units["step"].iloc[0])
         wanted = [int(stage) for stage in units["stages"].iloc[0].split()]

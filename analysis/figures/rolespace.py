@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LinearLocator, NullFormatter
 from mpl_toolkits.mplot3d import Axes3D, proj3d
 from numpy.typing import NDArray
 
@@ -22,11 +22,15 @@ from analysis.measures.rollouts import ROLE_COLUMNS, RULES
 from analysis.summarise import facts_of, joined
 from roma.scenarios import SIZE, load_map, load_units
 
-HEALTHIEST, LIVING, DEAD, ENEMY = to_hex(style.PALETTE[0]), "0.7", "#c1121f", "0.45"
+DEAD, ENEMY = "#c1121f", "0.45"
 DEAD_MARK, HEALTHIEST_MARK = "X", "D"
+HEALTH = LinearSegmentedColormap.from_list("health", ["#f4f1ea", "#9cc3df", "#08519c"])  # by the share of health
 INK, GROUND, ROCK = "0.1", "1", "0.86"
 CARDINAL = colormaps["cividis"]  # from south to north
-MARK_POINTS = 7.5  # width of an agent's mark, in print
+MARK_POINTS, CROWD_POINTS = 7.5, 4.6  # width of an agent's mark, in print
+CROWD = 15  # agents; larger teams have small marks without numbers
+SECOND_GROUP = 1.4  # points; width of the outline of the second group, of all others OUTLINE
+OUTLINE = 0.5
 NEAR, APART = 5.0, 6.5  # points; agents closer than NEAR share a label, agents at least APART from all have it inside
 LABEL_POINTS = 5.2  # size of a label beside marks
 # Candidate offsets of a label from the centre of its marks: near before far, above before below.
@@ -41,7 +45,8 @@ LINE = 0.118  # inches; height of a line of the caption
 VIEW = {"elev": 22, "azim": -58}
 LEADER: dict[str, Any] = {"arrowstyle": "-", "lw": 0.5, "color": INK, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0.5)}
 HALO = [Stroke(linewidth=1.6, foreground="white"), Normal()]
-MISSING = "not run yet"
+LETTERS = "abcdefgh"  # of panels
+MISSING, UNREACHED = "not run yet", "not reached in the shown episode"
 Box = tuple[float, ...]  # left, bottom, right, top
 
 
@@ -55,9 +60,9 @@ def read(summary: Path, specification: dict[str, Any]) -> pd.DataFrame:
     return episodes[chosen].merge(facts, "left", one)
 
 
-def missing(map_name: str, arm: str, panel: str) -> pd.DataFrame:
-    """Return the single row of a panel whose run is missing."""
-    return pd.DataFrame([{"map": map_name, "arm": arm, "panel": panel, "t": np.nan}])
+def missing(map_name: str, arm: str, panel: str, reason: str = MISSING) -> pd.DataFrame:
+    """Return the single row of a panel whose run or moment is missing."""
+    return pd.DataFrame([{"map": map_name, "arm": arm, "panel": panel, "t": np.nan, "missing": reason}])
 
 
 def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -66,12 +71,14 @@ def panels(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def is_missing(units: pd.DataFrame) -> bool:
-    """Return whether the run of a panel is missing."""
+    """Return whether the run or the moment of a panel is missing."""
     return bool(units["t"].isna().all())
 
 
 def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return the agents among the units of a moment with colour `fill` and marker `mark`.
+
+    The columns `points` and `outline` are the widths of the mark and of its outline, which is bold for group 2.
 
     Args:
         units: Rows of the table `episodes` at one moment.
@@ -93,12 +100,18 @@ def coloured(units: pd.DataFrame, by: str) -> pd.DataFrame:
         agents["fill"] = [to_hex(CARDINAL(value)) for value in south]
         agents["mark"] = [style.unit_type(kind)[1] for kind in agents["type"]]
     else:
-        agents["fill"], agents["mark"] = LIVING, "o"
+        agents["fill"], agents["mark"] = [to_hex(HEALTH(left)) for left in share], "o"
         best = share == share.max()
-        if best.sum() < alive.sum():
-            agents.loc[best, ["fill", "mark"]] = [HEALTHIEST, HEALTHIEST_MARK]
+        if best.sum() == 1 and alive.sum() > 1:
+            agents.loc[best, "mark"] = HEALTHIEST_MARK
     agents.loc[~alive, "fill"], agents.loc[~alive, "mark"] = DEAD, DEAD_MARK
-    return agents
+    second = agents["group"] == "group 2" if "group" in agents else False
+    return agents.assign(points=mark_points(len(agents)), outline=np.where(second, SECOND_GROUP, OUTLINE))
+
+
+def mark_points(agents: int) -> float:
+    """Return the width of an agent's mark in a team of this size."""
+    return CROWD_POINTS if agents > CROWD else MARK_POINTS
 
 
 def health_share(units: pd.DataFrame) -> pd.Series:
@@ -125,8 +138,9 @@ def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
     by = dict(list(agents[agents["mark"] != DEAD_MARK].groupby("by", sort=False)))
     entries: list[tuple[str, Any, str]] = []
     if "health" in by:
-        both = (("healthiest agent", HEALTHIEST, HEALTHIEST_MARK), ("other agent", LIVING, "o"))
-        entries += [entry for entry in both if entry[2] in set(by["health"]["mark"])]
+        entries += [(name, HEALTH(left), "o") for name, left in (("full health", 1.0), ("half", 0.5), ("little", 0.0))]
+        if HEALTHIEST_MARK in set(by["health"]["mark"]):
+            entries.append(("healthiest agent", "white", HEALTHIEST_MARK))
     if "type" in by:
         entries += [(kind, *style.unit_type(kind)) for kind in by["type"]["type"].unique()]
     if "position" in by:
@@ -135,9 +149,12 @@ def key(frame: pd.DataFrame, enemies: bool) -> list[Line2D]:
     if (agents["mark"] == DEAD_MARK).any():
         entries.append(("dead agent", DEAD, DEAD_MARK))
     filled = [
-        Line2D([], [], ls="none", marker=mark, ms=6, mfc=colour, mec=INK, mew=0.5, label=label)
+        Line2D([], [], ls="none", marker=mark, ms=6, mfc=colour, mec=INK, mew=OUTLINE, label=label)
         for label, colour, mark in entries
     ]
+    if (agents["outline"] == SECOND_GROUP).any():
+        bold: dict[str, Any] = {"marker": "o", "mfc": "none", "mec": INK, "mew": SECOND_GROUP}
+        filled.append(Line2D([], [], ls="none", ms=6, label="bold outline: group 2", **bold))
     enemy = Line2D([], [], ls="none", marker="o", ms=6, mfc="none", mec=ENEMY, mew=1.0, label="enemy")
     return [*filled, enemy] if enemies else filled
 
@@ -171,9 +188,8 @@ def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFram
     places = units.set_index("unit")[["x", "y"]].astype(float)
     for agent in agents.to_dict("records"):
         start = agent["x"], agent["y"]
-        axes.plot(
-            *start, agent["mark"], ms=MARK_POINTS, mfc=agent["fill"], mec=INK, mew=0.5, zorder=4 + (agent["health"] > 0)
-        )
+        look = {"ms": agent["points"], "mfc": agent["fill"], "mec": INK, "mew": agent["outline"]}
+        axes.plot(*start, agent["mark"], zorder=4 + (agent["health"] > 0), **look)
         if agent["target"] >= 0 and agent["health"] > 0:
             end = tuple(places.loc[agent["target"]])
             axes.annotate(
@@ -195,21 +211,25 @@ def draw_battlefield(axes: Axes, units: pd.DataFrame, by: str, seen: pd.DataFram
 
 
 def draw_roles(axes: Axes3D, units: pd.DataFrame, by: str, limits: NDArray[np.float64]) -> None:
-    """Draw the role means of the agents in three dimensions; limits (2, 3) of the axes."""
+    """Draw the role means of the agents in three dimensions; limits (2, 3) of the axes.
+
+    Only distances between roles have a meaning, so the axes have no numbers.
+    """
     agents = coloured(units, by)
     points = agents[ROLE_COLUMNS].to_numpy(float)
     axes.view_init(**VIEW)
-    axes.set_box_aspect((1, 1, 1), zoom=0.97)
+    axes.set_box_aspect((1, 1, 1), zoom=1.0)
     axes.set(xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2])
     for point in points:
         axes.plot(*np.stack([point, [*point[:2], limits[0, 2]]]).T, color="0.75", lw=0.5, zorder=1)
-    for mark, fill, point in zip(agents["mark"], agents["fill"], points, strict=True):
-        axes.plot(*point[:, None], mark, ms=MARK_POINTS, mfc=fill, mec=INK, mew=0.5, zorder=3)
+    for agent, point in zip(agents.to_dict("records"), points, strict=True):
+        look = {"ms": agent["points"], "mfc": agent["fill"], "mec": INK, "mew": agent["outline"]}
+        axes.plot(*point[:, None], agent["mark"], zorder=3, **look)
     for name, axis in zip("123", (axes.xaxis, axes.yaxis, axes.zaxis), strict=True):
-        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(LinearLocator(5))
+        axis.set_major_formatter(NullFormatter())
         axis.set_label_text(f"role {name}", fontsize=6.5)
-        axis.set_tick_params(labelsize=5.5, pad=-2)
-        axis.labelpad = -6 if axis is axes.zaxis else -8
+        axis.labelpad = -14
         axis.set_pane_color((0.97, 0.97, 0.97, 1))
     projected = np.stack(proj3d.proj_transform(*points.T, axes.get_proj())[:2], -1)
     _number(axes, agents, projected)
@@ -224,7 +244,9 @@ def role_limits(units: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _number(axes: Axes, agents: pd.DataFrame, places: NDArray[np.float64]) -> None:
-    """Write the agents' numbers on their marks, or one shared label beside marks that overlap."""
+    """Write the agents' numbers on their marks, or one shared label beside marks that overlap; none in a crowd."""
+    if len(agents) > CROWD:
+        return
     figure = axes.get_figure(root=True)
     assert figure is not None
     to_points = 72 / figure.dpi
@@ -277,16 +299,25 @@ def ranges(numbers: NDArray[np.int64]) -> str:
 
 
 def absent_panel(axes: Axes, units: pd.DataFrame) -> None:
-    """Draw a placeholder for a panel whose run is missing."""
-    axes.set_axis_off()
-    text = f"{MISSING}:\n{style.label(units['arm'].iloc[0])} on {units['map'].iloc[0]}"
-    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, transform=axes.transAxes)
+    """Draw a placeholder for a panel whose run or moment is missing."""
+    row = units.iloc[0]
+    text = f"{row['missing']}:\n{style.label(row['arm'])} on {row['map']}"
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, color="0.3", transform=axes.transAxes)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.75", linewidth=0.6, linestyle=(0, (3, 2)))
 
 
 def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **keywords: Any) -> Any:
     """Add axes at a place given in inches."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **keywords)
+
+
+def title(units: pd.DataFrame, letter: str) -> str:
+    """Return the two title lines of a panel: its letter, if there are several panels, its map and its moment."""
+    return f"{f'({letter}) ' if letter else ''}{units['map'].iloc[0]}\n{units['panel'].iloc[0]}"
 
 
 def draw_title(figure: Figure, middle: float, bottom: float, title: str) -> None:
@@ -317,8 +348,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
             f"{RULES.get(last['rule'], last['rule'])}"
         )
     absent = frame[frame["t"].isna()]
-    lines += [
-        f"{MISSING}: {style.label(str(arm))} on {name}"
-        for name, arm in absent[["map", "arm"]].drop_duplicates().to_numpy()
-    ]
+    for reason, of_reason in absent.groupby("missing", sort=False) if len(absent) else ():
+        cells = of_reason[["map", "arm"]].drop_duplicates().to_numpy()
+        lines.append(f"{reason}: {', '.join(f'{style.label(str(arm))} on {name}' for name, arm in cells)}")
     return lines

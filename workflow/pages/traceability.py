@@ -113,7 +113,8 @@ def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
     if "stages" in figure:
         return [f"Roles after {stage:,} steps" if stage else "Roles before training" for stage in figure["stages"]]
     if "moments" in figure:
-        return [f"Roles: {moments.name(moment)}" for moment in figure["moments"][map_name]]
+        shown = "Battlefield" if figure["plot"] == "battlefield" else "Roles"
+        return [f"{shown}: {moments.name(moment)}" for moment in figure["moments"][map_name]]
     return ["The map alone"]
 
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis import FIGURES, style
-from analysis.figures import episode, evolution, measures, rolespace
+from analysis.figure_list import EPISODES
+from analysis.figures import episode, evolution, measures, rolespace, rolestatistics
 from analysis.statistics import student_interval
 from analysis.tables import dissimilarity
 from roma.cli import main
@@ -66,23 +67,25 @@ def test_the_shown_run_stands_in_the_frame_moment_by_moment(summary):
 def test_roles_stand_in_their_own_three_dimensions_beside_the_battlefield(summary):
     frame = episode.data(summary, EPISODE, [])
     figure = episode.draw(frame)
-    assert [axes.name for axes in figure.axes] == ["3d", "rectilinear"] * 2
-    of_roles, battlefield = figure.axes[:2]
+    assert [axes.name for axes in figure.axes] == ["3d", "rectilinear", "rectilinear"] * 2  # with an inset
+    of_roles, _, battlefield = figure.axes[:3]
     points = {tuple(np.ravel(line.get_data_3d()).round(6)) for line in of_roles.lines if line.get_marker() != "None"}
     agents = frame[(frame["panel"] == "t = 1") & frame["is_agent"]]
     assert points == {tuple(row) for row in agents[rolespace.ROLE_COLUMNS].to_numpy(float).round(6)}
     assert len(battlefield.lines) == 10
     assert len(battlefield.patches) == 12
-    assert of_roles.get_zlim() == figure.axes[2].get_zlim()  # compared panels share their axes
+    assert of_roles.get_zlim() == figure.axes[3].get_zlim()  # compared panels share their axes
+    assert not any(label.get_text() for axis in (of_roles.xaxis, of_roles.zaxis) for label in axis.get_ticklabels())
     assert "(b) MMM2\nt = 8" in texts(figure)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Marauder", "Marine", "Medivac", "enemy"]
     assert outside(figure) == []
 
 
-def test_one_moment_stands_beside_its_battlefield(summary):
+def test_one_moment_stands_above_its_battlefield_in_a_text_column(summary):
     figure = episode.draw(episode.data(summary, EPISODE | {"moments": {"MMM2": [8]}}, []))
-    of_roles, battlefield = figure.axes
-    assert of_roles.get_position().x1 < battlefield.get_position().x0 + 0.05
+    of_roles, _, battlefield = figure.axes
+    assert of_roles.get_position().y0 > battlefield.get_position().y1
+    assert figure.get_figwidth() < 3.4
     assert outside(figure) == []
 
 
@@ -94,7 +97,23 @@ def test_the_moment_before_a_death(summary):
     dead = run[run["is_agent"] & (run["type"] == "Marine") & (run["health"] <= 0)]
     assert named["before the first Marine dies"] == dead["t"].min() - 1
     assert np.isnan(named["before the first Zealot dies"])
-    assert "not run yet" in texts(episode.draw(frame))
+    said = texts(episode.draw(frame))
+    assert "not reached in the shown episode: ROMA on MMM2" in said
+    assert "not run yet" not in said
+
+
+def test_the_noise_of_roles_stands_beside_their_means(summary):
+    frame = episode.data(summary, EPISODE | {"moments": {"MMM2": [8]}}, [])
+    figure = episode.draw(frame)
+    agents = frame[frame["is_agent"] & (frame["health"] > 0)]
+    variance = (agents[rolestatistics.SIGMA_COLUMNS] ** 2).to_numpy()
+    disc, cube = figure.axes[1].patches
+    assert disc.get_radius() == pytest.approx(np.sqrt(variance.mean()))
+    of_roles = figure.axes[0]
+    assert cube.get_width() == pytest.approx(np.ptp(of_roles.get_xlim()))  # both at one scale
+    between = agents[rolespace.ROLE_COLUMNS].to_numpy().var(0).sum()
+    share = 100 * between / (between + variance.mean(0).sum())
+    assert f"{share:.2g} % of the variance between agents" in texts(figure)
 
 
 @pytest.mark.parametrize("module", [episode, evolution])
@@ -109,7 +128,9 @@ def test_a_missing_run_is_named_and_the_others_are_drawn(summary, module):
     alone = module.draw(module.panels(frame)["6z4b"])
     assert "not run yet: ROMA on 6z4b" in texts(alone)
     only = EPISODE | {"stages": [0, 200_000], "maps": ["6z4b"], "moments": {"6z4b": [1]}, "colours": {"6z4b": "type"}}
-    assert "not run yet: ROMA on 6z4b" in texts(module.draw(module.data(summary, only, [])))
+    blank = module.draw(module.data(summary, only, []))
+    assert "not run yet: ROMA on 6z4b" in texts(blank)
+    assert blank.get_figheight() < 2
 
 
 def test_groups_and_what_they_do(summary):
@@ -125,6 +146,9 @@ def test_groups_and_what_they_do(summary):
     assert duty.startswith(f"attack or heal {(decisions >= 6).mean():.0%}, ")
     figure = episode.draw(frame)
     assert f"group 1: {rolespace.ranges(mine.to_numpy(int))}" in texts(figure)
+    bold = [line for line in figure.axes[2].lines if line.get_markeredgewidth() == rolespace.SECOND_GROUP]
+    assert len(bold) == (agents["group"] == "group 2").sum()
+    assert "bold outline: group 2" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert f"silhouette {agents['silhouette'].iloc[0]:.2f} (null: {agents['structureless'].iloc[0]:.2f})" in texts(
         figure
     )
@@ -148,11 +172,27 @@ def units_of(health):
     return full.assign(max_shield=0.0, y=np.arange(len(health), dtype=float))
 
 
-def test_the_healthiest_is_blue_and_the_dead_are_red():
-    agents = rolespace.coloured(units_of([45.0, 20, 0]), "health")
-    assert agents["fill"].tolist() == [rolespace.HEALTHIEST, rolespace.LIVING, rolespace.DEAD]
-    assert len(set(agents["mark"])) == 3  # distinguishable in grey
-    assert set(rolespace.coloured(units_of([45.0, 45, 45]), "health")["fill"]) == {rolespace.LIVING}
+def test_health_goes_from_pale_to_blue_and_the_dead_are_red():
+    agents = rolespace.coloured(units_of([45.0, 30, 20, 0]), "health")
+    light = [sum(bytes.fromhex(fill[1:])) for fill in agents["fill"]]
+    assert light[0] < light[1] < light[2]  # distinguishable in grey
+    assert agents["fill"].iloc[-1] == rolespace.DEAD
+    assert agents["mark"].tolist() == [rolespace.HEALTHIEST_MARK, "o", "o", rolespace.DEAD_MARK]
+
+
+def test_agents_with_equal_health_look_the_same():
+    agents = rolespace.coloured(units_of([45.0, 45, 20]), "health")
+    assert agents["fill"].iloc[0] == agents["fill"].iloc[1]
+    assert set(agents["mark"]) == {"o"}
+
+
+def test_a_crowd_has_small_marks_without_numbers():
+    figure = Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
+    crowd = rolespace.coloured(units_of([45.0] * (rolespace.CROWD + 1)), "health")
+    assert set(crowd["points"]) == {rolespace.CROWD_POINTS}
+    rolespace._number(axes, crowd.assign(unit=range(len(crowd))), np.zeros((len(crowd), 2)))
+    assert not axes.texts
 
 
 def test_less_health_is_paler_and_places_have_an_order():
@@ -175,11 +215,22 @@ def test_stages_of_one_run_beside_its_curve(summary):
     tests = tests[tests["seed"] == run["seed"].iloc[0]]
     np.testing.assert_array_equal(curve["value"], tests["test_battle_won_mean"])
     figure = evolution.draw(frame)
-    assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
+    assert [axes.name for axes in figure.axes] == ["rectilinear", *["3d", "rectilinear"] * 2]
+    first, last = figure.axes[1], figure.axes[3]
+    assert (first.get_xlim(), first.get_zlim()) == (last.get_xlim(), last.get_zlim())
     assert "before training" in texts(figure)
     assert "after 200k steps" in texts(figure)
     assert "milestone nearest to" not in texts(figure)
     assert outside(figure) == []
+
+
+def test_the_silhouette_of_each_stage_stands_beside_its_null(summary):
+    frame = evolution.data(summary, EVOLUTION | {"colours": {"MMM2": "type"}}, [])
+    last = frame[frame["step"] == 200_000].iloc[0]
+    assert last["silhouette"] > 0.5 > 0 > last["permuted"]  # the synthetic roles follow the unit types after training
+    said = f"silhouette by unit type: {last['silhouette']:.2f} (null: {last['permuted']:.2f})"
+    assert said in texts(evolution.draw(frame))
+    assert "silhouette by" not in texts(evolution.draw(evolution.data(summary, EVOLUTION, [])))
 
 
 def test_a_shorter_run_shows_its_nearest_milestone_once_and_says_so(summary):
@@ -189,7 +240,7 @@ def test_a_shorter_run_shows_its_nearest_milestone_once_and_says_so(summary):
         "6000000 10000000": [200_000],
     }
     figure = evolution.draw(frame)
-    assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "3d"]
+    assert [axes.name for axes in figure.axes] == ["rectilinear", *["3d", "rectilinear"] * 2]
     said = "MMM2: 200k steps is the milestone nearest to 6M and 10M steps"
     assert said in texts(figure).replace("\n", " ")
     assert outside(figure) == []
@@ -213,7 +264,7 @@ def test_measures_over_training_stand_beside_their_nulls(summary):
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
     assert "ROMA" in said
     assert "raw observations" in said
-    assert "not run yet: ROMA, TD loss only" in said
+    assert "not run yet: $L_{TD}$" in said
     assert "missing runs: 27m_vs_30m/roma" in said
     assert "27m_vs_30m/observations" not in said
     assert "step 0: untrained" in said.replace("\n", " ")
@@ -224,7 +275,7 @@ def test_measures_of_other_arms_are_drawn_where_the_first_is_missing(summary):
     specification = {"maps": ["MMM2", "10m_vs_11m"], "arms": ["roma_td", "roma"], "measures": ["drift"]}
     figure = measures.draw(measures.data(summary, specification, []))
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
-    assert "not run yet: ROMA, TD loss only" in said
+    assert "not run yet: $L_{TD}$" in said
     assert "scale lab; protocol smac_v1" in said
     assert "MMM2/observations" not in said  # no run is planned, so none is missing
 
@@ -252,6 +303,16 @@ def test_table_of_dissimilarity(summary):
     )
     assert trained["AUC"].iloc[0] == pytest.approx(measures["value"].mean())
     assert trained["seeds"].iloc[0] == 3
+    layout = table.shown
+    assert layout["pairs of agents"].tolist()[:3] == [
+        "of different unit types",
+        "of the same unit type",
+        "Marauder, Marauder",
+    ]
+    assert layout["dissimilarity"].iloc[0] == f"{between:.4f} ± {trained['over seeds'].iloc[0]:.4f}"
+    untrained = frame[(frame["steps"] == 0) & (frame["scaling"] == "by step")]
+    assert layout["untrained"].iloc[1].startswith(f"{untrained['dissimilarity'].iloc[1]:.4f} ± ")
+    assert pd.isna(layout["untrained"].iloc[2])
 
 
 def test_spreads_by_hand():
@@ -282,7 +343,7 @@ def test_same_numbers_same_bytes(summary, tmp_path):
 
 def test_every_figure_of_roles_says_how_each_map_is_shown(root):
     figures = yaml.safe_load((root / FIGURES).read_text())
-    of_roles = {name: figure for name, figure in figures.items() if figure.get("plot") in ("episode", "evolution")}
+    of_roles = {name: figure for name, figure in figures.items() if figure.get("plot") in EPISODES}
     assert set(of_roles) == {"fig01", "fig03", "fig07", "fig08", "fig10", "fig11", "fig12"}
     for figure in of_roles.values():
         assert set(figure["colours"]) == set(figure["maps"])
