@@ -32,9 +32,9 @@ ARMS: dict[str, tuple[str, Any, Any]] = {
     "qmix": ("QMIX", PALETTE[0], (0, (5, 1.5))),
     "qtran": ("QTRAN", PALETTE[4], (0, (3, 1, 1, 1, 1, 1))),
     "maven": ("MAVEN", PALETTE[1], (0, (2, 1))),
-    "roma_td": ("ROMA, TD loss only", PALETTE[5], (0, (1, 1))),
-    "roma_td_li": ("ROMA without $L_D$", PALETTE[9], (0, (3, 1, 1, 1))),
-    "roma_td_ld": ("ROMA without $L_I$", PALETTE[6], (0, (2, 1))),
+    "roma_td": ("$L_{TD}$", PALETTE[5], (0, (1, 1))),
+    "roma_td_li": ("$L_{TD}+L_I$", PALETTE[9], (0, (3, 1, 1, 1))),
+    "roma_td_ld": ("$L_{TD}+L_D$", PALETTE[6], (0, (2, 1))),
     "maven_release": ("MAVEN as released", PALETTE[1], (0, (4, 1, 1, 1))),
     "qmix_nps": ("QMIX-NPS", PALETTE[2], (0, (3, 1, 1, 1, 1, 1))),
     "qmix_lar": ("QMIX-LAR", PALETTE[1], (0, (8, 2))),
@@ -98,6 +98,12 @@ SETTINGS = {
 # The paper's text also describes this map with the two numbers exchanged.
 MAP_NOTES = {"10z5b_vs_2s3z": "against 2 Zealots and 3 Stalkers"}
 
+# The paper's names of its ablations (table 1), explained below learning curves.
+ABLATIONS = {
+    "roma_td": "ROMA without $L_I$ and $L_D$",
+    "roma_td_li": "ROMA without $L_D$",
+    "roma_td_ld": "ROMA without $L_I$",
+}
 
 # Notes on arms under protocol `paper`, printed below learning curves.
 ARM_NOTES = {"qtran": "one update every eight episodes, an eighth of the updates of its public settings"}
@@ -164,15 +170,26 @@ def unit_type(name: str) -> tuple[Any, str]:
 
 
 def web(arm: str) -> dict[str, str]:
-    """Return the label, colour and dashes of an arm for SVG in a browser."""
+    """Return the colour and dashes of an arm for SVG in a browser."""
     keywords = line(arm)
     dashes = "" if keywords["linestyle"] == "-" else " ".join(f"{2 * part:g}" for part in keywords["linestyle"][1])
-    return {"label": label(arm).replace("$", ""), "colour": to_hex(keywords["color"]), "dashes": dashes}
+    return {"colour": to_hex(keywords["color"]), "dashes": dashes}
 
 
 def wrapped(lines: Iterable[str], width: float) -> list[str]:
-    """Wrap caption lines to the width of a figure, in inches."""
-    return [part for line in lines for part in textwrap.wrap(line, int(width * CHARACTERS_PER_INCH))]
+    """Wrap caption lines to the width of a figure, in inches; the parts of a line are about equally long."""
+    widest = int(width * CHARACTERS_PER_INCH)
+    return [part for line in lines for part in _balanced(line, widest)]
+
+
+def _balanced(line: str, widest: int) -> list[str]:
+    """Wrap a line to the narrowest width with as few parts as the widest has."""
+    parts = textwrap.wrap(line, widest)
+    for width in range(-(-len(line) // max(len(parts), 1)), widest):
+        narrower = textwrap.wrap(line, width)
+        if len(narrower) == len(parts):
+            return narrower
+    return parts
 
 
 def save(figure: Figure, stem: Path) -> None:

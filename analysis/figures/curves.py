@@ -1,6 +1,6 @@
 """Learning curves: metrics of the greedy tests against environment steps, one panel per map (figures 4, 5, 6 and 9)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ SCALES = {
     "dissimilarity_between_types": (0.0, 1.0, 0.25),
     "dissimilarity_within_types": (0.0, 1.0, 0.25),
 }
+ON_THE_AXIS = 0.05  # share of a metric's fixed scale below which a curve cannot be told from the axis
 LOGARITHMIC = {"variance_ratio", "role_divergence", "gradient_share_identifiability", "gradient_share_specialisation"}
 FACTS = ["engine", "scale", "protocol", "sample", "inputs", "statistic"]
 SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # zorder; the seeds of an arm must not hide the mean of another arm
@@ -125,14 +126,44 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
         for arm, curve in reversed(list(part.groupby("arm", sort=False))):  # the first arm is drawn on top
             _draw_arm(axis, str(arm), curve)
         if part.empty:
-            words = "does not apply to this map" if frame["n"].any() else "not run yet"
-            axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", transform=axis.transAxes)
+            words = "does not apply to this map" if frame["n"].any() else _not_run(frame)
+            axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", fontsize=7, transform=axis.transAxes)
+        elif words := _on_the_axis(part, metric):
+            axis.text(0.03, 0.96, words, va="top", color="0.35", fontsize=6, transform=axis.transAxes, zorder=CENTRE)
         axis.set(xlabel="", ylabel="")
         axis.set_xlim(left=0)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if frame["n"].any() else NullLocator())
         if axis is not stack[-1]:
             axis.tick_params(labelbottom=False)
+
+
+def _not_run(frame: pd.DataFrame) -> str:
+    """Return the words of a panel without runs: the arms that are missing."""
+    return _words("not run yet", frame["arm"].unique(), 26)
+
+
+def _on_the_axis(part: pd.DataFrame, metric: str) -> str:
+    """Return the words that name the arms whose curves lie on the axis, where they hide each other; else nothing."""
+    low, high, _ = SCALES.get(metric, (0.0, 0.0, 0.0))
+    largest = part["centre"].abs().groupby(part["arm"], sort=False).max()
+    lying = largest[largest <= ON_THE_AXIS * (high - low)]
+    if low != 0 or lying.empty:
+        return ""
+    return _words("always 0" if lying.max() == 0 else f"never above {lying.max():.2g}", lying.index, 34)
+
+
+def _words(what: str, arms: Iterable[str], width: int) -> str:
+    """Return what is said of arms and their labels in lines of at most this many characters of a label's source."""
+    lines = [f"{what}:"]
+    for name in map(style.label, arms):
+        separate = "" if lines[-1].endswith(":") else ", "
+        if len(lines[-1]) + len(name) > width:
+            lines[-1] += separate.strip()
+            lines.append(name)
+        else:
+            lines[-1] += (separate or " ") + name
+    return "\n".join(lines)
 
 
 def _share_scale(panels_of_metric: Sequence[Axes], metric: str) -> None:
@@ -218,6 +249,8 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if missing := missing_runs(frame):
         lines.append(f"missing runs: {', '.join(missing)}")
     lines += [f"{name}: {note}" for name, note in style.MAP_NOTES.items() if name in set(frame["map"])]
+    ablations = [f"{style.label(arm)}: {words}" for arm, words in style.ABLATIONS.items() if arm in set(frame["arm"])]
+    lines += ["; ".join(ablations)] if ablations else []
     of_paper = set(drawn.loc[drawn["protocol"] == "paper", "arm"])
     lines += [f"{style.label(arm)}: {note}" for arm, note in style.ARM_NOTES.items() if arm in of_paper]
     return lines

@@ -107,7 +107,34 @@ def test_the_legend_fits_the_narrowest_picture(frame):
 def test_nothing_trained_yet_can_still_be_drawn(frame):
     empty = frame[frame["n"] == 0]
     assert curves.caption(empty)[0].startswith("not run yet")
-    assert {text.get_text() for axis in curves.draw(empty).axes for text in axis.texts} == {"not run yet"}
+    assert {text.get_text() for axis in curves.draw(empty).axes for text in axis.texts} == {"not run yet: IQL"}
+
+
+def test_a_panel_without_runs_names_the_arms(frame):
+    other = frame[frame["n"] == 0].iloc[:1]
+    rows = pd.concat([frame, *(other.assign(map="3m", arm=arm) for arm in ("roma", "qmix"))])
+    last = next(axis for axis in curves.draw(rows).axes if axis.get_title() == "3m")
+    assert [text.get_text() for text in last.texts] == ["not run yet: ROMA, QMIX"]
+
+
+def test_curves_that_hide_each_other_on_the_axis_are_named(frame):
+    def words(**centres):
+        drawn = frame[(frame["n"] > 0) & (frame["metric"] == BOTH[0]) & (frame["map"] == "MMM2")]
+        values = [centres.get(arm, value) for arm, value in zip(drawn["arm"], drawn["centre"], strict=True)]
+        return [text.get_text() for text in curves.draw(drawn.assign(centre=values)).axes[0].texts]
+
+    assert words() == []
+    assert words(roma=0.0) == ["always 0: ROMA"]
+    assert words(roma=0.0, qmix=0.0) == ["always 0: ROMA, QMIX"]
+    assert words(roma=0.0, qmix=0.04) == ["never above 0.04: ROMA, QMIX"]
+
+
+def test_ablations_have_the_papers_names_which_the_caption_explains(frame):
+    rows = pd.concat([frame, frame[frame["arm"] == "qmix"].assign(arm="roma_td_li")])
+    labels = [text.get_text() for text in curves.draw(rows).legends[0].get_texts()]
+    assert labels == ["ROMA", "QMIX", "$L_{TD}+L_I$"]
+    assert "$L_{TD}+L_I$: ROMA without $L_D$" in curves.caption(rows)
+    assert not any("$" in line for line in curves.caption(frame))
 
 
 def test_the_names_of_many_missing_runs_are_not_cut_off(frame):
