@@ -28,18 +28,19 @@ TEX_ESCAPES = {character: f"\\{character}" for character in "&%#_{}$"} | {
 WIDE = 30  # characters; the text of wider columns is broken into lines
 
 
+Shown = Sequence[str] | pd.DataFrame | None  # columns of a table, another layout of its numbers, or all columns
+
+
 class Table(NamedTuple):
     """Table with its caption's notes, made from a summary."""
 
     frame: pd.DataFrame
     notes: Sequence[str] = ()  # sentences of the caption, without full stops
     groups: str | None = None  # column that groups the rows; a rule is drawn where its value changes
-    shown: Sequence[str] | None = None  # columns in Markdown and LaTeX; the CSV has all
+    shown: Shown = None  # what Markdown and LaTeX have; the CSV has the whole frame
 
 
-def write(
-    frame: pd.DataFrame, stem: Path, caption: str, groups: str | None = None, shown: Sequence[str] | None = None
-) -> None:
+def write(frame: pd.DataFrame, stem: Path, caption: str, groups: str | None = None, shown: Shown = None) -> None:
     """Write `<stem>.csv`, `<stem>.md` and `<stem>.tex` (packages booktabs and longtable).
 
     The CSV holds exact numbers. Markdown and LaTeX round to three digits and print a dash for missing values. Equal
@@ -50,26 +51,31 @@ def write(
         stem: Path of the files without their suffix.
         caption: Caption of the Markdown and LaTeX files.
         groups: Column that groups the rows; LaTeX draws a rule where its value changes.
-        shown: Columns of the Markdown and LaTeX files; all by default.
+        shown: Columns of the Markdown and LaTeX files, all by default; or a frame with another layout of the numbers.
     """
     write_bytes(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, lineterminator="\n").encode())
-    names = list(map(str, frame if shown is None else shown))
-    rows = _rows(frame, names)
+    layout = _layout(frame, shown)
+    rows, names = _rows(layout), list(map(str, layout))
     write_bytes(stem.with_name(f"{stem.name}.md"), f"**{caption}**\n\n{_markdown(rows)}\n".encode())
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in names]
+    numeric = [pd.api.types.is_numeric_dtype(layout[name]) for name in layout]
     group = names.index(groups) if groups else None
     write_bytes(stem.with_name(f"{stem.name}.tex"), _latex(rows, numeric, caption, group).encode())
 
 
 def markdown(table: Table) -> str:
-    """Return the columns of a table that readers see as lines of Markdown, without a caption."""
-    return _markdown(_rows(table.frame, list(map(str, table.frame if table.shown is None else table.shown))))
+    """Return a table as readers see it as lines of Markdown, without a caption."""
+    return _markdown(_rows(_layout(table.frame, table.shown)))
 
 
-def _rows(frame: pd.DataFrame, names: Sequence[str]) -> list[list[str]]:
-    """Return the head and the rows of these columns, as readers see them."""
-    columns = [[_cell(value) for value in frame[name]] for name in names]
-    return [list(names), *map(list, zip(*columns, strict=True))]
+def _layout(frame: pd.DataFrame, shown: Shown) -> pd.DataFrame:
+    """Return the frame that readers see."""
+    return shown if isinstance(shown, pd.DataFrame) else frame if shown is None else frame[list(shown)]
+
+
+def _rows(frame: pd.DataFrame) -> list[list[str]]:
+    """Return the head and the rows of a frame, as readers see them."""
+    columns = [[_cell(value) for value in frame[name]] for name in frame]
+    return [list(map(str, frame)), *map(list, zip(*columns, strict=True))]
 
 
 def _markdown(rows: Sequence[list[str]]) -> str:

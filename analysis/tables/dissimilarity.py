@@ -1,5 +1,9 @@
-"""Learnt dissimilarity within and between unit types (table 2), with all spreads and the matrix of unit types."""
+"""Learnt dissimilarity within and between unit types (table 2).
 
+Readers see the two rows of the paper, then the matrix of unit types. The CSV has all scalings, steps and spreads.
+"""
+
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,8 @@ COLUMNS = [
     ),
     *("over pairs", "pairs", "seeds", *SEPARATION),
 ]
+HEADLINES = {"between types": "of different unit types", "within types": "of the same unit type"}
+LAYOUT = ["arm", "pairs of agents", "dissimilarity", "scaled over episodes", "untrained", *SEPARATION, "seeds"]
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
@@ -47,17 +53,51 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     notes = [
         origin(pd.read_parquet(summary / "runs.parquet"), scale_of(summary)),
         "Dissimilarity: mean over ordered pairs of living agents from the second decision on, scaled to [0, 1] over the"
-        " pairs of a step or of all recorded episodes of a run (data set)",
-        "Spreads: standard deviation of the runs' means over seeds, of a run's means over its episodes, and of pairs"
-        " about the mean of their episode",
+        " pairs of a step, with the standard deviation of the runs' means over seeds",
+        "Scaled over episodes: over the pairs of all recorded episodes of a run. Untrained: the network of step 0,"
+        " scaled over the pairs of a step",
         "AUC and best threshold (balanced accuracy): separation of pairs of different unit types from pairs of the same"
         " type by d",
-        "Steps 0: untrained network",
+        "The table paper has the paper's numbers beside ours, the file table2.csv all spreads",
     ]
     if absent:
         notes.append(f"Not run yet: {', '.join(absent)}")
-    shown = [name for name in COLUMNS if name not in ("map", "scale", "seeds")]
-    return Table(pd.DataFrame(rows, columns=COLUMNS), notes, groups="arm", shown=shown)
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return Table(frame, notes, groups="arm", shown=_layout(frame))
+
+
+def _layout(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return two rows for each arm, between and within unit types, then a row for each ordered pair of types."""
+    indexed = frame.set_index(["map", "arm", "scaling", "first type", "second type"]).sort_index()
+    last = frame.groupby(["map", "arm"])["steps"].transform("max")
+    rows = []
+    for row in frame[(frame["steps"] == last) & (frame["scaling"] == "by step")].to_dict("records"):
+        first, second = row["first type"], row["second type"]
+
+        def other(scaling: str, steps: int, row: dict[Hashable, Any] = row) -> pd.Series | None:
+            cell = indexed.loc[[(row["map"], row["arm"], scaling, row["first type"], row["second type"])]]
+            found = cell[cell["steps"] == steps]
+            return found.iloc[0] if len(found) else None
+
+        rows.append(
+            {
+                "arm": row["arm"],
+                "pairs of agents": f"{first}, {second}" if second else HEADLINES[first],
+                "dissimilarity": _with_spread(row),
+                "scaled over episodes": _with_spread(other("by data set", row["steps"])),
+                "untrained": _with_spread(other("by step", 0)),
+                **{name: row[name] if first == next(iter(HEADLINES)) else np.nan for name in SEPARATION},
+                "seeds": row["seeds"],
+            }
+        )
+    return pd.DataFrame(rows, columns=LAYOUT)
+
+
+def _with_spread(row: Any) -> str | None:
+    """Format a mean with its standard deviation over seeds, if there are several; None without a row."""
+    if row is None:
+        return None
+    return f"{row['dissimilarity']:.4f}" + ("" if pd.isna(row["over seeds"]) else f" ± {row['over seeds']:.4f}")
 
 
 def _of_scale(summary: Path, specification: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,5 +1,9 @@
-"""Final win rates of the whole grid: the mean of the tests in the last tenth of a run, over seeds with an interval."""
+"""Final win rates of the whole grid: the mean of the tests in the last tenth of a run, over seeds with an interval.
 
+Readers see a matrix of algorithms and maps. The CSV has a row for each cell, with the extremes of its seeds.
+"""
+
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +12,10 @@ import pandas as pd
 
 from analysis import style
 from analysis.claims.evidence import Evidence, with_scales_beside
-from analysis.statistics import student_interval
+from analysis.statistics import FEWEST_SEEDS, student_interval
 from analysis.table import Table
 
-SHOWN = ["map", "algorithm", "seeds", "win rate", "95 %", "lowest", "highest", "final evaluation"]
+FEW = "*"  # mark of a cell with fewer seeds than others
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
@@ -34,26 +38,32 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     rows = [_row(evidence, *cell) for cell in sorted(cells, key=place)]
     frame = pd.DataFrame(rows).astype({"steps": "Int64"})
     most = int(frame["seeds"].max())
-    missing = _named(frame[frame["seeds"] == 0], frame)
-    fewer = _named(frame[frame["seeds"].between(1, most - 1)], frame)
     notes = [
         evidence.origin,
-        "Win rate: mean of the tests in the last tenth of a run, mean over seeds; Student t interval for three or more"
-        " seeds",
-        "Final evaluation: mean win rate over seeds of the last policy in greedy episodes; no verdict depends on it",
-        *([f"Fewer than {most} seeds: {', '.join(fewer)}"] if fewer else []),
-        *([f"Missing runs: {', '.join(missing)}"] if missing else []),
+        f"Win rate: mean of the tests in the last tenth of a run, mean over {most} {'seed' if most == 1 else 'seeds'}"
+        + (", ± half the width of the 95 % Student t interval" if most >= FEWEST_SEEDS else ""),
+        "The file finals.csv has limits, extremes and the final evaluations, on which no verdict depends",
+        "A dash: not run yet; an empty cell: not planned",
+        *([f"{FEW} fewer than {most} seeds"] if frame["seeds"].between(1, most - 1).any() else []),
     ]
-    return Table(frame, notes, "map", SHOWN)
+    return Table(frame, notes, shown=_matrix(frame, most))
 
 
-def _named(part: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    """Return the cells of a part as map/arm; the map alone if the part has all its arms."""
-    sizes = whole["map"].value_counts()
-    names: list[str] = []
-    for name, cell in part.groupby("map", sort=False):
-        names += [str(name)] if len(cell) == sizes[name] else [f"{name}/{arm}" for arm in cell["arm"]]
-    return names
+def _matrix(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return one row per algorithm and one column per map; empty where a cell is neither listed nor trained."""
+    cells = {(row["arm"], row["map"]): _written(row, most) for row in frame.to_dict("records")}
+    known = list(style.ARMS)
+    arms = sorted(frame["arm"].unique(), key=lambda arm: known.index(arm) if arm in known else len(known))
+    columns = {name: [cells.get((arm, name), "") for arm in arms] for name in frame["map"].unique()}
+    return pd.DataFrame({"algorithm": list(map(style.label, arms)), **columns})
+
+
+def _written(row: dict[Hashable, Any], most: int) -> str | None:
+    """Format a cell, with half the width of its interval; None without runs."""
+    if not row["seeds"]:
+        return None
+    half = "" if pd.isna(row["half width"]) else f" ± {row['half width']:.2f}"
+    return f"{row['win rate']:.2f}{half}{FEW if row['seeds'] < most else ''}"
 
 
 def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
@@ -62,7 +72,9 @@ def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
     steps = evidence.total_steps(map_name, arm) if present else None
     protocol = evidence.protocol(map_name, arm) if present else None
     evaluation = float(evidence.evaluated_win_rates(map_name, arm).mean()) if present else None
+    open_interval = student_interval(values[:, None])
     facts = {"protocol": protocol, "steps": steps, "final evaluation": evaluation}
+    facts["half width"] = float(open_interval.high[0] - open_interval.mean[0])
     return {"map": map_name, "algorithm": style.label(arm), "arm": arm, **summed_up(values), **facts}
 
 

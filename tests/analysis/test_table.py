@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import table as tables
+from analysis.tables import cost
 from roma.cli import main
 
 FRAME = pd.DataFrame(
@@ -60,6 +61,14 @@ def test_readers_see_the_columns_that_are_shown(tmp_path):
     assert list(pd.read_csv(tmp_path / "narrow.csv")) == list(FRAME)
 
 
+def test_readers_may_see_another_layout_of_the_numbers(tmp_path):
+    layout = pd.DataFrame({"arm": ["ROMA"], "MMM2": ["0.12 ± 0.01"]})
+    tables.write(FRAME, tmp_path / "matrix", "Matrix", shown=layout)
+    assert (tmp_path / "matrix.md").read_text().splitlines()[4] == "| ROMA | 0.12 ± 0.01 |"
+    assert r"0.12 $\pm$ 0.01" in (tmp_path / "matrix.tex").read_text()
+    assert list(pd.read_csv(tmp_path / "matrix.csv")) == list(FRAME)
+
+
 def test_same_frame_same_bytes(stem, tmp_path):
     tables.write(FRAME.copy(), tmp_path / "again", "Win rates, 95 %.", groups="map")
     for kind in ("csv", "md", "tex"):
@@ -73,4 +82,20 @@ def test_the_command_writes_a_table_with_the_digest_of_its_inputs(results, tmp_p
     frame = pd.read_csv(tmp_path / "cost.csv")
     assert frame[["map", "arm", "runs"]].to_numpy().tolist()[0] == ["MMM2", "ROMA", 3]
     assert (frame["hours"] == 200_000 / 100 / 3600).all()
-    assert "Inputs " in (tmp_path / "cost.md").read_text().splitlines()[0]
+    lines = (tmp_path / "cost.md").read_text().splitlines()
+    assert "Inputs " in lines[0]
+    assert "All 12 runs together: 6.7 h" in lines[0]
+    first = dict(zip(lines[2].split(" | "), lines[4].split(" | "), strict=True))
+    assert (first["steps"], first["time"], first["speed"]) == ("200 k", "33 min", "100 steps/s")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0.2, "0.2 s"), (59, "59 s"), (60, "1.0 min"), (2000, "33 min"), (7200, "2.0 h"), (9e5, "10 d")],
+)
+def test_durations_have_the_largest_unit_that_fits(seconds, written):
+    assert cost.duration(seconds) == written
+
+
+def test_memory_has_the_unit_that_fits():
+    assert [cost.memory(size) for size in (911, 1470)] == ["911 MB", "1.5 GB"]

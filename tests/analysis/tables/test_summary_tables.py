@@ -111,11 +111,22 @@ def test_missing_and_few_runs_are_visible(summary):
     assert np.isnan(frame.loc[("2s3z", "roma"), "win rate"])
     assert frame.loc[("6z4b", "qmix"), "seeds"] == 2
     assert np.isnan(frame.loc[("6z4b", "qmix"), "low"])
-    notes = " ".join(table.notes)
-    assert "Fewer than 3 seeds: 6z4b/qmix" in notes
-    assert "Missing runs: 2s3z, 5m_vs_6m, 8m_vs_9m, " in notes
-    assert "6z4b/maven" in notes
-    assert "6z4b/qmix, 6z4b" not in notes
+    assert "* fewer than 3 seeds" in table.notes
+
+
+def test_readers_see_final_win_rates_as_a_matrix_of_algorithms_and_maps(summary):
+    table = finals.table(summary, SPECIFICATIONS["finals"])
+    matrix = table.shown.set_index("algorithm")
+    frame = table.frame.set_index(["map", "arm"])
+    row = frame.loc[("MMM2", "qmix")]
+    scores = win_rates(summary, "qmix")
+    half_width = student.ppf(0.975, 2) * scores.std(ddof=1) / np.sqrt(3)
+    assert row["half width"] == pytest.approx(half_width)
+    assert matrix.loc["QMIX", "MMM2"] == f"{scores.mean():.2f} ± {half_width:.2f}"
+    assert matrix.loc["QMIX", "6z4b"] == f"{frame.loc[('6z4b', 'qmix'), 'win rate']:.2f}*"
+    assert pd.isna(matrix.loc["ROMA", "2s3z"])
+    assert matrix.loc["QMIX-LAR", "2s3z"] == ""
+    assert len(matrix) == frame.index.get_level_values("arm").nunique()
 
 
 def test_the_release_beside_the_paper(summary):
