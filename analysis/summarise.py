@@ -236,6 +236,12 @@ def planned_cells(summary: Path) -> list[tuple[str, str]]:
     return list(pd.read_parquet(file)[CELL].itertuples(index=False, name=None)) if file.exists() else []
 
 
+def planned_runs(summary: Path) -> int:
+    """Return the number of runs that the scale of a summary trains, now or later; 0 if the summary has no plan."""
+    file = summary / "plan.parquet"
+    return int(pd.read_parquet(file)["seeds"].sum()) if file.exists() else 0
+
+
 def withheld(summary: Path) -> str:
     """Return the reason why verdicts and roles of a summary must not be shown; empty if they may be shown.
 

@@ -1,6 +1,6 @@
 """Contents of the report, read from the tables of the summary and from the files of figures and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis import figure_list, style
 from analysis.measures.rollouts import RULES
+from analysis.report import mathematics
 from analysis.statistics import student_interval
-from analysis.summarise import inputs_digest, planned_cells, scale_of, withheld
+from analysis.summarise import inputs_digest, planned_cells, planned_runs, scale_of, withheld
 from roma.support.errors import UserError
 
 NEEDED = ("runs", "curves", "intervals", "finals")
@@ -22,6 +23,7 @@ OPTIONAL = {  # tables that may be missing, with their names in the list of miss
 }
 OF_ROLES = ("roles", "episodes")
 CLAIMS = "claims"
+OPENING, RISE = ("test_battle_won_mean", "test_return_mean"), 0.05
 KINDS = (".png", ".pdf", ".csv", ".md", ".tex")
 ROLE_AXES = ["role_0", "role_1", "role_2"]
 MOVING = {"x": 2, "y": 2, "health": 1, "shield": 1, "target": 0}  # columns that change over time, with their decimals
@@ -55,6 +57,7 @@ class Contents:
     claims_files: list[Path]
     videos: list[Path]
     data: dict[str, Any]  # input of the script
+    planned: int  # number of runs that the scale trains, now or later
     withheld: str  # reason why roles and verdicts are not shown; empty if they are
 
     @property
@@ -103,6 +106,7 @@ def read(summary: Path, figures: Path, listed: Path) -> Contents:
         claims_files=claims.files if claims else [],
         videos=sorted((figures / "videos").glob("*.gif")),
         data=data(tables),
+        planned=planned_runs(summary),
         withheld=reason,
     )
 
@@ -123,7 +127,9 @@ def pictures(folder: Path, specifications: Mapping[str, figure_list.Entry]) -> l
         files = of_stem.get(name, [])
         drawn = any(file.suffix == ".png" for file in files)
         specification = specifications.get(name, {} if drawn else {"table": name})
+        order = [f"{name}_{map_name}" for map_name in specification.get("maps", [])]
         panels = [stem for stem in of_stem if stem.startswith(f"{name}_") and stem not in specifications]
+        panels.sort(key=lambda stem: order.index(stem) if stem in order else len(order))
         parts = [file for stem in panels for file in of_stem[stem]]
         return Picture(name, specification.get("title", ""), "table" in specification, files, parts)
 
@@ -139,12 +145,38 @@ def data(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     series.sort(key=lambda one: known.index(one["arm"]) if one["arm"] in known else len(known))
     names = dict.fromkeys(one["metric"] for one in series)
     return {
-        "arms": {arm: style.web(arm) for arm in dict.fromkeys(one["arm"] for one in series)},
+        "arms": {arm: named(arm) for arm in dict.fromkeys(one["arm"] for one in series)},
         "maps": list(dict.fromkeys(tables["runs"]["map"])),
-        "metrics": {name: style.METRICS.get(name, name.replace("_", " ")) for name in names},
+        "metrics": {name: mathematics.plain(style.METRICS.get(name, name.replace("_", " "))) for name in names},
+        "opening": opening(series),
         "series": series,
         "episodes": episodes(tables.get("episodes")),
     }
+
+
+def named(arm: str) -> dict[str, Any]:
+    """Return the look of an arm, its label as plain text, and the parts of the label with their HTML elements."""
+    label = style.label(arm)
+    return {**style.web(arm), "label": mathematics.plain(label), "parts": mathematics.parts(label)}
+
+
+def opening(series: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the map and the metric with which the chart opens: those of the largest rise, summed over the arms.
+
+    The win rate is preferred, if it rises by at least RISE; otherwise the test return. The rise of an arm is the mean
+    of the last tenth of its means less that of the first tenth.
+    """
+    for metric in OPENING:
+        rises: dict[str, float] = {}
+        for one in (each for each in series if each["metric"] == metric):
+            values = [value for value in one["mean"] if value is not None]
+            tenth = -(-len(values) // 10)
+            rise = np.mean(values[-tenth:]) - np.mean(values[:tenth]) if values else 0.0
+            rises[one["map"]] = rises.get(one["map"], 0.0) + float(rise)
+        largest = max(rises, key=lambda name: rises[name], default="")
+        if rises.get(largest, 0.0) >= RISE:
+            return {"map": largest, "metric": metric}
+    return {}
 
 
 def curves(intervals: pd.DataFrame, tests: pd.DataFrame) -> list[dict[str, Any]]:

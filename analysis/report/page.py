@@ -12,16 +12,25 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from analysis.report.claims import back_links, mentions, outcome
 from analysis.report.claims import section as claims_section
 from analysis.report.contents import Contents, Picture
+from analysis.report.mathematics import html
 from analysis.summarise import engine_names
 
+NAMED = ["claim", "statement"]
+TWO_FILES = 2  # of a single panel: a figure with no more has one panel, which is the figure itself
+WIDTH_IN_PNG = slice(16, 20)  # bytes of the header
+DOTS_PER_PIXEL = 2  # of figures, on a page: their smallest text has the size of seven pixels
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("dom", "theme", "chart", "roles", "battle", "theatre", "runs", "main")  # in order of dependence
 
 
 def render(contents: Contents) -> str:
     """Return the HTML of the whole page."""
+    cited = {} if contents.claims is None else mentions(contents.claims)
+    known = {} if contents.claims is None else dict(zip(*(contents.claims[name] for name in NAMED), strict=True))
+    about = {name: back_links(claims, known) for name, claims in cited.items()}
     script = "\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     sheet = (WEB / "style.css").read_text(encoding="utf-8")
@@ -34,12 +43,13 @@ def render(contents: Contents) -> str:
         scale=escape(contents.scale),
         digest=escape(contents.digest),
         facts=facts(contents),
+        outcome=escape(outcome(contents.claims, contents.tables["runs"], contents.planned)),
         absent=absent(contents.missing),
         videos=links(contents.videos, "videos/"),
         claims=claims(contents),
-        figures="".join(map(figure, contents.figures)),
+        figures="".join(figure(picture, about.get(picture.name, "")) for picture in contents.figures),
         figure_index="".join(index_entry(picture) for picture in contents.figures),
-        tables="".join(map(listing, contents.listings)),
+        tables="".join(listing(picture, about.get(picture.name, "")) for picture in contents.listings),
         table_index="".join(index_entry(picture) for picture in contents.listings),
         runs=runs(contents),
     )
@@ -68,20 +78,46 @@ def absent(lines: list[str]) -> str:
     return f"<details class='absent'>{summary}<ul>{items}</ul></details>" if lines else ""
 
 
-def figure(picture: Picture) -> str:
-    """Return a figure with links to its files, or a note that it is missing."""
+def figure(picture: Picture, about: str = "") -> str:
+    """Return a figure with links to its files, or a note that it is missing.
+
+    A narrow window shows the single panels in the place of a figure of several maps. It scrolls other figures.
+
+    Args:
+        picture: The figure.
+        about: Links to the claims that mention it.
+    """
     image = picture.file("png")
     if image is None:
         return _article(picture, f"{picture.name} was not drawn: {picture.name}.png is not in the folder of this page.")
-    source = f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
-    words = escape(f"{_heading(picture)}; the data are in {picture.name}.csv")
+    words = f"{_heading(picture)}; the data are in {picture.name}.csv"
+    single = [part for part in picture.parts if part.suffix == ".png"] if len(picture.parts) > TWO_FILES else []
+    kind = "whole" if single else "sheet"
+    shown = f"<div class='{kind}' tabindex='0' role='region' aria-label='{escape(words)}'>{_image(image, words)}</div>"
+    if single:
+        names = (part.stem.removeprefix(f"{picture.name}_") for part in single)
+        each = "".join(_image(part, f"{words}: {name}") for part, name in zip(single, names, strict=True))
+        shown += f"<div class='panels'>{each}</div>"
     panels = f"<details><summary>Single panels</summary>{links(picture.parts)}</details>" if picture.parts else ""
-    caption = f"<figcaption>{links(picture.files)}{panels}</figcaption>"
-    return _article(picture, body=f"<figure><img src='{source}' alt='{words}'>{caption}</figure>")
+    caption = f"<figcaption>{links(picture.files)}{panels}{about}</figcaption>"
+    return _article(picture, body=f"<figure>{shown}{caption}</figure>")
 
 
-def listing(picture: Picture) -> str:
-    """Return a table with caption and links to its files, or a note that it is missing."""
+def _image(file: Path, words: str) -> str:
+    """Return a picture with its width in a narrow window, in which it scrolls if it is wider."""
+    raw = file.read_bytes()
+    source = f"data:image/png;base64,{base64.b64encode(raw).decode()}"
+    pixels = int.from_bytes(raw[WIDTH_IN_PNG], "big")
+    return f"<img src='{source}' width='{pixels // DOTS_PER_PIXEL}' alt='{escape(words)}'>"
+
+
+def listing(picture: Picture, about: str = "") -> str:
+    """Return a table with caption and links to its files, or a note that it is missing.
+
+    Args:
+        picture: The table.
+        about: Links to the claims that mention it.
+    """
     readable, numbers = picture.file("md"), picture.file("csv")
     if readable:
         caption, frame = from_markdown(readable.read_text(encoding="utf-8"))
@@ -89,8 +125,8 @@ def listing(picture: Picture) -> str:
         caption, frame = "", pd.read_csv(numbers, dtype=str, keep_default_na=False)
     else:
         return _article(picture, f"{picture.name} was not made: {picture.name}.md is not in the folder of this page.")
-    note = f"<p class='lead'>{escape(caption)}</p>" if caption else ""
-    return _article(picture, body=note + grid(frame, picture.name) + links(picture.files))
+    note = f"<p class='lead'>{html(caption)}</p>" if caption else ""
+    return _article(picture, body=note + grid(frame, picture.name) + links(picture.files) + about)
 
 
 def _article(picture: Picture, missing: str = "", body: str = "") -> str:
@@ -102,7 +138,6 @@ def _article(picture: Picture, missing: str = "", body: str = "") -> str:
 
 def from_markdown(text: str) -> tuple[str, pd.DataFrame]:
     """Return caption and cells of a Markdown table written by `analysis.table`."""
-    text = text.replace("$", "")
     lines = [line.removeprefix("| ").removesuffix(" |") for line in text.splitlines() if line.startswith("|")]
     head, _, *body = [[cell.replace(r"\|", "|") for cell in line.split(" | ")] for line in lines]
     return text.splitlines()[0].strip("*"), pd.DataFrame(body, columns=head)
@@ -134,12 +169,12 @@ def grid(table: pd.DataFrame, name: str) -> str:
     """Return a frame as a scrollable HTML table."""
     numeric = [" class='number'" if pd.api.types.is_numeric_dtype(table[column]) else "" for column in table.columns]
     head = "".join(
-        f"<th scope='col'{kind}>{escape(column)}</th>" for column, kind in zip(table.columns, numeric, strict=True)
+        f"<th scope='col'{kind}>{html(column)}</th>" for column, kind in zip(table.columns, numeric, strict=True)
     )
 
     def cell(kind: str, value: Any) -> str:
         text = "" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
-        return f"<td{kind}>{escape(text)}</td>"
+        return f"<td{kind}>{html(text)}</td>"
 
     rows = "".join(f"<tr>{''.join(map(cell, numeric, row))}</tr>" for row in table.itertuples(index=False))
     return (

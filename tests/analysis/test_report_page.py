@@ -2,7 +2,6 @@
 
 import json
 import re
-from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,13 +10,14 @@ import pytest
 
 from analysis import claims
 from analysis import table as tables
-from analysis.report.claims import linked
-from analysis.report.contents import episodes, pictures, read, role_measures, rounded
-from analysis.report.page import from_markdown, render
+from analysis.report.claims import linked, outcome
+from analysis.report.contents import episodes, opening, pictures, read, role_measures, rounded
+from analysis.report.mathematics import html
+from analysis.report.page import figure, from_markdown, grid, render
 from roma.cli import main
 
 FIGURE_LIST = """
-fig04: {title: Known, plot: curves, maps: [MMM2], arms: [roma]}
+fig04: {title: Known, plot: curves, maps: [MMM2, 3m], arms: [roma]}
 fig05: {title: Never drawn, plot: curves}
 cost: {title: Never counted, table: cost}
 claims: {title: Claims, table: claims}
@@ -72,6 +72,64 @@ def test_every_file_is_linked_and_every_figure_shown(page, folders):
     assert [attributes["src"][:22] for tag, attributes in tags if tag == "img"] == ["data:image/png;base64,"]
 
 
+def test_a_figure_of_several_maps_has_its_panels_for_narrow_windows(folders):
+    folder = folders[1]
+    for name in ("fig04_3m.png", "fig04_3m.pdf", "fig04_MMM2.pdf"):
+        (folder / name).write_bytes(b"panel")
+    (picture,) = (one for one in read(*folders).figures if one.name == "fig04")
+    found = Elements(figure(picture)).found
+    assert [attributes["class"] for tag, attributes in found if tag == "div"] == ["whole", "panels"]
+    words = [attributes["alt"] for tag, attributes in found if tag == "img"]
+    assert [word.rsplit(": ", 1)[1] for word in words[1:]] == ["MMM2", "3m"]  # in the order of the figure list
+
+
+def test_claims_are_linked_from_the_figures_that_they_mention(folders, page):
+    of_figure = page.split("<article id='fig04'")[1].split("</article>")[0]
+    found = [attributes["href"] for tag, attributes in Elements(of_figure).found if tag == "a"]
+    mentioned = [claim.id for claim in claims.load() if re.search(r"figures? (\d+, )*(\d+ and )?4\b", claim.place)]
+    assert [link.removeprefix("#claim-") for link in found if link.startswith("#claim-")] == mentioned
+    assert len(mentioned) > 3
+
+
+def test_the_outcome_is_one_sentence(page):
+    words = re.search(r"<p class=\"outcome\">([^<]*)</p>", page)[1]
+    assert words == (
+        f"No experiment has decided any of the paper&#x27;s {len(claims.load())} claims so far: "
+        "12 of 12 planned runs are finished, 6 of them of ROMA."
+    )
+
+
+def test_the_outcome_counts_verdicts_of_the_headline_variant():
+    verdicts = [
+        claims.REPRODUCED,
+        f"{claims.REPRODUCED} so far",
+        claims.CONTRADICTED,
+        claims.UNDECIDED,
+        claims.REPRODUCED,
+    ]
+    table = pd.DataFrame({"verdict": verdicts, "variant": [*["roma"] * 4, "roma_release"]})
+    runs = pd.DataFrame({"arm": ["qmix", "roma_release"]})
+    assert outcome(table, runs, 9) == (
+        "On this engine, experiments reproduce 2, contradict 1 and leave open 1 of the paper's 4 claims; "
+        "2 of 9 planned runs are finished, none of them of ROMA."
+    )
+    held = table.assign(verdict=claims.WITHHELD)
+    assert outcome(held, runs, 9).startswith("The verdicts on the paper's 4 claims are withheld; ")
+    assert outcome(None, runs, 9).startswith("There are no verdicts ")
+
+
+def test_the_chart_opens_where_the_means_rise_most():
+    def series(map_name, metric, *mean):
+        return {"map": map_name, "metric": metric, "mean": list(mean)}
+
+    won, gained = "test_battle_won_mean", "test_return_mean"
+    flat = [series("3m", won, 0.0, 0.0), series("8m", gained, 0.0, 3.0), series("3m", gained, 0.0, 9.0, None)]
+    assert opening([*flat, series("8m", won, 0.5, 0.7)]) == {"map": "8m", "metric": won}
+    assert opening(flat) == {"map": "3m", "metric": gained}
+    assert opening([series("3m", won, 0.0, 0.9), *[series("8m", won, 0.0, 0.5)] * 2])["map"] == "8m"  # two arms
+    assert opening([]) == {}
+
+
 def test_every_inner_link_has_its_target(page):
     tags = Elements(page).found
     names = {attributes["id"] for _, attributes in tags if "id" in attributes}
@@ -118,7 +176,8 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     caption, found = from_markdown((tmp_path / "table2.md").read_text())
     assert caption == "A caption."
     assert found.to_numpy().tolist() == [["a | b", "0.123"], ["c", tables.ABSENT]]
-    assert list(found) == ["arm", "R^2"]
+    assert list(found) == ["arm", "$R^2$"]
+    assert "<i>R</i><sup>2</sup>" in grid(found, "table2")
 
 
 def test_every_claim_stands_under_its_question_with_its_verdicts(folders, page):
@@ -127,7 +186,7 @@ def test_every_claim_stands_under_its_question_with_its_verdicts(folders, page):
     names = [attributes["id"] for _, attributes in tags if attributes.get("class") == "claim"]
     assert names == [f"claim-{claim.id}" for claim in listed]
     for claim in listed:
-        assert escape(claim.statement) in page
+        assert html(claim.statement) in page
     marks = [attributes["class"] for _, attributes in tags if attributes.get("class", "").startswith("verdict ")]
     assert len(marks) == sum(len(claim.variants) for claim in listed) + len(claims.VERDICTS)
     counts = map(int, re.findall(r"</span> (\d+)</li>", page))

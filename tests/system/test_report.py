@@ -54,7 +54,7 @@ def page(browser, report):
 
 def test_every_figure_is_drawn_and_every_link_leads_somewhere(page, report):
     widths = page.value("[...document.images].map((image) => image.naturalWidth)")
-    assert len(widths) == 2
+    assert len(widths) == 4  # two figures, and the panels of one
     assert min(widths) > 500
     links = page.value("[...document.links].map((link) => link.getAttribute('href'))")
     inner = [link[1:] for link in links if link.startswith("#")]
@@ -74,6 +74,31 @@ def test_evidence_of_a_claim_is_one_press_away(page):
     assert not page.value(hidden)
     page.run("document.querySelector('#claim-maven_below_qmix summary').click()")
     assert page.value(hidden)
+
+
+def test_a_figure_leads_back_to_its_claims(page):
+    page.run("document.querySelector('#fig09 .mentions').open = true")
+    page.run("document.querySelector('#fig09 .mentions a[href=\"#claim-maven_below_qmix\"]').click()")
+    page.settle()
+    assert page.value("document.querySelector('.claim:target').id") == "claim-maven_below_qmix"
+
+
+def test_the_page_begins_with_the_outcome_and_a_chart(page):
+    assert "planned runs are finished" in page.value("document.querySelector('.outcome').innerText")
+    assert page.value("document.querySelector('#chart').getBoundingClientRect().top") < DESKTOP[1] * 2 / 3
+
+
+def test_a_phone_shows_single_panels(page, report):
+    shown = "['.whole', '.panels'].map((name) => document.querySelector(`#fig09 ${name}`).checkVisibility())"
+    assert page.value(shown) == [True, False]
+    page.open(report.as_uri(), *PHONE)
+    assert page.value(shown) == [False, True]
+    assert page.value("document.querySelector('#fig09 .panels img').clientWidth") > 300
+
+
+def test_mathematics_is_rendered(page):
+    words = "document.querySelector('#claim-identifiability_steadies p').innerHTML"
+    assert "without <i>L</i><sub>I</sub>" in page.value(words)
 
 
 def shown_arms(page):
@@ -116,8 +141,9 @@ def test_curves_are_read_by_keys_too(page):
 
 def test_map_measure_and_single_seeds_change_the_plot(page):
     lines = "document.querySelector('#chart svg').innerHTML"
-    seen = {page.value(lines)}
     choose = "const one = document.querySelector('{}'); one.value = '{}'; one.dispatchEvent(new Event('change'))"
+    page.run(choose.format("#chart-map", "2s3z"))
+    seen = {page.value(lines)}
     page.run(choose.format("#chart-map", "8m_vs_9m"))
     seen.add(page.value(lines))
     page.run(choose.format("#chart-metric", "test_return_mean"))

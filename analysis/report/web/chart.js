@@ -22,7 +22,7 @@ function setUpChart(data) {
 
   function drawChips() {
     const chips = unique(current().map((one) => one.arm)).map((arm) => {
-      const button = html("button", { type: "button", "aria-pressed": !hidden.has(arm) }, swatch(data.arms[arm]), data.arms[arm].label);
+      const button = html("button", { type: "button", "aria-pressed": !hidden.has(arm) }, swatch(data.arms[arm]), labelled(data.arms[arm]));
       button.addEventListener("click", () => {
         if (!hidden.delete(arm)) hidden.add(arm);
         button.setAttribute("aria-pressed", !hidden.has(arm));
@@ -87,7 +87,8 @@ function setUpChart(data) {
       .sort((a, b) => b.one.mean[b.at] - a.one.mean[a.at])
       .map(({ one, at }) => {
         const interval = one.low[at] === null ? "" : `${number(one.low[at])} to ${number(one.high[at])}, `;
-        const label = data.arms[one.arm].label + (one.reference ? ` (${one.reference})` : "");
+        const label = labelled(data.arms[one.arm]);
+        if (one.reference) label.append(` (${one.reference})`);
         return html("li", {}, swatch(data.arms[one.arm]), label, html("b", {}, number(one.mean[at])), html("span", {}, `${interval}n = ${one.n[at]}`));
       });
     readout.replaceChildren(html("strong", {}, `At ${steps(Math.round(cursor))} environment steps`), html("ul", {}, ...rows));
@@ -116,7 +117,12 @@ function setUpChart(data) {
   metricSelect.addEventListener("change", () => { drawChips(); draw(); });
   seedsBox.addEventListener("change", draw);
   fillSelect(mapSelect, data.maps);
+  mapSelect.value = data.opening.map ?? mapSelect.value;
   choose();
+  if (data.opening.metric) {
+    metricSelect.value = data.opening.metric;
+    draw();
+  }
   onResize(plot, draw);
 }
 

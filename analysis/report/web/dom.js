@@ -10,6 +10,9 @@ const html = (name, attributes = {}, ...children) => create(document.createEleme
 const svg = (name, attributes = {}, ...children) =>
   create(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
+// Label of an arm, with its mathematics as elements.
+const labelled = ({ parts }) => html("span", { class: "label" }, ...parts.map(([kind, text]) => (kind ? html(kind, {}, text) : text)));
+
 const unique = (values) => [...new Set(values)];
 
 function fillSelect(select, values, label = (value) => value) {
