@@ -72,6 +72,8 @@ METRICS = {
     "test_battle_won_mean": "test win rate",
     "test_return_mean": "test return",
     "test_ep_length_mean": "test episode length",
+    "sigma": "standard deviation\n$\\sigma$ of a role",
+    "mean_share_agents": "share of role variance\nbetween agents",
     "silhouette_type": "silhouette by type",
     "silhouette_health": "silhouette by health",
     "silhouette_position": "silhouette by position",

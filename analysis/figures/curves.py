@@ -25,6 +25,8 @@ LEGEND_ROW_INCHES = 0.18
 SCALES = {
     "test_battle_won_mean": (0.0, 1.0, 0.25),
     "test_return_mean": (0.0, 20.0, 5.0),
+    "sigma": (0.0, 1.0, 0.25),
+    "mean_share_agents": (0.0, 1.0, 0.25),
     "information_q05": (0.0, 1.0, 0.25),
     "information_high_share": (0.0, 1.0, 0.25),
     "dissimilarity_between_types": (0.0, 1.0, 0.25),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis import style
-from analysis.figures import rolespace
+from analysis.figures import rolepanel, rolespace, rolestatistics
 from analysis.measures.rollouts import ROLE_COLUMNS
 from analysis.summarise import withheld
 from roma.support.errors import UserError
@@ -69,6 +69,7 @@ def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
     canvas = FigureCanvasAgg(figure)
     of_roles = rolespace.add_axes(figure, 0.0, 0.25, 2.9, 2.75, projection="3d")
+    noise = rolespace.add_axes(figure, 2.4, 2.44, rolepanel.INSET, rolepanel.INSET)
     battlefield = rolespace.add_axes(figure, 3.1, 0.35, 4.0, 2.6)
     first = episode.iloc[0]
     title = figure.text(0.5, 0.94, "", ha="center", fontsize=8.5)
@@ -78,9 +79,13 @@ def frames(episode: pd.DataFrame) -> list[NDArray[np.uint8]]:
     figure.text(0.5, 0.025, f"{named}; {explained}", ha="center", fontsize=6.5, color="0.25")
     pictures = []
     for _, units in episode.groupby("t"):
-        for axes in (of_roles, battlefield):
+        for axes in (of_roles, noise, battlefield):
             axes.clear()
-        rolespace.draw_roles(of_roles, units[~units["is_agent"] | (units["health"] > 0)], "role", limits)
+        living = rolestatistics.living(units)
+        rolespace.draw_roles(of_roles, living, "role", limits)
+        noise.set_visible(len(living) > 0)
+        if len(living):
+            rolepanel.draw_noise(noise, living, "role", limits)
         rolespace.draw_battlefield(battlefield, units, "role", episode)
         title.set_text(_title(units, length))
         canvas.draw()

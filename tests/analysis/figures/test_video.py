@@ -20,7 +20,8 @@ def test_one_frame_a_moment_of_the_shown_episode(results, tmp_path, monkeypatch)
         assert animation.size == (round(video.WIDTH * video.DPI), round(video.HEIGHT * video.DPI))
         animation.seek(animation.n_frames - 1)
         assert animation.info["duration"] == video.MILLISECONDS_AT_THE_END
-    agents = drawn[0][drawn[0]["is_agent"]]
+    assert all((units["health"] > 0).all() for units in drawn)
+    agents = drawn[0]
     assert agents["role_fill"].str.match("^#[0-9a-f]{6}$").all()
     assert agents["seed"].unique() == episode["seed"].unique()
 
