@@ -41,9 +41,9 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     notes = [
         evidence.origin,
         f"Win rate: mean of the tests in the last tenth of a run, mean over {most} {'seed' if most == 1 else 'seeds'}"
-        + (", ± half the width of the 95 % Student t interval" if most >= FEWEST_SEEDS else ""),
-        "The file finals.csv has limits, extremes and the final evaluations, on which no verdict depends",
-        "A dash: not run yet; an empty cell: not planned",
+        + (", with Student t interval of 95 %" if most >= FEWEST_SEEDS else ""),
+        "The file finals.csv has the extremes and the final evaluations, on which no verdict depends",
+        "A dash: no run yet; an empty cell: no run, and not one of the paper",
         *([f"{FEW} fewer than {most} seeds"] if frame["seeds"].between(1, most - 1).any() else []),
     ]
     return Table(frame, notes, shown=_matrix(frame, most))
@@ -59,11 +59,11 @@ def _matrix(frame: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _written(row: dict[Hashable, Any], most: int) -> str | None:
-    """Format a cell, with half the width of its interval; None without runs."""
+    """Format a cell, with its interval if there is one; None without runs."""
     if not row["seeds"]:
         return None
-    half = "" if pd.isna(row["half width"]) else f" ± {row['half width']:.2f}"
-    return f"{row['win rate']:.2f}{half}{FEW if row['seeds'] < most else ''}"
+    interval = "" if pd.isna(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['win rate']:.2f}{interval}{FEW if row['seeds'] < most else ''}"
 
 
 def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
@@ -72,9 +72,7 @@ def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:
     steps = evidence.total_steps(map_name, arm) if present else None
     protocol = evidence.protocol(map_name, arm) if present else None
     evaluation = float(evidence.evaluated_win_rates(map_name, arm).mean()) if present else None
-    open_interval = student_interval(values[:, None])
     facts = {"protocol": protocol, "steps": steps, "final evaluation": evaluation}
-    facts["half width"] = float(open_interval.high[0] - open_interval.mean[0])
     return {"map": map_name, "algorithm": style.label(arm), "arm": arm, **summed_up(values), **facts}
 
 
