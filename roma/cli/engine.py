@@ -27,7 +27,7 @@ def play(parser: Parser) -> None:
     who.add_argument("--policy", help="heuristic (SMAC's scripted one) or random; default: heuristic")
     who.add_argument("--checkpoint", type=Path, help="a finished run's folder or one of its policies/*.safetensors")
     who.add_argument("--recording", type=Path, help="a recording's file; only --out can be combined with it")
-    parser.add_argument("--seed", help="number of the battle, from 0; default: 0")
+    parser.add_argument("--seed", help="number of the episode, from 0; default: 0")
     parser.add_argument(
         "--out", type=Path, help="folder; default: data/embedded/manual/recordings/..., or the recording's own folder"
     )
