@@ -48,7 +48,7 @@ def _play(options: argparse.Namespace) -> int:
         raise UserError("--map is missing (only --checkpoint and --recording bring their own)")
     for path in (options.recording, options.checkpoint):
         if path is not None and not path.exists():
-            raise UserError(f"there is no {path}")
+            raise UserError(f"there is no file or folder {path}")
     if options.out is not None:
         make_writable_directory(options.out)
 

@@ -32,8 +32,8 @@ PLAY_MISTAKES = [
     (["--map", "3m", "--seed", "-1"], "must lie between"),
     (["--map", "3m", "--seed", "one"], "not a whole number"),
     (["--map", "3m", "--policy", "random", "--checkpoint", "a_file"], "not allowed with"),
-    (["--checkpoint", "nowhere"], "there is no nowhere"),
-    (["--recording", "nowhere"], "there is no nowhere"),
+    (["--checkpoint", "nowhere"], "there is no file or folder nowhere"),
+    (["--recording", "nowhere"], "there is no file or folder nowhere"),
     (["--recording", "a_file", "--map", "3m"], "leave out --map"),
     (["--map", "3m", "--out", "a_file/pictures"], "cannot write"),
 ]
