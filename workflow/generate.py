@@ -29,9 +29,9 @@ This page lists the settings of runs (protocols, algorithms, engines), the optio
 of scale files. `{COMMAND}` writes it from the fields that define them.
 
 `roma settings ALGORITHM` prints the settings of one algorithm with their values under a protocol. Change a setting of a
-run with `roma train --set KEY=VALUE`, or under `overrides` in a scale file. Lists are written as `80,25`, the empty list
-as `none`. Later sources override earlier ones: the default, the protocol, the variant of the algorithm, the overrides
-of the run."""
+run with `roma train --set KEY=VALUE`, or under `overrides` in a scale file. Lists are written as `80,25`, and the
+empty list as `none`. Later sources override earlier ones: the default, the protocol, the variant of the algorithm, the
+overrides of the run."""
 SMAC_OPTIONS = "Arguments of `StarCraft2Env` and of `parallel_env`; training runs use the defaults."
 SCALE_FILES = """\
 Files in `workflow/config` have these keys. `snakemake --config KEY=VALUE` sets a key for one call, as in
