@@ -4,6 +4,7 @@ The page depends on files in git only, so that a test can tell whether it is up 
 `workflow.artifacts.landing` has committed, the claims, the scale file and the measured speeds.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ CHECKED = "results_checked.md"  # beside the page: written by hand
 HEADLINE = claims.VARIANTS[0]
 WATTS = 10  # of a core under load, its share of the machine included; assumed, not measured
 NO_RUNS = "no runs of"  # begins a reason that names every cell without runs
+UNTRAINED = f"the scale {STUDY} does not train "  # begins a reason that names cells
 SPEEDS = read_speeds()
 POWER_LEAD = "0.2"  # the lead whose power the page names, at a deviation of 0.1 between seeds
 
@@ -209,10 +211,21 @@ def _sentence(verdict: Verdict) -> str:
     if verdict.evidence and verdict.evidence.estimate:
         said += f" {_capital(str(verdict.evidence))}, {verdict.evidence.seeds} seeds."
     why = "no runs yet" if verdict.why.startswith(NO_RUNS) else verdict.why
+    why = _untrained(why) if str(verdict) == claims.NOT_TRAINED else why
     why = "" if str(verdict) == claims.NOT_VALIDATED else why  # the caveat names the maps
     if reasons := "; ".join(dict.fromkeys(filter(None, [why, verdict.caveat]))):
         said += f" {_capital(reasons)}."
     return said
+
+
+def _untrained(why: str) -> str:
+    """Return the reasons of a claim that is not trained, without the names of its parts and with each cell once."""
+    reasons = dict.fromkeys(re.sub(r" \([^()]*\)$", "", reason) for reason in why.split("; "))
+    cells = dict.fromkeys(
+        cell for each in reasons if each.startswith(UNTRAINED) for cell in each.removeprefix(UNTRAINED).split(", ")
+    )
+    found = [UNTRAINED + ", ".join(cells)] if cells else []
+    return "; ".join([*found, *(each for each in reasons if not each.startswith(UNTRAINED))])
 
 
 def _asked(study: Study, verdict: Verdict, powers: Mapping[tuple[str, str], str]) -> str:
