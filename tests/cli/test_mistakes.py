@@ -22,7 +22,8 @@ MISTAKES = [
     ({"--threads": "0"}, "at least 1"),
     ({"--checkpoint-seconds": "soon"}, "not a finite number"),
     ({"--out": "a_file/run"}, "cannot write"),
-    ({"--stepz": "3"}, "unrecognized arguments"),
+    ({"--stepz": "3"}, "'--stepz' is not a known option of roma train (did you mean '--steps'?); known: --algorithm, "),
+    ({"--threads": "1", "3": "4"}, "'3' is one argument too many (see roma train --help)"),
 ]
 
 PLAY_MISTAKES = [
