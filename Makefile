@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,slurm]'
 	@touch $@
 
-figures: $(READY) $(CONFIG) ## draw figures and report of SCALE, training missing runs; without SCALE, of the shipped runs
+figures: $(READY) $(CONFIG) ## train the missing runs of SCALE and draw it; without SCALE, draw the shipped runs
 	snakemake --keep-going --cores $(CORES) $(addprefix --configfile ,$(GIVEN)) -- figures
 
 demo: ## train the demo and draw its figures
@@ -56,7 +56,7 @@ demo: ## train the demo and draw its figures
 watch: $(READY) $(CONFIG) ## show the progress of the runs of SCALE, from another terminal
 	roma watch $(CONFIG)
 
-verify: $(READY) $(CONFIG) ## compare shipped runs of SCALE (default: study) with their checksums, and repeat a sample given by SEED and RUNS
+verify: $(READY) $(CONFIG) ## compare shipped runs of SCALE (default: study) with their checksums, and repeat a sample; SEED and RUNS choose it
 	roma verify $(GIVEN) $(addprefix --seed ,$(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 # Compiled once and by all cores, rather than by each test process for itself.
@@ -64,7 +64,7 @@ test: $(READY) ## run the tests
 	$(PAUSING) roma compile
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns and runs, the engine with bounds checked, its branches, 10 000 episodes a map, PEERS
+test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns and runs, array bounds and branches of the engine, 10 000 episodes per map, PEERS
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
@@ -76,7 +76,7 @@ test-long: $(READY) test-peers ## run the tests that take many minutes: killed c
 	python -m pip install --quiet --disable-pip-version-check --no-deps --target .peers -r $<
 	@touch $@
 
-test-peers: .peers/.ready ## run the tests of PEERS, by default all in which other people's libraries use ours: TorchRL, BenchMARL, SuperSuit
+test-peers: .peers/.ready ## run the tests with TorchRL, BenchMARL and SuperSuit; PEERS chooses some of them
 	PYTHONPATH=.peers$(PYTHONPATH:%=:%) pytest $(PEERS)
 
 test-system: $(READY) ## run the tests that need Debian packages, which are installed first if they are missing

@@ -2,7 +2,7 @@
 
 A scale names figures, tables, or groups of them; the `group` of an entry is its group. The word `further` stands for
 the cells (map, arm) of a scale that no other figure of learning curves shows: for their maps as the `maps` of an entry,
-for their arms among its `arms`.
+for their arms among its `arms`. The arms of a table with `references` are shown there.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -39,7 +39,14 @@ def read(listed: Path = FIGURES, planned: Collection[Cell] = ()) -> dict[str, En
         for map_name in entry.get("maps", [])
         for arm in entry.get("arms", [])
     }
-    further = [cell for cell in planned if cell not in drawn]
+    compared = {
+        (map_name, arm)
+        for entry in entries.values()
+        for arms in entry.get("references", {}).values()
+        for map_name in entry["maps"]
+        for arm in arms
+    }
+    further = [cell for cell in planned if cell not in drawn | compared]
     return {
         name: _resolved(entry, planned, further) if entry.get("maps") == FURTHER else entry
         for name, entry in entries.items()

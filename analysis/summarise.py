@@ -250,7 +250,7 @@ def withheld(summary: Path) -> str:
     """
     file = summary / "plan.parquet"
     if not file.exists():
-        raise UserError(f"{file} is missing: roma summarise makes it")
+        raise UserError(f"{file} is missing: `roma summarise` writes it")
     return str(pd.read_parquet(file).attrs["withheld"])
 
 

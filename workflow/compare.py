@@ -64,6 +64,12 @@ def arm_to_train(
     Raises:
         UserError: A name does not exist or a setting is not valid.
     """
+    names = learners.algorithm_names()
+    if algorithm is None and name not in names:
+        raise UserError(
+            f"{name!r} is not a known algorithm: give your arm an algorithm (--algorithm), a scale file (--scale) or "
+            f"finished runs (--runs); known algorithms: {', '.join(names)}"
+        )
     return Arm(name, resolve(map_name, algorithm or name, 0, protocol or "paper", EMBEDDED, overrides), {})
 
 
@@ -193,7 +199,7 @@ def baselines(root: Path, arm: Arm, beside: Sequence[str] | None) -> dict[str, S
             cells.setdefault(run.path.parts[-3], set()).add(run.path.parts[-2])
         there = "; ".join(f"{map_name}: {', '.join(sorted(cells[map_name]))}" for map_name in sorted(cells))
         raise UserError(
-            f"no run on {arm.config.map} ships by the protocol {arm.config.protocol}; what ships: {there or 'none'}"
+            f"no run on {arm.config.map} ships under the protocol {arm.config.protocol}; shipped: {there or 'none'}"
         )
     if arm.name in arms:
         raise UserError(

@@ -36,16 +36,20 @@ ASKED = (
 SHOWN = (0.1, 0.2, 0.3, 0.5)  # leads whose power is on the page
 
 
-HEAD = """# Operating characteristics of the verdicts
+HEAD = """# How often the verdicts are right
 
-Made by `roma claims --simulate`. It simulates whole studies whose truth is known and judges them with the code that
-judges the runs: {points} points, {draws:,} studies at each point, digest of claims.yaml {claims}. The grid
+This page has the power and the error rates of the verdicts on the paper's claims. `roma claims --simulate` wrote it:
+the command simulates whole studies whose truth is known and judges them with the code that judges the runs. There are
+{points} points, with {draws:,} studies at each point (digest of the claims {claims}). The grid of points
 (`analysis/claims/characteristics.py`) and the worlds (`analysis/claims/simulation.py`) were fixed before the
 simulation.
 
+- *World*, which of the paper's statements are true. "As stated": all of them. "ROMA alone": ROMA leads, and all other
+  arms equal QMIX. "Many agents": ROMA leads only on the four maps that the paper names for their many agents. "Most
+  agents": ROMA leads only on 10z5b_vs_2s3z. "Otherwise": MAVEN, `roma_td`, `qmix_nps` and `qmix_lar` lead as ROMA
+  does, and `roma_td_ld` falls behind QMIX.
 - *Lead* of ROMA over QMIX in true win rate: {leads}.
-  In the world "as stated", it is the size of every effect that the paper states. In the other worlds, some of the
-  paper's statements are false.
+  In the world "as stated", it is the size of every effect that the paper states.
 - *Deviation*, the standard deviation between seeds: {deviations}. The episodes of a run add binomial noise.
 - *Collapsed*, the probability that a seed of any arm wins nothing: {collapsed}.
 - *Seeds* of every arm: {seeds}.
@@ -56,8 +60,9 @@ units of its measure. Claims that are reported as estimates or settled by constr
 ## Power
 
 Power is the share of studies in which a true claim is reproduced. If the power is low at an effect size that matters,
-"undecided" is no evidence against the paper. Columns: seeds n and lead, at deviation 0.1; in brackets with 20 % of all
-seeds collapsed. Last column: the largest share of wrong verdicts on the claim over the whole grid.
+"undecided" is no evidence against the paper. The columns are named by the seeds n and the lead; the deviation is 0.1,
+and numbers in brackets have 20 % of all seeds collapsed. The last column is the largest share of wrong verdicts on the
+claim over the whole grid. [analysis/claims.yaml](../analysis/claims.yaml) has the statements of the claims.
 """
 ASKED_FOR = "\n## Required power\n"
 FAMILIES = """

@@ -251,7 +251,7 @@ def _read(summary: Path) -> dict[str, pd.DataFrame]:
             }
             tables[name] = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
         else:
-            raise UserError(f"{file} is missing: roma summarise makes it")
+            raise UserError(f"{file} is missing: `roma summarise` writes it")
     return tables
 
 

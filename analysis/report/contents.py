@@ -84,7 +84,7 @@ def read(summary: Path, figures: Path, listed: Path) -> Contents:
     """
     for name in NEEDED:
         if not (summary / f"{name}.parquet").exists():
-            raise UserError(f"{summary / name}.parquet is missing: roma summarise makes it")
+            raise UserError(f"{summary / name}.parquet is missing: `roma summarise` writes it")
     files = {name: summary / f"{name}.parquet" for name in (*NEEDED, *OPTIONAL)}
     found_tables = {name: pd.read_parquet(file) for name, file in files.items() if file.exists()}
     reason = withheld(summary)

@@ -122,7 +122,7 @@ def published(maps: Iterable[str]) -> pd.DataFrame:
 def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
     """Return the record as a Markdown table, one row per run."""
     lines = [
-        "| protocol, map | arm | seed | asked | passed at | best mean of five | last five tests | revision "
+        "| protocol, map | arm | seed | required | passed at step | best mean of five | last five tests | revision "
         "| engine version |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

@@ -128,7 +128,7 @@ def decision(judgements: Sequence[Judgement]) -> str:
     chosen = headline(judgements)
     (other,) = READINGS.keys() - {chosen}
     words = " and ".join(f"the {name} is {'sound' if verdict else 'not sound'}" for name, verdict in verdicts.items())
-    return f"By the rule {words}: `roma` has the {chosen}, and the {other} is the arm `{READINGS[other][0]}`."
+    return f"By the rule, {words}: `roma` uses the {chosen}, and the {other} is the arm `{READINGS[other][0]}`."
 
 
 def record(directories: Iterable[Path], folder: Path = FOLDER) -> None:

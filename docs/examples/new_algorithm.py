@@ -1,10 +1,10 @@
-"""Compare an algorithm of your own with a shipped one: train both, draw their learning curves, print final win rates.
+"""Compare your own algorithm with QMIX: train both, draw their learning curves, print final win rates.
 
     python docs/examples/new_algorithm.py --map 3m --steps 100000 --seeds 3
 
-The algorithm is the folder `algorithms/hysteretic` beside this file: a setting and a loss. `add_folder` makes it known
-to one process. To keep it, copy the folder into `roma/learners`; it then stands in `roma train --help`, and its name in
-a scale file has it trained and drawn by `make figures SCALE=...`.
+The algorithm is the folder `algorithms/hysteretic` beside this file: a setting and a loss. `add_folder` registers it in
+this process. To keep it, copy the folder into `roma/learners`. `roma train --algorithm hysteretic` then finds it. If a
+scale file has its name, `make figures SCALE=...` trains and draws it.
 """
 
 import argparse
@@ -21,10 +21,8 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--map", default="3m", help="name of a map; default: 3m")
 parser.add_argument("--steps", default="100000", help="environment steps of a run; default: 100000")
 parser.add_argument("--seeds", type=int, default=3, help="runs of each algorithm; default: 3")
-parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `roma train` takes it")
-parser.add_argument(
-    "--out", type=Path, default=Path("data/embedded/manual/compared"), help="folder of all that is made"
-)
+parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in `roma train`")
+parser.add_argument("--out", type=Path, default=Path("data/embedded/manual/compared"), help="folder of the output")
 options = parser.parse_args()
 
 learners.add_folder(Path(__file__).parent / "algorithms")
@@ -52,6 +50,6 @@ for command in commands:
         sys.exit(status)
 
 finals = pd.read_parquet(options.out / "summary" / "finals.parquet")
-print("\nwin rate in the tests of each run's last tenth, over seeds:")
+print("\nfinal win rate (mean of the tests in the last tenth of a run), over seeds:")
 print(finals.groupby("arm")["final_win_rate"].agg(["mean", "min", "max", "count"]).round(3).to_string())
 print(f"learning curves: {options.out}/curves.png")

@@ -1,10 +1,10 @@
-"""Play on the embedded engine through the interfaces of other people's libraries, without StarCraft II.
+"""Play on the embedded engine through the interfaces that other libraries use, without StarCraft II.
 
     python docs/examples/other_libraries.py --map 2s3z --episodes 3
 
-PyMARL, and all that grew from it, use SMAC's class, in whose place ours comes; nothing of PyMARL is needed here.
-TorchRL, and BenchMARL on top of it, read PettingZoo's parallel interface. What to change in which file of these and
-of other projects stands in docs/coming_from.md.
+PyMARL and its forks use SMAC's environment class, which ours replaces; this script does not need PyMARL itself.
+TorchRL, and BenchMARL on top of it, use PettingZoo's parallel interface. docs/coming_from.md lists the lines to change
+in these and other projects.
 """
 
 import argparse
@@ -15,13 +15,13 @@ import numpy as np
 from roma.envs.pettingzoo import parallel_env
 from roma.envs.smac import StarCraft2Env  # instead of: from smac.env import StarCraft2Env
 
-INSTALL = "pip install --no-deps -r tests/peers/requirements.txt"  # so that no other torch comes
+INSTALL = "pip install --no-deps -r tests/peers/requirements.txt"  # keeps the installed torch
 
 
 def pymarl(map_name: str, episodes: int) -> None:
     """Play random episodes by the calls that PyMARL's runner makes."""
     env = StarCraft2Env(map_name=map_name, seed=1)
-    info = env.get_env_info()  # what PyMARL sizes its networks by
+    info = env.get_env_info()  # PyMARL takes the sizes of its networks from here
     print(f"PyMARL: {info['n_agents']} agents, observations of {info['obs_shape']}, state of {info['state_shape']}")
     rng = np.random.default_rng(0)
     for episode in range(episodes):
@@ -58,7 +58,7 @@ def torchrl(map_name: str, episodes: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--map", default="2s3z", help="name of a map; default: 2s3z")
-    parser.add_argument("--episodes", type=int, default=3, help="random episodes of each interface; default: 3")
+    parser.add_argument("--episodes", type=int, default=3, help="random episodes per interface; default: 3")
     options = parser.parse_args()
     pymarl(options.map, options.episodes)
     torchrl(options.map, options.episodes)

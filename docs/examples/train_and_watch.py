@@ -1,8 +1,8 @@
-"""Train a team, then watch it: a run, its win rate in 64 greedy episodes, and a film of one of its battles.
+"""Train a team, evaluate it in 64 greedy episodes, and draw one episode as a film.
 
     python docs/examples/train_and_watch.py --map 3m --algorithm qmix --steps 100000
 
-takes some minutes. The same command with more steps goes on where the run ended.
+This takes some minutes. The same command with more steps extends the run.
 """
 
 import argparse
@@ -16,8 +16,8 @@ parser.add_argument("--map", default="3m", help="name of a map; default: 3m")
 parser.add_argument("--algorithm", default="qmix", help="name of an algorithm; default: qmix")
 parser.add_argument("--steps", default="100000", help="environment steps; default: 100000")
 parser.add_argument("--episodes", default="64", help="greedy episodes after training; default: 64")
-parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `roma train` takes it")
-parser.add_argument("--out", type=Path, default=Path("data/embedded/manual/watched"), help="folder of all that is made")
+parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in `roma train`")
+parser.add_argument("--out", type=Path, default=Path("data/embedded/manual/watched"), help="folder of the output")
 options = parser.parse_args()
 
 run, film = str(options.out / "run"), str(options.out / "film")

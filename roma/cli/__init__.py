@@ -44,7 +44,7 @@ GROUPS = (
         "engine",
         {
             "play": "record one episode and draw it",
-            "calibrate": "compare the embedded engine with released runs on StarCraft II",
+            "calibrate": "compare the embedded engine with the StarCraft II runs released with SMAC",
             "compile": "compile the embedded engine, the actor and the learners, once for all runs on this machine",
         },
     ),
@@ -61,7 +61,7 @@ GROUPS = (
         },
     ),
     Group(
-        "a scale, in a clone of the project",
+        "the runs of a scale file, in a clone of the project",
         "scales",
         {
             "cost": "print the core-hours of a scale",
@@ -73,9 +73,9 @@ GROUPS = (
         },
     ),
     Group(
-        "runs that ship, in a clone of the project",
+        "shipped runs, in a clone of the project",
         "compare",
-        {"compare": "train an arm of yours, and draw it beside the runs that ship"},
+        {"compare": "train your own arm, and draw it beside the shipped runs"},
     ),
     Group(
         "a long study, in a clone of the project",
@@ -83,7 +83,7 @@ GROUPS = (
         {"campaign": "train a long study in the background, in a separate clone"},
     ),
     Group(
-        "the paper and the pages of docs, in a clone of the project",
+        "claims and generated pages, in a clone of the project",
         "pages",
         {
             "claims": "list the paper's claims, or simulate how often verdicts on them are right",

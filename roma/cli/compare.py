@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 def compare(parser: Parser) -> None:
     """Add the options of `roma compare`."""
     parser.description = (
-        "Train an arm of yours, or take finished runs of it, and draw it beside the runs that ship of the same map and "
-        "protocol: learning curves, interquartile means and probabilities of improvement. Only your arm is trained; "
-        "the same command goes on after an interruption, and with more seeds or steps adds what is missing."
+        "Train your own arm, or take finished runs of it, and draw it beside the shipped runs of the same map and "
+        "protocol: learning curves, interquartile means and probabilities of improvement. Only your arm is trained. "
+        "After an interruption, the same command resumes. With more seeds or steps, it trains what is missing."
     )
-    parser.add_argument("arm", metavar="MY_ARM", help="a name of your own, or that of an algorithm that does not ship")
-    parser.add_argument("--map", required=True, help="name of a map of which runs ship, such as 10m_vs_11m")
+    parser.add_argument("arm", metavar="MY_ARM", help="a name for your arm, or an algorithm without shipped runs")
+    parser.add_argument("--map", required=True, help="name of a map with shipped runs, such as 10m_vs_11m")
     parser.add_argument("--algorithm", help="name of an algorithm; default: MY_ARM")
     parser.add_argument("--protocol", help=f"one of {', '.join(PRESETS)}; default: paper")
     add_settings(parser)
     parser.add_argument("--scale", metavar="SCALE", help="name or file of a scale in which MY_ARM is an arm")
-    parser.add_argument("--seeds", help="how many runs to train, of seeds from 0; default: 3")
+    parser.add_argument("--seeds", help="number of runs to train, with seeds from 0; default: 3")
     parser.add_argument("--steps", help="environment steps of each run; default: those of the longest shipped run")
-    parser.add_argument("--cores", help="runs side by side; default: one on each core")
+    parser.add_argument("--cores", help="runs trained in parallel; default: one per core")
     parser.add_argument(
-        "--runs", nargs="+", type=Path, metavar="RUN_DIR", help="finished runs of the arm, of which none is trained"
+        "--runs", nargs="+", type=Path, metavar="RUN_DIR", help="finished runs of the arm; nothing is trained"
     )
     parser.add_argument(
         "--beside", nargs="+", metavar="ARM", help="shipped arms to compare with; default: all of the map and protocol"
     )
-    parser.add_argument("--out", type=Path, help="folder of what is drawn; default: figures/embedded/compare_ARM_MAP")
+    parser.add_argument("--out", type=Path, help="folder of the figures; default: figures/embedded/compare_ARM_MAP")
     parser.set_defaults(run=_compare)
 
 

@@ -27,7 +27,7 @@ def play(parser: Parser) -> None:
     who.add_argument("--policy", help="heuristic (SMAC's scripted one) or random; default: heuristic")
     who.add_argument("--checkpoint", type=Path, help="a finished run's folder or one of its policies/*.safetensors")
     who.add_argument("--recording", type=Path, help="a recording's file; only --out can be combined with it")
-    parser.add_argument("--seed", help="number of the battle, from 0; default: 0")
+    parser.add_argument("--seed", help="number of the episode, from 0; default: 0")
     parser.add_argument(
         "--out", type=Path, help="folder; default: data/embedded/manual/recordings/..., or the recording's own folder"
     )
@@ -48,7 +48,7 @@ def _play(options: argparse.Namespace) -> int:
         raise UserError("--map is missing (only --checkpoint and --recording bring their own)")
     for path in (options.recording, options.checkpoint):
         if path is not None and not path.exists():
-            raise UserError(f"there is no {path}")
+            raise UserError(f"there is no file or folder {path}")
     if options.out is not None:
         make_writable_directory(options.out)
 

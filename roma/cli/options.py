@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from roma.support.errors import UserError
+from roma.support.errors import UserError, unknown
 from roma.support.system.clone import find_clone
 
 
@@ -17,6 +17,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise a mistake as UserError."""
         raise UserError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as `ArgumentParser` does, with an error for what is left: subparsers know their options, others do not.
+
+        Raises:
+            UserError: An option does not exist, or there is an argument too many.
+        """
+        options, rest = super().parse_known_args(args, namespace)
+        if not rest:
+            return options, rest
+        name = rest[0].partition("=")[0]
+        if not name.startswith("-"):
+            self.error(f"{name!r} is one argument too many")
+        raise unknown(f"option of {self.prog}", name, [one for one in self._option_string_actions if one[:2] == "--"])
 
 
 def add_settings(parser: Parser) -> None:

@@ -62,7 +62,7 @@ def docs(parser: Parser) -> None:
             type=Path,
             nargs="*",
             metavar="RUN_DIR",
-            help="runs to add; none: only write the page again",
+            help="finished runs to add; default: none, only write the page again",
         )
     for name, text in (
         (
@@ -70,7 +70,7 @@ def docs(parser: Parser) -> None:
             "write docs/traceability.md, which links each part of the paper to its code, settings, outputs and tests",
         ),
         ("results", "write docs/results.md, the study's results in words, as of its latest complete tranche"),
-        ("cards", "write the model cards of the runs that ship, in data/embedded/study/cards"),
+        ("cards", "write the model cards of the shipped runs, in data/embedded/study/cards"),
     ):
         pages.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=_docs)

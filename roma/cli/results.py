@@ -41,6 +41,8 @@ def _summarise(options: argparse.Namespace) -> int:
     from analysis import runs, summarise
 
     chosen = runs.expected_runs(options.root, options.runs) if options.runs else runs.found_runs(options.root)
+    if not chosen:
+        raise UserError(f"there are no finished runs in {options.root / 'runs'}")
     tables = summarise.summarise(chosen, dict(options.planned or ()), options.withheld)
     summarise.write(tables, options.root / "summary")
     return 0
@@ -88,7 +90,7 @@ def _report(options: argparse.Namespace) -> int:
     listed = _figure_list("roma report", "--list", options.list)
     for folder in (options.summary, options.figures):
         if not folder.is_dir():
-            raise UserError(f"the folder {folder} is missing: snakemake report makes it first")
+            raise UserError(f"there is no folder {folder}: call roma summarise and roma plot first, or make figures")
     make_writable_directory(options.out.parent)
 
     import_matplotlib()
@@ -144,7 +146,7 @@ def _add_summary(parser: Parser) -> None:
 
 def _require_summary(summary: Path) -> None:
     if not summary.is_dir():
-        raise UserError(f"{summary} is missing: roma summarise makes it")
+        raise UserError(f"{summary} is missing: `roma summarise` writes it")
 
 
 def _figure_list(command: str, option: str, given: Path | None) -> Path:

@@ -22,7 +22,8 @@ MISTAKES = [
     ({"--threads": "0"}, "at least 1"),
     ({"--checkpoint-seconds": "soon"}, "not a finite number"),
     ({"--out": "a_file/run"}, "cannot write"),
-    ({"--stepz": "3"}, "unrecognized arguments"),
+    ({"--stepz": "3"}, "'--stepz' is not a known option of roma train (did you mean '--steps'?); known: --algorithm, "),
+    ({"--threads": "1", "3": "4"}, "'3' is one argument too many (see roma train --help)"),
 ]
 
 PLAY_MISTAKES = [
@@ -32,8 +33,8 @@ PLAY_MISTAKES = [
     (["--map", "3m", "--seed", "-1"], "must lie between"),
     (["--map", "3m", "--seed", "one"], "not a whole number"),
     (["--map", "3m", "--policy", "random", "--checkpoint", "a_file"], "not allowed with"),
-    (["--checkpoint", "nowhere"], "there is no nowhere"),
-    (["--recording", "nowhere"], "there is no nowhere"),
+    (["--checkpoint", "nowhere"], "there is no file or folder nowhere"),
+    (["--recording", "nowhere"], "there is no file or folder nowhere"),
     (["--recording", "a_file", "--map", "3m"], "leave out --map"),
     (["--map", "3m", "--out", "a_file/pictures"], "cannot write"),
 ]

@@ -185,9 +185,9 @@ def test_folders_that_are_no_runs_of_one_arm_are_refused(trained, tmp_path, monk
     [
         (
             ["mine", "--map", "2s3z", "--algorithm", "qmix"],
-            "no run on 2s3z ships by the protocol paper; what ships: 3m: qmix, roma; 8m: vdn",
+            "no run on 2s3z ships under the protocol paper; shipped: 3m: qmix, roma; 8m: vdn",
         ),
-        (["mine", "--map", "3m", "--algorithm", "qmix"], "no run on 3m ships by the protocol paper; "),
+        (["mine", "--map", "3m", "--algorithm", "qmix"], "no run on 3m ships under the protocol paper; "),
         (["qmix", "--map", "3m", "--protocol", "smac_v1"], "an arm qmix ships for 3m: give yours another name"),
         (
             ["vdn", "--map", "3m", "--protocol", "smac_v1", "--beside", "romma"],

@@ -113,11 +113,18 @@ def test_every_reading_is_one_change(scale):
     check(config, "sensitivity")
     runs = expand(config, "sensitivity").runs
     settings = {arm: run.config.settings() for (_, arm, _), run in runs.items()}
-    changes = {arm: set(each.items()) - set(settings["roma"].items()) for arm, each in settings.items()}
-    assert {len(changes.pop("roma")), *map(len, changes.values())} == {0, 1}
-    assert len({frozenset(change) for change in changes.values()}) == len(changes) == 13
-    assert len(runs) == 2 * 14 * 5
-    assert changes[OTHER_READING] == {("pair_reduction", OTHER_REDUCTION)}
+    changes = {}
+    for arm, each in settings.items():
+        reference, _, reading = arm.partition("_")
+        changes.setdefault(reference, {})[reading] = set(each.items()) - set(settings[reference].items())
+    for of_reference in changes.values():
+        assert of_reference.pop("") == set()
+        assert {len(change) for change in of_reference.values()} == {1}
+        assert len({frozenset(change) for change in of_reference.values()}) == len(of_reference)
+    assert {reference: len(readings) for reference, readings in changes.items()} == {"roma": 13, "qmix": 5}
+    assert changes["qmix"].items() <= changes["roma"].items()
+    assert len(runs) == 2 * (14 + 6) * 5
+    assert changes["roma"][OTHER_READING.removeprefix("roma_")] == {("pair_reduction", OTHER_REDUCTION)}
 
 
 @pytest.mark.parametrize("name", ["lab", "paper"])

@@ -29,9 +29,9 @@ INDEX = "README.md"
 NOT_RECORDED = "not recorded"
 DIGITS = 12  # of revisions and digests
 LIMITS = """\
-The embedded engine is not StarCraft II: compare these weights with others on it, not with win rates on the game. They
-play this map only, take observations with SMAC's default options, and act greedily. On the family of processors that
-trained them, training repeats bit for bit (`make verify`)."""
+The embedded engine is not StarCraft II. Compare these weights with others on the same engine, not with win rates on
+StarCraft II. They play this map only, need observations under SMAC's default options, and act greedily. On the family
+of processors that trained them, the training repeats bit for bit (`make verify`)."""
 
 
 def write(root: Path, scale: str = STUDY) -> list[Path]:
@@ -119,12 +119,12 @@ class Cell:
         return {
             "map": f"{first.map}: {', '.join(f'{group.count} {group.unit}' for group in agents)}",
             "algorithm": f"`{first.algorithm}`, version {_several(config.algorithm_version for config in configs)}",
-            "settings of its own": overrides,
+            "changed settings": overrides,
             "engine": f"{first.engine}, version {_several(config.engine_version for config in configs)}",
             "protocol": f"`{first.protocol}`",
             "environment steps": self.steps,
             "seeds": f"{len(self.runs)}: {', '.join(str(run.seed) for run in self.runs)}",
-            "final win rate": f"{self.win_rate}: of a run the mean of the tests in the last tenth of its training",
+            "final win rate": f"{self.win_rate}; mean over seeds of the tests in the last tenth of training",
             "core-hours of training": f"{self.hours:.1f}",
             "licence": f"[{self.licence}]({root}LICENSE)",
         }
@@ -150,19 +150,19 @@ class Cell:
                 ),
                 (self._seed(*each) for each in zip(rows, self.runs, self.shipped, strict=True)),
             ),
-            "The interval of the last weights is the 95 % Wilson interval over their episodes; other seeds may lie "
-            "outside of it.",
+            "The final win rate is the mean of the tests in the last tenth of training. In the next column, brackets "
+            "have the 95 % Wilson interval over the episodes of these weights; other seeds may lie outside.",
             "## Use",
+            "In a clone of the repository:",
             f'    import roma\n\n    policy = roma.load("{self.shipped[0].name}")',
-            "in a clone, which has the weights "
-            f"([how a policy plays]({root}README.md#from-your-own-code)). "
-            f"`roma restore {self.shipped[0].name}` puts the files into place.",
+            f"[The README]({root}README.md#from-your-own-code) shows how a policy plays. "
+            f"`roma restore {self.shipped[0].name}` copies the files of the run into place.",
             "## Origin",
             _table(
                 ("seed", "revision", "family of processors", "torch", "SHA-256 of the last weights"),
                 (self._origin(run) for run in self.runs),
             ),
-            f"How runs are recorded and checked: [docs/artifacts.md]({root}docs/artifacts.md). Versions: "
+            f"[docs/artifacts.md]({root}docs/artifacts.md) describes how runs are recorded and checked. Versions: "
             f"[engine]({root}roma/envs/skirmish/README.md#versions), "
             f"[algorithms]({root}roma/learners/README.md#versions).",
         ]
@@ -211,9 +211,10 @@ def _index(cells: Mapping[Path, Cell], root: str) -> str:
     return (
         "\n\n".join(
             [
-                "# Weights that ship",
-                "A card for each arm on each map, made from what ships by `roma docs cards`. `roma.load` takes the "
-                f"weights; [docs/artifacts.md]({root}docs/artifacts.md#runs-that-ship) says how they are kept.",
+                "# Model cards of the shipped weights",
+                "`roma docs cards` writes a card for each arm on each map of which trained weights ship with the "
+                f"repository. [`roma.load`]({root}README.md#from-your-own-code) returns a policy with the weights. "
+                f"[docs/artifacts.md]({root}docs/artifacts.md#runs-that-ship) describes how they are stored.",
                 _table(("map", "arm", "protocol", "seeds", "environment steps", "final win rate"), rows),
             ]
         )

@@ -4,6 +4,7 @@ The page depends on files in git only, so that a test can tell whether it is up 
 `workflow.artifacts.landing` has committed, the claims, the scale file and the measured speeds.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ CHECKED = "results_checked.md"  # beside the page: written by hand
 HEADLINE = claims.VARIANTS[0]
 WATTS = 10  # of a core under load, its share of the machine included; assumed, not measured
 NO_RUNS = "no runs of"  # begins a reason that names every cell without runs
+UNTRAINED = f"the scale {STUDY} does not train "  # begins a reason that names cells
 SPEEDS = read_speeds()
 POWER_LEAD = "0.2"  # the lead whose power the page names, at a deviation of 0.1 between seeds
 
@@ -106,20 +108,31 @@ def render(study: Study, powers: Mapping[tuple[str, str], str]) -> str:
 
 
 def _head(study: Study) -> str:
+    primary = [verdict for verdict in _headline(study) if verdict.claim.question == "primary"]
+    without = claims.UNDECIDED, claims.NOT_VALIDATED, claims.NOT_TRAINED
+    decided = sum(str(verdict) not in without for verdict in primary)
     return f"""\
 # Results of the study
 
-`roma docs results` writes this page from the summary of tranche {study.tranche}, the latest complete one (inputs
-{inputs_digest(study.summary)}, claims {claims.claims_digest()}). Figures and report of that moment are in
-`data/embedded/study/tranches/{study.tranche}`; `make figures` draws the runs that ship now. The rules are in
-[analysis_plan.md](analysis_plan.md), checks of surprising results in [{CHECKED}]({CHECKED}).
+This page covers {len(study.finished)} of {len(study.grid.runs)} planned runs. {decided} of {len(primary)} primary
+claims have a verdict. [analysis_plan.md](analysis_plan.md) has the rules. [{CHECKED}]({CHECKED}) has the checks of
+surprising results.
+
+`roma docs results` writes this page from the summary of tranche {study.tranche}, the latest complete one (digest of its
+inputs {inputs_digest(study.summary)}, of the claims {claims.claims_digest()}). The figures and the report of that
+summary are in `data/embedded/study/tranches/{study.tranche}`. `make figures` draws all runs that ship now.
 """
 
 
+def _headline(study: Study) -> list[Verdict]:
+    """Return the verdicts for the headline variant, and those on claims without ROMA."""
+    return [verdict for verdict in study.verdicts if verdict.variant != claims.VARIANTS[1]]
+
+
 def _summary(study: Study) -> str:
-    headline = [verdict for verdict in study.verdicts if verdict.variant != claims.VARIANTS[1]]
+    headline = _headline(study)
     counts = Counter(str(verdict) for verdict in headline)
-    tally = ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda item: -item[1]))
+    tally = ", ".join(f"{word} {number}" for word, number in sorted(counts.items(), key=lambda item: -item[1]))
     cells = {(run.map, run.arm) for run in study.finished}
     used = sum(_hours(run, study.held_steps(run)) for run in study.finished)
     left = sum(_hours(run, _steps_left(study, run)) for run in study.grid.runs.values())
@@ -127,21 +140,22 @@ def _summary(study: Study) -> str:
     return f"""\
 ## Summary
 
-- **Scope.** {len({verdict.claim.id for verdict in headline})} testable statements of the paper, on win rates, on the
-  role losses and on the roles that ROMA learns. They are judged for the paper's equations (`roma`) and for the authors'
-  released code (`roma_release`); this page reports `{HEADLINE}`, the table `claims` both.
-- **Methodology.** The {study.evidence.engine} in the place of StarCraft II, the paper's protocol, algorithms written
-  from the paper and checked against public reference code, lengths by map that are the same for all arms. The plan was
-  dated before the runs; verdicts control false ones at 5 % a question.
+- **Scope.** {len({verdict.claim.id for verdict in headline})} testable statements of the paper on win rates, on the
+  role losses, and on the roles that ROMA learns. Each is judged for the paper's equations (`roma`) and for the authors'
+  released code (`roma_release`). This page reports `{HEADLINE}`; the table `claims` has both.
+- **Methodology.** The {study.evidence.engine} replaces StarCraft II. Runs follow the paper's protocol. Algorithms are
+  written from the paper and checked against public reference code. The length of runs depends on the map and is equal
+  for all arms. The plan was dated before the runs. Within a question, the design keeps the probability of any wrong
+  verdict at 5 % ([how often verdicts are right]({characteristics.PAGE.name})).
 - **Results.** {len(study.finished)} of {len(study.grid.runs)} planned runs in {len(cells)} cells (map and arm).
-  Verdicts: {tally}. The primary claims:
+  Number of verdicts: {tally}. The primary claims:
 {primary}
-- **Easy.** The role losses take a few lines from Eqs. 6 to 8 to code, and a run needs one core and no GPU.
+- **Easy.** The role losses (Eqs. 3 and 6) take a few lines of code, and a run needs one core and no GPU.
 - **Difficult.** The paper leaves open what its code decides: the reduction of L_D over pairs, what counts as a step,
   which settings the baselines had ([paper_vs_code.md](paper_vs_code.md)). Runs of 5 to 10 million steps take
   {_shortest_and_longest(study)} core-hours each, so seeds are few.
-- **Cost.** {used:.1f} core-hours, {used * WATTS / 1000:.2f} kWh at {WATTS} W a core (assumed). What the plan still has:
-  {left:.0f} core-hours, {left * WATTS / 1000:.1f} kWh. Both from measured speeds of single cores.
+- **Cost.** {used:.1f} core-hours so far, {used * WATTS / 1000:.2f} kWh at {WATTS} W a core (assumed). The remaining
+  runs of the plan: {left:.0f} core-hours, {left * WATTS / 1000:.1f} kWh. Core-hours are computed from measured speeds.
 """
 
 
@@ -160,7 +174,8 @@ def _win_rates(study: Study) -> str:
     return f"""\
 ## Final win rates
 
-Mean over seeds of the tests in the last tenth of a run, seeds in brackets. Intervals: table `finals`.
+Mean over seeds of the tests in the last tenth of a run; in brackets the number of seeds. The table `finals` of the
+report has intervals.
 
 {markdown(Table(frame))}
 """
@@ -174,13 +189,14 @@ def _win_rate(evidence: Evidence, map_name: str, arm: str) -> str | None:
 
 
 def _claims(study: Study, powers: Mapping[tuple[str, str], str]) -> str:
-    headline = [verdict for verdict in study.verdicts if verdict.variant != claims.VARIANTS[1]]
+    headline = _headline(study)
     lines = [
         "## Claim by claim",
         "",
-        "Intervals are Holm's within a question, those of estimates 95 %. Power is the chance that a true effect of",
-        "the named size is found, at a deviation of 0.1 between seeds; in brackets with 20 % of all seeds collapsed",
-        f"([{characteristics.PAGE.name}]({characteristics.PAGE.name})).",
+        "Intervals of claims are simultaneous within a question (Holm); intervals of estimates have 95 %. Power is the",
+        "probability that a true effect of the named size is found, at a standard deviation of 0.1 between seeds; in",
+        "brackets, if 20 % of all seeds collapse (win nothing). If the power is low, an undecided claim is no evidence",
+        f"against the paper ([{characteristics.PAGE.name}]({characteristics.PAGE.name})).",
     ]
     for question, family in groupby(headline, key=lambda verdict: verdict.claim.question):
         lines += ["", f"### {question[0].upper()}{question[1:]}", ""]
@@ -195,10 +211,21 @@ def _sentence(verdict: Verdict) -> str:
     if verdict.evidence and verdict.evidence.estimate:
         said += f" {_capital(str(verdict.evidence))}, {verdict.evidence.seeds} seeds."
     why = "no runs yet" if verdict.why.startswith(NO_RUNS) else verdict.why
+    why = _untrained(why) if str(verdict) == claims.NOT_TRAINED else why
     why = "" if str(verdict) == claims.NOT_VALIDATED else why  # the caveat names the maps
     if reasons := "; ".join(dict.fromkeys(filter(None, [why, verdict.caveat]))):
         said += f" {_capital(reasons)}."
     return said
+
+
+def _untrained(why: str) -> str:
+    """Return the reasons of a claim that is not trained, without the names of its parts and with each cell once."""
+    reasons = dict.fromkeys(re.sub(r" \([^()]*\)$", "", reason) for reason in why.split("; "))
+    cells = dict.fromkeys(
+        cell for each in reasons if each.startswith(UNTRAINED) for cell in each.removeprefix(UNTRAINED).split(", ")
+    )
+    found = [UNTRAINED + ", ".join(cells)] if cells else []
+    return "; ".join([*found, *(each for each in reasons if not each.startswith(UNTRAINED))])
 
 
 def _asked(study: Study, verdict: Verdict, powers: Mapping[tuple[str, str], str]) -> str:
@@ -231,10 +258,10 @@ def _game(study: Study) -> str:
     specification = read_yaml(FIGURES)["validity"]
     table = beside_game.table(study.summary, specification)
     return f"""\
-## Beside StarCraft II
+## Comparison with StarCraft II
 
-QMIX, VDN and IQL under SMAC's protocol beside the runs released with SMAC. {_standings(study)}
-No verdict on win rates is given where the engine is not validated.
+Win rates of QMIX, VDN and IQL under SMAC's protocol, and those of the runs released with SMAC. {_standings(study)}
+On maps where the engine is not validated, claims on win rates get no verdict.
 
 {markdown(table)}
 """
@@ -251,7 +278,7 @@ def _standings(study: Study) -> str:
 def _paper(study: Study) -> str:
     table = paper.table(study.summary, {})
     return f"""\
-## Beside the paper's own numbers
+## Comparison with the paper's numbers
 
 The paper states few numbers; its curves are figures only. {". ".join(table.notes)}.
 
@@ -264,12 +291,13 @@ def _capital(text: str) -> str:
 
 
 LIMITS = """\
-## Do not conclude
+## What not to conclude
 
-- That ROMA wins or loses so on StarCraft II: every verdict is "on this engine", whose battles are like the game's only
-  as far as the table above shows.
-- That a claim is wrong because it is undecided: look at its power first.
-- Anything from lengths beyond those trained here. The paper trains up to 20 million steps.
-- That `roma` is the authors' code: it is the paper's equations. `roma_release` stands for the code, as far as trained.
-- That a tuned baseline would do as these do: nothing was tuned here, for any arm.
+- Do not conclude that ROMA wins or loses on StarCraft II. Every verdict is "on this engine"; the comparison with
+  StarCraft II above shows how far the two agree.
+- Do not take "undecided" for "wrong". Look at the power of the claim first.
+- Do not extrapolate beyond the steps trained here. The paper trains up to 20 million steps.
+- Do not take `roma` for the authors' code. `roma` is the paper's equations; `roma_release`, where it was trained, is
+  the authors' code.
+- Do not assume that tuned baselines would do the same. No arm was tuned here.
 """

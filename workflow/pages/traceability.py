@@ -115,7 +115,7 @@ def _places(figure: Mapping[str, Any], map_name: str) -> list[str]:
     if "moments" in figure:
         shown = "Battlefield" if figure["plot"] == "battlefield" else "Roles"
         return [f"{shown}: {moments.name(moment)}" for moment in figure["moments"][map_name]]
-    return ["The map alone"]
+    return ["Panel of this map"]
 
 
 def _claims(tests: Mapping[str, str]) -> Iterator[Row]:
@@ -227,8 +227,10 @@ def render(sections: Mapping[str, Sequence[Row]]) -> str:
     lines = [
         "# From the paper to this repository",
         "",
-        f"Generated from [{SOURCE.name}]({SOURCE.name}) by `roma docs traceability`. A test fails if a row has no",
-        "target, a target does not exist, or this page is stale. Settings are resolved values of a run.",
+        "Where this repository has each equation, hyper-parameter, figure, table and claim of the paper. A row names",
+        "the code, the settings as a run resolves them, the Snakemake rule, the file or column with the result, and",
+        f"a test. `roma docs traceability` writes this page from [{SOURCE.name}]({SOURCE.name}). A test fails if a",
+        "row has no target, a target does not exist, or this page is not up to date.",
     ]
     for section, rows in sections.items():
         lines += ["", f"## {section}", "", "| part | in our words | code | setting | rule | output | test |"]

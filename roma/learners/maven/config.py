@@ -55,8 +55,8 @@ RELEASE: dict[str, object] = {
 
 VARIANTS: dict[str, dict[str, object]] = {"maven": {}, "maven_release": RELEASE}
 DESCRIPTIONS = {
-    "maven": "QMIX with a latent of the team's own (Mahajan et al. 2019)",
-    "maven_release": "The same with the settings that its authors released for SMAC",
+    "maven": "QMIX with a latent variable per team and episode (Mahajan et al. 2019)",
+    "maven_release": "MAVEN with the settings that its authors released for SMAC",
 }
 VARIANT_SOURCES = {"maven_release": SMAC}
 TUNING_TRIALS = 0

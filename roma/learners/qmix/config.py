@@ -63,8 +63,8 @@ DESCRIPTIONS = {
     "qmix": "Monotonic value factorisation (Rashid et al. 2018)",
     "vdn": "Sum of utilities (Sunehag et al. 2018)",
     "iql": "Independent Q-learning (Tan 1993)",
-    "qmix_nps": "QMIX, each agent with a network of its own",
-    "qmix_lar": "QMIX with two further layers in the agent",
+    "qmix_nps": "QMIX without parameter sharing between agents",
+    "qmix_lar": "QMIX with two more layers in the agent network",
 }
 VARIANT_SOURCES = {"qmix_nps": PAPER, "qmix_lar": PAPER}
 TUNING_TRIALS = 0

@@ -12,7 +12,7 @@ from roma.support.schemas.settings import ANY, AT_LEAST_ONE, POSITIVE, setting
 # reduction is an arm of its own.
 HEADLINE_REDUCTION: Final = "mean"
 READINGS = {  # reduction: name of its arm if it is not the headline's, and description
-    "sum": ("roma_literal", "ROMA, $L_D$ summed over pairs of agents"),
+    "sum": ("roma_literal", "ROMA with $L_D$ summed over pairs of agents"),
     "mean": ("roma_per_pair", "ROMA, $L_D$ averaged over pairs of agents"),
 }
 (OTHER_REDUCTION,) = READINGS.keys() - {HEADLINE_REDUCTION}
@@ -137,20 +137,20 @@ VARIANTS: dict[str, dict[str, object]] = {
     "roma_release_readme": RELEASE | {"entropy_weight": 5e-2, "variance_floor": 1e-4},  # its README, but for MMM2
 }
 DESCRIPTIONS = {
-    "roma": "Roles by the paper's equations (Wang et al. 2020)",
-    "roma_td": "Neither loss on roles; the paper's $L_{TD}$",
-    "roma_td_li": "The paper's $L_{TD} + L_I$",
-    "roma_td_ld": "The paper's $L_{TD} + L_D$",
+    "roma": "ROMA by the paper's equations (Wang et al. 2020)",
+    "roma_td": "ROMA without role losses; the paper's $L_{TD}$",
+    "roma_td_li": "ROMA without $L_D$; the paper's $L_{TD} + L_I$",
+    "roma_td_ld": "ROMA without $L_I$; the paper's $L_{TD} + L_D$",
     OTHER_READING: OTHER_DESCRIPTION,
-    "roma_no_dissimilarity": "ROMA, $L_D$ without $d$",
-    "roma_release": "The authors' released code, its values for MMM2",
-    "roma_release_epsilon_50": "The same, exploring over 50 steps",
-    "roma_release_readme": "The same, its README's values for other maps",
+    "roma_no_dissimilarity": "ROMA, $L_D$ without the dissimilarity $d$",
+    "roma_release": "The authors' released code, with its values for MMM2",
+    "roma_release_epsilon_50": "The released code, with its exploration over 50 steps",
+    "roma_release_readme": "The released code, with its README's values for other maps",
 }
 VARIANT_SOURCES = {
     **dict.fromkeys(("roma_td", "roma_td_li", "roma_td_ld"), "paper, table 1"),
     OTHER_READING: STUDIED,
-    "roma_no_dissimilarity": "ours, to see what $d$ does",
+    "roma_no_dissimilarity": "ours, to measure the effect of $d$",
     "roma_release": RELEASED,
     "roma_release_epsilon_50": RELEASED,
     "roma_release_readme": f"{RELEASED}, with its README",

@@ -89,4 +89,4 @@ def test_the_export_has_marl_evals_layout(summary, scores, tmp_path):
 
 def test_the_export_needs_a_summary(tmp_path, capsys):
     assert main(["export", "--summary", str(tmp_path / "none"), "--out", str(tmp_path / "runs.json")]) == 2
-    assert "roma summarise makes it" in capsys.readouterr().err
+    assert "`roma summarise` writes it" in capsys.readouterr().err

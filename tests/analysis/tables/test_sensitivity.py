@@ -1,12 +1,14 @@
 """The table of other readings: differences from the reference, what was changed, what is missing."""
 
+from shutil import rmtree
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from scipy.stats import ttest_ind
 
-from analysis import FIGURES
+from analysis import FIGURES, summarise
 from analysis.tables import sensitivity
 from roma.cli import main
 from tests.analysis.conftest import SCALE
@@ -15,16 +17,28 @@ from tests.synthetic import write_runs
 ARMS = {
     "roma_signed_d": {"algorithm": "roma", "overrides": {"absolute_dissimilarity": False}},
     "roma_target_400": {"algorithm": "roma", "overrides": {"target_update_episodes": 400}},
+    "roma_density": {"algorithm": "roma", "overrides": {"log_density": False}},
 }
-SPECIFICATION = {"maps": ["MMM2"], "reference": "roma", "arms": [*ARMS, "roma_density"]}
+TWINS = {"qmix_target_400": {"algorithm": "qmix", "overrides": {"target_update_episodes": 400}}}
+REFERENCES = {"roma": [*ARMS, "roma_mask_dead"], "qmix": [*TWINS]}
+PLANNED = ("roma", *ARMS, "qmix", *TWINS)
+SHORTER = 100_000  # environment steps
+SPECIFICATION = {"maps": ["MMM2"], "references": REFERENCES}
 
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory):
+    """Three seeds of each arm; one reading of QMIX has fewer steps than QMIX, and one of ROMA has no run yet."""
     root = tmp_path_factory.mktemp("readings")
-    write_runs(SCALE | {"cells": [{"maps": ["MMM2"], "arms": ["roma", *ARMS]}], "arms": ARMS}, root)
+    cells = [
+        {"maps": ["MMM2"], "arms": ["roma", *ARMS, "qmix"]},
+        {"maps": ["MMM2"], "arms": [*TWINS], "total_steps": SHORTER},
+    ]
+    scale = SCALE | {"cells": cells, "arms": ARMS | TWINS}
+    write_runs(scale, root)
     folder = root / "data" / "embedded" / "lab"
-    assert main(["summarise", str(folder)]) == 0
+    rmtree(folder / "runs" / "MMM2" / "roma_density")
+    assert main(["summarise", str(folder), "--planned", *(f"MMM2/{arm}=3" for arm in PLANNED)]) == 0
     return folder / "summary"
 
 
@@ -32,7 +46,7 @@ def test_differences_with_their_intervals(summary):
     frame = sensitivity.table(summary, SPECIFICATION).frame.set_index("arm")
     finals = pd.read_parquet(summary / "finals.parquet").groupby("arm")["final_win_rate"]
     scores = {arm: values.to_numpy() for arm, values in finals}
-    for arm in ARMS:
+    for arm in ("roma_signed_d", "roma_target_400"):
         expected = ttest_ind(scores[arm], scores["roma"], equal_var=False).confidence_interval()
         assert frame.loc[arm, "difference"] == pytest.approx(scores[arm].mean() - scores["roma"].mean())
         assert frame.loc[arm, ["difference, low", "difference, high"]].tolist() == pytest.approx(list(expected))
@@ -40,23 +54,38 @@ def test_differences_with_their_intervals(summary):
     assert frame.loc["roma", "win rate"] == pytest.approx(scores["roma"].mean())
 
 
+def test_a_reading_is_compared_with_its_reference_at_equal_steps(summary):
+    frame = sensitivity.table(summary, SPECIFICATION).frame.set_index("arm")
+    curves = pd.read_parquet(summary / "curves.parquet")
+    tests = summarise.last_tenth(curves[curves["arm"] == "qmix"], SHORTER)
+    expected = tests.groupby("seed")["test_battle_won_mean"].mean().mean()
+    finals = pd.read_parquet(summary / "finals.parquet").groupby("arm")["final_win_rate"].mean()
+    assert frame.loc["qmix", ["steps", "win rate"]].tolist() == pytest.approx([SHORTER, expected])
+    assert finals["qmix"] != pytest.approx(expected)
+    assert frame.loc["qmix_target_400", "difference"] == pytest.approx(finals["qmix_target_400"] - expected)
+    assert frame.loc["roma", "steps"] == SCALE["total_steps"]
+
+
 def test_what_was_changed_is_said_in_settings(summary):
     frame = sensitivity.table(summary, SPECIFICATION).frame
-    expected = [
-        "reference",
+    assert frame["setting"].tolist() == [
+        "roma (reference)",
         "absolute_dissimilarity = false (true)",
         "target_update_episodes = 400 (200)",
         "roma_density",
+        "qmix (reference)",
+        "target_update_episodes = 400 (200)",
     ]
-    assert frame["setting"].tolist() == expected
 
 
-def test_an_arm_without_runs_is_named(summary):
+def test_a_planned_arm_without_runs_is_named_and_another_left_out(summary):
     table = sensitivity.table(summary, SPECIFICATION)
-    assert table.frame.iloc[-1][["arm", "seeds"]].tolist() == ["roma_density", 0]
-    assert table.frame.iloc[-1][["win rate", "difference", "difference, 95 %"]].isna().all()
+    (row,) = table.frame[table.frame["seeds"] == 0].to_dict("records")
+    assert row["arm"] == "roma_density"
+    assert pd.isna([row["win rate"], row["difference"], row["difference, 95 %"]]).all()
     assert "Missing runs: MMM2/roma_density" in table.notes
-    without_reference = sensitivity.table(summary, SPECIFICATION | {"reference": "roma_td"})
+    assert "roma_mask_dead" not in table.frame["arm"].tolist()
+    without_reference = sensitivity.table(summary, {"maps": ["MMM2"], "references": {"roma_td": [*ARMS]}})
     assert without_reference.frame["difference"].isna().all()
 
 
@@ -71,5 +100,5 @@ def test_the_table_has_every_arm_of_the_scale(root):
     scale = yaml.safe_load((root / "workflow" / "config" / "sensitivity.yaml").read_text())
     figure = yaml.safe_load(FIGURES.read_text())["sensitivity"]
     (cell,) = scale["cells"]
-    assert cell["arms"] == [figure["reference"], *figure["arms"]]
+    assert cell["arms"] == [arm for reference, arms in figure["references"].items() for arm in (reference, *arms)]
     assert figure["maps"] == scale["maps"]

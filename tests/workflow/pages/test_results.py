@@ -93,7 +93,12 @@ def test_verdicts_estimates_and_costs_are_said(root, tmp_path, monkeypatch, powe
     runs, hours = re.search(r"Still to be trained: (\d+) runs, ([\d.]+) core-hours", waiting).groups()
     assert int(runs) == 9
     assert 3 < float(hours) < 15
-    assert "Still to be trained" not in line(page, "state_of_the_art")  # the study will never train its cells
+    never = line(page, "state_of_the_art")
+    assert "Still to be trained" not in never  # the study will never train its cells
+    cells = never.partition(" The scale study does not train ")[2].removesuffix(".").split(", ")
+    assert "27m_vs_30m/maven" in cells
+    assert len(cells) == len(set(cells))  # each cell once, although it is missing in several parts
+    assert line(page, "weights_of_losses").endswith(" The scale lambda has no summary.")
 
 
 def test_a_tie_is_undecided_and_the_tranche_with_most_runs_counts(root, tmp_path, monkeypatch, powers):

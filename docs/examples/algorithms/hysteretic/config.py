@@ -8,10 +8,10 @@ from roma.support.schemas.settings import SHARE, setting
 
 @dataclass(frozen=True, slots=True)
 class Config(qmix.Config):
-    """QMIX's settings and one more."""
+    """QMIX's settings, and the weight of negative errors."""
 
     patience: float = setting(0.5, "weight of squared errors where Q_tot is above its target; 1: QMIX", "ours", SHARE)
 
 
 VARIANTS: dict[str, dict[str, object]] = {"hysteretic": {}}
-DESCRIPTIONS = {"hysteretic": "QMIX that learns less from disappointment"}
+DESCRIPTIONS = {"hysteretic": "QMIX with smaller weights on negative errors"}

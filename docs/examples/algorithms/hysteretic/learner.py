@@ -1,4 +1,4 @@
-"""The loss of hysteretic QMIX. Networks, exploration, optimiser and all else are QMIX's."""
+"""The loss of hysteretic QMIX. Networks, exploration and optimiser are QMIX's."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from roma.learners.qmix.learner import Learner as QmixLearner
 
 
 class Learner(QmixLearner):
-    """Weighs errors by their sign, so that a teammate's exploration is no reason to give up a good action."""
+    """QMIX with smaller weights on negative errors, which may be due to the exploration of other agents."""
 
     def loss(self, batch: Batch, noise: None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted L_TD and its statistics; B episodes of T steps are packed into one axis of real steps."""
