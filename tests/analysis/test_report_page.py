@@ -291,4 +291,4 @@ def test_the_command_writes_the_page_and_names_what_is_missing(folders, tmp_path
     assert main([*command, "--summary", summary]) == 2
     assert "finals.parquet is missing" in capsys.readouterr().err
     assert main([*command, "--summary", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is missing" in capsys.readouterr().err
+    assert f"there is no folder {tmp_path / 'nowhere'}" in capsys.readouterr().err

@@ -78,8 +78,8 @@ def test_what_does_not_apply_is_said_and_what_was_not_run_is_named(frame):
     assert words.count("does not apply to this map") == 1  # d' between types, on 10m_vs_11m
     missing = [text for text in words if text.startswith("not run yet: ROMA,")]
     assert len(missing) == len(SPECIFICATIONS["role_health"]["measures"])  # on 10z5b_vs_2s3z
-    caption = " ".join(text.get_text() for text in figure.texts)
-    assert "not run yet: $L_{TD}+L_I$, $L_{TD}$" in " ".join(caption.split())
+    caption = " ".join(" ".join(text.get_text() for text in figure.texts).split())
+    assert "not run yet: $L_{TD}+L_I$, $L_{TD}$" in caption
     assert "8 episodes of the batch before each test" in caption
     assert outside(figure) == []
 
