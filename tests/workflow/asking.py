@@ -1,4 +1,4 @@
-"""Client of the server in tests.workflow.forked. As a script, it stands for `roma` and starts in milliseconds."""
+"""Client of the server in tests.workflow.forked. As a script, it stands for a command and starts in milliseconds."""
 
 import json
 import os
@@ -32,5 +32,5 @@ def ask(address: str, command: Sequence[str], files: Sequence[int], folder: str,
 
 
 if __name__ == "__main__":
-    status = ask(os.environ[ADDRESS], ["roma", *sys.argv[1:]], (0, 1, 2), os.getcwd(), os.environ)
+    status = ask(os.environ[ADDRESS], sys.argv[1:], (0, 1, 2), os.getcwd(), os.environ)
     sys.exit(status if status >= 0 else 128 - status)

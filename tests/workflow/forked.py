@@ -1,29 +1,39 @@
-"""Snakemake, and `roma` in its jobs, as processes that start at once: forked from one that has imported all libraries.
+"""Commands as processes that start at once: forked from one that has imported all libraries.
 
-Imports take most of a dry run and most of a job. The server has imported nothing of the project. Each of its processes
-works in a folder and an environment of its own, imports the project as a new process would, and ends with its command.
+Imports take most of a dry run, of most jobs and of DVC's commands. The server has imported nothing of the project: each
+forked process works in a folder and an environment of its own, imports the project as a new process would, and ends
+with its command. Its own commands are forked, too: programs of the same names come first on PATH, and `sys.executable`
+is one of them.
 """
 
 import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import socket
 import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
 from tests.workflow import asking
 
 ROOT = Path(__file__).parents[2]
-# What Snakemake imports when a workflow needs it, and what the project imports.
+PYTHON = "python"  # with -m, with -c or with a script
+COMMANDS = ("dvc", "roma", "snakemake")
+# What these commands and the project import, or import when they need it.
 LIBRARIES = (
+    "dvc.cli.parser",
+    "dvc.repo",
     "jsonschema",
     "numba",
     "pyarrow.parquet",
@@ -38,25 +48,45 @@ LIBRARIES = (
 )
 
 
-def snakemake(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run Snakemake in a folder and return its exit status, and standard output and error together.
+def run(folder: Path, *command: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command in a folder and return its exit status, and standard output and error together.
 
     Args:
         folder: The working folder.
-        arguments: The words after `snakemake`.
+        command: `python` or one of the commands, with arguments.
         environment: Of the process; None: that of this one.
     """
-    server = _server()
     with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
-        status = asking.ask(
-            server.address,
-            ["snakemake", *arguments],
-            [file.fileno() for file in (nothing, output, output)],
-            str(folder),
-            (environment or os.environ) | server.variables,
-        )
+        files = [file.fileno() for file in (nothing, output, output)]
+        given = with_programs(environment or os.environ)
+        status = asking.ask(given[asking.ADDRESS], command, files, str(folder), given)
         output.seek(0)
         return status, output.read().decode("utf-8")
+
+
+def snakemake(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run Snakemake as `run` does."""
+    return run(folder, "snakemake", *arguments, environment=environment)
+
+
+def with_programs(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which the commands are forked."""
+    server = _server()
+    return {
+        **environment,
+        asking.ADDRESS: server.address,
+        "PATH": f"{server.programs}{os.pathsep}{environment['PATH']}",
+    }
+
+
+@contextmanager
+def own_commands() -> Iterator[None]:
+    """Fork the commands that this process starts by `sys.executable` or by name inside the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in with_programs(os.environ).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "executable", str(_server().programs / PYTHON))
+        yield
 
 
 class _Server:
@@ -64,16 +94,19 @@ class _Server:
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="forked-")
-        self.address = f"{self.folder.name}/socket"
-        # Jobs are commands of bash, which reads the file BASH_ENV first; functions come before programs on PATH.
-        shell = Path(self.folder.name, "roma.sh")
-        shell.write_text(f'roma() {{ {sys.executable} -ES {asking.__file__} "$@"; }}\n', encoding="utf-8")
-        self.variables = {"BASH_ENV": str(shell), asking.ADDRESS: self.address}
+        self.address, self.programs = f"{self.folder.name}/socket", Path(self.folder.name, "bin")
+        self.programs.mkdir()
+        for name in (PYTHON, *COMMANDS):
+            program = self.programs / name
+            program.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -ES {asking.__file__} {name} "$@"\n', encoding="utf-8"
+            )
+            program.chmod(0o755)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.address)
             listener.listen()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.workflow.forked", str(listener.fileno())],
+                [sys.executable, "-m", "tests.workflow.forked", str(listener.fileno()), str(self.programs / PYTHON)],
                 cwd=ROOT,
                 # Without the import path, which is that of each command; one thread, as the project sets it.
                 env={**os.environ, "PYTHONPATH": "", "OPENBLAS_NUM_THREADS": "1"},
@@ -91,8 +124,8 @@ def serve(listener: socket.socket) -> None:
     """Run the command of each connection as a process of its own, until standard input ends."""
     for name in LIBRARIES:
         importlib.import_module(name)
-    gc.freeze()  # collections in the processes leave these objects alone
     assert not {"analysis", "roma", "workflow"} & sys.modules.keys()
+    gc.freeze()  # collections in the processes leave these objects alone
     children: set[int] = set()
     while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
         connection, _ = listener.accept()
@@ -125,12 +158,12 @@ def begin(command: Sequence[str], folder: str, environment: Mapping[str, str], f
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    first = folder if command[0] == "snakemake" else str(Path(sys.executable).parent)
-    sys.path[:1] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.argv[:] = command
+    sys.executable = sys.argv[2]
+    sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     status = 1
     try:
-        sys.exit(importlib.import_module(f"{command[0]}.cli").main())
+        execute(*command)
+        status = 0
     except SystemExit as ended:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)
@@ -141,6 +174,24 @@ def begin(command: Sequence[str], folder: str, environment: Mapping[str, str], f
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)  # freeing the objects of all libraries takes longer than most commands
+
+
+def execute(name: str, *arguments: str) -> None:
+    """Execute a command as the main module of this process."""
+    if name in COMMANDS:
+        sys.argv[:] = [name, *arguments]
+        sys.exit(importlib.import_module(f"{name}.cli").main())
+    if arguments[0] in ("-c", "-m"):
+        sys.path.insert(0, os.getcwd())
+        sys.argv[:] = arguments[:1] + arguments[2:]
+        if arguments[0] == "-c":
+            exec(arguments[1], {"__name__": "__main__"})
+        else:
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(arguments[0]).parent))
+        sys.argv[:] = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":
