@@ -16,6 +16,10 @@ from tests.standin_smac import StandIn, install
 # Before torch is imported: one thread, as in runs, so that parallel tests do not compete and last bits do not differ.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# All test processes share the bytecode of the modules, even where the environment turns that off.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # No deadline for examples: times are not meaningful on a busy machine.
 hypothesis.settings.register_profile("without_deadline", deadline=None)
 hypothesis.settings.load_profile("without_deadline")
