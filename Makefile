@@ -69,6 +69,7 @@ test-long: $(READY) test-peers ## run the tests that take many minutes: killed c
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
 	pytest tests/runs/test_fault_injection.py --kills=100
+	pytest tests/envs/test_starcraft2.py -k test_killing_workers --game-kills=100
 
 # A folder beside the environment, so that only these tests import the peers, and only the project's torch is used.
 .peers/.ready: tests/peers/requirements.txt | $(READY)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
-from scipy.stats import trim_mean
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 ALPHA = 0.05
@@ -43,7 +42,7 @@ def student_interval(scores: Floats, level: float = LEVEL, bounds: tuple[float, 
     mean = _divide(np.where(present, scores, 0).sum(axis=0), n)
     squares = np.where(present, (scores - mean) ** 2, 0).sum(axis=0)
     deviation = np.sqrt(_divide(squares, n - 1))
-    quantile = np.where(n >= FEWEST_SEEDS, student.ppf((1 + level) / 2, np.maximum(n - 1, 1)), np.nan)
+    quantile = np.where(n >= FEWEST_SEEDS, stdtrit(np.maximum(n - 1, 1), (1 + level) / 2), np.nan)
     half_width = quantile * _divide(deviation, np.sqrt(n))
     return Interval(mean, np.maximum(mean - half_width, bounds[0]), np.minimum(mean + half_width, bounds[1]), n)
 
@@ -72,6 +71,8 @@ def quartiles(scores: Floats) -> Quartiles:
 
 def interquartile_mean(scores: Floats) -> float:
     """Return the mean of the middle half of all scores (seeds, tasks) (Agarwal et al. 2021)."""
+    from scipy.stats import trim_mean  # here: importing it takes half a second
+
     return float(trim_mean(scores, 0.25, axis=None))
 
 

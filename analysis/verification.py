@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from analysis.statistics import FEWEST_SEEDS
 from roma.runs.directory import RunDirectory
@@ -113,7 +113,7 @@ def judge_returns(metrics_again: pd.DataFrame, recorded: Sequence[pd.DataFrame])
         return f"test returns undecided: {n} recorded seeds, {FEWEST_SEEDS} needed", False
     value, *seeds = (float(metrics[RETURN].head(rows).mean()) for metrics in (metrics_again, *recorded))
     mean, deviation = np.mean(seeds), np.std(seeds, ddof=1)
-    half_width = student.ppf((1 + LEVEL) / 2, n - 1) * deviation * np.sqrt(1 + 1 / n)
+    half_width = stdtrit(n - 1, (1 + LEVEL) / 2) * deviation * np.sqrt(1 + 1 / n)
     outside = bool(abs(value - mean) > half_width)
     place = "outside" if outside else "within"
     return f"mean test return {value:.3f} {place} {mean:.3f} ± {half_width:.3f} of {n} recorded seeds", outside

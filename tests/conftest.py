@@ -16,17 +16,39 @@ from tests.standin_smac import StandIn, install
 # Before torch is imported: one thread, as in runs, so that parallel tests do not compete and last bits do not differ.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# All test processes share the bytecode of the modules, even where the environment turns that off.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # No deadline for examples: times are not meaningful on a busy machine.
 hypothesis.settings.register_profile("without_deadline", deadline=None)
 hypothesis.settings.load_profile("without_deadline")
 
 ROOT = Path(__file__).parent.parent
+# Modules whose tests take longest. They begin first, so that no worker is left with them at the end.
+LONGEST = (
+    "workflow/test_adding.py",
+    "workflow/test_dag.py",
+    "workflow/artifacts/test_shipping.py",
+    "workflow/artifacts/test_tracking.py",
+    "workflow/campaign/test_campaign.py",
+    "runs/test_fault_injection.py",
+    "envs/test_bounds.py",
+    "envs/test_starcraft2.py",
+    "workflow/test_compare.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--random-episodes", type=int, default=250, help="episodes of random play a map; default: 250")
+    parser.addoption("--random-episodes", type=int, default=50, help="episodes of random play a map; default: 50")
     parser.addoption("--campaign-kills", type=int, default=20, help="kills of a whole campaign; default: 20")
-    parser.addoption("--kills", type=int, default=16, help="processes killed by the fault injection; default: 16")
+    parser.addoption("--kills", type=int, default=8, help="processes killed by the fault injection; default: 8")
+    parser.addoption("--game-kills", type=int, default=20, help="workers of the game that are killed; default: 20")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture

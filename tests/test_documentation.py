@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from roma.cli import build_parser, main
+from roma.envs.skirmish.recordings import drawing
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -102,7 +103,9 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_the_experiments_of_the_readme_run_one_after_the_other(tmp_path, monkeypatch):
-    """Those of the README and of the guide, with fewer steps and episodes than there, in an empty folder."""
+    """Those of the README and of the guide, with fewer steps, episodes and frames than there, in an empty folder."""
+    pictures = drawing.pictures
+    monkeypatch.setattr(drawing, "pictures", lambda episode, steps, view: pictures(episode, list(steps)[:2], view))
     shorter = {"--steps": "400", "--milestones": "0"}
     fewer = {"evaluate": ["--episodes=2"], "measure": ["--episodes=2", "--earlier-episodes=1"]}
     fewer["calibrate"] = ["--maps=2s3z", "--battles=2", "--networks=1"]

@@ -5,7 +5,7 @@ checks maps, arms and overrides. Mistakes raise a UserError of one line.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -204,10 +204,10 @@ def files_read(figure: Mapping[str, Any]) -> list[str]:
     return [name if inside else str(ROOT / name) for name in figure.get("reads", [])]
 
 
-def shown_moments(map_name: str) -> str:
-    """Return the part of figures.yaml that determines which episode of a map is kept, as text."""
-    figures = figure_list.read().values()
-    return json.dumps([figure["moments"][map_name] for figure in figures if map_name in figure.get("moments", {})])
+def shown_moments(maps: Iterable[str]) -> dict[str, str]:
+    """Return, by map, the part of figures.yaml that determines which episode of the map is kept, as text."""
+    listed = [figure.get("moments", {}) for figure in figure_list.read().values()]
+    return {map_name: json.dumps([each[map_name] for each in listed if map_name in each]) for map_name in maps}
 
 
 def figure_titles(grid: Grid) -> str:

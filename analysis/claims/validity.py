@@ -57,14 +57,13 @@ def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:
 
 def standings(evidence: Evidence) -> dict[str, Standing]:
     """Return the result of the validation on every map."""
-    table = levels(evidence)
-    return {name: _standing(table[table["map"] == name].set_index("arm")) for name in map_names()}
+    of_maps = dict(list(levels(evidence).groupby("map")))
+    return {name: _standing(of_maps[name]) if name in of_maps else Standing.NO_PUBLIC_RUN for name in map_names()}
 
 
 def _standing(of_map: pd.DataFrame) -> Standing:
-    if of_map.empty:
-        return Standing.NO_PUBLIC_RUN
-    compared = of_map[of_map["our runs"] > 0]
+    """Return the result of the validation on a map with released runs."""
+    compared = of_map[of_map["our runs"] > 0].set_index("arm")
     if LEADER not in compared.index:
         return Standing.NOT_COMPARED
     others = compared.drop(index=LEADER)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve
-from scipy.stats import rankdata
 
 from analysis.measures.roles import Floats, Mask
 
@@ -22,6 +21,8 @@ class Separation(NamedTuple):
 
 def separation(values: Floats, positive: Mask) -> Separation:
     """Return how well values (P,) separate positive from negative pairs; NaN if all pairs are of one kind."""
+    from scipy.stats import rankdata  # here: importing it takes half a second
+
     n, n_positive = len(values), int(positive.sum())
     n_negative = n - n_positive
     if not n_positive or not n_negative:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -94,6 +93,8 @@ def rank_correlation(first: NDArray[Any], second: NDArray[Any], counted: Mask) -
     Returns:
         The correlations; NaN with fewer than three agents, 0 if one of the distances is constant.
     """
+    from scipy.stats import rankdata  # here: importing it takes half a second
+
     row, column = np.triu_indices(counted.shape[1], 1)
     pairs = counted[:, row] & counted[:, column]
     one, other = (

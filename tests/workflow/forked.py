@@ -1,77 +1,198 @@
-"""Snakemake as processes that start at once: forked from one that has imported it, and nothing of the project.
+"""Commands as processes that start at once: forked from one that has imported all libraries.
 
-Importing takes most of a dry run. Each process works in a folder and an environment of its own, imports the project
-from that folder, and ends with its command, as `python -m snakemake` does.
+Imports take most of a dry run, of most jobs and of DVC's commands. The server has imported nothing of the project: each
+forked process works in a folder and an environment of its own, imports the project as a new process would, and ends
+with its command. Its own commands are forked, too: programs of the same names come first on PATH, and `sys.executable`
+is one of them.
 """
 
+import gc
 import importlib
 import json
 import os
+import runpy
+import select
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-# What Snakemake imports when a workflow needs it.
-LATER = ("jsonschema", "smart_open", "snakemake.report.html_reporter", "snakemake.storage", "yte")
+import pytest
+
+from tests.workflow import asking
+
+ROOT = Path(__file__).parents[2]
+PYTHON = "python"  # with -m, with -c or with a script
+COMMANDS = ("dvc", "roma", "snakemake")
+# What these commands and the project import, or import when they need it.
+LIBRARIES = (
+    "dvc.cli.parser",
+    "dvc.repo",
+    "jsonschema",
+    "numba",
+    "pyarrow.parquet",
+    "safetensors.torch",
+    "seaborn",
+    "smart_open",
+    "snakemake.cli",
+    "snakemake.report.html_reporter",
+    "snakemake.storage",
+    "torch._dynamo",  # the first optimiser of a process imports it
+    "yte",
+)
 
 
-def snakemake(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run Snakemake in a folder and return its exit status, and standard output and error together.
+def run(folder: Path, *command: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command in a folder and return its exit status, and standard output and error together.
 
     Args:
         folder: The working folder.
-        arguments: The words after `snakemake`.
+        command: `python` or one of the commands, with arguments.
         environment: Of the process; None: that of this one.
     """
+    with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
+        files = [file.fileno() for file in (nothing, output, output)]
+        given = with_programs(environment or os.environ)
+        status = asking.ask(given[asking.ADDRESS], command, files, str(folder), given)
+        output.seek(0)
+        return status, output.read().decode("utf-8")
+
+
+def snakemake(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run Snakemake as `run` does."""
+    return run(folder, "snakemake", *arguments, environment=environment)
+
+
+def with_programs(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which the commands are forked."""
     server = _server()
-    assert server.stdin is not None
-    assert server.stdout is not None
-    with tempfile.NamedTemporaryFile() as output:
-        request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment or os.environ)}
-        print(json.dumps(request | {"output": output.name}), file=server.stdin, flush=True)
-        status = int(server.stdout.readline())
-        return status, Path(output.name).read_text(encoding="utf-8")
+    return {
+        **environment,
+        asking.ADDRESS: server.address,
+        "PATH": f"{server.programs}{os.pathsep}{environment['PATH']}",
+    }
+
+
+@contextmanager
+def own_commands() -> Iterator[None]:
+    """Fork the commands that this process starts by `sys.executable` or by name inside the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in with_programs(os.environ).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "executable", str(_server().programs / PYTHON))
+        yield
+
+
+class _Server:
+    """A server, which ends with this process, when its standard input does."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="forked-")
+        self.address, self.programs = f"{self.folder.name}/socket", Path(self.folder.name, "bin")
+        self.programs.mkdir()
+        for name in (PYTHON, *COMMANDS):
+            program = self.programs / name
+            program.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -ES {asking.__file__} {name} "$@"\n', encoding="utf-8"
+            )
+            program.chmod(0o755)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.address)
+            listener.listen()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.workflow.forked", str(listener.fileno()), str(self.programs / PYTHON)],
+                cwd=ROOT,
+                # Without the import path, which is that of each command; one thread, as the project sets it.
+                env={**os.environ, "PYTHONPATH": "", "OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+            )
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
-    """The process that has imported Snakemake; it ends with this one, when its standard input does."""
-    command = [sys.executable, str(Path(__file__).absolute())]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _server() -> _Server:
+    return _Server()
 
 
-def serve() -> None:
-    """Answer each request, a line of JSON, with the exit status of its process."""
-    for name in ("snakemake.cli", *LATER):
+def serve(listener: socket.socket) -> None:
+    """Run the command of each connection as a process of its own, until standard input ends."""
+    for name in LIBRARIES:
         importlib.import_module(name)
     assert not {"analysis", "roma", "workflow"} & sys.modules.keys()
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            begin(**json.loads(line))
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+    gc.freeze()  # collections in the processes leave these objects alone
+    children: set[int] = set()
+    while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
+        connection, _ = listener.accept()
+        if (child := os.fork()) == 0:
+            listener.close()
+            answer(connection)
+        children.add(child)
+        connection.close()
+        children -= {child for child in children if os.waitpid(child, os.WNOHANG)[0]}
 
 
-def begin(arguments: list[str], folder: str, environment: dict[str, str], output: str) -> NoReturn:
+def answer(connection: socket.socket) -> NoReturn:
+    """Run a command and send its exit status."""
+    _, files, _, _ = socket.recv_fds(connection, 1, 3)
+    with connection.makefile("rb") as request:
+        wanted = json.load(request)
+    if (child := os.fork()) == 0:
+        connection.close()
+        begin(files=files, **wanted)
+    _, status = os.waitpid(child, 0)
+    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def begin(command: Sequence[str], folder: str, environment: Mapping[str, str], files: Sequence[int]) -> NoReturn:
     """Become the process of one command."""
-    from snakemake.cli import main
-
-    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY)
-    for number, file in enumerate((nothing, written, written)):
+    for number, file in enumerate(files):
         os.dup2(file, number)
+        os.close(file)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[0] = folder
-    sys.argv[:] = ["snakemake", *arguments]
-    main()
-    sys.exit()
+    sys.executable = sys.argv[2]
+    sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    status = 1
+    try:
+        execute(*command)
+        status = 0
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # freeing the objects of all libraries takes longer than most commands
+
+
+def execute(name: str, *arguments: str) -> None:
+    """Execute a command as the main module of this process."""
+    if name in COMMANDS:
+        sys.argv[:] = [name, *arguments]
+        sys.exit(importlib.import_module(f"{name}.cli").main())
+    if arguments[0] in ("-c", "-m"):
+        sys.path.insert(0, os.getcwd())
+        sys.argv[:] = arguments[:1] + arguments[2:]
+        if arguments[0] == "-c":
+            exec(arguments[1], {"__name__": "__main__"})
+        else:
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(arguments[0]).parent))
+        sys.argv[:] = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -19,6 +17,7 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from analysis import style
+from tests.workflow import forked
 from tests.workflow.conftest import SHORT, copy_repository, write_scale
 
 # An algorithm whose agents have roles: ROMA under a name and with a default of its own.
@@ -96,16 +95,9 @@ def repository(root, tmp_path_factory):
         file.write(yaml.safe_dump({"ghost_roles": FIGURE}))
     scale = write_scale(copy, SCALE)
 
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(scale), "--", "figures"]
-    done = subprocess.run(
-        command,
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
+    arguments = ("--cores", "2", "--configfile", str(scale), "--", "figures")
+    status, printed = forked.snakemake(copy, *arguments, environment=os.environ | {"PYTHONPATH": str(copy)})
+    assert status == 0, printed
     return copy
 
 

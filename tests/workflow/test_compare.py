@@ -16,6 +16,7 @@ from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from tests.synthetic import write_runs
+from tests.workflow import forked
 from tests.workflow.conftest import SHORT, copy_repository, ship_by_hand
 from workflow import compare
 
@@ -32,6 +33,13 @@ SETTINGS = [f"--set={key}={value}" for key, value in (STUDY["overrides"] | {"tes
 MINE = ["compare", "mine", "--map", "3m", "--algorithm", "vdn", "--protocol", "smac_v1", *SETTINGS]
 RESULTS = Path("data/embedded/compare_mine_3m")
 FIGURES = Path("figures/embedded/compare_mine_3m")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_commands():
+    """Fork Snakemake and its jobs."""
+    with forked.own_commands():
+        yield
 
 
 @pytest.fixture(scope="module")

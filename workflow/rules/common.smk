@@ -64,6 +64,7 @@ BENCHMARKS = f"{DATA}/benchmarks"
 SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
 MILESTONES = milestone_option(config)
+MOMENTS = shown_moments(map_name for map_name, _ in GRID.cells)
 TRACKED = tracked(Path(DATA))
 EXTENSION = ".snakemake/extension"
 

@@ -22,7 +22,7 @@ rule measure:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         options=rollout_options(config),
-        moments=lambda wildcards: shown_moments(wildcards.map),
+        moments=lambda wildcards: MOMENTS[wildcards.map],
         directory=lambda wildcards, input: folder_of(input),
     message:
         "Measuring the roles of {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"

@@ -51,7 +51,7 @@ def ship_runs(folder, scale):
 
 def ship(folder):
     program = f"from pathlib import Path; from workflow.artifacts.tracking import ship; print(ship(Path({SCALE!r})))"
-    return call(folder, sys.executable, "-c", program)
+    return call(folder, forked.PYTHON, "-c", program)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
     write_runs(STUDY | {"cells": [one], "total_steps": 120_000}, grown)
     call(
         grown,
-        sys.executable,
+        forked.PYTHON,
         "-c",
         f"from pathlib import Path; from workflow.artifacts.tracking import ship; ship(Path({SCALE!r}))",
     )
@@ -173,13 +173,13 @@ def test_an_object_that_is_missing_or_damaged_is_named(clone, harm, word):
     assert f"error: {message}\n" in output
     assert "Training" not in output
     assert not (clone / FOLDER / "runs").exists()
-    command = (sys.executable, "workflow/artifacts/shipping.py", run.name)
+    command = (forked.PYTHON, "workflow/artifacts/shipping.py", run.name)
     assert call(clone, *command, status=2) == f"error: {message}\n"
     assert not (clone / FOLDER / "runs").exists()
 
 
 def test_what_is_kept_nowhere_else_is_not_overwritten(clone):
-    command = (sys.executable, "workflow/artifacts/shipping.py", "3m/qmix/seed0")
+    command = (forked.PYTHON, "workflow/artifacts/shipping.py", "3m/qmix/seed0")
     assert call(clone, *command) == ""
     metrics = clone / FOLDER / "runs/3m/qmix/seed0/metrics.parquet"
     metrics.write_bytes(b"mine")
@@ -260,7 +260,7 @@ def test_roles_are_measured_on_the_processors_that_trained_the_run(results, monk
 
 
 def test_runs_that_ship_are_restored_by_name_or_all(origin, clone):
-    command, runs = (sys.executable, "-m", "roma", "restore"), FOLDER / "runs"
+    command, runs = (forked.PYTHON, "-m", "roma", "restore"), FOLDER / "runs"
     assert "3m/qmix/seed1 is in place" in call(clone, *command, "3m/qmix/seed1")
     assert [path.relative_to(clone / runs).as_posix() for path in (clone / runs).glob("*/*/*")] == ["3m/qmix/seed1"]
     assert "'3m/qmix/seed7' is not a known shipped run" in call(clone, *command, "3m/qmix/seed7", status=2)
@@ -273,7 +273,7 @@ def test_runs_that_ship_are_restored_by_name_or_all(origin, clone):
 
 
 def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
-    command = (sys.executable, "-m", "roma")
+    command = (forked.PYTHON, "-m", "roma")
     assert "ship with the repository" in call(clone, *command, "redraw", SCALE, status=2)
 
 
@@ -348,7 +348,7 @@ def test_a_complete_tranche_is_drawn_into_git_once(clone):
         shipping.restore(clone, run)
     (clone / FOLDER / LANDED / "first").mkdir(parents=True)  # left by an interrupted command
     program = f"from pathlib import Path; from workflow.artifacts.landing import land; print(land(Path({SCALE!r})))"
-    said = call(clone, sys.executable, "-c", program)
+    said = call(clone, forked.PYTHON, "-c", program)
     assert re.search(r"\['first: \d+ files drawn, \d\.\d MB, in data/embedded/study/tranches'\]\n$", said)
     landed = call(clone, "git", "ls-files", str(FOLDER / LANDED)).split()
     for file in ("figures/report.html", "figures/validation.pdf", "summary/finals.parquet"):
@@ -356,7 +356,7 @@ def test_a_complete_tranche_is_drawn_into_git_once(clone):
     assert {Path(file).parts[4] for file in landed} == {"first"}
     assert call(clone, "git", "status", "--porcelain") == ""
     assert "up to date" in call(clone, "dvc", "status")
-    assert call(clone, sys.executable, "-c", program) == "[]\n"
+    assert call(clone, forked.PYTHON, "-c", program) == "[]\n"
 
 
 def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):

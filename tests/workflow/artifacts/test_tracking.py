@@ -13,7 +13,8 @@ import yaml
 
 from roma.cli import main as roma
 from tests.synthetic import write_run, write_runs
-from tests.workflow.conftest import TINY, write_scale
+from tests.workflow import forked
+from tests.workflow.conftest import TINY, copy_repository, write_scale
 from workflow.grid import expand
 
 SCALE = "workflow/config/tiny.yaml"
@@ -28,12 +29,21 @@ def environment_of(folder):
 
 
 def call(folder, *command, status=0):
-    """What the command prints."""
-    done = subprocess.run(
-        command, cwd=folder, env=environment_of(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert done.returncode == status, done.stdout
-    return done.stdout
+    """Return what the command prints."""
+    if command[0] in (forked.PYTHON, *forked.COMMANDS):
+        found, printed = forked.run(folder, *command, environment=environment_of(folder))
+    else:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=forked.with_programs(environment_of(folder)),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        found, printed = done.returncode, done.stdout
+    assert found == status, printed
+    return printed
 
 
 def make(folder, target, status=0):
@@ -46,16 +56,26 @@ def summarise(folder):
     assert roma(["summarise", str(folder / FOLDER), "--runs", *names]) == 0
 
 
+@pytest.fixture(scope="module")
+def finished_and_tracked(root, tmp_path_factory):
+    """Return a repository with finished and tracked results of the tiny scale, which stays as it is."""
+    folder = tmp_path_factory.mktemp("tracked") / "roma"
+    copy_repository(root, folder)
+    write_scale(folder, TINY)
+    call(folder, "git", "init", "--quiet")
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "Code")
+    write_runs(TINY, folder)
+    summarise(folder)
+    make(folder, "track")
+    return folder
+
+
 @pytest.fixture
-def tracked(repository):
-    """Return a repository with finished and tracked results of the tiny scale."""
-    call(repository, "git", "init", "--quiet")
-    call(repository, "git", "add", "--all")
-    call(repository, "git", "commit", "--quiet", "--message", "Code")
-    write_runs(TINY, repository)
-    summarise(repository)
-    make(repository, "track")
-    return repository
+def tracked(finished_and_tracked, tmp_path):
+    """Return a copy of that repository."""
+    shutil.copytree(finished_and_tracked, tmp_path / "roma", symlinks=True)
+    return tmp_path / "roma"
 
 
 def test_track_then_redraw_in_a_clone(tracked, tmp_path_factory):
@@ -191,7 +211,7 @@ def test_a_damaged_or_missing_object_is_an_error_that_names_it(tracked, tmp_path
 
 
 def test_what_cannot_be_tracked_or_redrawn_is_one_line(repository):
-    command = (sys.executable, "-m", "roma")
+    command = ("roma",)
     for scale in ("smoke", "demo"):
         assert "is never tracked" in call(repository, *command, "track", f"workflow/config/{scale}.yaml", status=2)
     assert call(repository, *command, "track", SCALE, status=2).startswith("error: there is no summary in")

@@ -45,7 +45,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda number, frame: stopped.append(number))
 end_with_owner()
 if action == "train":
-    asked = build_parser().parse_args(sys.argv[1:])
+    asked = build_parser("train").parse_args(sys.argv[1:])
     out, steps = Path(asked.out), int(asked.steps)
     overrides = parse_assignments(asked.set)
     config = resolve(asked.map, asked.algorithm, int(asked.seed), asked.protocol, asked.engine, overrides).to_json()
