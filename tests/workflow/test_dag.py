@@ -382,6 +382,14 @@ def test_an_unwritable_home_is_no_obstacle(repository, snakemake, monkeypatch, t
     assert planned(snakemake("--dry-run", "--", "runs"))["train"] == 12
 
 
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(repository, snakemake):
+    """As in a clone that belongs to somebody else."""
+    (repository / ".snakemake").write_text("in the way", encoding="utf-8")
+    output = snakemake("--", "runs", status=1)
+    assert f"error: cannot write to the output folder {repository / '.snakemake'}: " in output
+    assert "Traceback" not in output
+
+
 def test_environments_made_by_snakemake_are_refused_in_one_line(repository, snakemake):
     output = snakemake("--software-deployment-method", "conda", "--dry-run", "--", "runs", status=1)
     assert "error: Snakemake copies environment.yml away from the files that it names" in output

@@ -15,6 +15,7 @@ from analysis.measures.measurements import shown_arms
 from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
+from roma.support.files import make_writable_directory, write_bytes
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.system import owner
 from workflow import cost
@@ -47,12 +48,16 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
         "conda env create -f environment.yml, conda activate roma, and no --software-deployment-method"
     )
 
+EXTENSION = ".snakemake/extension"
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
 try:
     config.update(check(config, SOURCE))
     GRID = expand(config, SOURCE)
     SHOWN = figure_list.chosen(config["figures"], GRID.planned)
+    if workflow.is_main_process:
+        make_writable_directory(Path(EXTENSION).parent.absolute())
+        write_bytes(Path(EXTENSION), b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -65,11 +70,6 @@ SUMMARY = f"{DATA}/summary"
 FIGURES = f"figures/{config['engine']}/{config['scale']}"
 MILESTONES = milestone_option(config)
 TRACKED = tracked(Path(DATA))
-EXTENSION = ".snakemake/extension"
-
-if workflow.is_main_process:
-    Path(EXTENSION).parent.mkdir(exist_ok=True)
-    Path(EXTENSION).write_bytes(b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 
 # Shipped runs that are long enough are restored; all of them if nothing is trained.
 SHIPPED = shipping.read_shipped(Path(), config["scale"])

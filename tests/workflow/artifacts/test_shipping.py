@@ -272,6 +272,35 @@ def test_runs_that_ship_are_restored_by_name_or_all(origin, clone):
     assert "is not the file that ships" in call(clone, *command, "3m/roma/seed0", status=2)
 
 
+def test_a_place_that_cannot_be_written_is_named_in_one_line(clone):
+    script = (sys.executable, "workflow/artifacts/shipping.py", "3m/qmix/seed1")
+    (clone / FOLDER / "runs").write_text("in the way", encoding="utf-8")
+    assert re.fullmatch(r"error: .*runs.*: Not a directory\n", call(clone, *script, status=2))
+    (clone / FOLDER / "runs").unlink()
+    assert call(clone, *script) == ""
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path):
+    """Files of at most 100 bytes can be written, as on a disk that is almost full."""
+    program = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); from pathlib import Path; "
+        "from workflow.artifacts.shipping import _write; _write(Path('folder', 'file'), bytes(200), 0o644)"
+    )
+    assert "File too large: 'folder/file'" in call(tmp_path, sys.executable, "-c", program, status=1)
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_one_file_comes_from_the_address_of_the_repository(origin, tmp_path):
+    """DVC resolves the bundle's relative path in the working folder, so that it needs the path of a clone."""
+    place = tmp_path / "another folder, größer"
+    place.mkdir()
+    file = FOLDER / "runs/3m/qmix/seed1/evaluations/t100000.json"
+    given = ("--remote", "bundle", "--remote-config", f"url={origin}/data/bundle")
+    call(place, "dvc", "get", *given, "--", f"file://{origin}", file.as_posix())
+    assert (place / file.name).read_bytes() == (origin / file).read_bytes()
+
+
 def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
     command = (sys.executable, "-m", "roma")
     assert "ship with the repository" in call(clone, *command, "redraw", SCALE, status=2)
