@@ -15,7 +15,7 @@ from analysis.measures.measurements import shown_arms
 from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
-from roma.support.files import make_writable_directory, write_bytes
+from roma.support.files import make_writable_directory, remove_unfinished, write_bytes
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.system import owner
 from workflow import cost
@@ -204,6 +204,13 @@ def priority_of(wildcards):
     """Return the priority of a run: the order of the campaign, if there is one, otherwise that of the tranches."""
     run = run_of(wildcards)
     return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
+
+
+def remove_leftovers():
+    """Remove the unfinished files of killed jobs. Training does so in its own folders."""
+    for folder in (Path(FIGURES), Path(SUMMARY), *(run.path for run in RESTORED.values())):
+        for place in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+            remove_unfinished(place)
 
 
 def failure_report(jobs):

@@ -123,6 +123,17 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     assert "up to date" in call(clone, "dvc", "status")
 
 
+def test_parts_of_files_that_a_killed_job_left_are_removed(clone):
+    evaluations = FOLDER / "runs/3m/qmix/seed0/evaluations"
+    left = [clone / folder / ".beside-x1" for folder in ("figures/embedded/study", FOLDER / "summary", evaluations)]
+    for file in left:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"half")
+    snakemake(clone, "--", "summary")
+    assert [file for file in left if file.exists()] == []
+    assert (clone / FOLDER / "summary" / "runs.parquet").exists()
+
+
 def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
     snakemake(clone, "--", "figures")
     grown = tmp_path / "grown"
