@@ -245,10 +245,12 @@ def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
     ) as living:
         assert living.stdout.readline() == "here\n"
         lock.write_text("data/embedded/tiny/runs/3m/qmix/seed0/metrics.parquet\n")
-        assert "Directory cannot be locked" in snakemake("--", "summary", status=1)
+        output = snakemake("--", "summary", status=1)
+        assert "Directory cannot be locked" in output
+        assert f"WARNING: Snakemake already works in this folder (process {living.pid}), " in output
         assert lock.exists()
         living.kill()
-    snakemake("--dry-run", "--", "summary")
+    assert "already works" not in snakemake("--dry-run", "--", "summary")
     assert not lock.exists()
 
 
