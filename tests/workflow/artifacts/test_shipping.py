@@ -124,8 +124,8 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
 
 
 def test_parts_of_files_that_a_killed_job_left_are_removed(clone):
-    evaluations = FOLDER / "runs/3m/qmix/seed0/evaluations"
-    left = [clone / folder / ".beside-x1" for folder in ("figures/embedded/study", FOLDER / "summary", evaluations)]
+    folders = ("figures/embedded/study", FOLDER / "summary", FOLDER / "runs/3m/qmix/seed0/evaluations")
+    left = [clone / folder / ".beside-x1" for folder in folders]
     for file in left:
         file.parent.mkdir(parents=True)
         file.write_bytes(b"half")
@@ -291,27 +291,6 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(clone):
     assert call(clone, *script) == ""
 
 
-def test_a_full_disk_leaves_no_part_of_a_file(tmp_path):
-    """Files of at most 100 bytes can be written, as on a disk that is almost full."""
-    program = (
-        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); from pathlib import Path; "
-        "from workflow.artifacts.shipping import _write; _write(Path('folder', 'file'), bytes(200), 0o644)"
-    )
-    assert "File too large: 'folder/file'" in call(tmp_path, sys.executable, "-c", program, status=1)
-    assert list((tmp_path / "folder").iterdir()) == []
-
-
-def test_one_file_comes_from_the_address_of_the_repository(origin, tmp_path):
-    """DVC resolves the bundle's relative path in the working folder, so that it needs the path of a clone."""
-    place = tmp_path / "another folder, größer"
-    place.mkdir()
-    file = FOLDER / "runs/3m/qmix/seed1/evaluations/t100000.json"
-    given = ("--remote", "bundle", "--remote-config", f"url={origin}/data/bundle")
-    call(place, "dvc", "get", *given, "--", f"file://{origin}", file.as_posix())
-    assert (place / file.name).read_bytes() == (origin / file).read_bytes()
-
-
 def test_what_ships_is_neither_tracked_nor_redrawn_by_hand(clone):
     command = (sys.executable, "-m", "roma")
     assert "ship with the repository" in call(clone, *command, "redraw", SCALE, status=2)
@@ -416,11 +395,3 @@ def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
     assert [file.name for file in left_out] == ["a.png"]
     (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # the size of a file is that of its git object
     assert tmp_path / "table1.md" in landing.fitting(tmp_path.iterdir(), 10_000)[0]
-
-
-def test_restoring_takes_the_standard_library_only(root):
-    program = (
-        "import sys; before = set(sys.modules); import workflow.artifacts.shipping; print(*set(sys.modules) - before)"
-    )
-    loaded = {name.partition(".")[0] for name in call(root, sys.executable, "-c", program).split()}
-    assert loaded <= {*sys.stdlib_module_names, "workflow"}
