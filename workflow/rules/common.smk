@@ -39,6 +39,7 @@ from workflow.identity import conflict, lost_policies, tracked
 from workflow.campaign.order import EVALUATION, family, priorities, standing
 from workflow.scale import check
 from workflow.campaign.supervisor import CLUSTER, MARK, UNTIL
+from workflow.running.clock import bring_back
 from workflow.running.takeover import take_over
 from workflow.watch import last_lines
 
@@ -154,6 +155,12 @@ def run_files(run):
     evaluated = GRID.evaluated_steps(run, STEPS, milestones_of(config))
     measured = map(directory.measurement_file, MEASUREMENTS if run.config.has_roles else [])
     return map(str, [*files, *map(directory.evaluation_file, evaluated), *measured])
+
+
+if workflow.is_main_process:
+    bring_back(Path(file) for run in GRID.runs.values() for file in run_files(run))
+    bring_back([file for folder in (SUMMARY, FIGURES) for file in Path(folder).rglob("*")])
+    bring_back([Path(file) for figure in SHOWN.values() for file in files_read(figure)])
 
 
 def extension(wildcards):
