@@ -46,6 +46,7 @@ localrules:
 # Engine, actor and learners are compiled once, instead of by all runs that start at the same time. Not a rule, so that
 # finished outputs never depend on it.
 onstart:
+    remove_leftovers()
     if not ENGINE.installed_apart and any(job.rule.name == "train" for job in workflow.dag.needrun_jobs()):
         print("Compiling the engine and the networks, unless they are compiled already (minutes)", file=sys.stderr)
         shell("roma compile")

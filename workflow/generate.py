@@ -15,6 +15,7 @@ from roma import envs, learners
 from roma.envs.skirmish.options import EnvOptions
 from roma.learners.base.config import BaseConfig
 from roma.runs.protocols import PRESETS, Protocol
+from roma.support.errors import exit_status
 from roma.support.files import write_bytes
 from roma.support.schemas.settings import Settings, facts, kinds, text, valid
 from roma.support.schemas.structure import json_schema
@@ -157,4 +158,4 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

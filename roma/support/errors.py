@@ -1,8 +1,12 @@
 """Errors for users: one line, without a traceback."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+# Errors of the file system that the user can correct, such as a clone that belongs to somebody else.
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -32,15 +36,20 @@ def suggestion(value: object, valid: Iterable[str]) -> str:
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command, printing a UserError as one line and no traceback for an interruption.
+    """Run a command, printing a UserError or a refusal of the file system as one line.
 
     Returns:
-        The exit status: the command's own, 2 after a UserError, 130 after an interruption.
+        The exit status: the command's own, 2 after such an error, 130 after an interruption.
     """
     try:
         return command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in REFUSED or error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -7,16 +7,18 @@ import sys
 import pytest
 from PIL import Image
 
+from workflow.artifacts.shipping import STUDY, read_shipped
+
 SHORT = ["--steps", "450", *(f"--set={each}" for each in ("test_interval=200", "test_episodes=2", "hidden_dim=8"))]
 
 
 @pytest.fixture
 def run(root, tmp_path):
-    """Run an example in the clone; returns what it printed."""
+    """Run an example, by default in the clone; returns what it printed."""
 
-    def call(name, *arguments, status=0):
-        command = [sys.executable, f"docs/examples/{name}.py", *arguments]
-        done = subprocess.run(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def call(name, *arguments, status=0, folder=root):
+        command = [sys.executable, str(root / "docs" / "examples" / f"{name}.py"), *arguments]
+        done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == status, done.stdout
         return done.stdout
 
@@ -32,12 +34,24 @@ def test_a_team_is_trained_and_filmed(run, tmp_path):
     assert "'4m' is not a known map" in run("train_and_watch", "--map", "4m", "--out", str(tmp_path / "no"), status=2)
 
 
-def test_a_new_algorithm_is_trained_and_drawn_beside_a_shipped_one(run, tmp_path):
-    output = run("new_algorithm", *SHORT, "--seeds", "1", "--out", str(tmp_path))
-    assert [line.split()[0] for line in output.splitlines()[-4:-1]] == ["arm", "hysteretic", "qmix"]
-    assert (tmp_path / "curves.png").exists()
-    with (tmp_path / "curves.csv").open() as file:
-        assert {row["arm"] for row in csv.DictReader(file)} == {"hysteretic", "qmix"}
+def test_a_new_algorithm_is_trained_and_compared_with_the_shipped_runs(run, root, tmp_path):
+    """Only the new algorithm is trained; the last lines are those of `roma compare`, called from any folder."""
+    output = run("new_algorithm", *SHORT, "--seeds", "1", "--out", "compared", folder=tmp_path)
+    trained, compared = (line for line in output.splitlines() if line.startswith("$ roma "))
+    assert "train --map 10m_vs_11m --algorithm hysteretic" in trained
+    assert compared.startswith("$ roma compare hysteretic --map 10m_vs_11m --runs ")
+    shipped = {
+        arm
+        for map_name, arm, _ in (name.split("/") for name in read_shipped(root, STUDY))
+        if map_name == "10m_vs_11m" and arm.endswith("_smac_v1")
+    }
+    assert shipped
+    table = output.partition("IQM")[2].splitlines()[1 : 2 + len(shipped)]
+    assert {line.split()[0] for line in table} == {"hysteretic", *shipped}
+    assert output.endswith(f"written to {tmp_path / 'compared'}\n")
+    assert (tmp_path / "compared" / "curves.png").exists()
+    with (tmp_path / "compared" / "curves.csv").open() as file:
+        assert {row["arm"] for row in csv.DictReader(file)} == {"hysteretic", *shipped}
 
 
 def test_the_new_algorithm_is_short(root):

@@ -245,10 +245,12 @@ def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
     ) as living:
         assert living.stdout.readline() == "here\n"
         lock.write_text("data/embedded/tiny/runs/3m/qmix/seed0/metrics.parquet\n")
-        assert "Directory cannot be locked" in snakemake("--", "summary", status=1)
+        output = snakemake("--", "summary", status=1)
+        assert "Directory cannot be locked" in output
+        assert f"WARNING: Snakemake already works in this folder (process {living.pid}), " in output
         assert lock.exists()
         living.kill()
-    snakemake("--dry-run", "--", "summary")
+    assert "already works" not in snakemake("--dry-run", "--", "summary")
     assert not lock.exists()
 
 
@@ -380,6 +382,14 @@ def test_an_unwritable_home_is_no_obstacle(repository, snakemake, monkeypatch, t
     monkeypatch.setenv("HOME", "/dev/null")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert planned(snakemake("--dry-run", "--", "runs"))["train"] == 12
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(repository, snakemake):
+    """As in a clone that belongs to somebody else."""
+    (repository / ".snakemake").write_text("in the way", encoding="utf-8")
+    output = snakemake("--", "runs", status=1)
+    assert f"error: cannot write to the output folder {repository / '.snakemake'}: " in output
+    assert "Traceback" not in output
 
 
 def test_environments_made_by_snakemake_are_refused_in_one_line(repository, snakemake):

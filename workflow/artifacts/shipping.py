@@ -207,12 +207,22 @@ def _held_steps(directory: Path) -> int:
 
 
 def _write(target: Path, content: bytes, mode: int) -> None:
-    """Write a file atomically."""
+    """Write a file atomically.
+
+    Raises:
+        OSError: The file cannot be written; the error names it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".beside-{os.getpid()}-{target.name}")
-    beside.write_bytes(content)
-    beside.chmod(mode)
-    beside.replace(target)
+    try:
+        beside.write_bytes(content)
+        beside.chmod(mode)
+        beside.replace(target)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a full disk names no file
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -229,6 +239,9 @@ def main() -> int:
             (make_way if options.make_way else restore)(Path(), run)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
 

@@ -15,6 +15,7 @@ from analysis.measures.measurements import shown_arms
 from roma.runs.config import differences
 from roma.envs import ENGINES
 from roma.support.errors import UserError
+from roma.support.files import make_writable_directory, remove_unfinished, write_bytes
 from roma.runs.directory import MEASUREMENTS, RunDirectory
 from roma.support.system import owner
 from workflow import cost
@@ -38,6 +39,7 @@ from workflow.identity import conflict, lost_policies, tracked
 from workflow.campaign.order import EVALUATION, family, priorities, standing
 from workflow.scale import check
 from workflow.campaign.supervisor import CLUSTER, MARK, UNTIL
+from workflow.running.clock import bring_back
 from workflow.running.takeover import take_over
 from workflow.watch import last_lines
 
@@ -47,12 +49,16 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
         "conda env create -f environment.yml, conda activate roma, and no --software-deployment-method"
     )
 
+EXTENSION = ".snakemake/extension"
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
 try:
     config.update(check(config, SOURCE))
     GRID = expand(config, SOURCE)
     SHOWN = figure_list.chosen(config["figures"], GRID.planned)
+    if workflow.is_main_process:
+        make_writable_directory(Path(EXTENSION).parent.absolute())
+        write_bytes(Path(EXTENSION), b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -66,11 +72,6 @@ FIGURES = f"figures/{config['engine']}/{config['scale']}"
 MILESTONES = milestone_option(config)
 MOMENTS = shown_moments(map_name for map_name, _ in GRID.cells)
 TRACKED = tracked(Path(DATA))
-EXTENSION = ".snakemake/extension"
-
-if workflow.is_main_process:
-    Path(EXTENSION).parent.mkdir(exist_ok=True)
-    Path(EXTENSION).write_bytes(b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 
 # Shipped runs that are long enough are restored; all of them if nothing is trained.
 SHIPPED = shipping.read_shipped(Path(), config["scale"])
@@ -157,6 +158,12 @@ def run_files(run):
     return map(str, [*files, *map(directory.evaluation_file, evaluated), *measured])
 
 
+if workflow.is_main_process:
+    bring_back(Path(file) for run in GRID.runs.values() for file in run_files(run))
+    bring_back([file for folder in (SUMMARY, FIGURES) for file in Path(folder).rglob("*")])
+    bring_back([Path(file) for figure in SHOWN.values() for file in files_read(figure)])
+
+
 def extension(wildcards):
     """Return a file that is newer than all outputs, `ancient` unless the existing run is too short or lacks policies.
 
@@ -205,6 +212,13 @@ def priority_of(wildcards):
     """Return the priority of a run: the order of the campaign, if there is one, otherwise that of the tranches."""
     run = run_of(wildcards)
     return PRIORITIES.get(run.key, 0) if PRIORITIES else GRID.priority(run, held_steps(run))
+
+
+def remove_leftovers():
+    """Remove the unfinished files of killed jobs. Training does so in its own folders."""
+    for folder in (Path(FIGURES), Path(SUMMARY), *(run.path for run in RESTORED.values())):
+        for place in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+            remove_unfinished(place)
 
 
 def failure_report(jobs):

@@ -278,6 +278,7 @@ def take_the_screen(workflow: Any, runs: Sequence[Run], results: Path) -> None:
     settings = workflow.output_settings
     if settings.dryrun or settings.verbose or settings.printshellcmds or settings.debug_dag:
         return
+    logging.raiseExceptions = False  # otherwise each line of a log file on a full disk is a traceback on the screen
     for handler in snakemake_log.handlers:
         if isinstance(handler, logging.StreamHandler) and handler.name == REPLACED:
             screen = Screen(runs, results, handler.stream, colour=not settings.nocolor)

@@ -143,6 +143,15 @@ def test_kinds_are_pulled_apart_from_a_remote_of_ones_own(tracked, tmp_path_fact
     assert not (clone / FOLDER / "summary").exists()
 
 
+def test_one_file_comes_from_the_address_of_the_repository(tracked, tmp_path_factory):
+    """DVC resolves the bundle's relative path in the working folder, so that it needs the path of a clone."""
+    place = tmp_path_factory.mktemp("another folder, größer")
+    file = FOLDER / "summary/curves.parquet"
+    given = ("--remote", "bundle", "--remote-config", f"url={tracked}/data/bundle")
+    call(place, "dvc", "get", *given, "--", f"file://{tracked}", file.as_posix())
+    assert (place / file.name).read_bytes() == (tracked / file).read_bytes()
+
+
 def test_tracking_again_takes_what_is_new_and_loses_nothing(tracked):
     longer = TINY | {"seeds": [0, 1, 2, 3]}
     unfinished = tracked / FOLDER / "runs/8m/qmix/seed9"

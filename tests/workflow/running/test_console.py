@@ -5,6 +5,7 @@ import logging
 import re
 import time
 import weakref
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -171,6 +172,20 @@ def test_a_terminal_that_is_gone_does_not_stop_the_work(tmp_path, messages, caps
     send(LogEvent.RUN_INFO, "a table", stats={"fig04": 2, "total": 2})
     drawing(send, 1)
     send(LogEvent.JOB_FINISHED, "Finished jobid: 1", job_id=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_log_file_without_room_puts_nothing_on_the_screen(tmp_path, monkeypatch, capsys):
+    log, screen = logging.Logger("snakemake"), logging.StreamHandler(io.StringIO())
+    screen.name = console.REPLACED
+    log.addHandler(screen)
+    monkeypatch.setattr(console, "snakemake_log", log)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    names = ("dryrun", "verbose", "printshellcmds", "debug_dag", "nocolor")
+    console.take_the_screen(SimpleNamespace(output_settings=SimpleNamespace(**dict.fromkeys(names))), RUNS, tmp_path)
+    with suppress(OSError), open("/dev/full", "w", encoding="utf-8") as full:
+        log.addHandler(logging.StreamHandler(full))
+        log.warning("a line of the log file")
     assert capsys.readouterr().err == ""
 
 
