@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.figures import episode, rolespace
-from analysis.figures.rolespace import LETTERS, panels
+from analysis.figures import episode
+from analysis.figures.parts import rolespace
+from analysis.figures.parts.rolespace import LETTERS, panels
 
 __all__ = ["data", "draw", "panels"]
 

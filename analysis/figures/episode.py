@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.figures import rolepanel, rolespace, rolestatistics
-from analysis.figures.rolespace import LETTERS, panels
+from analysis.figures.parts import rolepanel, rolespace, rolestatistics
+from analysis.figures.parts.rolespace import LETTERS, panels
 from analysis.measures import moments, nulls, roles
 from analysis.measures.rollouts import ROLE_COLUMNS
 from roma.scenarios.actions import FIRST_TARGET

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator
 
 from analysis import style
-from analysis.figures import rolepanel, rolespace, rolestatistics
-from analysis.figures.rolespace import LETTERS, panels
+from analysis.figures.parts import rolepanel, rolespace, rolestatistics
+from analysis.figures.parts.rolespace import LETTERS, panels
 
 __all__ = ["data", "draw", "panels"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis import style
-from analysis.figures import rolepanel, rolespace, rolestatistics
+from analysis.figures.parts import rolepanel, rolespace, rolestatistics
 from analysis.measures.rollouts import ROLE_COLUMNS
 from analysis.summarise import withheld
 from roma.support.errors import UserError

@@ -10,7 +10,8 @@ from matplotlib.text import Text
 
 from analysis import FIGURES, style
 from analysis.figure_list import EPISODES
-from analysis.figures import episode, evolution, measures, rolespace, rolestatistics
+from analysis.figures import episode, evolution, measures
+from analysis.figures.parts import rolespace, rolestatistics
 from analysis.statistics import student_interval
 from analysis.tables import dissimilarity
 from roma.cli import main

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
-from analysis.figures import rolespace, rolestatistics
+from analysis.figures.parts import rolespace, rolestatistics
 from analysis.measures.rollouts import ROLE_COLUMNS
 
 NOTE = 0.105  # inches; height of a note

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures import rolestatistics
+from analysis.figures.parts import rolestatistics
 
 
 def units(roles, sigma, types, places=0.0):

@@ -1,0 +1,1 @@
+"""Parts that several figures share: the space of roles, its panel, and the statistics of roles printed below it."""
