@@ -55,6 +55,7 @@ def test_every_algorithm_runs_on_both_maps_under_all_protocols() -> None:
     plain = [f"{map_name} {protocol}" for map_name in STEPS for protocol in PRESETS]
     assert run_names("qmix") == plain
     assert {"3m paper log_density=false", "3m paper pairs=allpairs"} <= set(run_names("roma")) - set(plain)
+    assert {"3m paper double_q=false", "3m paper mixer_activation=relu"} <= set(run_names("roma"))  # those of QMIX, too
 
 
 def test_a_switch_of_a_scale_file_reaches_its_run() -> None:

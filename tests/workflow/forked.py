@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -178,6 +179,7 @@ def begin(command: Sequence[str], folder: str, environment: Mapping[str, str], f
 
 def execute(name: str, *arguments: str) -> None:
     """Execute a command as the main module of this process."""
+    sys.modules["__main__"] = ModuleType("__main__")  # processes of multiprocessing import the main module
     if name in COMMANDS:
         sys.argv[:] = [name, *arguments]
         sys.exit(importlib.import_module(f"{name}.cli").main())
