@@ -21,7 +21,8 @@ from workflow.grid import Grid, expand, results_folder
 from workflow.pages import results as results_page
 from workflow.scale import read_scale
 
-KINDS = (".html", ".md", ".tex", ".png", ".pdf", ".parquet", ".csv")  # in order of preference if room is short
+# In order of preference if room is short. docs/results.md is written from the summary, the only files of the first kind.
+KINDS = (".parquet", ".html", ".md", ".tex", ".png", ".pdf", ".csv")
 
 
 def land(scale: Path) -> list[str]:

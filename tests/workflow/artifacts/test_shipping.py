@@ -387,11 +387,12 @@ def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):
 
 
 def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
-    sizes = {"report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 800}
+    sizes = {"runs.parquet": 200, "report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 800}
     for name, size in sizes.items():
         (tmp_path / name).write_bytes(random.Random(0).randbytes(size))
     taken, left_out = landing.fitting(tmp_path.iterdir(), 10_000)
-    assert [file.name for file in taken] == ["report.html", "b.png", "a.pdf", "finals.csv"]
+    assert [file.name for file in taken] == ["runs.parquet", "report.html", "b.png", "a.pdf", "finals.csv"]
     assert [file.name for file in left_out] == ["a.png"]
+    assert tmp_path / "runs.parquet" in landing.fitting(tmp_path.iterdir(), 5_300)[0]  # whatever else has no room
     (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # the size of a file is that of its git object
     assert tmp_path / "table1.md" in landing.fitting(tmp_path.iterdir(), 10_000)[0]
