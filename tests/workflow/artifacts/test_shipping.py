@@ -387,7 +387,7 @@ def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):
 
 
 def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
-    sizes = {"runs.parquet": 200, "report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 800}
+    sizes = {"runs.parquet": 200, "report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 500}
     for name, size in sizes.items():
         (tmp_path / name).write_bytes(random.Random(0).randbytes(size))
     taken, left_out = landing.fitting(tmp_path.iterdir(), 10_000)
