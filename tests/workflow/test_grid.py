@@ -146,7 +146,7 @@ def test_the_study_has_its_cells_in_tranches(scale):
     config = scale("study")
     check(config, "study")
     grid = expand(config, "study")
-    assert grid.tranches == ("pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4", "T5")
+    assert grid.tranches == ("pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4", "T5", "readings")
     million = 1_000_000
     paper = {(map_name, arm) for map_name in MAPS - {"27m_vs_30m"} for arm in COMPARED}
     paper |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ABLATIONS}
@@ -155,21 +155,23 @@ def test_the_study_has_its_cells_in_tranches(scale):
     beyond |= {(map_name, OTHER_READING) for map_name in ("10m_vs_11m", "MMM2")}
     beyond |= {(map_name, arm) for map_name in ABLATION_MAPS for arm in ("maven_release", "qmix_lar_matched")}
     smac_v1 = {(name, arm) for name in ("10m_vs_11m", "MMM2") for arm in config["arms"] if arm.endswith("smac_v1")}
-    assert set(grid.cells) == paper | beyond | smac_v1
+    readings = {run.key[:2] for run in grid.runs.values() if "readings" in run.tranches}
+    assert readings == {("10m_vs_11m", arm) for arm in scale("sensitivity")["arms"]}
+    assert set(grid.cells) == paper | beyond | smac_v1 | readings
+    assert config["arms"].items() >= scale("sensitivity")["arms"].items()
 
     # Steps depend on the map only, except in tranche V.
     beside = {run.key for run in grid.runs.values() if run.config.protocol == "smac_v1"}
     assert {key[:2] for key in beside} == smac_v1
-    assert {(run.total_steps, run.seed) for run in grid.runs.values() if run.key in beside} == {(2 * million, 0)}
     large = {"10m_vs_11m": 8, "10z5b_vs_2s3z": 8, "MMM2": 10, "6z4b": 10, "6s4z_vs_10b30z": 10}
     of_paper = steps_by(grid, lambda run: None if run.key in beside else run.map)
     assert of_paper == {None: {2 * million}} | {name: {large.get(name, 5) * million} for name in MAPS}
 
-    # Five seeds in the cells of the first claims, three in the others.
+    # One seed of the readings and of V, five in the cells of the first claims, three in the others.
     seeds = {cell: sum(run.key[:2] == cell for run in grid.runs.values()) for cell in grid.cells}
     five = {(name, arm) for name in ABLATION_MAPS for arm in ("roma", "qmix", "roma_td")}
     five |= {(name, arm) for name in ("10m_vs_11m", "10z5b_vs_2s3z") for arm in ABLATIONS}
-    assert seeds == {cell: 1 if cell in smac_v1 else 5 if cell in five else 3 for cell in grid.cells}
+    assert seeds == {cell: 1 if cell in readings | smac_v1 else 5 if cell in five else 3 for cell in grid.cells}
 
 
 def test_priorities_follow_the_tranches_and_extensions_wait_for_theirs(scale):
@@ -179,11 +181,11 @@ def test_priorities_follow_the_tranches_and_extensions_wait_for_theirs(scale):
         name: [grid.priority(run, 0) for run in grid.runs.values() if next(iter(run.tranches)) == name]
         for name in grid.tranches
     }
-    assert [set(values) for values in first.values()] == [{number} for number in range(9, 0, -1)]
+    assert [set(values) for values in first.values()] == [{number} for number in range(10, 0, -1)]
     pilot = grid.runs["10m_vs_11m", "qmix", 0]
     assert pilot.tranches == {"pilot": 5_000_000, "T1": 8_000_000}
     ranks = [grid.priority(pilot, steps) for steps in (0, 1_000_000, 5_000_000, 8_000_000)]
-    assert ranks == [9, 9, 6, 0]
+    assert ranks == [10, 10, 7, 0]
     assert expand(scale("paper"), "paper").runs["MMM2", "roma", 0].tranches == {}
 
 

@@ -76,8 +76,8 @@ def test_hours_are_those_of_what_a_tranche_adds():
 def test_the_command_has_a_line_for_each_tranche_and_every_claim_once(capsys):
     assert main(["campaign", "plan"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    tranches = ["pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4", "T5"]
-    assert [line.split()[0] for line in lines[1:10]] == tranches
+    tranches = ["pilot", "T0", "V", "T1", "T1b", "T2", "T3", "T4", "T5", "readings"]
+    assert [line.split()[0] for line in lines[1:11]] == tranches
     listed = [claim.id for claim in claims.load()]
     words = [word.rstrip("*") for line in lines for word in line.split() if word.rstrip("*") in listed]
     assert sorted(words) == sorted(listed)

@@ -1,5 +1,7 @@
 """Validity of the engine against released runs: passing and failing maps, and the notes on claims."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,18 @@ def summary_of(folder, levels, **more):
     return write_summary(
         folder / "scale" / "summary", {cell: [level] for cell, level in levels.items()}, tests=tests, **more
     )
+
+
+def test_where_a_single_released_run_fails_the_rule():
+    """docs/analysis_plan.md has these numbers, as tranche V has one run a cell."""
+    failing = {}
+    for cell in product(("10m_vs_11m", "MMM2"), validity.COMPARED):
+        levels = np.asarray(released_runs.win_rates_before(*cell, validity.STEPS, validity.TESTS))
+        others = [np.median(np.delete(levels, place)) for place in range(len(levels))]
+        if failed := int((np.abs(levels - others) > validity.MARGIN).sum()):
+            failing[cell] = failed, len(levels)
+    assert failing == {("10m_vs_11m", "iql"): (1, 6), ("MMM2", "qmix"): (1, 5)}
+    assert max(released_runs.win_rates_before("MMM2", "vdn", validity.STEPS, validity.TESTS)) < 0.25
 
 
 @pytest.mark.parametrize(
