@@ -21,7 +21,7 @@ from workflow.grid import Grid, expand, results_folder
 from workflow.pages import results as results_page
 from workflow.scale import read_scale
 
-# In order of preference if room is short. docs/results.md is written from the summary, the only files of the first kind.
+# In order of preference if room is short. The first are the summary, from which docs/results.md is written.
 KINDS = (".parquet", ".html", ".md", ".tex", ".png", ".pdf", ".csv")
 
 
