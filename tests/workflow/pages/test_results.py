@@ -64,7 +64,7 @@ def test_verdicts_estimates_and_costs_are_said(root, tmp_path, monkeypatch, powe
     monkeypatch.chdir(root)
     made_up(tmp_path, "T1", {"roma": 0.5, "qmix": 0.7, "roma_td": 0.2})
     page = results.render(results.read(tmp_path), powers)
-    assert "45 of 289 planned runs in 9 cells" in page
+    assert "45 of 306 planned runs in 9 cells" in page
     contradicted, reproduced = line(page, "study_lead"), line(page, "study_losses")
     assert contradicted.startswith(
         "- **Contradicted on this engine**: At the end of training, ROMA has a higher win rate than QMIX"
