@@ -21,8 +21,9 @@ from workflow.grid import Grid, expand, results_folder
 from workflow.pages import results as results_page
 from workflow.scale import read_scale
 
-# In order of preference if room is short. The first are the summary, from which docs/results.md is written.
-KINDS = (".parquet", ".html", ".md", ".tex", ".png", ".pdf", ".csv")
+# In order of preference if room is short. The first are the summary, from which docs/results.md is written. The report
+# is left out: it repeats the pictures, and `make figures` writes it in a minute.
+KINDS = (".parquet", ".md", ".tex", ".png", ".pdf", ".csv")
 
 
 def land(scale: Path) -> list[str]:

@@ -119,7 +119,7 @@ claims have a verdict. [analysis_plan.md](analysis_plan.md) has the rules. [{CHE
 surprising results.
 
 `roma docs results` writes this page from the summary of tranche {study.tranche}, the latest complete one (digest of its
-inputs {inputs_digest(study.summary)}, of the claims {claims.claims_digest()}). The figures and the report of that
+inputs {inputs_digest(study.summary)}, of the claims {claims.claims_digest()}). The figures and tables of that
 summary are in `data/embedded/study/tranches/{study.tranche}`. `make figures` draws all runs that ship now.
 """
 

@@ -353,7 +353,7 @@ def test_a_run_to_come_needs_what_its_cell_or_its_algorithm_does(results):
 def test_history_is_what_git_keeps(results):
     (results / LANDED).mkdir()
     for content in (random.Random(0).randbytes(5000), b""):  # removed files stay in the history
-        (results / LANDED / "report.html").write_bytes(content)
+        (results / LANDED / "fig04.png").write_bytes(content)
         call(Path.cwd(), "git", "add", "--force", str(results / LANDED))
         call(Path.cwd(), "git", "commit", "--quiet", "--message", "Land")
     assert 5000 < budget.history([results / LANDED]) < 6000
@@ -370,9 +370,10 @@ def test_a_complete_tranche_is_drawn_into_git_once(clone):
     said = call(clone, forked.PYTHON, "-c", program)
     assert re.search(r"\['first: \d+ files drawn, \d\.\d MB, in data/embedded/study/tranches'\]\n$", said)
     landed = call(clone, "git", "ls-files", str(FOLDER / LANDED)).split()
-    for file in ("figures/report.html", "figures/validation.pdf", "summary/finals.parquet"):
+    for file in ("figures/validation.png", "figures/validation.pdf", "summary/finals.parquet"):
         assert f"{FOLDER}/tranches/first/{file}" in landed
     assert {Path(file).parts[4] for file in landed} == {"first"}
+    assert not [file for file in landed if file.endswith(".html")]  # the report repeats the pictures
     assert call(clone, "git", "status", "--porcelain") == ""
     assert "up to date" in call(clone, "dvc", "status")
     assert call(clone, forked.PYTHON, "-c", program) == "[]\n"
@@ -387,11 +388,11 @@ def test_a_tranche_is_complete_with_its_last_run_and_measurement(results):
 
 
 def test_what_is_drawn_of_a_tranche_has_its_room(tmp_path):
-    sizes = {"runs.parquet": 200, "report.html": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 500}
+    sizes = {"runs.parquet": 200, "table2.md": 5000, "b.png": 3000, "a.png": 4000, "a.pdf": 1000, "finals.csv": 500}
     for name, size in sizes.items():
         (tmp_path / name).write_bytes(random.Random(0).randbytes(size))
     taken, left_out = landing.fitting(tmp_path.iterdir(), 10_000)
-    assert [file.name for file in taken] == ["runs.parquet", "report.html", "b.png", "a.pdf", "finals.csv"]
+    assert [file.name for file in taken] == ["runs.parquet", "table2.md", "b.png", "a.pdf", "finals.csv"]
     assert [file.name for file in left_out] == ["a.png"]
     assert tmp_path / "runs.parquet" in landing.fitting(tmp_path.iterdir(), 5_300)[0]  # whatever else has no room
     (tmp_path / "table1.md").write_bytes(bytes(1_000_000))  # the size of a file is that of its git object
