@@ -53,6 +53,24 @@ def waypoints(walkable, region):
     """
     height, width = walkable.shape
     cells = height * width
+    beside = np.full((cells, 9), -1, np.int64)  # the cells that one step leads to, then -1
+    length = np.zeros((cells, 9))  # of those steps
+    for cell in range(cells):
+        if not region[cell // width, cell % width]:
+            continue
+        cx, cy = cell % width, cell // width
+        steps = 0
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                nx, ny = cx + dx, cy + dy
+                if (dx == 0 and dy == 0) or not (0 <= nx < width and 0 <= ny < height) or not region[ny, nx]:
+                    continue
+                if dx != 0 and dy != 0 and not (region[cy, nx] and region[ny, cx]):
+                    continue
+                beside[cell, steps] = ny * width + nx
+                length[cell, steps] = 1.4142135623730951 if dx != 0 and dy != 0 else 1.0
+                steps += 1
+    sight = np.full((cells, cells), -1, np.int8)  # whether one cell sees another; -1: not asked yet
     table = np.full((cells, cells), -1, np.int16)
     for end in range(cells):
         if not region[end // width, end % width]:
@@ -66,30 +84,23 @@ def waypoints(walkable, region):
         while changed:
             changed = False
             for cell in range(cells):
-                if not region[cell // width, cell % width]:
-                    continue
-                cx, cy = cell % width, cell // width
-                for dy in range(-1, 2):
-                    for dx in range(-1, 2):
-                        nx, ny = cx + dx, cy + dy
-                        if (dx == 0 and dy == 0) or not (0 <= nx < width and 0 <= ny < height) or not region[ny, nx]:
-                            continue
-                        if dx != 0 and dy != 0 and not (region[cy, nx] and region[ny, cx]):
-                            continue
-                        length = distance[ny * width + nx] + (1.4142135623730951 if dx != 0 and dy != 0 else 1.0)
-                        if length < distance[cell] - 1e-9:
-                            distance[cell] = length
-                            following[cell] = ny * width + nx
-                            changed = True
+                step = 0
+                while beside[cell, step] >= 0:
+                    by_step = distance[beside[cell, step]] + length[cell, step]
+                    if by_step < distance[cell] - 1e-9:
+                        distance[cell] = by_step
+                        following[cell] = beside[cell, step]
+                        changed = True
+                    step += 1
         for cell in range(cells):
             if following[cell] < 0:
                 continue
             ahead, nearest = cell, cell
             while ahead != end:
                 ahead = following[ahead]
-                if nearest == cell or sees_cell(walkable, cell, ahead):
+                if sight[cell, ahead] < 0:
+                    sight[cell, ahead] = sees_cell(walkable, cell, ahead)
+                if nearest == cell or sight[cell, ahead] == 1:
                     nearest = ahead
-            if sees_cell(walkable, cell, end):
-                nearest = end
             table[cell, end] = nearest
     return table
