@@ -7,6 +7,7 @@ rates get no verdict on such a map.
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,16 @@ def levels(evidence: Evidence) -> pd.DataFrame:
     rows = []
     for name in map_names():
         for arm in [arm for arm in COMPARED if arm in released_runs.algorithms(name)]:
-            released = released_runs.win_rates_before(name, arm, STEPS, TESTS)
-            rows.append([name, arm, len(released), float(np.median(released)), *_ours(evidence, name, arm)])
+            rows.append([name, arm, *_released(name, arm), *_ours(evidence, name, arm)])
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     return table.assign(difference=table["ours"] - table["released"])
+
+
+@cache
+def _released(map_name: str, arm: str) -> tuple[int, float]:
+    """Return the number of released runs of an arm, and their level."""
+    found = released_runs.win_rates_before(map_name, arm, STEPS, TESTS)
+    return len(found), float(np.median(found))
 
 
 def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from io import RawIOBase
 
 ADDRESS = "FORKED"  # environment variable with the path of the server's socket
 
@@ -22,13 +23,30 @@ def ask(address: str, command: Sequence[str], files: Sequence[int], folder: str,
     Returns:
         The exit status; the negative number of the signal if a signal ended the command.
     """
-    request = {"command": list(command), "folder": folder, "environment": dict(environment)}
+    with begin(address, command, files, folder, environment) as answer:
+        _, status = answer
+        return int(status)
+
+
+def begin(
+    address: str,
+    command: Sequence[str],
+    files: Sequence[int],
+    folder: str,
+    environment: Mapping[str, str],
+    session: bool = False,
+) -> RawIOBase:
+    """Let the server run a command, as `ask` does, and return its answer: a line with the process, one with the status.
+
+    The process leads a session of its own if `session` is true.
+    """
+    request = {"command": list(command), "folder": folder, "environment": dict(environment), "session": session}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [b"."], files)
         connection.sendall(json.dumps(request).encode())
         connection.shutdown(socket.SHUT_WR)
-        return int(connection.recv(16))
+        return connection.makefile("rb", buffering=0)
 
 
 if __name__ == "__main__":

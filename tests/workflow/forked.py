@@ -6,20 +6,25 @@ with its command. Its own commands are forked, too: programs of the same names c
 is one of them.
 """
 
+from __future__ import annotations
+
 import gc
 import importlib
 import json
 import os
 import runpy
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
+from io import RawIOBase
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -63,6 +68,49 @@ def run(folder: Path, *command: str, environment: Mapping[str, str] | None = Non
         status = asking.ask(given[asking.ADDRESS], command, files, str(folder), given)
         output.seek(0)
         return status, output.read().decode("utf-8")
+
+
+@contextmanager
+def begun(folder: Path, *command: str, output: Path) -> Iterator[Begun]:
+    """Begin a command in a folder, in a session of its own with all commands that it starts; kill them on an error.
+
+    Args:
+        folder: The working folder.
+        command: As of `run`; the commands that it starts are not forked.
+        output: File for its standard output and error.
+    """
+    with output.open("wb") as file, open(os.devnull, "rb") as nothing:
+        files = [each.fileno() for each in (nothing, file, file)]
+        answer = asking.begin(_server().address, command, files, str(folder), os.environ, session=True)
+    with answer:
+        process = int(answer.readline())
+        try:
+            yield Begun(process, answer)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            raise
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A command that is at work.
+
+    Attributes:
+        process: Its number, also that of its session.
+        answer: The server's answer, which ends with the exit status.
+    """
+
+    process: int
+    answer: RawIOBase
+
+    def is_alive(self) -> bool:
+        """Return whether the command has not ended."""
+        return not select.select([self.answer], [], [], 0)[0]
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit status; the negative number of a signal that ended the command."""
+        return int(self.answer.readline())
 
 
 def snakemake(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -146,20 +194,27 @@ def answer(connection: socket.socket) -> NoReturn:
     if (child := os.fork()) == 0:
         connection.close()
         begin(files=files, **wanted)
+    connection.sendall(f"{child}\n".encode())
     _, status = os.waitpid(child, 0)
-    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    with suppress(BrokenPipeError):  # the other end may have been killed
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
-def begin(command: Sequence[str], folder: str, environment: Mapping[str, str], files: Sequence[int]) -> NoReturn:
+def begin(
+    command: Sequence[str], folder: str, environment: Mapping[str, str], session: bool, files: Sequence[int]
+) -> NoReturn:
     """Become the process of one command."""
+    if session:
+        os.setsid()
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.executable = sys.argv[2]
+    if asking.ADDRESS in environment:  # its own commands are forked, too
+        sys.executable = sys.argv[2]
     sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     status = 1
     try:

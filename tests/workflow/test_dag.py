@@ -220,14 +220,13 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
     """
     scale = write_scale(repository, SHORT | {"total_steps": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
-    with (repository / "output").open("w") as output:
-        process = subprocess.Popen(command, cwd=repository, stdout=output, stderr=output, start_new_session=True)
-    while not (run / "progress.json").exists():
-        assert process.poll() is None, (repository / "output").read_text()
-        time.sleep(0.05)
-    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
-    process.wait()
+    command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
+    with forked.begun(repository, *command, output=repository / "output") as workflow:
+        while not (run / "progress.json").exists():
+            assert workflow.is_alive(), (repository / "output").read_text()
+            time.sleep(0.05)
+        (os.kill if alone else os.killpg)(workflow.process, signal.SIGKILL)
+        assert workflow.wait() == -signal.SIGKILL
     output = snakemake("--", "summary")
     assert "Error" not in output
     log = (run / "train.log").read_text()
@@ -351,14 +350,13 @@ def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, 
         output = snakemake("--", target, status=1)
         assert output.count("FAILED: Training qmix on 3m, seed 0 (exit status 2)") == 3
     else:
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
-        with (repository / "output").open("w") as output:
-            process = subprocess.Popen(command, cwd=repository, stdout=output, stderr=output, start_new_session=True)
-        while json.loads(directory.progress_file.read_text())["total_steps"] == 500:
-            assert process.poll() is None, (repository / "output").read_text()
-            time.sleep(0.05)
-        os.killpg(process.pid, end)
-        process.wait()
+        command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
+        with forked.begun(repository, *command, output=repository / "output") as workflow:
+            while json.loads(directory.progress_file.read_text())["total_steps"] == 500:
+                assert workflow.is_alive(), (repository / "output").read_text()
+                time.sleep(0.05)
+            os.killpg(workflow.process, end)
+            assert workflow.wait() != 0
     assert {path: path.read_bytes() for path in complete} == shorter
     assert directory.completed_steps(directory.config) == directory.held_steps() == 500
 

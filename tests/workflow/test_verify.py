@@ -1,6 +1,7 @@
 """`roma verify` on real runs of some hundred steps: the changes that each check detects."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from roma.runs.training import train
 from roma.support.files import file_digest, json_content
+from tests.runs import faults
 from tests.synthetic import write_runs
 from tests.workflow.artifacts.test_tracking import IDENTITY
 from tests.workflow.conftest import SHORT, TINY, write_scale
@@ -55,6 +57,12 @@ def run(repository, trained, monkeypatch) -> RunDirectory:
     shutil.copytree(trained, repository / RESULTS / "runs")
     monkeypatch.chdir(repository)
     return RunDirectory(RESULTS / "runs" / "3m" / "qmix" / "seed0")
+
+
+@pytest.fixture(autouse=True)
+def forked_processes(monkeypatch) -> None:
+    """Fork the processes that repeat runs from one that has imported everything."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: faults.context)
 
 
 @pytest.fixture
