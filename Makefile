@@ -27,7 +27,7 @@ FIND_PYTHON = for python in $(PYTHONS); do \
   echo "$$python" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help venv figures demo test test-long test-peers test-system bench bench-cells baseline lint docs format watch verify redraw track constraints clean-figures clean-results clean-venv
+.PHONY: help venv figures demo test test-long test-sample test-peers test-system bench bench-cells baseline lint docs format watch verify redraw track constraints clean-figures clean-results clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -68,8 +68,10 @@ test-long: $(READY) test-peers ## run the tests that take many minutes: killed c
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
-	pytest tests/runs/test_fault_injection.py --kills=100
 	pytest tests/envs/test_starcraft2.py -k test_killing_workers --game-kills=100
+
+test-sample: $(READY) ## run a fixed small part of test-long, in a minute
+	pytest --numprocesses=auto --maxprocesses=8 tests/long/test_walk.py tests/long/test_kills.py --walk-every=37 --kills=8
 
 # A folder beside the environment, so that only these tests import the peers, and only the project's torch is used.
 .peers/.ready: tests/peers/requirements.txt | $(READY)

@@ -32,8 +32,6 @@ LONGEST = (
     "workflow/artifacts/test_shipping.py",
     "workflow/artifacts/test_tracking.py",
     "workflow/campaign/test_campaign.py",
-    "runs/test_fault_injection.py",
-    "envs/test_bounds.py",
     "envs/test_starcraft2.py",
     "workflow/test_compare.py",
 )
@@ -41,8 +39,9 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--random-episodes", type=int, default=50, help="episodes of random play a map; default: 50")
+    parser.addoption("--walk-every", type=int, default=1, help="walk every n-th pair of options and map; default: all")
     parser.addoption("--campaign-kills", type=int, default=20, help="kills of a whole campaign; default: 20")
-    parser.addoption("--kills", type=int, default=8, help="processes killed by the fault injection; default: 8")
+    parser.addoption("--kills", type=int, default=100, help="processes killed by the fault injection; default: 100")
     parser.addoption("--game-kills", type=int, default=20, help="workers of the game that are killed; default: 20")
 
 

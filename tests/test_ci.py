@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-STEPS = ["environment", "lint", "docs", "unit", "peers", "system", "smoke"]
-MADE = ["lint", "docs", "test", "test-peers tests/peers/test_torchrl.py", "test-system"]
+STEPS = ["environment", "lint", "docs", "unit", "sample", "peers", "system", "smoke"]
+MADE = ["lint", "docs", "test", "test-sample", "test-peers tests/peers/test_torchrl.py", "test-system"]
 MAKEFILE = """
 venv:
 	@mkdir -p .venv/bin
@@ -100,7 +100,7 @@ def test_a_replication_that_leaves_something_to_do_fails(run):
 def test_an_unknown_step_is_named_before_any_work(run, steps):
     outcome = run(*steps)
     assert outcome.returncode == 2
-    known = "lint docs unit peers system smoke"
+    known = "lint docs unit sample peers system smoke"
     assert outcome.stderr == f"error: there is no step '{' '.join(steps)}'; known: {known}; without a step, all run\n"
     assert not outcome.stdout
 

@@ -43,10 +43,15 @@ def run(directory, total_steps=TOTAL_STEPS, config=CONFIG, **options):
     return train(config, directory, total_steps, MILESTONES, **options)
 
 
-def command(directory, total_steps):
-    """Return the command line of the same run, for a separate process, with a checkpoint after each round."""
+def arguments(directory, total_steps):
+    """Return the arguments of `roma` for the same run, with a checkpoint after each round."""
     options = [*canonical_options(CONFIG), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
-    return [sys.executable, "-m", "roma", "train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
+    return ["train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
+
+
+def command(directory, total_steps):
+    """Return the command line of the same run, for a separate process."""
+    return [sys.executable, "-m", "roma", *arguments(directory, total_steps)]
 
 
 def stop_in_round(monkeypatch, number, *signal_numbers):

@@ -1,6 +1,6 @@
 """Processes are killed at random moments, again and again; the final results equal those of undisturbed ones.
 
-The commands are `roma train` and `roma plot`; --kills sets the number of kills. `make test-long` kills 100.
+The commands are `roma train` and `roma plot`; --kills sets the number of kills.
 """
 
 import json
@@ -155,19 +155,3 @@ def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
 
     kills = request.config.getoption("--kills") // 5
     kill_often([*command, str(directory)], directory, kills, seconds, look)
-
-
-def test_a_run_survives_a_disk_that_fills_up(tmp_path):
-    """The largest permitted file is too small for a checkpoint here; tests/system fills a real disk."""
-    undisturbed, directory = tmp_path / "undisturbed", tmp_path / "full"
-    finish(train_command("qmix", undisturbed))
-    (last, *_) = reversed(checkpoint.paths(undisturbed / "checkpoints"))
-    process = faults.start(train_command("qmix", directory), largest_file=last.stat().st_size - 1000)
-    faults.join(process)
-    assert process.exitcode == 2
-    assert json.loads((directory / "progress.json").read_text())["state"] == "failed"
-    assert len(checkpoint.paths(directory / "checkpoints")) == checkpoint.KEPT
-    assert not list(directory.rglob(f"{BESIDE}*"))
-    finish(train_command("qmix", directory))
-    assert "resumed from" in (directory / "train.log").read_text()
-    assert contents(directory) == contents(undisturbed)
