@@ -17,6 +17,8 @@ SCALES := $(sort $(basename $(notdir $(filter-out %figures.yaml,$(wildcard workf
 CONFIG := workflow/config/$(SCALE).yaml
 READY := $(if $(VENV),$(VENV)/.ready)
 export PATH := $(if $(VENV),$(abspath $(VENV))/bin:)$(PATH)
+# An editable install names the clone's path in UTF-8, and must find it in every locale.
+export PYTHONUTF8 := 1
 # Pauses a campaign on this machine until the command ends.
 PAUSING := python workflow/campaign/pausing.py
 # All versions train the same numbers; `make venv PYTHON=python3.13` chooses one.

@@ -106,7 +106,8 @@ def evaluate(parser: Parser) -> None:
     """Add the options of `roma evaluate`."""
     parser.description = (
         "Play greedy episodes with a policy of a finished run, on seeds that neither training nor tests use, and write "
-        "evaluations/t<step>.json into the run's folder."
+        "evaluations/t<step>.json into the run's folder. If the file exists, it is shown; it is overwritten only with "
+        "--replace."
     )
     parser.add_argument("run_directory", type=Path, metavar="RUN_DIR", help="folder of a finished run")
     parser.add_argument("--step", help="milestone of the policy, in environment steps; default: the end of the run")
@@ -117,6 +118,8 @@ def evaluate(parser: Parser) -> None:
         "--save-replays", type=Path, metavar="FOLDER", help="save the replay files of StarCraft II in this folder"
     )
     parser.add_argument("--threads", default="1", help="threads of torch; default: 1")
+    parser.add_argument("--out", type=Path, help="file; default: evaluations/t<step>.json in the run's folder")
+    parser.add_argument("--replace", action="store_true", help="overwrite an evaluation that exists")
     parser.set_defaults(run=_evaluate)
 
 
@@ -126,15 +129,25 @@ def _evaluate(options: argparse.Namespace) -> int:
     threads = positive("--threads", options.threads)
     require_folder(options.run_directory)
 
-    from roma.recordings.evaluate import evaluate
-
     step = None if options.step is None else parse("--step", options.step, int)
-    result = evaluate(options.run_directory, episodes, battles, threads, options.save_replays, step)
+    if options.out is not None:
+        make_writable_directory(options.out.parent)
+
+    from roma.recordings.evaluate import ELSEWHERE, evaluate, recorded
+    from roma.runs.directory import RunDirectory
+
+    run, out, replays = options.run_directory, options.out, options.save_replays
+    found = None if options.replace else recorded(run, episodes, battles, step, out)
+    if found and replays is not None:
+        raise UserError(f"saving replays plays the episodes again, but they are evaluated already: {ELSEWHERE}")
+    result = found or evaluate(run, episodes, battles, threads, replays, step, out)
     print(
         f"{result['map']} {result['algorithm']} seed {result['seed']} at {result['step']} steps: "
         f"win rate {result['battle_won_mean']:.3f}, return {result['return_mean']:.2f}, "
         f"length {result['ep_length_mean']:.1f} over {episodes} greedy episodes"
     )
+    file = out or RunDirectory(run).evaluation_file(result["step"])
+    print(f"read from {file}; --replace plays the episodes again" if found else f"written to {file}")
     return 0
 
 
@@ -171,21 +184,25 @@ def measure(parser: Parser) -> None:
     """Add the options of `roma measure`."""
     parser.description = (
         "Play the same episodes as roma rollout and write small tables of measures of roles, which summaries read. The "
-        "tables go to measurements/MAP/ARM/seedK beside the folder runs, or to the run's own folder."
+        "tables go to measurements/MAP/ARM/seedK beside the folder runs, or to the run's own folder. Tables that exist "
+        "are overwritten only with --replace."
     )
     _add_played(parser)
+    parser.add_argument("--replace", action="store_true", help="overwrite tables that exist")
     parser.set_defaults(run=_measure)
 
 
 def _measure(options: argparse.Namespace) -> int:
     numbers = _played(options)
 
-    from analysis.measures.measurements import measure
+    from analysis.measures.measurements import lacking, measure
     from roma.runs.directory import MEASUREMENTS, RunDirectory
 
     run = RunDirectory(options.run_directory)
     folder = run.measurement_file(MEASUREMENTS[0]).parent
     make_writable_directory(folder)
+    if not options.replace and not lacking(run, MEASUREMENTS):
+        raise UserError(f"the run is measured already, in {folder}: overwrite the tables with --replace")
     _say_won(measure(run, *numbers))
     print(f"written to {folder}")
     return 0

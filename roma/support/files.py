@@ -75,16 +75,21 @@ def remove_unfinished(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def make_writable_directory(directory: Path) -> None:
+def make_writable_directory(directory: Path, room: int = 0) -> None:
     """Create `directory` with its parents and check that it is writable, before hours of training depend on it.
 
+    Args:
+        directory: The directory.
+        room: Bytes for which its disk must have room.
+
     Raises:
-        UserError: The directory cannot be created or written.
+        UserError: The directory cannot be created or written, or its disk is full.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        with tempfile.TemporaryFile(dir=directory) as file:
+            if room:
+                os.posix_fallocate(file.fileno(), 0, room)
     except OSError as error:
         raise UserError(f"cannot write to the output folder {directory}: {error.strerror}") from None
 

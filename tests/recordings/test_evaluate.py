@@ -39,6 +39,40 @@ def test_evaluation_says_what_was_played(finished, capsys):
     assert result["engine_digest"] == envs.engine_digest("embedded")
 
 
+def test_an_evaluation_that_exists_is_shown_and_overwritten_only_if_asked(finished, tmp_path, capsys):
+    """As that of a shipped run, made by earlier code with the same version of the engine."""
+    command = ["evaluate", str(finished), "--step", "0"]
+    file, elsewhere = finished / "evaluations" / "t0.json", tmp_path / "new" / "mine.json"
+    assert main([*command, "--episodes", "4"]) == 0
+    first, made = capsys.readouterr().out.splitlines()
+    assert made == f"written to {file}"
+    made_by_this_code = file.read_bytes()
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"engine_digest": "of earlier code"}))
+    held = file.read_bytes()
+    assert main([*command, "--episodes", "4"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        first,
+        f"read from {file}; --replace plays the episodes again",
+    ]
+    for options, differing in (
+        (["--episodes", "5"], "episodes 4 instead of 5"),
+        (["--episodes", "4", "--battles", "2"], "parallel_envs 32 instead of 2"),
+    ):
+        assert main([*command, *options]) == 2
+        assert capsys.readouterr().err == (
+            f"error: {file} holds another evaluation ({differing}): write to another file (--out) or overwrite it "
+            "(--replace)\n"
+        )
+    assert main([*command, "--episodes", "4", "--save-replays", str(tmp_path)]) == 2
+    assert "evaluated already" in capsys.readouterr().err
+    assert main([*command, "--episodes", "5", "--out", str(elsewhere)]) == 0
+    assert f"written to {elsewhere}" in capsys.readouterr().out
+    assert json.loads(elsewhere.read_text())["episodes"] == 5
+    assert file.read_bytes() == held
+    assert main([*command, "--episodes", "4", "--replace"]) == 0
+    assert file.read_bytes() == made_by_this_code
+
+
 def test_evaluation_is_repeatable_and_on_seeds_of_its_own(finished):
     path = finished / "policies" / "t300.safetensors"
     one, _ = play_policy(path, Stream.EVALUATE, 6, battles=4)

@@ -198,6 +198,14 @@ def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys):
     table = pd.read_parquet(folder / "roles.parquet")
     assert table.attrs == {"format": 2, "total_steps": 300, "cpu_family": run.provenance["segments"][-1]["cpu_family"]}
     pd.testing.assert_frame_equal(table, rollouts.role_table(recorded))
+    tables = {file: file.read_bytes() for file in folder.iterdir()}
+    assert main(["measure", str(finished), "--episodes", "2"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: the run is measured already, in {folder}: overwrite the tables with --replace\n"
+    )
+    assert {file: file.read_bytes() for file in folder.iterdir()} == tables
+    assert main(["measure", str(finished), "--episodes", "3", "--earlier-episodes", "2", "--replace"]) == 0
+    assert {file: file.read_bytes() for file in folder.iterdir()} == tables
 
 
 def test_a_run_elsewhere_is_measured_in_its_own_folder(tmp_path):

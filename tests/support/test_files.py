@@ -47,6 +47,18 @@ def test_a_file_for_which_there_is_no_room_is_named(tmp_path, monkeypatch, numbe
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_without_room_is_named(tmp_path, monkeypatch):
+    def allocate(descriptor, offset, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    make_writable_directory(tmp_path, room=2**20)
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    with pytest.raises(UserError, match=f"^cannot write to the output folder {tmp_path}: No space left on device$"):
+        make_writable_directory(tmp_path, room=2**20)
+    make_writable_directory(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_written_files_are_readable_by_others(tmp_path):
     write_json(tmp_path / "file.json", {"a": 1})
     assert json.loads((tmp_path / "file.json").read_text()) == {"a": 1}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -9,6 +10,8 @@ from contextlib import suppress
 import pytest
 
 from tests.runs.test_fault_injection import contents, train_command
+from tests.workflow import forked
+from tests.workflow.conftest import SHORT, copy_repository, write_scale
 
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 
@@ -67,3 +70,19 @@ def test_a_full_disk_below_the_machine_code_or_the_output_stops_no_run(tmp_path,
     with (full / "filler").open("ab") as log:
         assert subprocess.run(command, stdout=log, stderr=log).returncode == 0
     assert contents(tmp_path / "second") == contents(directory)
+
+
+def test_a_workflow_that_begins_on_a_full_disk_says_so_in_one_line(root, disk):
+    """Some room may be left, such as that of the files of failed jobs."""
+    folder = disk(256 * 1024 * 1024)
+    copy_repository(root, folder / "project")
+    write_scale(folder / "project", SHORT)
+    command = ("--cores", "1", "--configfile", "workflow/config/tiny.yaml", "--", "runs")
+    with (folder / "filler").open("wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(folder).free - 64 * 1024)
+    status, printed = forked.snakemake(folder / "project", *command)
+    assert status == 1
+    assert f"error: cannot write to the output folder {folder}/project/.snakemake: No space left on device" in printed
+    assert "Traceback" not in printed
+    (folder / "filler").unlink()
+    assert forked.snakemake(folder / "project", *command)[0] == 0

@@ -235,6 +235,23 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
     assert planned(snakemake("--dry-run", "--", "summary")) == {}
 
 
+def test_a_workflow_that_is_told_to_end_finishes_its_jobs_and_says_how_to_go_on(repository, snakemake):
+    scale = write_scale(repository, SHORT | {"total_steps": 8000})
+    run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
+    with (repository / "output").open("w") as output:
+        process = subprocess.Popen(command, cwd=repository, stdout=output, stderr=output)
+    while not (run / "progress.json").exists():
+        assert process.poll() is None, (repository / "output").read_text()
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait() == 1
+    output = (repository / "output").read_text()
+    assert "STOPPED before all jobs were done; the same command goes on from here" in output
+    assert "FAILED" not in output
+    assert planned(snakemake("--", "summary")) == {"evaluate": 1, "summarise": 1, "summary": 1}
+
+
 def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
     program = "from workflow.running.takeover import take_over; take_over(); print('here', flush=True); input()"
     lock = repository / ".snakemake" / "locks" / "0.output.lock"

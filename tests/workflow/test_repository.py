@@ -1,10 +1,13 @@
 """Files that install, describe and check the project: their agreement with each other."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from roma import __version__
+from tests.workflow.conftest import SHORT, copy_repository, write_scale
 
 
 @pytest.fixture
@@ -117,6 +121,33 @@ def test_a_scale_that_does_not_exist_is_named_before_any_work(root, target):
     known = "demo extra extra_smac_v1 lab lambda paper sensitivity smoke study"
     assert f"error: there is no scale 'demoo'; known: {known}\n" in outcome.stderr
     assert "snakemake" not in outcome.stdout
+
+
+@pytest.mark.parametrize("program", ["make", "snakemake"])
+def test_a_clone_below_a_letter_beyond_ascii_is_found_in_every_locale(root, tmp_path, program):
+    """An editable install names the clone in the source of a module, which is UTF-8 in every locale."""
+    clone = tmp_path / "für alle" / "roma clone"
+    copy_repository(root, clone)
+    write_scale(clone, SHORT)
+    environment = tmp_path / "environment"
+    venv.create(environment, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+    installed = [folder for folder in sys.path if folder.endswith("-packages")]
+    (packages / "base.pth").write_text("\n".join(installed), encoding="utf-8")
+    roma = environment / "bin" / "roma"
+    program_text = f"from pathlib import Path\nPath({str(clone / 'found')!r}).touch()\nraise SystemExit(1)\n"
+    roma.write_text(f"#!{environment}/bin/python\n{program_text}", encoding="utf-8")
+    roma.chmod(0o755)
+    commands = {
+        "make": ["make", "watch", "SCALE=tiny", f"VENV={environment}", "READY="],
+        "snakemake": [
+            environment / "bin" / "python",
+            *("-m", "snakemake", "--cores", "1", "--configfile", "workflow/config/tiny.yaml", "--", "runs"),
+        ],
+    }
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(commands[program], cwd=clone, env=os.environ | ascii_only, capture_output=True, check=False)
+    assert (clone / "found").exists(), done.stdout.decode() + done.stderr.decode()
 
 
 def test_every_file_of_reference_numbers_is_described_and_read_by_a_test(root):

@@ -50,6 +50,7 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     )
 
 EXTENSION = ".snakemake/extension"
+ROOM = 2**20  # bytes for Snakemake's own files: on a full disk, it would end with a traceback
 SOURCE = ", ".join(map(os.path.relpath, workflow.configfiles))
 
 try:
@@ -57,7 +58,7 @@ try:
     GRID = expand(config, SOURCE)
     SHOWN = figure_list.chosen(config["figures"], GRID.planned)
     if workflow.is_main_process:
-        make_writable_directory(Path(EXTENSION).parent.absolute())
+        make_writable_directory(Path(EXTENSION).parent.absolute(), ROOM)
         write_bytes(Path(EXTENSION), b"%d" % time.time_ns())  # Snakemake ignores a new time without a new content
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -90,9 +91,11 @@ SHIPPED_NAMES = f"(?:{'|'.join(sorted(shipped.name for shipped in RESTORED.value
 SHIPPING = f"python {quote(shipping.__file__)} {{wildcards.map}}/{{wildcards.arm}}/seed{{wildcards.seed}} --scale {config['scale']}"
 
 # Rules call the commands of this Snakemake's environment, even if it is not activated. The commands end with this
-# process, even if it is killed. A prefix replaces Snakemake's strict mode, so the strict mode is set again here.
+# process, even if it is killed. In every locale, they find a clone whose path has letters beyond ASCII: an editable
+# install names the path in UTF-8. A prefix replaces Snakemake's strict mode, so the strict mode is set again here.
 shell.prefix(
-    f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH" {owner.VARIABLE}="{owner.mark()}"; '
+    f'set -euo pipefail; export PYTHONUTF8=1 PATH="{Path(sys.executable).parent}:$PATH"'
+    f' {owner.VARIABLE}="{owner.mark()}"; '
 )
 
 if workflow.is_main_process:
@@ -223,6 +226,8 @@ def remove_leftovers():
 
 def failure_report(jobs):
     """Return one paragraph for each failed job: rule, wildcards, and the last lines of its logs."""
+    if not jobs:  # Snakemake was told to end, or could not write its own files
+        return "STOPPED before all jobs were done; the same command goes on from here"
     lines = [f"FAILED: {len(jobs)} jobs"]
     for job in sorted(jobs, key=str):
         names = " ".join(map(str, job.wildcards))

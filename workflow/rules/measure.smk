@@ -27,4 +27,4 @@ rule measure:
     message:
         "Measuring the roles of {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}"
     shell:
-        "roma measure {params.directory} {params.options} > {log} 2>&1"
+        "roma measure {params.directory} {params.options} --replace > {log} 2>&1"

@@ -65,4 +65,4 @@ rule evaluate:
     message:
         "Evaluating {wildcards.arm} on {wildcards.map}, seed {wildcards.seed}, at {wildcards.step} steps"
     shell:
-        "roma evaluate {params.directory} --step {wildcards.step} --episodes {params.episodes} > {log} 2>&1"
+        "roma evaluate {params.directory} --step {wildcards.step} --episodes {params.episodes} --replace > {log} 2>&1"
