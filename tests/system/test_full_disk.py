@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.runs.test_fault_injection import contents, train_command
+from tests.long.test_kills import contents, train_command
 from tests.workflow import forked
 from tests.workflow.conftest import SHORT, copy_repository, write_scale
 

@@ -238,14 +238,13 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
 def test_a_workflow_that_is_told_to_end_finishes_its_jobs_and_says_how_to_go_on(repository, snakemake):
     scale = write_scale(repository, SHORT | {"total_steps": 8000})
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
-    with (repository / "output").open("w") as output:
-        process = subprocess.Popen(command, cwd=repository, stdout=output, stderr=output)
-    while not (run / "progress.json").exists():
-        assert process.poll() is None, (repository / "output").read_text()
-        time.sleep(0.05)
-    process.terminate()
-    assert process.wait() == 1
+    command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
+    with forked.begun(repository, *command, output=repository / "output") as workflow:
+        while not (run / "progress.json").exists():
+            assert workflow.is_alive(), (repository / "output").read_text()
+            time.sleep(0.05)
+        os.kill(workflow.process, signal.SIGTERM)
+        assert workflow.wait() == 1
     output = (repository / "output").read_text()
     assert "STOPPED before all jobs were done; the same command goes on from here" in output
     assert "FAILED" not in output
