@@ -41,6 +41,8 @@ LIBRARIES = (
     "dvc.cli.parser",
     "dvc.repo",
     "jsonschema",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
     "numba",
     "pyarrow.parquet",
     "safetensors.torch",

@@ -119,7 +119,7 @@ def test_a_fresh_clone_draws_what_ships_and_trains_nothing(origin, clone):
     # A lost file is restored with its run.
     (clone / FOLDER / "measurements/3m/roma/seed0/roles.parquet").unlink()
     (clone / FOLDER / "runs/3m/qmix/seed1/config.json").unlink()
-    assert planned(snakemake(clone, "--", "figures"))["restore"] == 2
+    assert planned(snakemake(clone, "--", "summary"))["restore"] == 2
     assert "up to date" in call(clone, "dvc", "status")
 
 
@@ -135,7 +135,7 @@ def test_parts_of_files_that_a_killed_job_left_are_removed(clone):
 
 
 def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
-    snakemake(clone, "--", "figures")
+    snakemake(clone, "--", "summary")
     grown = tmp_path / "grown"
     call(origin, "git", "clone", "--quiet", str(origin), str(grown))
     for run in shipping.read_shipped(grown, "study").values():
@@ -157,7 +157,8 @@ def test_one_run_more_is_one_more_to_restore(origin, clone, tmp_path):
         f"from pathlib import Path; from workflow.artifacts.tracking import ship; ship(Path({SCALE!r}))",
     )
     call(clone, "git", "pull", "--quiet", str(grown), "HEAD")
-    assert planned(snakemake(clone, "--", "figures")) == {"restore": 1, **DRAWN}
+    assert planned(snakemake(clone, "--dry-run", "--", "figures")) == {"restore": 1, **DRAWN}
+    assert planned(snakemake(clone, "--", "summary")) == {"restore": 1, "summarise": 1, "summary": 1}
     assert damaged(clone) == []
 
 
