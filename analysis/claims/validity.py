@@ -70,14 +70,14 @@ def standings(evidence: Evidence) -> dict[str, Standing]:
 
 def _standing(of_map: pd.DataFrame) -> Standing:
     """Return the result of the validation on a map with released runs."""
-    compared = of_map[of_map["our runs"] > 0].set_index("arm")
-    if LEADER not in compared.index:
+    columns = (of_map[name] for name in ("arm", "our runs", "released", "ours", "difference"))
+    compared = {arm: numbers for arm, runs, *numbers in zip(*columns, strict=True) if runs}
+    if LEADER not in compared:
         return Standing.NOT_COMPARED
-    others = compared.drop(index=LEADER)
-    leads = compared.loc[LEADER, ["released", "ours"]] - others[["released", "ours"]]
-    lost = (leads["released"] >= LEAD) & (leads["ours"] <= 0)
-    far = compared["difference"].abs() > MARGIN
-    return Standing.FAILED if far.any() or lost.any() else Standing.VALIDATED
+    released, ours, _ = compared[LEADER]
+    lost = [released - theirs >= LEAD and ours <= our_other for theirs, our_other, _ in compared.values()]
+    far = [abs(difference) > MARGIN for *_, difference in compared.values()]
+    return Standing.FAILED if any(far) or any(lost) else Standing.VALIDATED
 
 
 def caveat(standing: Mapping[str, Standing]) -> str:

@@ -87,7 +87,7 @@ def compare(
         config = resolve(map_name, algorithm, 0)
         parsed.append((config.map, config.algorithm))
     for map_name, algorithm in parsed:
-        for folder in folders:
+        for folder in dict.fromkeys(folders):
             train(folder, map_name, algorithm, WARM_STEPS, 0)
         turns = [[train(folder, map_name, algorithm, steps, seed) for folder in folders] for seed in range(rounds)]
         of_folders = [Taken(*map(mean, zip(*taken, strict=True))) for taken in zip(*turns, strict=True)]

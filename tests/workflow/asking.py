@@ -24,8 +24,8 @@ def ask(address: str, command: Sequence[str], files: Sequence[int], folder: str,
         The exit status; the negative number of the signal if a signal ended the command.
     """
     with begin(address, command, files, folder, environment) as answer:
-        _, status = answer
-        return int(status)
+        answer.readline()
+        return int(answer.readline())
 
 
 def begin(

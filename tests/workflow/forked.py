@@ -177,30 +177,28 @@ def serve(listener: socket.socket) -> None:
         importlib.import_module(name)
     assert not {"analysis", "roma", "workflow"} & sys.modules.keys()
     gc.freeze()  # collections in the processes leave these objects alone
-    children: set[int] = set()
-    while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
-        connection, _ = listener.accept()
-        if (child := os.fork()) == 0:
-            listener.close()
-            answer(connection)
-        children.add(child)
-        connection.close()
-        children -= {child for child in children if os.waitpid(child, os.WNOHANG)[0]}
-
-
-def answer(connection: socket.socket) -> NoReturn:
-    """Run a command and send its exit status."""
-    _, files, _, _ = socket.recv_fds(connection, 1, 3)
-    with connection.makefile("rb") as request:
-        wanted = json.load(request)
-    if (child := os.fork()) == 0:
-        connection.close()
-        begin(files=files, **wanted)
-    connection.sendall(f"{child}\n".encode())
-    _, status = os.waitpid(child, 0)
-    with suppress(BrokenPipeError):  # the other end may have been killed
-        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    at_work: dict[int, tuple[int, socket.socket]] = {}  # process and connection, by the descriptor of the process
+    while sys.stdin not in (ready := select.select([sys.stdin, listener, *at_work], [], [])[0]):
+        for each in ready:
+            if each is listener:
+                connection, _ = listener.accept()
+                _, files, _, _ = socket.recv_fds(connection, 1, 3)
+                with connection.makefile("rb") as request:
+                    wanted = json.load(request)
+                if (process := os.fork()) == 0:
+                    for inherited in (listener, connection, *(other for _, other in at_work.values())):
+                        inherited.close()
+                    begin(files=files, **wanted)
+                for file in files:
+                    os.close(file)
+                connection.sendall(f"{process}\n".encode())
+                at_work[os.pidfd_open(process)] = process, connection
+            else:
+                process, connection = at_work.pop(each)
+                os.close(each)
+                _, status = os.waitpid(process, 0)
+                with connection, suppress(BrokenPipeError):  # the other end may have been killed
+                    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def begin(
