@@ -10,7 +10,7 @@ import torch
 
 from roma import cli, envs
 from roma.envs.skirmish.recordings.file import load
-from roma.recordings import rollout_file
+from roma.recordings import rollout, rollout_file
 from roma.recordings.evaluate import evaluate
 from roma.runs import checkpoint
 from roma.runs.config import resolve
@@ -189,7 +189,9 @@ def test_a_battle_of_the_game_is_recorded_and_drawn_like_any_other(standin, tmp_
     assert [len(battle.units) for battle, _ in drawn] == [recording.length + 1] * 2
 
 
-def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path):
+def test_a_rollout_of_the_game_keeps_what_was_seen(standin, tmp_path, monkeypatch):
+    monkeypatch.setattr(rollout, "UNTRAINED", 2)
+    monkeypatch.setattr(rollout, "UNTRAINED_EPISODES", 1)
     train(resolve("MMM2", "roma", 3, "paper", "starcraft2", SETTINGS | {"parallel_envs": 1}), tmp_path, 20, [])
     assert cli.main(["rollout", str(tmp_path), "--episodes", "1"]) == 0
     recorded = rollout_file.load(tmp_path / "rollout.safetensors")

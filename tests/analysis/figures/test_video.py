@@ -12,6 +12,7 @@ from roma.cli import main
 
 def test_one_frame_a_moment_of_the_shown_episode(results, tmp_path, monkeypatch):
     drawn = []
+    monkeypatch.setattr(video, "DPI", 40)  # frames are drawn in half the time
     monkeypatch.setattr(video.rolespace, "draw_roles", lambda axes, units, *arguments: drawn.append(units))
     assert main(["video", "MMM2", "--summary", str(results / "summary"), "--out", str(tmp_path / "videos")]) == 0
     episode = pd.read_parquet(results / "summary" / "episodes.parquet").query("shown and map == 'MMM2' and step > 0")
