@@ -1,12 +1,11 @@
 """The examples of docs/examples, run as a reader runs them, with fewer steps."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
+from tests.workflow import forked
 from workflow.artifacts.shipping import STUDY, read_shipped
 
 SHORT = ["--steps", "450", *(f"--set={each}" for each in ("test_interval=200", "test_episodes=2", "hidden_dim=8"))]
@@ -17,10 +16,10 @@ def run(root, tmp_path):
     """Run an example, by default in the clone; returns what it printed."""
 
     def call(name, *arguments, status=0, folder=root):
-        command = [sys.executable, str(root / "docs" / "examples" / f"{name}.py"), *arguments]
-        done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        script = root / "docs" / "examples" / f"{name}.py"
+        found, printed = forked.run(folder, forked.PYTHON, str(script), *arguments)
+        assert found == status, printed
+        return printed
 
     return call
 

@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -19,11 +18,12 @@ from roma.recordings.evaluate import evaluate
 from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
+from tests.runs import faults
 from tests.runs.training.short_runs import (
     CONFIG,
     QMIX,
     TOTAL_STEPS,
-    command,
+    arguments,
     describe_as,
     everything,
     results,
@@ -97,13 +97,13 @@ def test_a_run_killed_in_mid_extension_is_complete_as_it_was(tmp_path):
     run(tmp_path, TOTAL_STEPS)
     shorter = everything(tmp_path)
     before = checkpoint.paths(tmp_path / "checkpoints")
-    with (tmp_path.parent / f"{tmp_path.name}-stderr").open("w") as stderr:
-        process = subprocess.Popen(command(tmp_path, 100_000), stderr=stderr)
-        while len(set(checkpoint.paths(tmp_path / "checkpoints")) - set(before)) < 2:
-            assert process.poll() is None, stderr.name
-            time.sleep(0.01)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+    process = faults.start(arguments(tmp_path, 100_000))
+    while len(set(checkpoint.paths(tmp_path / "checkpoints")) - set(before)) < 2:
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    faults.join(process)
+    assert process.exitcode == -signal.SIGKILL
     assert RunDirectory(tmp_path).completed_steps(CONFIG) == TOTAL_STEPS
     assert {path: content for path, content in everything(tmp_path).items() if path in shorter} == shorter
 

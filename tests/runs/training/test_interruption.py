@@ -13,7 +13,8 @@ import time
 import pytest
 
 from roma.runs import checkpoint
-from tests.runs.training.short_runs import COMA, MAVEN, command, describe_as, results, run, stop_in_round
+from tests.runs import faults
+from tests.runs.training.short_runs import COMA, MAVEN, arguments, command, describe_as, results, run, stop_in_round
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 8])
@@ -127,14 +128,14 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     steps = 6000
     run(tmp_path / "undisturbed", steps)
     directory = tmp_path / "killed"
-    with (tmp_path / "stderr").open("w") as stderr:
-        process = subprocess.Popen(command(directory, steps), stderr=stderr)
+    process = faults.start(arguments(directory, steps))
     while not checkpoint.paths(directory / "checkpoints"):
-        assert process.poll() is None, (tmp_path / "stderr").read_text()
+        assert process.is_alive()
         time.sleep(0.01)
     time.sleep(random.uniform(0, 0.5))
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    faults.join(process)
+    assert process.exitcode == -signal.SIGKILL
     run(directory, steps)
     assert "resumed" in (directory / "train.log").read_text()
     assert results(directory) == results(tmp_path / "undisturbed")
