@@ -25,7 +25,7 @@ PARTS = (
     ".gitignore",
     ".dvcignore",
 )
-FOLDERS = ("workflow", "analysis", "tests", "roma", "docs/learning")
+FOLDERS = ("workflow", "analysis", "roma", "docs/learning")
 
 TINY = {
     "scale": "tiny",
