@@ -16,48 +16,19 @@ import pytest
 
 from roma.cli import main as roma
 from roma.runs import checkpoint
-from roma.runs.config import canonical_options, resolve
 from roma.support import container
 from roma.support.files import BESIDE
 from tests.runs import faults
+from tests.runs.training.short_runs import COMA, CONFIG, MAVEN, QMIX, arguments
 from tests.synthetic import write_runs
+from tests.workflow.conftest import TINY
 
 Look = Callable[[bool], None]  # gets whether the process had finished
 
 TOTAL_STEPS = 800
-MILESTONES = (0, 400)
-SETTINGS = {
-    "parallel_envs": 4,
-    "batch_size": 8,
-    "buffer_size": 30,
-    "test_interval": 200,
-    "test_episodes": 4,
-    "hidden_dim": 8,
-}
-ON_POLICY = {"batch_size": 4, "buffer_size": 4, "critic_hidden": 8, "target_update_steps": 100}
-ARMS = {"roma": {}, "qmix": {}, "maven": {}, "coma": ON_POLICY}
+ARMS = {"roma": CONFIG, "qmix": QMIX, "maven": MAVEN, "coma": COMA}
 SIDE_BY_SIDE = 2
-PLOTTED = {
-    "scale": "drawn",
-    "engine": "embedded",
-    "protocol": "smac_v1",
-    "seeds": [0],
-    "total_steps": 100_000,
-    "milestones": [0],
-    "evaluation_episodes": 4,
-    "maps": ["3m"],
-    "ablation_maps": ["3m"],
-    "cells": [{"maps": "maps", "arms": ["qmix"]}],
-    "figures": ["validation"],
-    "curves": ["test_battle_won_mean"],
-}
-
-
-def train_command(arm: str, directory: Path) -> list[str]:
-    options = canonical_options(resolve("3m", arm, 0, overrides=SETTINGS | ARMS[arm]))
-    command = ["train", *options, "--steps", str(TOTAL_STEPS), "--checkpoint-seconds", "0"]
-    command += ["--milestones", ",".join(map(str, MILESTONES))]
-    return [*command, "--out", str(directory)]
+PLOTTED = TINY | {"seeds": [0], "maps": ["3m"], "cells": [{"maps": "maps", "arms": ["qmix"]}]}
 
 
 def finish(command: list[str]) -> float:
@@ -116,9 +87,9 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
 
     def torment(arm: str) -> int:
         undisturbed, directory = tmp_path / "undisturbed" / arm, tmp_path / arm
-        seconds = finish(train_command(arm, undisturbed))
+        seconds = finish(arguments(undisturbed, TOTAL_STEPS, ARMS[arm]))
         expected = contents(undisturbed)
-        assert len(expected) == len({"metrics.parquet", "config.json"}) + len((*MILESTONES, TOTAL_STEPS))
+        assert len(expected) == len({"metrics.parquet", "config.json"}) + len((0, TOTAL_STEPS))
         resumed = 0
 
         def look(finished: bool) -> None:
@@ -127,7 +98,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
             if finished:
                 resumed += json.loads((directory / "provenance.json").read_text())["resumes"]
 
-        kill_often(train_command(arm, directory), directory, kills, seconds, look)
+        kill_often(arguments(directory, TOTAL_STEPS, ARMS[arm]), directory, kills, seconds, look)
         return resumed
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
@@ -139,7 +110,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, request):
 @pytest.mark.usefixtures("without_time_limit")
 def test_killed_drawing_leaves_no_half_figure(tmp_path, root, request):
     write_runs(PLOTTED, tmp_path)
-    results = tmp_path / "data" / "embedded" / "drawn"
+    results = tmp_path / "data" / "embedded" / "tiny"
     assert roma(["summarise", str(results), "--runs", "3m/qmix/seed0"]) == 0
     figures = str(root / "workflow" / "config" / "figures.yaml")
     command = ["plot", "validation", "--summary", str(results / "summary"), "--figures", figures, "--out"]

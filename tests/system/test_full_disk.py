@@ -9,10 +9,11 @@ from contextlib import suppress
 
 import pytest
 
-from tests.long.test_kills import contents, train_command
+from tests.runs.training.short_runs import QMIX, arguments, results
 from tests.workflow import forked
 from tests.workflow.conftest import SHORT, copy_repository, write_scale
 
+STEPS = 800
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 
 
@@ -33,7 +34,7 @@ def disk(tmp_path):
 
 
 def train(directory, **environment):
-    command = [sys.executable, "-m", "roma", *train_command("qmix", directory)]
+    command = [sys.executable, "-m", "roma", *arguments(directory, STEPS, QMIX)]
     return subprocess.run(command, text=True, capture_output=True, env=os.environ | environment)
 
 
@@ -52,7 +53,7 @@ def test_a_run_goes_on_once_there_is_room(tmp_path, disk):
     disk(needed * 3)
     assert train(directory).returncode == 0
     assert json.loads((directory / "provenance.json").read_text())["resumes"] == 1
-    assert contents(directory) == contents(tmp_path / "undisturbed")
+    assert results(directory) == results(tmp_path / "undisturbed")
 
 
 def test_a_full_disk_below_the_machine_code_or_the_output_stops_no_run(tmp_path, disk):
@@ -65,11 +66,11 @@ def test_a_full_disk_below_the_machine_code_or_the_output_stops_no_run(tmp_path,
     directory = tmp_path / "run"
     done = train(directory, NUMBA_CACHE_DIR=str(full / "cache"))
     assert done.returncode == 0, done.stderr
-    assert contents(directory) == contents(tmp_path / "undisturbed")
-    command = [sys.executable, "-m", "roma", *train_command("qmix", tmp_path / "second")]
+    assert results(directory) == results(tmp_path / "undisturbed")
+    command = [sys.executable, "-m", "roma", *arguments(tmp_path / "second", STEPS, QMIX)]
     with (full / "filler").open("ab") as log:
         assert subprocess.run(command, stdout=log, stderr=log).returncode == 0
-    assert contents(tmp_path / "second") == contents(directory)
+    assert results(tmp_path / "second") == results(directory)
 
 
 def test_a_workflow_that_begins_on_a_full_disk_says_so_in_one_line(root, disk):

@@ -19,8 +19,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +88,7 @@ def begun(folder: Path, *command: str, output: Path) -> Iterator[Begun]:
     with answer:
         process = int(answer.readline())
         try:
-            yield Begun(process, answer)
+            yield Begun(process, answer, output)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
@@ -101,14 +102,18 @@ class Begun:
     Attributes:
         process: Its number, also that of its session.
         answer: The server's answer, which ends with the exit status.
+        output: File with what it printed.
     """
 
     process: int
     answer: RawIOBase
+    output: Path
 
-    def is_alive(self) -> bool:
-        """Return whether the command has not ended."""
-        return not select.select([self.answer], [], [], 0)[0]
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, which must become true before the command ends."""
+        while not condition():
+            assert not select.select([self.answer], [], [], 0)[0], self.output.read_text(encoding="utf-8")
+            time.sleep(0.05)
 
     def wait(self) -> int:
         """Wait for the end and return the exit status; the negative number of a signal that ended the command."""

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -222,9 +221,7 @@ def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
     command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
     with forked.begun(repository, *command, output=repository / "output") as workflow:
-        while not (run / "progress.json").exists():
-            assert workflow.is_alive(), (repository / "output").read_text()
-            time.sleep(0.05)
+        workflow.until((run / "progress.json").exists)
         (os.kill if alone else os.killpg)(workflow.process, signal.SIGKILL)
         assert workflow.wait() == -signal.SIGKILL
     output = snakemake("--", "summary")
@@ -240,9 +237,7 @@ def test_a_workflow_that_is_told_to_end_finishes_its_jobs_and_says_how_to_go_on(
     run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
     command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
     with forked.begun(repository, *command, output=repository / "output") as workflow:
-        while not (run / "progress.json").exists():
-            assert workflow.is_alive(), (repository / "output").read_text()
-            time.sleep(0.05)
+        workflow.until((run / "progress.json").exists)
         os.kill(workflow.process, signal.SIGTERM)
         assert workflow.wait() == 1
     output = (repository / "output").read_text()
@@ -368,9 +363,7 @@ def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, 
     else:
         command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
         with forked.begun(repository, *command, output=repository / "output") as workflow:
-            while json.loads(directory.progress_file.read_text())["total_steps"] == 500:
-                assert workflow.is_alive(), (repository / "output").read_text()
-                time.sleep(0.05)
+            workflow.until(lambda: json.loads(directory.progress_file.read_text())["total_steps"] != 500)
             os.killpg(workflow.process, end)
             assert workflow.wait() != 0
     assert {path: path.read_bytes() for path in complete} == shorter

@@ -43,9 +43,9 @@ def run(directory, total_steps=TOTAL_STEPS, config=CONFIG, **options):
     return train(config, directory, total_steps, MILESTONES, **options)
 
 
-def arguments(directory, total_steps):
+def arguments(directory, total_steps, config=CONFIG):
     """Return the arguments of `roma` for the same run, with a checkpoint after each round."""
-    options = [*canonical_options(CONFIG), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
+    options = [*canonical_options(config), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
     return ["train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
 
 
