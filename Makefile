@@ -66,14 +66,15 @@ test: $(READY) ## run the tests
 	$(PAUSING) roma compile
 	$(PAUSING) pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns and runs, array bounds and branches of the engine, 10 000 episodes per map, PEERS
+test-long: $(READY) test-peers ## run the tests that take many minutes: killed campaigns, workflows and runs, variants of all algorithms, array bounds and branches of the engine, 10 000 episodes per map, PEERS
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/long
 	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal tests/envs/test_kernel.py \
 	  -k test_random_play_ends_well --random-episodes=10000
 	pytest tests/envs/test_starcraft2.py -k test_killing_workers --game-kills=100
 
-test-sample: $(READY) ## run a fixed small part of test-long, in a minute
-	pytest --numprocesses=auto --maxprocesses=8 tests/long/test_walk.py tests/long/test_kills.py --walk-every=37 --kills=8
+test-sample: $(READY) ## run a fixed small part of test-long, in two minutes
+	pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal --walk-every=37 --kills=8 \
+	  $(addprefix tests/long/,test_walk.py test_kills.py test_fingerprints.py test_stopped_workflows.py)
 
 # A folder beside the environment, so that only these tests import the peers, and only the project's torch is used.
 .peers/.ready: tests/peers/requirements.txt | $(READY)

@@ -7,14 +7,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
 import yaml
 
-from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from tests.synthetic import write_runs
 from tests.workflow import forked
@@ -211,41 +209,6 @@ def test_a_failing_run_does_not_stop_the_others_and_is_listed_at_the_end(reposit
     assert planned(snakemake("--dry-run", "--", "summary")) == {"train": 1, "evaluate": 1, "summarise": 1, "summary": 1}
 
 
-@pytest.mark.parametrize("alone", [False, True], ids=["with its jobs", "alone"])
-def test_a_killed_workflow_is_taken_up_by_the_same_command(repository, snakemake, alone):
-    """All processes are killed at once, as in a power failure, or only Snakemake, as by the out-of-memory killer.
-
-    In the latter case, the run in training ends by itself, after a checkpoint.
-    """
-    scale = write_scale(repository, SHORT | {"total_steps": 8000})
-    run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
-    command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
-    with forked.begun(repository, *command, output=repository / "output") as workflow:
-        workflow.until((run / "progress.json").exists)
-        (os.kill if alone else os.killpg)(workflow.process, signal.SIGKILL)
-        assert workflow.wait() == -signal.SIGKILL
-    output = snakemake("--", "summary")
-    assert "Error" not in output
-    log = (run / "train.log").read_text()
-    assert ("stopped by a signal" in log) == ("resumed from" in log) == alone
-    assert (run / "evaluations" / "t8000.json").exists()
-    assert planned(snakemake("--dry-run", "--", "summary")) == {}
-
-
-def test_a_workflow_that_is_told_to_end_finishes_its_jobs_and_says_how_to_go_on(repository, snakemake):
-    scale = write_scale(repository, SHORT | {"total_steps": 8000})
-    run = repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0"
-    command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", "summary"]
-    with forked.begun(repository, *command, output=repository / "output") as workflow:
-        workflow.until((run / "progress.json").exists)
-        os.kill(workflow.process, signal.SIGTERM)
-        assert workflow.wait() == 1
-    output = (repository / "output").read_text()
-    assert "STOPPED before all jobs were done; the same command goes on from here" in output
-    assert "FAILED" not in output
-    assert planned(snakemake("--", "summary")) == {"evaluate": 1, "summarise": 1, "summary": 1}
-
-
 def test_the_locks_of_a_living_workflow_are_left_alone(repository, snakemake):
     program = "from workflow.running.takeover import take_over; take_over(); print('here', flush=True); input()"
     lock = repository / ".snakemake" / "locks" / "0.output.lock"
@@ -339,35 +302,6 @@ def test_a_longer_run_goes_on_from_the_checkpoint(repository, snakemake):
     (content, resumed), (undisturbed, fresh) = extended
     assert (resumed, fresh) == (True, False)
     assert content == undisturbed
-
-
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, "failure"])
-def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, end):
-    """Snakemake deletes declared outputs before and after a failed job, but not those marked `update`."""
-    directory = RunDirectory(repository / "data" / "embedded" / "tiny" / "runs" / "3m" / "qmix" / "seed0")
-    evaluation = directory.evaluation_file(500).relative_to(repository)
-    write_scale(repository, SHORT | {"total_steps": 500})
-    snakemake("--", str(evaluation))
-    complete = (directory.config_file, directory.metrics_file, directory.timing_file, directory.provenance_file)
-    complete += (directory.evaluation_file(500), *map(directory.policy_file, (0, 500)))
-    shorter = {path: path.read_bytes() for path in complete}
-    before = checkpoint.paths(directory.checkpoint_folder)
-
-    scale = write_scale(repository, SHORT | {"total_steps": 1_000_000})
-    target = str(directory.evaluation_file(1_000_000).relative_to(repository))
-    if end == "failure":
-        for path in before:
-            path.write_bytes(b"")
-        output = snakemake("--", target, status=1)
-        assert output.count("FAILED: Training qmix on 3m, seed 0 (exit status 2)") == 3
-    else:
-        command = ["snakemake", "--cores", "1", "--configfile", str(scale), "--", target]
-        with forked.begun(repository, *command, output=repository / "output") as workflow:
-            workflow.until(lambda: json.loads(directory.progress_file.read_text())["total_steps"] != 500)
-            os.killpg(workflow.process, end)
-            assert workflow.wait() != 0
-    assert {path: path.read_bytes() for path in complete} == shorter
-    assert directory.completed_steps(directory.config) == directory.held_steps() == 500
 
 
 def test_policies_that_nothing_needs_are_not_missed_and_others_made_again_or_named(repository, snakemake):
