@@ -3,6 +3,7 @@
 import errno
 import faulthandler
 import fcntl
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -48,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    # The garbage collector need not go through the objects of libraries and tests again and again.
+    gc.freeze()
 
 
 @pytest.fixture
