@@ -40,6 +40,8 @@ def canonical_map(name: str) -> str:
     Raises:
         UserError: No map has that name; the message suggests the nearest and lists all.
     """
+    if name in _names():  # only aliases need the contents of all files
+        return name
     if name not in _canonical():
         raise unknown("map", name, map_names())
     return _canonical()[name]

@@ -30,6 +30,7 @@ from unittest import mock
 
 from tqdm import tqdm
 
+from roma.cli import main as roma
 from roma.runs.config import resolve
 from roma.runs.protocols import PRESETS
 from roma.support.errors import UserError, unknown
@@ -153,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     side_by_side = asked.side_by_side or len(os.sched_getaffinity(0))
-    compile_all()
+    if status := roma(["compile"]):  # so that no measured process does
+        return status
     print(f"environment steps per second of processor time, {side_by_side} runs side by side", flush=True)
     found = measure(
         cells,
@@ -164,16 +166,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.write:
         write_speeds([*(read_speeds() | {speed.cell: speed for speed in found}).values()])
     return 0
-
-
-def compile_all() -> None:
-    """Compile everything, so that no measured process does."""
-    from roma.envs.skirmish.compilation import compile_engine
-    from roma.learners.compilation import compile_actors, compile_learners
-
-    compile_engine()
-    compile_actors()
-    compile_learners()
 
 
 if __name__ == "__main__":
