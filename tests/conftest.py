@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.standin_smac import StandIn, install
+from tests.workflow import forked
 
 # Before torch is imported: one thread, as in runs, so that parallel tests do not compete and last bits do not differ.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -44,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--campaign-kills", type=int, default=20, help="kills of a whole campaign; default: 20")
     parser.addoption("--kills", type=int, default=100, help="processes killed by the fault injection; default: 100")
     parser.addoption("--game-kills", type=int, default=20, help="workers of the game that are killed; default: 20")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):  # of workers, which this process starts
+        forked.share()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,12 +8,14 @@ is one of them.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,17 +37,28 @@ import pytest
 from tests.workflow import asking
 
 ROOT = Path(__file__).parents[2]
+SHARED = "FORKED_SHARED"  # environment variable with the folder of a server that was started before
 PYTHON = "python"  # with -m, with -c or with a script
 COMMANDS = ("dvc", "roma", "snakemake")
 # What these commands and the project import, or import when they need it.
 LIBRARIES = (
     "dvc.cli.parser",
-    "dvc.repo",
+    "dvc.data_cloud",
+    "dvc.dirs",
+    "dvc.repo.index",
+    "dvc.repo.plots",
+    "dvc.rwlock",
+    "dvc.scm",
+    "dvc.utils.strictyaml",
+    "dvc_data.hashfile",
     "jsonschema",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_pdf",
     "numba",
+    "pyarrow.dataset",
     "pyarrow.parquet",
+    "rich.live",
+    "rich.progress_bar",
     "safetensors.torch",
     "seaborn",
     "smart_open",
@@ -145,12 +158,19 @@ def own_commands() -> Iterator[None]:
         yield
 
 
-class _Server:
-    """A server, which ends with this process, when its standard input does."""
+def share() -> None:
+    """Let all processes that this one starts use one server."""
+    os.environ[SHARED] = str(_server().folder)
 
-    def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="forked-")
-        self.address, self.programs = f"{self.folder.name}/socket", Path(self.folder.name, "bin")
+
+class _Server:
+    """A server, in a folder with its socket and the programs that stand for the commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.address, self.programs = folder, str(folder / "socket"), folder / "bin"
+
+    def start(self) -> None:
+        """Start it; it ends with this process, when its standard input does."""
         self.programs.mkdir()
         for name in (PYTHON, *COMMANDS):
             program = self.programs / name
@@ -173,13 +193,25 @@ class _Server:
 
 @cache
 def _server() -> _Server:
-    return _Server()
+    if SHARED in os.environ:
+        return _Server(Path(os.environ[SHARED]))
+    folder = tempfile.mkdtemp(prefix="forked-")
+    atexit.register(shutil.rmtree, folder)
+    server = _Server(Path(folder))
+    server.start()
+    return server
 
 
 def serve(listener: socket.socket) -> None:
-    """Run the command of each connection as a process of its own, until standard input ends."""
+    """Run the command of each connection as a process of its own, until standard input ends.
+
+    Nothing is imported before the first connection.
+    """
+    select.select([sys.stdin, listener], [], [])
     for name in LIBRARIES:
         importlib.import_module(name)
+    importlib.import_module("snakemake.cli").get_argument_parser()  # finds all plugins
+    importlib.import_module("numba").njit("i8(i8)")(lambda number: number)  # loads the compiler
     assert not {"analysis", "roma", "workflow"} & sys.modules.keys()
     gc.freeze()  # collections in the processes leave these objects alone
     at_work: dict[int, tuple[int, socket.socket]] = {}  # process and connection, by the descriptor of the process
