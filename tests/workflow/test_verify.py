@@ -24,9 +24,9 @@ from roma.runs.training import train
 from roma.support.files import file_digest, json_content
 from tests.runs import faults
 from tests.synthetic import write_runs
-from tests.workflow.artifacts.test_tracking import IDENTITY
+from tests.workflow.artifacts.test_shipping import ship
+from tests.workflow.artifacts.test_tracking import call
 from tests.workflow.conftest import SHORT, TINY, write_scale
-from workflow.artifacts.tracking import ship
 from workflow.verify import again_steps, draw, play_again, shipped, train_again
 
 SCALE = Path("workflow/config/tiny.yaml")
@@ -66,13 +66,11 @@ def forked_processes(monkeypatch) -> None:
 
 
 @pytest.fixture
-def track(run, monkeypatch) -> Callable[[], None]:
+def track(run) -> Callable[[], None]:
     """Ship the runs of the repository in their current state."""
-    for name, value in (IDENTITY | {"DVC_SITE_CACHE_DIR": str(run.path.absolute().parents[5] / "site")}).items():
-        monkeypatch.setenv(name, value)
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Code"]):
-        subprocess.run(["git", *command], check=True)
-    return lambda: ship(SCALE)
+        call(Path.cwd(), "git", *command)
+    return lambda: ship(Path.cwd(), str(SCALE))
 
 
 def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from roma.cli import main
 from roma.support.errors import UserError
+from tests.workflow import forked
 from tests.workflow.conftest import TINY, copy_repository, write_scale
 from workflow import cost, watch
 from workflow.campaign import order, pausing, supervisor
@@ -74,7 +75,11 @@ elif action == "evaluate":
 """
 
 
-family = functools.cache(order.family)  # the family of this machine, determined with loaded libraries
+@functools.cache
+def family():
+    """Return the processor family of this machine, determined with loaded libraries."""
+    with forked.own_commands():
+        return order.family()
 
 
 def git(folder, *arguments):

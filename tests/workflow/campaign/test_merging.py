@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from roma.cli import main
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.files import file_digest
 from tests.synthetic import write_run
+from tests.workflow import forked
 from tests.workflow.campaign.test_campaign import commit, git, name_revision
 from tests.workflow.conftest import TINY, copy_repository, write_scale
 from workflow.campaign.clone import read_named
@@ -149,7 +149,6 @@ def project(root, tmp_path, monkeypatch):
     git(folder, "init", "--quiet")
     commit(folder, "Code")
     name_revision(folder, scale="merged")
-    monkeypatch.chdir(folder)
     return folder
 
 
@@ -159,26 +158,31 @@ def tracked(project):
     return {"/".join(Path(out["path"]).parts[-4:-1]): out["md5"] for out in outs if "metrics.parquet" in out["path"]}
 
 
-def test_collected_and_merged_runs_are_tracked(project, tmp_path, capsys):
-    assert main(["campaign", "collect"]) == 2
-    assert "there is no campaign in" in capsys.readouterr().err
+def campaign(project, *arguments, status=0):
+    """Return what `roma campaign` prints."""
+    found, printed = forked.run(project, "roma", "campaign", *arguments)
+    assert found == status, printed
+    return printed
+
+
+def test_collected_and_merged_runs_are_tracked(project, tmp_path):
+    assert "there is no campaign in" in campaign(project, "collect", status=2)
     running = tmp_path / "project-campaign"
     git(tmp_path, "clone", "--quiet", str(project), str(running))
     finish(running / RESULTS, RUNS[0])
-    assert main(["campaign", "collect"]) == 0
-    assert "1 runs brought from" in capsys.readouterr().out
+    assert "1 runs brought from" in campaign(project, "collect")
     assert tracked(project).keys() == {RUNS[0].directory}
     assert git(project, "status", "--porcelain") == ""
     assert "Track results of scale merged" in git(project, "log", "-1", "--format=%s")
 
     # A repetition changes nothing, except that it tracks copied files and restores lost ones.
     head = git(project, "rev-parse", "HEAD")
-    assert main(["campaign", "collect"]) == 0
+    campaign(project, "collect")
     assert git(project, "rev-parse", "HEAD") == head
     finish(running / RESULTS, RUNS[1])
     bring(running / RESULTS, project / RESULTS)
     shutil.rmtree(project / RESULTS / "runs" / RUNS[0].directory)
-    assert main(["campaign", "collect"]) == 0
+    campaign(project, "collect")
     assert tracked(project).keys() == {run.directory for run in RUNS[:2]}
     assert finished_runs(project / RESULTS) == [run.directory for run in RUNS[:2]]
 
@@ -187,16 +191,15 @@ def test_collected_and_merged_runs_are_tracked(project, tmp_path, capsys):
     anew = finish(other / RESULTS, RUNS[0])
     last(anew, 200_000)
     change(anew, test_return_mean=1.0)
-    assert main(["campaign", "merge", str(other)]) == 0
+    campaign(project, "merge", str(other))
     assert RECORD in git(project, "show", "--name-only", "--format=", "HEAD")
     (entry,) = json.loads((project / RESULTS / RECORD).read_text())
     assert entry["kept"]["metrics_sha256"] == file_digest(anew / "metrics.parquet")
     assert git(project, "status", "--porcelain") == ""
     change(anew, test_return_mean=2.0)
-    assert main(["campaign", "merge", str(other)]) == 2
-    assert f"error: {RUNS[0].directory} has two different results of 200000 steps" in capsys.readouterr().err
-    assert main(["campaign", "merge", str(project)]) == 2
-    assert "is not the folder of another clone" in capsys.readouterr().err
+    message = f"error: {RUNS[0].directory} has two different results of 200000 steps"
+    assert message in campaign(project, "merge", str(other), status=2)
+    assert "is not the folder of another clone" in campaign(project, "merge", str(project), status=2)
 
 
 def test_a_lost_clone_is_supplied_with_what_is_tracked(project, tmp_path):
@@ -204,7 +207,7 @@ def test_a_lost_clone_is_supplied_with_what_is_tracked(project, tmp_path):
     git(tmp_path, "clone", "--quiet", str(project), str(running))
     finish(running / RESULTS, RUNS[0])
     shorten(finish(running / RESULTS, RUNS[1]), 10, 50_000)  # the scale asks for more steps
-    assert main(["campaign", "collect"]) == 0
+    campaign(project, "collect")
     shutil.rmtree(running)
     shutil.rmtree(project / RESULTS / "runs")
     shutil.rmtree(project / ".dvc" / "cache")
