@@ -14,7 +14,6 @@ def test_results_from_the_future_are_inputs_like_others(repository):
     write_runs(SHORT, repository)
     results = repository / "data/embedded/tiny"
     call = ("--cores", "1", "--configfile", "workflow/config/tiny.yaml")
-    assert forked.snakemake(repository, *call, "--touch", "--", "runs")[0] == 0
     tomorrow = time.time() + 86_400
     for file in results.rglob("*"):
         os.utime(file, (tomorrow, tomorrow))
