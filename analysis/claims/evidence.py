@@ -28,20 +28,15 @@ NO_CHANGE = 1e-12
 
 
 class Evidence:
-    """Tables of one scale, with comparable arms of further scales.
+    """Values of the runs of one scale.
 
     Args:
-        summary: Folder of the tidy tables.
-        beside: Summaries of further scales. They add the arms that the scale lacks and that were trained with the same
-            engine version, protocol and total steps on the same map.
+        scale: Name of the scale.
+        tables: Its tidy tables, by the names in TABLES.
     """
 
-    def __init__(self, summary: Path, beside: Iterable[Path] = ()) -> None:
-        self.scale = scale_of(summary)
-        tables = _read(summary)
-        for other in map(_read, beside):
-            added = _comparable(other["runs"], tables["runs"])
-            tables = {name: pd.concat([table, other[name].merge(added)]) for name, table in tables.items()}
+    def __init__(self, scale: str, tables: Mapping[str, pd.DataFrame]) -> None:
+        self.scale = scale
         self.engine = joined(engine_names(tables["runs"]))
         self.origin = origin(tables["runs"], self.scale)
         self._runs = _grouped(tables["runs"], CELL)
@@ -50,6 +45,24 @@ class Evidence:
         self._curves = _grouped(tables["curves"], CELL)
         self._roles = _grouped(tables["roles"], [*CELL, "measure", "reference"])
         self._nothing = tables["roles"].iloc[:0]
+
+    @classmethod
+    def read(cls, summary: Path, beside: Iterable[Path] = ()) -> "Evidence":
+        """Return the evidence of a summary, with comparable arms of further scales.
+
+        Args:
+            summary: Folder of the tidy tables.
+            beside: Summaries of further scales. They add the arms that the scale lacks and that were trained with the
+                same engine version, protocol and total steps on the same map.
+
+        Raises:
+            UserError: A tidy table is missing.
+        """
+        tables = _read(summary)
+        for other in map(_read, beside):
+            added = _comparable(other["runs"], tables["runs"])
+            tables = {name: pd.concat([table, other[name].merge(added)]) for name, table in tables.items()}
+        return cls(scale_of(summary), tables)
 
     @property
     def has_roles(self) -> bool:
@@ -211,7 +224,7 @@ def _as_independent(values: pd.Series) -> pd.Series:
 
 def with_scales_beside(summary: Path, specification: Mapping[str, Any]) -> Evidence:
     """Return the evidence of a scale and of the scales that a figure lists in `beside`, if they have a summary."""
-    return Evidence(summary, list(summaries_beside(summary, specification).values()))
+    return Evidence.read(summary, list(summaries_beside(summary, specification).values()))
 
 
 def excess_variance(won: Floats, episodes: int) -> float:

@@ -37,19 +37,20 @@ def levels(evidence: Evidence) -> pd.DataFrame:
     A level is the median over runs of the mean win rate of five tests. Our level is NaN without runs of at least STEPS.
     Our runs are those of the arm under PROTOCOL, or of the arm `<arm>_smac_v1` in a scale with another protocol.
     """
-    rows = []
-    for name in map_names():
-        for arm in [arm for arm in COMPARED if arm in released_runs.algorithms(name)]:
-            rows.append([name, arm, *_released(name, arm), *_ours(evidence, name, arm)])
+    rows = [[*cell, *level, *_ours(evidence, *cell)] for cell, level in _released().items()]
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     return table.assign(difference=table["ours"] - table["released"])
 
 
 @cache
-def _released(map_name: str, arm: str) -> tuple[int, float]:
-    """Return the number of released runs of an arm, and their level."""
-    found = released_runs.win_rates_before(map_name, arm, STEPS, TESTS)
-    return len(found), float(np.median(found))
+def _released() -> dict[tuple[str, str], tuple[int, float]]:
+    """Return the number of released runs and their level for every map and compared arm that has any."""
+    found = {}
+    for name in map_names():
+        for arm in [arm for arm in COMPARED if arm in released_runs.algorithms(name)]:
+            rates = released_runs.win_rates_before(name, arm, STEPS, TESTS)
+            found[name, arm] = len(rates), float(np.median(rates))
+    return found
 
 
 def _ours(evidence: Evidence, map_name: str, arm: str) -> tuple[int, float]:

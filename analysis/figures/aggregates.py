@@ -39,7 +39,7 @@ def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -
         specification: Entry of the figure list; the first of its `arms` is the one that the others are compared with.
         metrics: Not used.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     maps, seeds, arms = common(evidence, specification["arms"])
     scores = {arm: matrix(evidence, arm, maps, seeds) for arm in arms}
     rows = [row for arm in arms for row in _rows(arm, scores[arm], scores[arms[0]])]

@@ -84,7 +84,7 @@ def data(summary: Path, map_name: str, arms: Sequence[str]) -> pd.DataFrame:
         map_name: The map.
         arms: The reader's arm, which is compared with each of the others.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     step = min(evidence.total_steps(map_name, arm) for arm in arms)
     scores = {arm: evidence.values(map_name, arm, FINAL, step).to_numpy(float)[:, None] for arm in arms}
     rows = []
@@ -138,7 +138,7 @@ def table(summary: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
     `improvement` is the probability that a run of the reader's arm wins more than one of this arm, ties half.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     rows = []
     for arm, found in frame.groupby("arm", sort=False):
         first = found.iloc[0]

@@ -26,8 +26,8 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
     listed = claims.load()
     alone = {claim.scale for claim in listed if claim.scale}
     present = summaries_beside(summary, specification)
-    evidence = Evidence(summary, [folder for scale, folder in present.items() if scale not in alone])
-    others = {scale: Evidence(folder) for scale, folder in present.items() if scale in alone}
+    evidence = Evidence.read(summary, [folder for scale, folder in present.items() if scale not in alone])
+    others = {scale: Evidence.read(folder) for scale, folder in present.items() if scale in alone}
     notes = [f"{evidence.origin}; digest of claims.yaml: {claims.claims_digest()}"]
     if reason := withheld(summary):
         verdicts = [

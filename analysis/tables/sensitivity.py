@@ -24,7 +24,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         summary: Folder of the tidy tables.
         specification: Entry of the figure list, with `maps` and `references`, each reference with its arms.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     settings = {
         cell: dict(zip(part["setting"], map(json.loads, part["value"]), strict=True))
         for cell, part in pd.read_parquet(summary / "settings.parquet").groupby(["map", "arm"])

@@ -11,14 +11,18 @@ from tests.milestones import milestone
 # ---- Roles that follow positions
 
 
-def first_decisions(rng, features_of, agents=27):
-    """Return the rank correlation of roles with positions at the first decision, and that of permuted features."""
-    position = rng.uniform(-1, 1, (EPISODES, agents, 2))
-    features, counted = features_of(position), np.ones((EPISODES, agents), bool)
-    return [
-        float(np.mean(roles.rank_correlation(roles.distances(each), roles.distances(position), counted)))
-        for each in (features, nulls.permuted(features, counted, rng))
-    ]
+COUNTED = np.ones((EPISODES, 27), bool)
+
+
+def first_decisions(rng, features_of):
+    """Return positions of agents at the first decision, and their features."""
+    position = rng.uniform(-1, 1, (*COUNTED.shape, 2))
+    return position, features_of(position)
+
+
+def correlation(position, features):
+    """Return the rank correlation of features with positions."""
+    return np.mean(roles.rank_correlation(roles.distances(features), roles.distances(position), COUNTED))
 
 
 def following(rng, noise):
@@ -37,9 +41,13 @@ def of_network(rng):
 
 
 def positions(trained):
+    def of_run(rng):
+        position, features = first_decisions(rng, trained(rng))
+        return correlation(position, features), correlation(position, nulls.permuted(features, COUNTED, rng))
+
     def rows(rng):
-        found = np.array(several(SEEDS, lambda: first_decisions(rng, trained(rng))))
-        untrained = several(NETWORKS, lambda: first_decisions(rng, of_network(rng))[0])
+        found = np.array(several(SEEDS, lambda: of_run(rng)))
+        untrained = several(NETWORKS, lambda: correlation(*first_decisions(rng, of_network(rng))))
         cell, measure = "27m_vs_30m/roma", "position_correlation_first"
         return [
             row(cell, measure, found[:, 0]),

@@ -29,13 +29,10 @@ def around(centre, n=5, width=0.02):
     return centre + width * np.linspace(-1, 1, n)
 
 
-def write_summary(
-    folder: Path, win_rates, roles=(), steps=STEPS, tests=None, planned=None, evaluated=None, episodes=10_000
-) -> Path:
-    """A summary of these numbers.
+def tables_of(win_rates, roles=(), steps=STEPS, tests=None, planned=None, evaluated=None, episodes=10_000):
+    """Return the tables of a summary of these numbers, by name.
 
     Args:
-        folder: Where it is written.
         win_rates: {map/arm: final win rate of each seed}.
         roles: (map/arm, measure, stage, reference, values), behind them where known the variance by chance.
         steps: Total steps of each run; or {map/arm: steps} with STEPS as the default.
@@ -67,15 +64,17 @@ def write_summary(
             recorded.append(
                 identity | {"reference": reference, "value": value, "chance": chance[0] if chance else np.nan}
             )
-    folder.mkdir(parents=True)
-    pd.DataFrame(runs).to_parquet(folder / "runs.parquet")
-    pd.DataFrame(evaluations).to_parquet(folder / "evaluations.parquet")
     cells = {**{cell: len(values) for cell, values in win_rates.items()}, **(planned or {})}
-    plan = [(*cell.split("/"), seeds) for cell, seeds in cells.items()]
-    pd.DataFrame(plan, columns=["map", "arm", "seeds"]).to_parquet(folder / "plan.parquet")
-    pd.DataFrame(curves).to_parquet(folder / "curves.parquet")
-    if recorded:
-        pd.DataFrame(recorded).to_parquet(folder / "roles.parquet")
+    plan = pd.DataFrame([(*cell.split("/"), seeds) for cell, seeds in cells.items()], columns=["map", "arm", "seeds"])
+    listed = {"runs": runs, "evaluations": evaluations, "curves": curves} | ({"roles": recorded} if recorded else {})
+    return {"plan": plan} | {name: pd.DataFrame(rows) for name, rows in listed.items()}
+
+
+def write_summary(folder: Path, win_rates, roles=(), **more) -> Path:
+    """Write the tables of `tables_of` as a summary and return its folder."""
+    folder.mkdir(parents=True)
+    for name, table in tables_of(win_rates, roles, **more).items():
+        table.to_parquet(folder / f"{name}.parquet")
     return folder
 
 
@@ -83,4 +82,4 @@ def judged_all(entries, summary):
     """Return the verdicts on these claims."""
     file = summary / "claims.yaml"
     file.write_text(yaml.safe_dump({"claims": entries}))
-    return claims.judge(claims.load(file), Evidence(summary), {})
+    return claims.judge(claims.load(file), Evidence.read(summary), {})

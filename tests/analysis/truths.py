@@ -7,11 +7,9 @@ episodes by the code that measures runs; what no code of ours computes (a return
 """
 
 import argparse
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,7 +29,7 @@ from tests.analysis.agent_worlds import (
     waiting,
 )
 from tests.analysis.role_worlds import at_first, courses, following, groups, health, of_network, positions, still, told
-from tests.analysis.summaries import write_summary
+from tests.analysis.summaries import tables_of
 from tests.analysis.worlds import COURSE, SEEDS
 
 
@@ -93,31 +91,25 @@ TRUTHS = [
 ]  # fmt: skip
 
 
-def verdict(truth, rng, folder):
+def verdict(truth, rng):
     """Return the verdict on the claim of a truth, judged alone, in one simulated study."""
     rows = truth.rows(rng)
-    cells = dict.fromkeys(row[0] for row in rows if row[0] != "tests")
-    summary = write_summary(
-        folder / "summary", {cell: [0.5] * SEEDS for cell in cells}, [each for each in rows if each[0] != "tests"]
-    )
-    for _, won in (each for each in rows if each[0] == "tests"):
-        curves = pd.read_parquet(summary / "curves.parquet").query("step == 0")
-        parts = [
+    roles = [row for row in rows if row[0] != "tests"]
+    tables = tables_of(dict.fromkeys((cell for cell, *_ in roles), [0.5] * SEEDS), roles)
+    for _, won in (row for row in rows if row[0] == "tests"):
+        curves = tables["curves"].query("step == 0")
+        tables["curves"] = pd.concat(
             curves.assign(step=int(step), test_battle_won_mean=won[curves["seed"], place])
             for place, step in enumerate(COURSE)
-        ]
-        pd.concat(parts).to_parquet(summary / "curves.parquet")
-    claim = CLAIMS[truth.claim]
-    return verdicts.judge([claim], Evidence(summary), {})[0].verdict
+        )
+    return verdicts.judge([CLAIMS[truth.claim]], Evidence("simulated", tables), {})[0].verdict
 
 
 def shares_of(truth, draws, seed=0):
     """Return the frequency of each verdict over simulated studies."""
     found = Counter()
     for number in range(draws):
-        rng = np.random.default_rng([seed, number, *map(ord, truth.name)])
-        with tempfile.TemporaryDirectory() as folder:
-            found[verdict(truth, rng, Path(folder))] += 1 / draws
+        found[verdict(truth, np.random.default_rng([seed, number, *map(ord, truth.name)]))] += 1 / draws
     return found
 
 

@@ -82,7 +82,7 @@ def read(root: Path) -> Study:
         raise UserError(f"no tranche of the scale {STUDY} is complete: {landed} has no summary")
     latest = max(complete, key=lambda name: (len(_runs_of(landed / name / "summary")), grid.tranches.index(name)))
     summary = landed / latest / "summary"
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     return Study(latest, summary, grid, evidence, claims.judge(claims.load(), evidence, {}))
 
 

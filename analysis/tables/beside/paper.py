@@ -20,7 +20,7 @@ SHOWN = ["map", "algorithm", "quantity", "paper", "ours", "95 %", "lowest", "hig
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
     """Return a row for each number of the paper; `specification` has nothing but the title and what is read."""
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     rows = []
     for number in pd.read_csv(NUMBERS, comment="#", dtype=str, keep_default_na=False).to_dict("records"):
         map_name, arm = number["map"], number["arm"]

@@ -51,7 +51,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         summary: Folder of the tidy tables.
         specification: Not used.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     rows = []
     for key, part in published().groupby(["protocol", "map", "arm"], sort=False):
         protocol, map_name, arm = map(str, key)

@@ -22,7 +22,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
         summary: Folder of the tidy tables.
         specification: Entry of the figure list, with `maps`.
     """
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     standings = validity.standings(evidence)
     levels = validity.levels(evidence).assign(steps=validity.STEPS)
     levels = levels[levels["map"].isin(specification["maps"])]

@@ -251,7 +251,7 @@ def test_seeds_of_one_arm_are_compared_where_the_shortest_ends(tmp_path):
     runs.loc[0, "total_steps"] = STEPS
     runs.to_parquet(summary / "runs.parquet")
     evaluations[(evaluations["seed"] != 0) | (evaluations["step"] == STEPS)].to_parquet(summary / "evaluations.parquet")
-    evidence = Evidence(summary)
+    evidence = Evidence.read(summary)
     assert evidence.equal_step("3m", ["roma"]) == STEPS
     assert evidence.values("3m", "roma", FINAL, STEPS).tolist() == [0.4] * 5
 
@@ -319,7 +319,7 @@ def test_another_scale_lends_arms_trained_as_long(tmp_path):
     own = write_summary(tmp_path / "lab" / "summary", {"3m/roma": around(0.7), "3m/qmix": around(0.5)})
     beside = write_summary(tmp_path / "extra" / "summary", {"3m/roma_release": around(0.3), "3m/roma": around(0.1)})
     short = write_summary(tmp_path / "short" / "summary", {"3m/vdn": around(0.3)}, steps=1000)
-    evidence = Evidence(own, [beside, short])
+    evidence = Evidence.read(own, [beside, short])
     assert evidence.final_win_rates("3m", "roma").mean() == pytest.approx(0.7)
     assert evidence.final_win_rates("3m", "roma_release").mean() == pytest.approx(0.3)
     assert not evidence.has("3m", "vdn")

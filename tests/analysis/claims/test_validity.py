@@ -54,7 +54,7 @@ def test_where_a_single_released_run_fails_the_rule():
 )
 def test_a_map_passes_by_level_and_order(tmp_path, levels, standing):
     cells = {f"10m_vs_11m/{arm}": level for arm, level in levels.items()} | {"3m/roma": 0.5}
-    evidence = Evidence(summary_of(tmp_path, cells))
+    evidence = Evidence.read(summary_of(tmp_path, cells))
     found = validity.standings(evidence)
     assert found["10m_vs_11m"] is standing
     assert (found["8m_vs_9m"], found["2s3z"]) == (Standing.NO_PUBLIC_RUN, Standing.NOT_COMPARED)
@@ -68,7 +68,7 @@ def test_a_lost_lead_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(validity, "MARGIN", 1.0)
     for iql, standing in ((0.49, Standing.VALIDATED), (0.5, Standing.FAILED)):
         cells = {"10m_vs_11m/qmix": 0.5, "10m_vs_11m/vdn": 0.9, "10m_vs_11m/iql": iql}
-        assert validity.standings(Evidence(summary_of(tmp_path / str(iql), cells)))["10m_vs_11m"] is standing
+        assert validity.standings(Evidence.read(summary_of(tmp_path / str(iql), cells)))["10m_vs_11m"] is standing
 
 
 def test_runs_of_another_protocol_stand_under_a_name_of_their_own(tmp_path):
@@ -76,12 +76,12 @@ def test_runs_of_another_protocol_stand_under_a_name_of_their_own(tmp_path):
     runs = pd.read_parquet(summary / "runs.parquet")
     runs.loc[runs["arm"] == "qmix", "protocol"] = "paper"
     runs.to_parquet(summary / "runs.parquet")
-    assert validity.standings(Evidence(summary))["10m_vs_11m"] is Standing.VALIDATED
+    assert validity.standings(Evidence.read(summary))["10m_vs_11m"] is Standing.VALIDATED
 
 
 def test_shorter_runs_are_not_compared(tmp_path):
     summary = summary_of(tmp_path, {"10m_vs_11m/qmix": 0.9}, steps=STEPS // 2)
-    assert validity.standings(Evidence(summary))["10m_vs_11m"] is Standing.NOT_COMPARED
+    assert validity.standings(Evidence.read(summary))["10m_vs_11m"] is Standing.NOT_COMPARED
 
 
 def test_claims_on_a_failed_map_get_no_verdict_but_an_estimate(tmp_path):
