@@ -71,9 +71,8 @@ def quartiles(scores: Floats) -> Quartiles:
 
 def interquartile_mean(scores: Floats) -> float:
     """Return the mean of the middle half of all scores (seeds, tasks) (Agarwal et al. 2021)."""
-    from scipy.stats import trim_mean  # here: importing it takes half a second
-
-    return float(trim_mean(scores, 0.25, axis=None))
+    first, end = scores.size // 4, scores.size - scores.size // 4
+    return float(np.partition(scores.ravel(), (first, end - 1))[first:end].mean())
 
 
 def probability_of_improvement(first: Floats, second: Floats) -> float:

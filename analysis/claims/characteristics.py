@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,20 +117,18 @@ def upper_bound(share: float, draws: int) -> float:
     return 1.0 if count == draws else float(beta.ppf(0.95, count + 1, draws - count))
 
 
-def power(table: pd.DataFrame, claim: str, seeds: int, deviation: float, lead: float, collapsed: float = 0.0) -> float:
-    """Return the power of a claim at a point, in the first world in which it is true; NaN if it is true in none.
+def powers(table: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+    """Return the power of each claim at each point, in the first world in which the claim is true.
 
     Args:
         table: Result of `run`.
-        claim: Id of the claim.
-        seeds: Seeds of every arm.
-        deviation: Standard deviation between seeds, in win rate.
-        lead: Lead of ROMA over QMIX, in win rate.
-        collapsed: Share of collapsed seeds.
+
+    Returns:
+        The powers by claim, seeds of every arm, deviation between seeds, lead of ROMA over QMIX (both in win rate), and
+        share of collapsed seeds. A claim that is true in no world has none.
     """
-    at = {"claim": claim, "seeds": seeds, "deviation": deviation, "lead": lead, "collapsed": collapsed, "true": True}
-    chosen = table.loc[np.logical_and.reduce([table[name] == value for name, value in at.items()]), "power"]
-    return float(chosen.iloc[0]) if len(chosen) else float("nan")
+    at = ["claim", "seeds", "deviation", "lead", "collapsed"]
+    return dict(table[table["true"]].drop_duplicates(at).set_index(at)["power"])
 
 
 def write(claims: Sequence[Claim], page: Path, draws: int = DRAWS) -> pd.DataFrame:
@@ -157,9 +156,10 @@ def _page(table: pd.DataFrame, one_sided: pd.DataFrame, draws: int) -> Iterator[
     )
     yield from _powers(table)
     yield from (ASKED_FOR, "| claim | seeds | deviation | lead | asked | power |", "|---|---|---|---|---|---|")
+    reached = powers(table)
     for claim, seeds, deviation, lead, least in ASKED:
-        reached = power(table, claim, seeds, deviation, lead)
-        yield f"| `{claim}` | {seeds} | {deviation} | {lead} | {least:.2f} | {reached:.3f} |"
+        found = reached.get((claim, seeds, deviation, lead, 0.0), np.nan)
+        yield f"| `{claim}` | {seeds} | {deviation} | {lead} | {least:.2f} | {found:.3f} |"
     yield FAMILIES.format(allowed=ALLOWED)
     yield from _families(table, draws)
     yield ALONE
@@ -180,11 +180,11 @@ def _powers(table: pd.DataFrame) -> Iterator[str]:
     yield "| claim | " + " | ".join([*columns, "wrong at most"]) + " |"
     yield "|---" * (len(columns) + 2) + "|"
     claims = table[table["claim"] != ""]
-    worst = claims.groupby("claim")["false"].max()
+    worst, reached = claims.groupby("claim")["false"].max(), powers(table)
     for claim in claims["claim"].unique():
         cells = []
         for seeds, lead in product(SEEDS[:2], SHOWN):
-            plain, collapsed = (power(table, claim, seeds, 0.1, lead, share) for share in COLLAPSED)
+            plain, collapsed = (reached.get((claim, seeds, 0.1, lead, share), np.nan) for share in COLLAPSED)
             cells.append(
                 "–" if np.isnan(plain) else f"{plain:.2f}" + ("" if np.isnan(collapsed) else f" ({collapsed:.2f})")
             )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-ROUNDS = 10  # iterations of k-means
+ROUNDS = 10  # most iterations of k-means
 DIRECT = 4  # most features for which distances are computed from differences, which keeps equal distances equal
 
 
@@ -68,8 +68,11 @@ def clusters(points: NDArray[Any], counted: Mask, k: int = 3) -> NDArray[np.int6
         centres[:, place] = points[moments, np.where(counted, gap, -1).argmax(1)]
         to_new = ((points - centres[:, place, None]) ** 2).sum(-1)
         gap = to_new if place == 0 else np.minimum(gap, to_new)
+    labels = np.empty(0, int)
     for _ in range(ROUNDS):
-        labels = ((points[:, :, None] - centres[:, None]) ** 2).sum(-1).argmin(-1)
+        before, labels = labels, ((points[:, :, None] - centres[:, None]) ** 2).sum(-1).argmin(-1)
+        if np.array_equal(labels, before):
+            break
         member = (labels[..., None] == np.arange(k)) & counted[..., None]
         sizes = member.sum(1)[..., None]
         centres = np.where(sizes > 0, member.transpose(0, 2, 1) @ points / np.maximum(sizes, 1), centres)
