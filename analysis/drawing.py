@@ -50,14 +50,18 @@ def _draw_figure(summary: Path, specification: Mapping[str, Any], metrics: Seque
     if kind in withheld.ROLE_PANELS and (reason := summarise.withheld(summary)):
         frame = withheld.table(reason).frame
         figure = withheld.figure(specification["title"], reason)
-        pictures = dict.fromkeys(specification["maps"], figure)
+        parts = dict.fromkeys(specification["maps"], frame)
     else:
         module = import_module(f"analysis.figures.{kind}")
         frame = module.data(summary, specification, metrics)
         figure = module.draw(frame)
-        pictures = {panel: module.draw(part) for panel, part in module.panels(frame).items()}
+        parts = module.panels(frame)
     style.save(figure, target)
-    for panel, picture in pictures.items():
-        style.save(picture, target.with_name(f"{target.name}_{panel}"))
+    for panel, part in parts.items():
+        alone = target.with_name(f"{target.name}_{panel}")
+        if part.equals(frame):  # the figure has no other panel
+            style.copy(target, alone)
+        else:
+            style.save(module.draw(part), alone)
     with atomic_path(target.with_name(f"{target.name}.csv")) as beside:
         frame.to_csv(beside, index=False)

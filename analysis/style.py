@@ -1,5 +1,6 @@
 """Style of all figures: the colour and dashes of each arm, the names of metrics, and reproducible files."""
 
+import shutil
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,8 @@ from roma.support.files import atomic_path
 from roma.support.pictures import PDF_FONTS
 
 PALETTE = sns.color_palette("colorblind")
+
+UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # metadata of files
 
 CHARACTERS_PER_INCH = 20  # of a caption below a figure
 
@@ -196,7 +199,13 @@ def _balanced(line: str, widest: int) -> list[str]:
 
 def save(figure: Figure, stem: Path) -> None:
     """Write `<stem>.png` and `<stem>.pdf` without matplotlib's dates, so that equal figures give equal bytes."""
-    undated: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-    for kind, metadata in undated.items():
+    for kind, metadata in UNDATED.items():
         with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as beside:
             figure.savefig(beside, format=kind, metadata=metadata)
+
+
+def copy(stem: Path, target: Path) -> None:
+    """Write the files that `save` wrote for `stem` again, as `<target>.png` and `<target>.pdf`."""
+    for kind in UNDATED:
+        with atomic_path(target.with_name(f"{target.name}.{kind}")) as beside:
+            shutil.copyfile(stem.with_name(f"{stem.name}.{kind}"), beside)
