@@ -100,17 +100,24 @@ class Instrumenter(ast.NodeTransformer):
     """Wraps the conditions of one module; numbers are those of the book."""
 
     def __init__(self, file: str, text: str, book: Book) -> None:
-        self.file, self.text, self.book = file, text, book
+        self.file, self.lines, self.book = file, text.encode().split(b"\n"), book
         self.function = ""
 
     def number(self, node: ast.AST, *outcomes: str) -> ast.expr:
         """Enter the outcomes of a node and return the number of the first."""
-        source = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        source = " ".join(self.segment(node).split())
         if isinstance(node, (ast.FunctionDef, ast.For, ast.While)):
             source = source.partition(":")[0]
         line: int = node.lineno  # type: ignore[attr-defined]
         numbers = [self.book.enter(Branch(self.file, self.function, line, source, outcome)) for outcome in outcomes]
         return ast.Constant(numbers[0])
+
+    def segment(self, node: Any) -> str:
+        """Return the source of a node, as `ast.get_source_segment` does, which splits the whole text each time."""
+        lines = self.lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode()
 
     def condition(self, node: ast.expr) -> ast.expr:
         """Return a condition that notes its outcomes, of each operand where it has several."""
