@@ -13,10 +13,14 @@ from tests.envs.recorded import random_battle
 PROGRAM = """
 import sys
 from roma.cli import main
-summary, out = sys.argv[1:]
+summary, figures, out = sys.argv[1:]
 for name in ("fig04", "finals"):
-    assert main(["plot", name, "--summary", summary, "--out", out]) == 0
+    assert main(["plot", name, "--summary", summary, "--figures", figures, "--out", out]) == 0
 assert main(["report", "--summary", summary, "--figures", out, "--out", f"{out}/report.html"]) == 0
+"""
+FIGURES = """
+fig04: {title: Curves, plot: curves, maps: [MMM2], arms: [roma, qmix]}
+finals: {title: Final win rates, table: finals, cells: [{maps: [MMM2], arms: [roma, qmix, iql]}]}
 """
 SETTINGS = (
     "backend: QtAgg\nfont.size: 20\naxes.facecolor: green\ntext.color: red\nsavefig.bbox: tight\npdf.compression: 0\n"
@@ -31,7 +35,8 @@ ENVIRONMENTS = {
 def made(environment, folder, summary, root):
     """Return the bytes of all files that the program makes in the working folder `folder`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "LC_", "LANG"))}
-    command = [sys.executable, "-c", PROGRAM, summary, folder / "made"]
+    (folder / "figures.yaml").write_text(FIGURES, encoding="utf-8")
+    command = [sys.executable, "-c", PROGRAM, summary, folder / "figures.yaml", folder / "made"]
     whole = inherited | CLEAN | {"PYTHONPATH": str(root)} | environment
     done = subprocess.run(command, cwd=folder, env=whole, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")

@@ -161,7 +161,7 @@ def test_the_plan_has_cells_that_are_still_to_come(results):
 
 
 def test_evaluations_of_earlier_policies_stand_beside_the_last(tmp_path):
-    write_runs(SCALE | {"maps": ["3m"], "ablation_maps": ["3m"]}, tmp_path)
+    write_runs(SCALE | {"maps": ["3m"], "ablation_maps": ["3m"]}, tmp_path, measured=False)
     folder = tmp_path / "data" / "embedded" / "lab"
     run = found_runs(folder)[0]
     last = run.last_step()

@@ -105,7 +105,8 @@ def test_sides_differ_in_print_without_colour() -> None:
     assert luminance(drawing.SHIELD_BAR) - luminance(drawing.HEALTH_BAR) > 0.15
 
 
-def test_rendering_writes_still_frames_and_animation(tmp_path: Path) -> None:
+def test_rendering_writes_still_frames_and_animation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "DPI", 40)  # small pictures are drawn faster
     recording = random_battle("3m", 1, steps=6)
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "099.png").touch()  # of a longer battle

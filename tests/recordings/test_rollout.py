@@ -144,6 +144,13 @@ def test_same_run_same_bytes(finished, recorded, tmp_path):
     assert (tmp_path / "r").read_bytes() == RunDirectory(finished).rollout_file.read_bytes() == encode(recorded)
 
 
+@pytest.fixture
+def few_untrained(monkeypatch):
+    """Record fewer untrained networks: they take most of the time."""
+    monkeypatch.setattr("roma.recordings.rollout.UNTRAINED", 2)
+
+
+@pytest.mark.usefixtures("few_untrained")
 @pytest.mark.parametrize("algorithm", ["roma_release", "roma_no_dissimilarity"])
 def test_other_readings_of_roles_are_recorded_too(algorithm, tmp_path):
     train(resolve("3m", algorithm, 0, overrides=SETTINGS), tmp_path, 100, [])
@@ -187,7 +194,7 @@ def test_what_cannot_be_recorded_is_one_line(tmp_path, capsys):
         assert message in error
 
 
-def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys):
+def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys, monkeypatch):
     assert main(["measure", str(finished), "--episodes", "3", "--earlier-episodes", "2"]) == 0
     said = capsys.readouterr().out
     run = RunDirectory(finished)
@@ -204,10 +211,12 @@ def test_the_roles_of_a_finished_run_are_measured(finished, recorded, capsys):
         f"error: the run is measured already, in {folder}: overwrite the tables with --replace\n"
     )
     assert {file: file.read_bytes() for file in folder.iterdir()} == tables
-    assert main(["measure", str(finished), "--episodes", "3", "--earlier-episodes", "2", "--replace"]) == 0
+    monkeypatch.setattr("roma.recordings.rollout.record", lambda *arguments: recorded)  # which was played before
+    assert main(["measure", str(finished), "--replace"]) == 0
     assert {file: file.read_bytes() for file in folder.iterdir()} == tables
 
 
+@pytest.mark.usefixtures("few_untrained")
 def test_a_run_elsewhere_is_measured_in_its_own_folder(tmp_path):
     directory = tmp_path / "my_run"
     directory.mkdir()

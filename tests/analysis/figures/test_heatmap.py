@@ -25,7 +25,7 @@ SEARCH = SCALE | {"cells": [{"maps": ["MMM2"], "arms": ["roma"]}], "arms": {"rom
 def summary(tmp_path_factory):
     """Write two by two cells on MMM2; one of them has two seeds instead of three."""
     root = tmp_path_factory.mktemp("search")
-    write_runs(SEARCH, root)
+    write_runs(SEARCH, root, measured=False)
     folder = root / "data" / "embedded" / "lab"
     for file in (folder / "runs" / "MMM2" / "roma_I3_D3" / "seed2").glob("*.parquet"):
         file.unlink()
@@ -77,12 +77,14 @@ def test_the_face_names_what_is_missing(frame):
     assert nothing[0].startswith("missing runs")
 
 
-def test_files_of_the_search_are_the_same_each_time(summary, tmp_path, root, monkeypatch):
-    monkeypatch.chdir(root)
+def test_files_of_the_search_are_the_same_each_time(summary, tmp_path):
+    figures = tmp_path / "figures.yaml"
+    figures.write_text(yaml.safe_dump({"lambda": SPECIFICATION | {"plot": "heatmap"}}))
+    command = ["plot", "lambda", "--summary", str(summary), "--figures", str(figures)]
     for folder in ("first", "second"):
-        assert main(["plot", "lambda", "--summary", str(summary), "--out", str(tmp_path / folder)]) == 0
+        assert main([*command, "--out", str(tmp_path / folder)]) == 0
     names = {path.name for path in (tmp_path / "first").iterdir()}
-    assert {"lambda.png", "lambda.pdf", "lambda.csv", "lambda_MMM2.png", "lambda_10m_vs_11m.pdf"} <= names
+    assert {"lambda.png", "lambda.pdf", "lambda.csv", "lambda_MMM2.png", "lambda_10z5b_vs_2s3z.pdf"} <= names
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 

@@ -35,7 +35,7 @@ def summary(tmp_path_factory):
         {"maps": ["MMM2"], "arms": [*TWINS], "total_steps": SHORTER},
     ]
     scale = SCALE | {"cells": cells, "arms": ARMS | TWINS}
-    write_runs(scale, root)
+    write_runs(scale, root, measured=False)
     folder = root / "data" / "embedded" / "lab"
     rmtree(folder / "runs" / "MMM2" / "roma_density")
     assert main(["summarise", str(folder), "--planned", *(f"MMM2/{arm}=3" for arm in PLANNED)]) == 0

@@ -35,10 +35,9 @@ def summary(tmp_path_factory):
     """
     root = tmp_path_factory.mktemp("tables")
     lab = SCALE | {"total_steps": 2_000_000, "cells": CELLS, "arms": {"iql": {"overrides": {"gamma": 0.9}}}}
-    write_runs(lab, root)
-    write_runs(
-        SCALE | {"scale": "extra", "total_steps": 2_000_000, "cells": [{"maps": ["MMM2"], "arms": BEYOND}]}, root
-    )
+    extra = SCALE | {"scale": "extra", "total_steps": 2_000_000, "cells": [{"maps": ["MMM2"], "arms": BEYOND}]}
+    for scale in (lab, extra):
+        write_runs(scale, root, measured=False)
     (root / "data/embedded/lab/runs/6z4b/qmix/seed2/metrics.parquet").unlink()
     for scale in ("lab", "extra"):
         assert main(["summarise", str(root / "data" / "embedded" / scale)]) == 0
