@@ -60,7 +60,8 @@ def test_every_byte_of_figures_tables_and_report_is_the_same(name, expected, res
     assert not found["report.html"].isascii()
 
 
-def test_a_battle_is_drawn_with_our_settings_and_leaves_the_reader_theirs():
+def test_a_battle_is_drawn_with_our_settings_and_leaves_the_reader_theirs(monkeypatch):
+    monkeypatch.setattr(drawing, "DPI", 40)  # small pictures are drawn faster
     recording = random_battle("3m", 2, steps=3)
     before = drawing.still(recording), drawing.picture(recording, 1)
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "green", "lines.linewidth": 9}):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -24,27 +25,34 @@ claims: {title: Claims, table: claims}
 """
 
 
-@pytest.fixture
-def folders(results, tmp_path):
+@pytest.fixture(scope="module")
+def written(results, tmp_path_factory):
     """Write a summary without costs and role measures, and a folder with a figure, a table, claims and hostile text."""
-    summary, figures = tmp_path / "lab" / "summary", tmp_path / "figures"
+    folder = tmp_path_factory.mktemp("report")
+    summary, figures, figure_list = folder / "lab" / "summary", folder / "figures", folder / "list.yaml"
     summary.mkdir(parents=True)
     for name in ("runs", "plan", "curves", "intervals", "evaluations", "finals", "episodes"):
         (summary / f"{name}.parquet").write_bytes((results / "summary" / f"{name}.parquet").read_bytes())
     pd.read_parquet(results / "summary" / "roles.parquet").iloc[:0].to_parquet(summary / "roles.parquet")
     figures.mkdir()
-    (tmp_path / "list.yaml").write_text(FIGURE_LIST)
+    figure_list.write_text(FIGURE_LIST)
     for name in ("fig04.png", "fig04.pdf", "fig04_MMM2.png", "table1.tex"):
         (figures / name).write_bytes(b"picture")
     (figures / "videos").mkdir()
     (figures / "videos" / "MMM2.gif").touch()
     (figures / "fig04.csv").write_text("map\nMMM2\n")
     (figures / "table1.csv").write_text("arm,words\nroma,<script>alert(1)</script>\n")
-    figure_list = tmp_path / "list.yaml"
     assert (
         main(["plot", "claims", "--summary", str(summary), "--out", str(figures), "--figures", str(figure_list)]) == 0
     )
-    return summary, figures, figure_list
+    return folder
+
+
+@pytest.fixture
+def folders(written, tmp_path):
+    """Return a copy of the summary, of the folder of figures and of the figure list, which the test may change."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "lab" / "summary", tmp_path / "figures", tmp_path / "list.yaml"
 
 
 @pytest.fixture

@@ -105,8 +105,14 @@ def test_sides_differ_in_print_without_colour() -> None:
     assert luminance(drawing.SHIELD_BAR) - luminance(drawing.HEALTH_BAR) > 0.15
 
 
-def test_rendering_writes_still_frames_and_animation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "DPI", 40)  # small pictures are drawn faster
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw small pictures, which is faster."""
+    monkeypatch.setattr(drawing, "DPI", 40)
+
+
+@pytest.mark.usefixtures("small")
+def test_rendering_writes_still_frames_and_animation(tmp_path: Path) -> None:
     recording = random_battle("3m", 1, steps=6)
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "099.png").touch()  # of a longer battle
@@ -137,6 +143,7 @@ def test_the_still_shows_beginning_contact_middle_and_end(recording: Recording) 
     assert points[middle] <= (points[0] + points[-1]) / 2 < points[middle - 1]
 
 
+@pytest.mark.usefixtures("small")
 def test_a_battle_not_yet_begun_to_fight_is_drawn() -> None:
     assert drawing.still(random_battle("3m", 1, steps=0)).shape[2] == 3
     assert drawing.still(random_battle("3m", 1, steps=1)).shape[2] == 3

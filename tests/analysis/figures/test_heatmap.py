@@ -87,6 +87,7 @@ def test_files_of_the_search_are_the_same_each_time(summary, tmp_path):
     assert {"lambda.png", "lambda.pdf", "lambda.csv", "lambda_MMM2.png", "lambda_10z5b_vs_2s3z.pdf"} <= names
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert len({(tmp_path / "first" / name).read_bytes() for name in names}) == len(names)  # each panel is a picture
 
 
 def test_the_figure_shows_what_the_scale_trains(root):
