@@ -147,18 +147,25 @@ def mattering(effect, of_untrained=0.0):
 def alike(effect):
     """Simulate roles that decide this share of actions, and that are similar if they demand the same action."""
 
-    def of_run(rng, effect):
-        run = acting(rng, effect)
-        apart, obs = influence.action_distance(run), rng.normal(size=(len(run.units), 6, 8))
-        seen = {"roles": run.role_mean, "projected": nulls.projected(obs, rng)}
-        seen["principal"] = nulls.principal(obs, np.ones(obs.shape[:2], bool))
+    def correlations(run, **seen):
+        apart = influence.action_distance(run)
         return {name: influence.behaviour_correlation(run, features, apart) for name, features in seen.items()}
+
+    def of_run(rng):
+        run = acting(rng, effect)
+        obs = rng.normal(size=(len(run.units), 6, 8))
+        principal = nulls.principal(obs, np.ones(obs.shape[:2], bool))
+        return correlations(run, roles=run.role_mean, projected=nulls.projected(obs, rng), principal=principal)
+
+    def of_other(rng):
+        run = acting(rng, 0)
+        return correlations(run, roles=run.role_mean)["roles"]
 
     def rows(rng):
         listed, measure = [], "behaviour_correlation"
         for name in ABLATIONS:
-            runs = pd.DataFrame(several(SEEDS, lambda: of_run(rng, effect)))
-            others = pd.DataFrame(several(2 * SEEDS, lambda: of_run(rng, 0)))["roles"]
+            runs = pd.DataFrame(several(SEEDS, lambda: of_run(rng)))
+            others = several(2 * SEEDS, lambda: of_other(rng))
             listed += [row(f"{name}/roma", measure, runs[each], each) for each in runs]
             listed.append(row(f"{name}/roma", measure, others[:SEEDS], "untrained", 0))
             listed.append(row(f"{name}/roma_td", measure, others[SEEDS:]))
