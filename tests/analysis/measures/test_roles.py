@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
@@ -74,6 +75,15 @@ def test_clusters_find_heaps_and_leave_out_the_uncounted():
     for found, mask in zip(labels, counted, strict=True):
         same = found[mask][:, None] == found[mask]
         assert (same == (truth[mask][:, None] == truth[mask])).all()
+
+
+def test_clusters_are_those_of_scipy_from_the_farthest_points():
+    points = np.random.default_rng(0).normal(size=(50, 12, 3))
+    for found, place in zip(roles.clusters(points, everyone(points)), points, strict=True):
+        centres = [place[cdist(place, place.mean(0)[None]).argmax()]]
+        while len(centres) < 3:
+            centres.append(place[cdist(place, centres).min(1).argmax()])
+        assert found.tolist() == kmeans2(place, np.array(centres), roles.ROUNDS, minit="matrix")[1].tolist()
 
 
 def test_terciles_keep_equal_values_together():
