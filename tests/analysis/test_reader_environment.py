@@ -64,7 +64,7 @@ def test_a_battle_is_drawn_with_our_settings_and_leaves_the_reader_theirs(monkey
     monkeypatch.setattr(drawing, "DPI", 40)  # small pictures are drawn faster
     recording = random_battle("3m", 2, steps=3)
     before = drawing.still(recording), drawing.picture(recording, 1)
-    with mpl.rc_context({"font.size": 20, "axes.facecolor": "green", "lines.linewidth": 9}):
+    with mpl.rc_context({"font.size": 20, "axes.grid": True, "patch.linewidth": 4}):
         assert (drawing.still(recording) == before[0]).all()
         assert (drawing.picture(recording, 1) == before[1]).all()
         assert mpl.rcParams["font.size"] == 20
