@@ -1,6 +1,7 @@
 """Simulated studies: levels under the null, the power that the design states, and rates with closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import claims
@@ -102,6 +103,10 @@ def test_the_command_writes_the_page_and_the_grid(small_grid, tmp_path, monkeypa
     assert all(f"| `{claim.id}` |" in page for claim in judged)
     assert "40 studies at each" in page
     assert (tmp_path / "grid.csv").read_text().startswith("world,lead,deviation,collapsed,seeds,only,question,claim,")
+    of_maps = pd.read_csv(tmp_path / "grid.csv").query("claim == 'homogeneous_maps' and true and seeds == 5")
+    plain, collapsed = of_maps.set_index("collapsed").loc[[0.0, 0.2], "power"]
+    assert f"| `homogeneous_maps` | 5 | 0.1 | 0.2 | 0.70 | {plain:.3f} |" in page
+    assert characteristics.read_powers(page)["homogeneous_maps", "n 5, 0.2"] == f"{plain:.2f} ({collapsed:.2f})"
     assert main(["claims", "--simulate", "--draws", "40", "--table", str(tmp_path / "again.csv")]) == 0
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "grid.csv").read_bytes()
     assert (tmp_path / "page.md").read_text() == page
