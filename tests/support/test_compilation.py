@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 from roma.support import compilation
 from roma.support.compilation import KEPT, Compiler, all_compiled, mark_compiled
+from tests.workflow import forked
 
 FILES = {
     "rooms/__init__.py": "",
@@ -73,10 +72,10 @@ def execute(program: str, package: Path, user: str, **environment: str) -> str:
     """Run a program as a user whose home is beside the package; return its output."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "XDG_"))}
     paths = {"HOME": str(package.parent / user), "PYTHONPATH": f"{package}{os.pathsep}{Path(__file__).parents[2]}"}
-    command = [sys.executable, "-c", program]
-    outcome = subprocess.run(command, env=inherited | paths | environment, capture_output=True, text=True)
-    assert outcome.returncode == 0, outcome.stderr
-    return outcome.stdout
+    own = inherited | paths | environment
+    status, printed = forked.run(package, forked.PYTHON, "-c", program, environment=own)
+    assert status == 0, printed
+    return printed
 
 
 def run(package: Path, user: str = "ada", **environment: str) -> tuple[int, int, Path | None]:

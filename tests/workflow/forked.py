@@ -65,7 +65,6 @@ LIBRARIES = (
     "snakemake.cli",
     "snakemake.report.html_reporter",
     "snakemake.storage",
-    "torch._dynamo",  # the first optimiser of a process imports it
     "yte",
 )
 
@@ -250,6 +249,7 @@ def begin(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    importlib.import_module("numba").config.reload_config()  # from the environment; it was imported before the fork
     if asking.ADDRESS in environment:  # its own commands are forked, too
         sys.executable = sys.argv[2]
     sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
