@@ -3,16 +3,15 @@
 import subprocess
 import sys
 
-PROGRAM = """
-import sys
-
 from roma import envs
-from roma.runs.config import resolve
+from roma.cli import main
 from roma.learners import algorithm_names, make_learner
 from roma.learners.compilation import compile_actors, compile_learners
+from roma.runs.config import resolve
 from roma.runs.experience.runner import Runner
 from roma.support.seeding import Stream
 from tests.reference.episodes import random_batch
+from tests.runs import faults
 
 
 def signatures():
@@ -22,28 +21,28 @@ def signatures():
     return {name: tuple(each.signatures) for name, each in functions.items() if hasattr(each, "signatures")}
 
 
-compile_actors()
-compile_learners()
-before = signatures()
-assert sum(map(bool, before.values())) >= 14, before  # what only other kernels call has none when read from disk
-env = envs.make("embedded", "2s3z", 2)
-batch = random_batch(env.info, [3, 2], seed=0)
-for name in algorithm_names():
-    learner = make_learner(name, resolve("2s3z", name, 0).hyperparameters, env.info, 0)
-    learner.update(batch, 0, 0, 0.1)
-    runner = Runner(env, learner.actor(), 0)
-    for epsilon in (0.5, None):
-        runner.play(Stream.TRAIN, 0, 3, epsilon)
-    assert signatures() == before, name
-"""
+def learn_and_act():
+    compile_actors()
+    compile_learners()
+    before = signatures()
+    assert sum(map(bool, before.values())) >= 14, before  # what only other kernels call has none when read from disk
+    env = envs.make("embedded", "2s3z", 2)
+    batch = random_batch(env.info, [3, 2], seed=0)
+    for name in algorithm_names():
+        learner = make_learner(name, resolve("2s3z", name, 0).hyperparameters, env.info, 0)
+        learner.update(batch, 0, 0, 0.1)
+        runner = Runner(env, learner.actor(), 0)
+        for epsilon in (0.5, None):
+            runner.play(Stream.TRAIN, 0, 3, epsilon)
+        assert signatures() == before, name
 
 
 def test_nothing_is_left_to_compile_for_any_algorithm():
-    subprocess.run([sys.executable, "-c", PROGRAM], check=True)
+    faults.run(learn_and_act)
 
 
 def test_where_all_is_compiled_the_command_does_nothing():
     """It does not even import torch, which takes seconds."""
-    subprocess.run([sys.executable, "-m", "roma", "compile"], check=True)
+    assert main(["compile"]) == 0
     again = "import sys; from roma.cli import main; assert main(['compile']) == 0; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", again], check=True)

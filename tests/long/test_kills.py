@@ -30,6 +30,9 @@ ARMS = {"roma": CONFIG, "qmix": QMIX, "maven": MAVEN, "coma": COMA}
 SIDE_BY_SIDE = 2
 PLOTTED = TINY | {"seeds": [0], "maps": ["3m"], "cells": [{"maps": "maps", "arms": ["qmix"]}]}
 
+# Drawing is killed, too; otherwise each process would spend a second on its imports.
+faults.context.set_forkserver_preload(["tests.preloaded", "analysis.drawing", "analysis.figures.curves"])
+
 
 def finish(command: list[str]) -> float:
     """Run the command undisturbed and return its seconds."""

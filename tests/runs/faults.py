@@ -1,11 +1,16 @@
-"""Commands as forked processes that start at once, so that tests can kill many of them."""
+"""Forked processes that have imported the project and start at once, so that tests can kill many of them."""
 
+import fcntl
 import multiprocessing
 import os
 import resource
-from collections.abc import Sequence
+import signal
+import sys
+import termios
+from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Lock
 
 context = multiprocessing.get_context("forkserver")
@@ -15,15 +20,22 @@ context.set_forkserver_preload(["tests.preloaded"])
 asking = Lock()
 
 
-def start(arguments: Sequence[str], largest_file: int | None = None) -> BaseProcess:
+def start(arguments: Sequence[str], output: Path = Path(os.devnull), largest_file: int | None = None) -> BaseProcess:
     """Start the command `roma`; the process has its exit status once `join` has seen it end.
 
-    It can write files of at most `largest_file` bytes, as on a disk that is almost full.
+    Args:
+        arguments: Of the command.
+        output: File for standard output and error, or a terminal, which becomes that of the process.
+        largest_file: Most bytes of a file that it can write, as on a disk that is almost full.
     """
-    process = context.Process(target=_command, args=(list(arguments), largest_file))
-    with asking:
-        process.start()
-    return process
+    return _started(_command, list(arguments), output, largest_file)
+
+
+def run(function: Callable[[], None]) -> None:
+    """Run a function of a module in such a process, and check that it succeeds."""
+    process = _started(function)
+    join(process)
+    assert process.exitcode == 0
 
 
 def join(process: BaseProcess, seconds: float | None = None) -> None:
@@ -33,12 +45,23 @@ def join(process: BaseProcess, seconds: float | None = None) -> None:
             process.join()
 
 
-def _command(arguments: list[str], largest_file: int | None) -> None:
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silence, stream)
+def _started(function: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = context.Process(target=function, args=arguments)
+    with asking:
+        process.start()
+    return process
+
+
+def _command(arguments: list[str], output: Path, largest_file: int | None) -> None:
+    opened = os.open(output, os.O_RDWR | os.O_CREAT | os.O_NOCTTY)
+    for stream in range(3):
+        os.dup2(opened, stream)
+    if os.isatty(0):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored under `nohup`
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     from roma.cli import main
 
-    os._exit(main(arguments))
+    sys.exit(main(arguments))

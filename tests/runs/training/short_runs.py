@@ -1,7 +1,6 @@
 """Short runs, which test everything around learning."""
 
 import signal
-import sys
 
 from roma.runs import loop, training
 from roma.runs.config import canonical_options, resolve
@@ -47,11 +46,6 @@ def arguments(directory, total_steps, config=CONFIG):
     """Return the arguments of `roma` for the same run, with a checkpoint after each round."""
     options = [*canonical_options(config), "--steps", str(total_steps), "--milestones", ",".join(map(str, MILESTONES))]
     return ["train", *options, "--checkpoint-seconds", "0", "--out", str(directory)]
-
-
-def command(directory, total_steps):
-    """Return the command line of the same run, for a separate process."""
-    return [sys.executable, "-m", "roma", *arguments(directory, total_steps)]
 
 
 def stop_in_round(monkeypatch, number, *signal_numbers):

@@ -1,20 +1,18 @@
 """The numbers of a run do not depend on stops, kills and damaged checkpoints."""
 
-import fcntl
 import json
 import os
 import pty
 import random
 import signal
-import subprocess
-import termios
 import time
+from pathlib import Path
 
 import pytest
 
 from roma.runs import checkpoint
 from tests.runs import faults
-from tests.runs.training.short_runs import COMA, MAVEN, arguments, command, describe_as, results, run, stop_in_round
+from tests.runs.training.short_runs import COMA, MAVEN, arguments, describe_as, results, run, stop_in_round
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 8])
@@ -63,28 +61,17 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored(undisturbed, tmp_
     assert results(tmp_path) == results(undisturbed)
 
 
-@pytest.mark.usefixtures("usual_signals")
 def test_a_run_whose_terminal_is_closed_writes_a_checkpoint(tmp_path):
     """The run gets SIGHUP, and then errors whenever it draws its progress bar."""
     terminal, device = pty.openpty()
-
-    def own_terminal():
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    process = subprocess.Popen(
-        command(tmp_path, 100_000),
-        stdin=device,
-        stdout=device,
-        stderr=device,
-        start_new_session=True,
-        preexec_fn=own_terminal,
-    )
-    os.close(device)
+    process = faults.start(arguments(tmp_path, 100_000), Path(os.ttyname(device)))
     while not checkpoint.paths(tmp_path / "checkpoints"):
-        assert process.poll() is None, os.read(terminal, 10_000)
+        assert process.is_alive(), os.read(terminal, 10_000)
         time.sleep(0.01)
+    os.close(device)
     os.close(terminal)
-    assert process.wait() == 128 + signal.SIGHUP
+    faults.join(process)
+    assert process.exitcode == 128 + signal.SIGHUP
     assert json.loads((tmp_path / "progress.json").read_text())["state"] == "stopped"
     assert (tmp_path / "train.log").read_text().splitlines()[-1].endswith("the same command goes on from here")
 
@@ -125,14 +112,14 @@ def test_resuming_is_exact_with_further_state_of_the_learner(tmp_path, monkeypat
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    steps = 6000
+    steps = 3000
     run(tmp_path / "undisturbed", steps)
     directory = tmp_path / "killed"
     process = faults.start(arguments(directory, steps))
     while not checkpoint.paths(directory / "checkpoints"):
         assert process.is_alive()
         time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.5))
+    time.sleep(random.uniform(0, 0.25))
     process.kill()
     faults.join(process)
     assert process.exitcode == -signal.SIGKILL

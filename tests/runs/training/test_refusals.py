@@ -4,7 +4,7 @@ import errno
 import math
 import os
 import shutil
-import subprocess
+import time
 
 import pytest
 
@@ -14,15 +14,17 @@ from roma.runs.config import resolve
 from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from roma.support.seeding import Stream, episode_seed
-from tests.runs.training.short_runs import COMA_SETTINGS, QMIX, SETTINGS, TOTAL_STEPS, command, results, run
+from tests.runs import faults
+from tests.runs.training.short_runs import COMA_SETTINGS, QMIX, SETTINGS, TOTAL_STEPS, arguments, results, run
 
 
-def test_a_run_has_one_writer(undisturbed):
-    before = results(undisturbed)
+def test_a_run_has_one_writer(undisturbed, tmp_path):
+    before, output = results(undisturbed), tmp_path / "output"
     with checkpoint.only_writer(undisturbed / "checkpoints"):
-        second = subprocess.run(command(undisturbed, TOTAL_STEPS * 2), text=True, capture_output=True)
-    assert second.returncode == 2
-    assert second.stderr == f"error: another process is writing the run in {undisturbed}\n"
+        second = faults.start(arguments(undisturbed, TOTAL_STEPS * 2), output)
+        faults.join(second)
+    assert second.exitcode == 2
+    assert output.read_text() == f"error: another process is writing the run in {undisturbed}\n"
     assert results(undisturbed) == before
 
 
@@ -45,14 +47,16 @@ def test_where_there_are_no_locks_the_run_goes_on_and_says_so(tmp_path, refuse_l
 
 
 def test_a_run_waits_for_another_writer_on_request(undisturbed, tmp_path):
-    directory = shutil.copytree(undisturbed, tmp_path / "run")
+    directory, output = shutil.copytree(undisturbed, tmp_path / "run"), tmp_path / "output"
     with checkpoint.only_writer(RunDirectory(directory).checkpoint_folder):
-        second = subprocess.Popen([*command(directory, TOTAL_STEPS), "--wait"], stderr=subprocess.PIPE, text=True)
-        assert second.stderr.readline() == f"waiting for another process that is writing the run in {directory}\n"
-    assert second.communicate()[1].endswith(
-        f"nothing to do: {directory} is complete with {TOTAL_STEPS} environment steps\n"
-    )
-    assert second.returncode == 0
+        second = faults.start([*arguments(directory, TOTAL_STEPS), "--wait"], output)
+        while not (output.exists() and output.read_text().endswith("\n")):
+            assert second.is_alive()
+            time.sleep(0.01)
+        assert output.read_text() == f"waiting for another process that is writing the run in {directory}\n"
+    faults.join(second)
+    assert output.read_text().endswith(f"nothing to do: {directory} is complete with {TOTAL_STEPS} environment steps\n")
+    assert second.exitcode == 0
 
 
 @pytest.mark.parametrize(
