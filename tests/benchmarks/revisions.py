@@ -114,6 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     heads = "".join(f"{f'{folder.name}, s':>16}{'updates':>9}{'MB':>7}" for folder in folders)
     heads += "".join(f"{f'over {folder.name}':>16}" for folder in earlier)
     try:
+        for name in ("steps", "rounds"):
+            if (value := getattr(asked, name)) < 1:
+                raise UserError(f"--{name} = {value} must be at least 1")
         print(f"{processor.facts().get('model name', 'unknown')}, {asked.steps:,} environment steps")
         print(f"{'cell':<24}{heads}", flush=True)
         for cell, taken in compare(folders, asked.cells, asked.steps, asked.rounds):
