@@ -9,6 +9,7 @@ import pytest
 
 from roma.cli import build_parser, main
 from roma.envs.skirmish.recordings import drawing
+from roma.recordings import rollout
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -103,8 +104,9 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_the_experiments_of_the_readme_run_one_after_the_other(tmp_path, monkeypatch):
-    """Those of the README and of the guide, with fewer steps, episodes and frames than there, in an empty folder."""
+    """Those of README and guide, with fewer steps, episodes, frames and untrained networks, in an empty folder."""
     pictures = drawing.pictures
+    monkeypatch.setattr(rollout, "UNTRAINED", 2)
     monkeypatch.setattr(drawing, "pictures", lambda episode, steps, view: pictures(episode, list(steps)[:2], view))
     shorter = {"--steps": "400", "--milestones": "0"}
     fewer = {"evaluate": ["--episodes=2"], "measure": ["--episodes=2", "--earlier-episodes=1"]}

@@ -1,6 +1,7 @@
 """The command `roma`: its list of commands, its imports, and the commands that need a clone."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from roma.cli import GROUPS, build_parser, main
 
 COMMANDS = [name for group in GROUPS for name in group.commands]
 HEAVY = ("torch", "numba", "pandas", "matplotlib", "scipy")
-LOADED = """
-import sys
+HELP = """
+import contextlib, io, json, sys
 from roma.cli import main
-try:
-    main(sys.argv[2:])
-finally:
-    print(*(name for name in sys.argv[1].split() if name in sys.modules), file=sys.stderr)
+modules, calls = json.loads(sys.argv[1])
+for call in calls:
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        main([*call, "--help"])
+    print(json.dumps([printed.getvalue(), [name for name in modules if name in sys.modules]]))
 """
 
 # Commands that need a clone, with their required arguments.
@@ -36,23 +38,28 @@ IN_A_CLONE = {
 }
 
 
-def loaded(modules, *arguments):
-    """Return the output of a command, and which of these modules it has imported."""
-    command = [sys.executable, "-c", LOADED, " ".join(modules), *arguments]
+def helped(modules, *calls):
+    """Return the help of commands in turn in one process, each with those of the modules that are imported by then."""
+    command = [sys.executable, "-c", HELP, json.dumps([modules, calls])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout, done.stderr.split()
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def help_of_commands():
+    return dict(zip(COMMANDS, helped(HEAVY, *([name] for name in COMMANDS)), strict=True))
 
 
 def test_the_list_has_all_commands_and_imports_no_group():
-    text, found = loaded([*HEAVY, "numpy", "roma.envs", "roma.runs"], "--help")
+    ((text, found),) = helped([*HEAVY, "numpy", "roma.envs", "roma.runs"], [])
     assert found == []
     for name in COMMANDS:
         assert f"\n  {name} " in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_a_command_imports_nothing_heavy(name):
-    text, found = loaded(HEAVY, name, "--help")
+def test_the_help_of_a_command_imports_nothing_heavy(help_of_commands, name):
+    text, found = help_of_commands[name]
     assert text.startswith(f"usage: roma {name} ")
     assert found == []
 
@@ -115,7 +122,8 @@ def test_nothing_imports_the_command_line(root):
     found = []
     for folder in ("roma", "analysis", "workflow"):
         for file in (root / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text())):
+            text = file.read_text()
+            for node in ast.walk(ast.parse(text)) if "roma.cli" in text else ():
                 modules = [node.module] if isinstance(node, ast.ImportFrom) else []
                 modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
                 if any(str(module).startswith("roma.cli") for module in modules):

@@ -181,9 +181,14 @@ def known(root: Path) -> dict[Any, Known]:
     return runs
 
 
+@pytest.fixture(scope="module")
+def before(root):
+    """Facts of the runs without any added option."""
+    return known(root)
+
+
 @pytest.mark.parametrize("add", [add_hyperparameter, add_protocol_setting, add_engine_setting])
-def test_an_added_option_leaves_every_run_as_it_was(root, tmp_path, monkeypatch, add):
-    before = known(root)
+def test_an_added_option_leaves_every_run_as_it_was(root, before, tmp_path, monkeypatch, add):
     old = resolve("3m", "roma", 0, overrides={"gamma": 0.9})
     directory = RunDirectory(tmp_path)
     directory.config_file.write_text(json.dumps(old.to_json()))

@@ -31,7 +31,7 @@ def configuration(protocol="paper", **others):
     return resolve("3m", "qmix", 3, protocol, "starcraft2", SETTINGS | others)
 
 
-FEW = configuration(parallel_envs=4)
+FEW = configuration(parallel_envs=2)
 
 
 def same(one, other):
@@ -81,9 +81,9 @@ def test_both_protocols_train_and_evaluate(standin, tmp_path, runs, protocol, ba
 
 
 def test_the_batch_is_what_was_seen(standin, tmp_path, runs):
-    train(FEW, tmp_path, 30)
+    train(FEW, tmp_path, 60)
     replay, env = runs[0].replay, runs[0].env
-    batch = BatchBuilder(env, 4, torch.device("cpu")).build(replay.episodes)
+    batch = BatchBuilder(env, len(replay.episodes), torch.device("cpu")).build(replay.episodes)
     for row, episode in enumerate(replay.episodes):
         for name in SEEN:
             got = getattr(batch, name)[row].numpy()
@@ -95,7 +95,7 @@ def test_a_resumed_run_has_replay_and_learner_as_they_were_and_begins_battles_an
     standin, tmp_path, runs, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        stop_in_round(patch, 3)
+        stop_in_round(patch, 6)
         assert train(FEW, tmp_path, 2000, checkpoint_seconds=0) == signal.SIGTERM
     before = runs[0]
     stored, _ = stored_replay(tmp_path)
@@ -115,15 +115,15 @@ def test_a_resumed_run_has_replay_and_learner_as_they_were_and_begins_battles_an
 def test_only_episodes_that_a_checkpoint_needs_are_kept_and_each_is_written_once(standin, tmp_path, runs, monkeypatch):
     written, original = [], episodes.write_bytes
     monkeypatch.setattr(episodes, "write_bytes", lambda path, content: (written.append(path), original(path, content)))
-    stop_in_round(monkeypatch, 5)
+    stop_in_round(monkeypatch, 8)
     train(FEW, tmp_path, 2000, checkpoint_seconds=0)
-    assert len(written) == len(set(written)) == 20
+    assert len(written) == len(set(written)) == 16
     kept = sorted(path.name for path in (tmp_path / "checkpoints" / "episodes").iterdir())
-    assert [int(name[1:10]) for name in kept] == list(range(4, 20))  # the 12 of the newest and of the one before
+    assert [int(name[1:10]) for name in kept] == list(range(2, 16))  # the 12 of the newest and of the one before
 
 
 def stored_replay(directory):
-    return checkpoint.newest(directory / "checkpoints", configuration(parallel_envs=4), LOG), Replay(12)
+    return checkpoint.newest(directory / "checkpoints", configuration(parallel_envs=2), LOG), Replay(12)
 
 
 def test_a_damaged_episode_is_named(standin, tmp_path, runs, monkeypatch):
@@ -145,9 +145,9 @@ def test_going_back_to_an_older_checkpoint_forgets_the_episodes_after_it(standin
     newest.unlink()
     stored, replay = stored_replay(tmp_path)
     stored.restore_replay(replay, runs[0].env)
-    assert replay.inserted == 4
-    assert len(list((tmp_path / "checkpoints" / "episodes").iterdir())) == 4
-    assert all(same(*pair) for pair in zip(runs[0].replay.episodes[:4], replay.episodes, strict=True))
+    assert replay.inserted == 2
+    assert len(list((tmp_path / "checkpoints" / "episodes").iterdir())) == 2
+    assert all(same(*pair) for pair in zip(runs[0].replay.episodes[:2], replay.episodes, strict=True))
 
 
 def test_repeated_failure_ends_the_run_with_the_games_log(standin, tmp_path, capsys):
