@@ -119,7 +119,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     while not checkpoint.paths(directory / "checkpoints"):
         assert process.is_alive()
         time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.25))
+    time.sleep(random.uniform(0, 0.1))
     process.kill()
     faults.join(process)
     assert process.exitcode == -signal.SIGKILL
