@@ -29,7 +29,7 @@ from tests.learners.fingerprints.runs import EXCLUDED, LEAST_UPDATES, STEPS, Tra
 from tests.support.system.test_processor import OVERRIDES
 
 ROOT = Path(__file__).parents[2]
-ALGORITHMS = ("iql", "vdn", "qmix", "coma", "qtran", "maven", "roma", "roma_release")  # the others are their variants
+ALGORITHMS = ("iql", "vdn", "qmix", "coma", "qtran", "maven", "roma")  # the others are their variants
 SAMPLE = ("coma", "qmix", "roma")
 RUN = "3m smac_v1"
 

@@ -1,5 +1,6 @@
 """Fixtures of the workflow's tests."""
 
-from tests.workflow.conftest import repository, snakemake
+from tests.workflow.campaign.test_campaign import called, environment, project
+from tests.workflow.conftest import repository, snakemake, state
 
-__all__ = ["repository", "snakemake"]
+__all__ = ["called", "environment", "project", "repository", "snakemake", "state"]

@@ -1,15 +1,18 @@
-"""Workflows are killed or told to end while a run trains; the same command goes on, and finished runs stay complete."""
+"""Workflows and campaigns are killed or told to end; the same command goes on, and finished runs stay complete."""
 
 import json
 import os
 import signal
+import time
 
 import pytest
 
 from roma.runs import checkpoint
 from roma.runs.directory import RunDirectory
 from tests.workflow import forked
+from tests.workflow.campaign.test_campaign import kill_all
 from tests.workflow.conftest import SHORT, planned, write_scale
+from workflow.campaign import pausing
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["with its jobs", "alone"])
@@ -74,3 +77,22 @@ def test_in_mid_extension_the_shorter_run_stays_complete(repository, snakemake, 
             assert workflow.wait() != 0
     assert {path: path.read_bytes() for path in complete} == shorter
     assert directory.completed_steps(directory.config) == directory.held_steps() == 500
+
+
+def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
+    called.start()
+    called.wait_for(lambda: len(called.begun) == 2)
+    # A group that is stopped and loses the leader of its session is sent SIGHUP and SIGCONT by the kernel.
+    called("pause")
+    called.wait_for(lambda: called.states() == {"T"})
+    os.kill(pausing.record(pausing.state_folder())["supervisor"], signal.SIGKILL)
+    while len(called.checkpoints()) < 2:  # the runs end after a checkpoint
+        time.sleep(0.05)
+    called.start()  # processes of the first one may still be ending
+    called.wait_for(lambda: len(called.begun) == 4)
+    assert [line.rpartition(" ")[2] for line in called.begun] == ["False", "False", "True", "True"]
+    kill_all(called.folder)
+    called.start()
+    (called.signs / "finish").touch()
+    called.wait_until_ended()
+    assert "4 done" in called("status")

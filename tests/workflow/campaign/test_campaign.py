@@ -297,25 +297,6 @@ def test_a_campaign_from_start_to_end(called, project):
     assert not (project / "data").exists()
 
 
-def test_a_campaign_that_was_killed_goes_on_with_the_same_command(called):
-    called.start()
-    called.wait_for(lambda: len(called.begun) == 2)
-    # A group that is stopped and loses the leader of its session is sent SIGHUP and SIGCONT by the kernel.
-    called("pause")
-    called.wait_for(lambda: called.states() == {"T"})
-    os.kill(pausing.record(pausing.state_folder())["supervisor"], signal.SIGKILL)
-    while len(called.checkpoints()) < 2:  # the runs end after a checkpoint
-        time.sleep(0.05)
-    called.start()  # processes of the first one may still be ending
-    called.wait_for(lambda: len(called.begun) == 4)
-    assert [line.rpartition(" ")[2] for line in called.begun] == ["False", "False", "True", "True"]
-    kill_all(called.folder)
-    called.start()
-    (called.signs / "finish").touch()
-    called.wait_until_ended()
-    assert "4 done" in called("status")
-
-
 def test_the_next_moment_of_a_clock():
     now = datetime(2026, 2, 28, 23, 30)
     assert next_time("23:31", now) == datetime(2026, 2, 28, 23, 31)
