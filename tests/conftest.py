@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--walk-every", type=int, default=1, help="walk every n-th pair of options and map; default: all")
     parser.addoption("--campaign-kills", type=int, default=20, help="kills of a whole campaign; default: 20")
     parser.addoption("--kills", type=int, default=100, help="processes killed by the fault injection; default: 100")
-    parser.addoption("--game-kills", type=int, default=20, help="workers of the game that are killed; default: 20")
+    parser.addoption("--game-kills", type=int, default=8, help="workers of the game that are killed; default: 8")
 
 
 def pytest_configure(config: pytest.Config) -> None:

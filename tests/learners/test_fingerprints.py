@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +21,6 @@ from tests.learners.fingerprints import golden
 from tests.learners.fingerprints.__main__ import main
 from tests.learners.fingerprints.golden import Record, Traces
 from tests.learners.fingerprints.runs import EXCLUDED, LEAST_UPDATES, STEPS, Trace, run_config, run_names, trace_anew
-from tests.support.system.test_processor import OVERRIDES
 
 ROOT = Path(__file__).parents[2]
 ALGORITHMS = ("iql", "vdn", "qmix", "coma", "qtran", "maven", "roma")  # the others are their variants
@@ -108,66 +102,6 @@ def test_a_change_moves_the_algorithms_that_it_touches(change: str, monkeypatch:
     records, found = golden.read(), {name: {RUN: trace_anew(name, RUN)} for name in SAMPLE}
     for processor in (family(), "another"):
         assert {name for name in SAMPLE if golden.moved(records[name], processor, found[name])} == touched
-
-
-FIRST = """
-import numpy, scipy.linalg.cython_blas, torch
-torch.ones(2, 2) @ torch.ones(2, 2)
-"""
-PROGRAM = """
-import json, sys
-{first}
-from roma.support.system.processor import family
-from tests.learners.fingerprints import golden
-from tests.learners.fingerprints.runs import trace
-found = {{name: trace(name, {run!r}) for name in {sample!r}}}
-records = golden.read()
-print(json.dumps({{
-    "family": family(),
-    "digests": {{name: each.digests for name, each in found.items()}},
-    "moved": {{name: golden.moved(records[name], "another", {{{run!r}: each}}) for name, each in found.items()}},
-}}))
-"""
-
-
-def start(
-    folder: Path, environment: dict[str, str], first: str = "", cores: set[int] | None = None
-) -> subprocess.Popen:
-    """Start a process that runs the sample."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(first=first, run=RUN, sample=SAMPLE)],
-        cwd=folder,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores or os.sched_getaffinity(0)),
-    )
-
-
-def test_digests_depend_neither_on_cores_nor_on_folder_locale_load_or_environment(tmp_path: Path) -> None:
-    """Both processes run at the same time."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    others = {"LANG": "tr_TR.UTF-8", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    processes = [
-        start(tmp_path, environment | others | OVERRIDES),
-        start(ROOT, environment | {"LC_ALL": "C"}, cores={min(os.sched_getaffinity(0))}),
-    ]
-    answers = [json.loads(process.communicate()[0]) for process in processes]
-    here = {name: golden.trace(name, RUN).digests for name in SAMPLE}
-    assert [answer["digests"] for answer in answers] == [here, here]
-    assert [answer["family"] for answer in answers] == [family(), family()]
-
-
-def test_another_family_of_processors_has_the_same_first_losses(tmp_path: Path) -> None:
-    """Environment variables select its kernels, because libraries read them before the project removes them."""
-    older = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Nehalem"}
-    if platform.machine() != "x86_64":
-        older = {"OPENBLAS_CORETYPE": "ARMV8"}
-    process = start(tmp_path, {**os.environ, **older}, first=FIRST)
-    answer = json.loads(process.communicate()[0])
-    assert answer["family"] != family()
-    assert answer["digests"] != {name: golden.trace(name, RUN).digests for name in SAMPLE}
-    assert answer["moved"] == {name: [] for name in SAMPLE}
 
 
 def traced(losses: list[float], **digests: str) -> Trace:

@@ -18,14 +18,16 @@ from tests.synthetic import write_runs
 from tests.workflow import forked
 from tests.workflow.conftest import SHORT, TINY, copy_repository, planned, write_scale
 
+EIGHT = TINY | {"seeds": [0, 1]}  # runs: two arms on two maps
+
 
 @pytest.fixture(scope="module")
 def made(root, tmp_path_factory):
-    """A repository with all runs of the tiny scale as if they had been trained, summary and figures made for real."""
+    """A repository with eight runs as if they had been trained, and with summary and figures made for real."""
     folder = tmp_path_factory.mktemp("finished") / "roma"
     copy_repository(root, folder)
-    scale = write_scale(folder, TINY).relative_to(folder).as_posix()
-    write_runs(TINY, folder)
+    scale = write_scale(folder, EIGHT).relative_to(folder).as_posix()
+    write_runs(EIGHT, folder)
     touch = ("--touch", "--forceall", "--until", "evaluate", "measure")
     for options in (touch, ("--allowed-rules", "summarise", "validation", "report", "export", "figures")):
         status, printed = forked.snakemake(folder, "--cores", "2", "--configfile", scale, *options, "--", "figures")
@@ -38,6 +40,7 @@ def finished(made, repository):
     """Another repository with the same results, their times and Snakemake's records."""
     for part in (".snakemake", "data", "figures"):
         shutil.copytree(made / part, repository / part)
+    write_scale(repository, EIGHT)
     return repository
 
 
@@ -118,35 +121,35 @@ def test_what_makes_it_plan_again(repository, snakemake):
 
     # One more seed, and a longer run: only affected jobs are planned.
     downstream = {"summarise": 1, "validation": 1, "report": 1, "export": 1, "figures": 1}
-    write_scale(repository, TINY | {"seeds": [0, 1, 2, 3]})
+    write_scale(repository, EIGHT | {"seeds": [0, 1, 2]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
-    write_scale(repository, TINY | {"total_steps": {"default": 100_000, "8m": 150_000}})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "measure": 3, **downstream}
+    write_scale(repository, EIGHT | {"total_steps": {"default": 100_000, "8m": 150_000}})
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
 
     # The same in a fresh clone with pulled runs, where Snakemake has no records of its own.
     records = (repository / ".snakemake").rename(repository / "records")
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 6, "evaluate": 6, "measure": 3, **downstream}
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"train": 4, "evaluate": 4, "measure": 2, **downstream}
     shutil.rmtree(repository / ".snakemake")
     records.rename(repository / ".snakemake")
 
     # A shorter run: the existing longer one is used.
-    write_scale(repository, TINY | {"total_steps": 50_000})
+    write_scale(repository, EIGHT | {"total_steps": 50_000})
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     # Milestones are kept during training; new ones do not start a training.
-    write_scale(repository, TINY | {"milestones": [0, 50_000]})
+    write_scale(repository, EIGHT | {"milestones": [0, 50_000]})
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
     # The number of final battles: no training.
-    write_scale(repository, TINY | {"evaluation_episodes": 8})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"evaluate": 12, **downstream}
+    write_scale(repository, EIGHT | {"evaluation_episodes": 8})
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"evaluate": 8, **downstream}
 
     # The number of measured episodes: no training either.
-    write_scale(repository, TINY | {"rollout_episodes": {"last": 4}})
-    assert planned(snakemake("--dry-run", "--", "figures")) == {"measure": 6, **downstream}
+    write_scale(repository, EIGHT | {"rollout_episodes": {"last": 4}})
+    assert planned(snakemake("--dry-run", "--", "figures")) == {"measure": 4, **downstream}
 
     # As at first: nothing to do.
-    write_scale(repository, TINY)
+    write_scale(repository, EIGHT)
     assert planned(snakemake("--dry-run", "--", "figures")) == {}
 
 
@@ -159,7 +162,7 @@ def files_below(folder):
 def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(repository, snakemake):
     before = files_below(repository / "data"), files_below(repository / "figures")
     faster = {"maps": ["8m"], "arms": ["roma"], "overrides": {"learning_rate": 0.001}}
-    write_scale(repository, TINY | {"cells": [{"maps": "maps", "arms": ["qmix"]}, faster]})
+    write_scale(repository, EIGHT | {"cells": [{"maps": "maps", "arms": ["qmix"]}, faster]})
     output = snakemake("--", "figures", status=1)
     directory = "data/embedded/tiny/runs/8m/roma/seed0"
     assert f"error: {directory} holds a run with learning_rate = 0.0005 (not 0.001); nothing was touched" in output
@@ -167,7 +170,7 @@ def test_a_mismatch_stops_before_any_job_and_leaves_every_byte_in_place(reposito
     assert (files_below(repository / "data"), files_below(repository / "figures")) == before
 
     # A missing tracked run is never trained again.
-    write_scale(repository, TINY)
+    write_scale(repository, EIGHT)
     tracked = {"outs": [{f"{directory}/metrics.parquet": {"persist": True}}]}
     description = repository / "data" / "embedded" / "tiny" / "dvc.yaml"
     description.write_text(yaml.safe_dump({"stages": {"metrics": tracked}}))
