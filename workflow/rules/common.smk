@@ -106,8 +106,7 @@ if workflow.is_main_process:
 # In a campaign, the order of the runs is computed once, here.
 PRIORITIES = {}
 if workflow.is_main_process and MARK in os.environ:
-    begun = any(RunDirectory(Path(DATA, "runs", run.directory)).progress_file.exists() for run in GRID.runs.values())
-    here = family() if begun and CLUSTER not in os.environ else None  # takes seconds, as torch is imported
+    here = None if CLUSTER in os.environ else family()
     left = float(os.environ.get(UNTIL, "inf")) - time.time()
     speeds = cost.read_speeds()
     standings = [standing(run, Path(DATA), here, GRID.tranches, speeds) for run in GRID.runs.values()]
