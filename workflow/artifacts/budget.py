@@ -2,7 +2,7 @@
 
 Every run ships its metrics, settings, evaluations, final weights and measurements. Earlier weights ship at STAGES for
 the two arms that figures and claims follow over training, and at step 0 for other arms with roles. Arms that are drawn
-ship one recorded episode. Room for all planned runs is reserved first.
+ship one recorded episode. Room for the runs of the open tranches is reserved first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +62,7 @@ def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mappin
     Args:
         results: Folder of the scale's results.
         runs: Finished runs of the scale.
-        grid: All runs of the scale, of every tranche.
+        grid: The runs for which room is reserved.
         held: MD5 of the files that ship already, by path.
 
     Raises:
@@ -72,13 +72,13 @@ def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mappin
     always = {run: required(run) for run in runs}
     files = [file for of_run in always.values() for file in of_run]
     added = sum(map(_size, _new(files, held)))
-    coming, tranches = reserved(results, always, grid)
+    coming, of_tranches = reserved(results, always, grid)
     if used + added > BUDGET:
         raise UserError(
             f"{_mb(used)} of {_mb(BUDGET)} MB of history are used, and the finished runs need {_mb(added)} MB more: "
             "nothing was added"
         )
-    room = BUDGET - used - added - coming - tranches
+    room = BUDGET - used - added - coming - of_tranches
     left_out = []
     for _, file in sorted((entry for run in runs for entry in optional(run)), key=lambda entry: (-entry[0], entry[1])):
         cost = sum(map(_size, _new([file], held)))
@@ -89,7 +89,7 @@ def choose(results: Path, runs: Sequence[RunDirectory], grid: Grid, held: Mappin
             left_out.append(file)
     said = [
         f"history: {_mb(used)} of {_mb(BUDGET)} MB used, {_mb(added)} MB more with this; "
-        f"kept free: {_mb(coming)} MB for runs to come, {_mb(tranches)} MB for {len(grid.tranches)} tranches"
+        f"kept free: {_mb(coming)} MB for runs to come, {_mb(of_tranches)} MB for {len(asked(grid))} tranches"
     ]
     if left_out:
         said.append(f"left out, as there is no room: {len(left_out)} files, from {left_out[-1]} to {left_out[0]}")
@@ -105,12 +105,17 @@ def reserved(results: Path, always: Mapping[RunDirectory, Sequence[Path]], grid:
     Args:
         results: Folder of the scale's results.
         always: Required files of each finished run.
-        grid: All runs of the scale, of every tranche.
+        grid: The runs for which room is reserved.
     """
     finished = {f"{run.map}/{run.arm}/seed{run.seed}": run.last_step() for run in always}
     coming = [run for run in grid.runs.values() if finished.get(run.directory, 0) < run.total_steps]
     landed = history([results / LANDED])
-    return sum(_expected(run, always) for run in coming), max(OF_TRANCHE * len(grid.tranches) - landed, 0)
+    return sum(_expected(run, always) for run in coming), max(OF_TRANCHE * len(asked(grid)) - landed, 0)
+
+
+def asked(grid: Grid) -> set[str]:
+    """Return the tranches that ask for the runs of a grid."""
+    return {tranche for run in grid.runs.values() for tranche in run.tranches}
 
 
 def _expected(run: Run, always: Mapping[RunDirectory, Sequence[Path]]) -> int:

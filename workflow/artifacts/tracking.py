@@ -84,7 +84,7 @@ def track(scale: Path) -> None:
     _commit(config["scale"], folder)
 
 
-def ship(scale: Path) -> str:
+def ship(scale: Path, opened: Mapping[str, Any] | None = None) -> str:
     """Commit the finished runs of a scale to DVC and git, with their files in the bundle; return a message.
 
     The shipped runs must be in place. If there is a default remote, it gets the newest checkpoint of each run that the
@@ -92,6 +92,7 @@ def ship(scale: Path) -> str:
 
     Args:
         scale: File of the scale.
+        opened: Its setting that leaves the tranches for which room is reserved; None: room for the whole scale.
 
     Raises:
         UserError: There is no room for the runs (see `workflow.artifacts.budget.choose`).
@@ -101,7 +102,7 @@ def ship(scale: Path) -> str:
     grid = expand(config, str(scale))
     shipped = read_shipped(Path(), config["scale"])
     held = {file.path: file.md5 for run in shipped.values() for file in run.files}
-    choice = choose(folder, runs, grid, held)
+    choice = choose(folder, runs, expand({**config, **(opened or {})}, str(scale)), held)
     found: dict[str, list[str]] = {}
     for file in choice.files:
         kind = next(kind for kind, patterns in KINDS.items() if any(map(file.match, patterns)))

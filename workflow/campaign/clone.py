@@ -30,6 +30,11 @@ class Named:
     scale: str
     open: tuple[str, ...]  # tranches; empty for a scale without tranches
 
+    @property
+    def opened(self) -> dict[str, list[str]]:
+        """The setting of the scale that leaves only the open tranches; empty for a scale without tranches."""
+        return {"open_tranches": list(self.open)} if self.open else {}
+
 
 def read_named(project: Path) -> Named:
     """Read the committed workflow/campaign.yaml.

@@ -32,7 +32,7 @@ def collect(project: Path) -> str:
     named, folder = read_named(project), folder_of(project)
     if not (folder / ".git").exists():
         raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
-    return _bring(project, folder, named.scale)
+    return _bring(project, folder, named)
 
 
 def merge(project: Path, other: Path) -> str:
@@ -50,11 +50,11 @@ def merge(project: Path, other: Path) -> str:
     """
     if not other.is_dir() or other.resolve() == project.resolve():
         raise UserError(f"{other} is not the folder of another clone")
-    return _bring(project, other, read_named(project).scale)
+    return _bring(project, other, read_named(project))
 
 
-def _bring(project: Path, source: Path, scale: str) -> str:
-    file = Path("workflow", "config", f"{scale}.yaml")
+def _bring(project: Path, source: Path, named: Named) -> str:
+    scale, file = named.scale, Path("workflow", "config", f"{named.scale}.yaml")
     config = read_scale(project / file)
     results = results_folder(config)
     _restore(project, scale)
@@ -64,7 +64,7 @@ def _bring(project: Path, source: Path, scale: str) -> str:
     said += measure_runs([RunDirectory(project / results / "runs" / name) for name in here], config)
     if here:
         with chdir(project):  # DVC and git resolve paths in the working folder
-            said += [ship(file), *land(file)]
+            said += [ship(file, named.opened), *land(file)]
     return "\n".join(said)
 
 
@@ -82,7 +82,7 @@ def supply(project: Path, folder: Path, named: Named) -> None:
         UserError: a file that ships is damaged, or one in its place would be lost.
     """
     file = project / "workflow" / "config" / f"{named.scale}.yaml"
-    config = read_scale(file) | ({"open_tranches": list(named.open)} if named.open else {})
+    config = read_scale(file) | named.opened
     results = results_folder(config)
     _restore(project, named.scale)
     for run in expand(config, str(file)).runs.values():

@@ -12,7 +12,7 @@ from roma.runs.directory import RunDirectory
 from roma.support.errors import UserError
 from workflow import watch
 from workflow.campaign import pausing
-from workflow.campaign.clone import folder_of, read_named
+from workflow.campaign.clone import Named, folder_of, read_named
 from workflow.cost import expected_speed, read_speeds
 from workflow.grid import Run, expand, results_folder
 from workflow.scale import read_scale
@@ -26,7 +26,7 @@ def status(project: Path, now: datetime | None = None) -> str:
     source = folder / "workflow" / "config" / f"{named.scale}.yaml"
     if not source.exists():
         raise UserError(f"there is no campaign in {folder}: roma campaign start makes it")
-    runs = open_runs(source, named.open)
+    runs = open_runs(source, named)
     results = folder / results_folder(read_scale(source))
     alive = pausing.alive(state)
     since = datetime.fromisoformat(known["started"]).timestamp() if alive else float("inf")
@@ -55,9 +55,9 @@ def status(project: Path, now: datetime | None = None) -> str:
     return "\n".join([*lines, *watch.running_lines(standings), *watch.failure_lines(standings)])
 
 
-def open_runs(source: Path, tranches: Sequence[str]) -> list[Run]:
+def open_runs(source: Path, named: Named) -> list[Run]:
     """Return the runs of the open tranches of a scale, in the order of the tranches; all runs if none is named."""
-    config = read_scale(source) | ({"open_tranches": list(tranches)} if tranches else {})
+    config = read_scale(source) | named.opened
     grid = expand(config, str(source))
     order = list(config.get("tranches", []))
     return sorted(grid.runs.values(), key=lambda run: order.index(tranche_of(run)) if order else 0)

@@ -344,6 +344,13 @@ def test_a_run_to_come_needs_what_its_cell_or_its_algorithm_does(results):
     assert budget.reserved(results, {}, alike)[0] == 8 * budget.UNKNOWN_RUN
 
 
+def test_room_is_reserved_for_the_open_tranches_alone(results):
+    of_first = expand(FIRST, "study")
+    runs = len(of_first.runs)
+    assert 0 < runs < len(expand(STUDY, "study").runs)
+    assert budget.reserved(results, {}, of_first) == (runs * budget.UNKNOWN_RUN, budget.OF_TRANCHE)
+
+
 def test_history_is_what_git_keeps(results):
     (results / LANDED).mkdir()
     for content in (random.Random(0).randbytes(5000), b""):  # removed files stay in the history
