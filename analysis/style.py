@@ -24,7 +24,7 @@ UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"Creati
 
 CHARACTERS_PER_INCH = 20  # of a caption below a figure
 
-OBSERVATIONS = "observations"  # reference of role measures, drawn like an arm
+REFERENCES = OBSERVATIONS, UNTRAINED = "observations", "untrained"  # of role measures, drawn like arms
 
 # The colours can be told apart by colour-blind readers, the dashes in print without colour.
 ARMS: dict[str, tuple[str, Any, Any]] = {
@@ -50,6 +50,7 @@ ARMS: dict[str, tuple[str, Any, Any]] = {
     "roma_release_readme": ("ROMA as released, README's weights", PALETTE[3], (0, (1, 1))),
     "roma_no_dissimilarity": ("ROMA without $d$", PALETTE[9], (0, (8, 2))),
     OBSERVATIONS: ("raw observations", "0.45", (0, (1, 1.5))),
+    UNTRAINED: ("untrained networks", "0.65", (0, (4, 2))),
 }
 
 # Colour and marker of each unit type that agents have. Markers can be told apart in print without colour.
@@ -76,7 +77,12 @@ METRICS = {
     "test_return_mean": "test return",
     "test_ep_length_mean": "test episode length",
     "sigma": "standard deviation\n$\\sigma$ of a role",
+    "mean_share": "share of role variance\nof the means",
     "mean_share_agents": "share of role variance\nbetween agents",
+    "changed_by_resampling": "actions changed\nby resampling",
+    "changed_by_exchange": "actions changed\nby exchange",
+    "behaviour_correlation": "role and action\ndistances, rank $r$",
+    "return_lost": "return lost\nby shuffled roles",
     "silhouette_type": "silhouette by type",
     "silhouette_health": "silhouette by health",
     "silhouette_position": "silhouette by position",

@@ -26,6 +26,7 @@ SCALES = {
     "test_battle_won_mean": (0.0, 1.0, 0.25),
     "test_return_mean": (0.0, 20.0, 5.0),
     "sigma": (0.0, 1.0, 0.25),
+    "mean_share": (0.0, 1.0, 0.25),
     "mean_share_agents": (0.0, 1.0, 0.25),
     "information_q05": (0.0, 1.0, 0.25),
     "information_high_share": (0.0, 1.0, 0.25),
@@ -130,7 +131,7 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
         if part.empty:
             words = "does not apply to this map" if frame["n"].any() else _not_run(frame)
             axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", fontsize=7, transform=axis.transAxes)
-        elif words := _on_the_axis(part, metric):
+        elif words := _on_the_axis(_of_runs(part), metric):
             axis.text(0.03, 0.96, words, va="top", color="0.35", fontsize=6, transform=axis.transAxes, zorder=CENTRE)
         axis.set(xlabel="", ylabel="")
         axis.set_xlim(left=0)
@@ -222,7 +223,8 @@ def _draw_caption(figure: Figure, frame: pd.DataFrame) -> None:
     """Draw the legend above the panels and the caption below them."""
     drawn = frame[frame["n"] > 0]
     arms = [arm for arm in frame["arm"].unique() if arm in set(drawn["arm"])]
-    labels = {arm: style.label(arm) + _few_seeds(drawn[drawn["arm"] == arm], drawn["n"].max()) for arm in arms}
+    most = _of_runs(drawn)["n"].max()
+    labels = {arm: style.label(arm) + _few_seeds(drawn[drawn["arm"] == arm], most) for arm in arms}
     handles = [Line2D([], [], label=labels[arm], **style.line(arm)) for arm in arms]
     widest = LINE_INCHES + max(map(len, labels.values()), default=0) / LABEL_CHARACTERS_PER_INCH
     columns = min(max(len(arms), 1), max(int(figure.get_figwidth() / widest), 1))
@@ -241,7 +243,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if len(drawn):
         facts = f"scale {joined(drawn['scale'])}; protocol {joined(drawn['protocol'])}"
         lines.append(f"{joined(drawn['engine'])}; {facts}; inputs {joined(drawn['inputs'].str[:8])}")
-        lines.append(f"{_statistic(drawn['n'], drawn['statistic'].iloc[0])}; {joined(drawn['sample'])}")
+        lines.append(f"{_statistic(_of_runs(drawn)['n'], drawn['statistic'].iloc[0])}; {joined(drawn['sample'])}")
     protocols = drawn.groupby("protocol")["arm"].unique()
     if len(protocols) > 1:
         arms = "; ".join(f"{name}: {', '.join(map(style.label, of_it))}" for name, of_it in protocols.items())
@@ -261,12 +263,17 @@ def caption(frame: pd.DataFrame) -> list[str]:
 def missing_runs(frame: pd.DataFrame) -> list[str]:
     """Return the missing runs of the drawn arms: map/arm, or map/arm/seed<k> for a seed that other cells have."""
     seeds = [name for name in frame.filter(regex=r"^seed\d+$") if frame[name].notna().any()]
-    arms_drawn = set(frame.loc[frame["n"] > 0, "arm"])
+    arms_drawn = set(_of_runs(frame[frame["n"] > 0])["arm"])
     missing = []
     for (map_name, arm), cell in frame[frame["arm"].isin(arms_drawn)].groupby(["map", "arm"], sort=False):
         absent = [seed for seed in seeds if cell[seed].isna().all()]
         missing += [f"{map_name}/{arm}"] if absent == seeds else [f"{map_name}/{arm}/{seed}" for seed in absent]
     return missing
+
+
+def _of_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of arms, without references."""
+    return frame[~frame["arm"].isin(style.REFERENCES)]
 
 
 def _few_seeds(curves: pd.DataFrame, most: int) -> str:

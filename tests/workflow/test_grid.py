@@ -409,9 +409,8 @@ def test_files_of_a_figure(scale):
     files = [file for name, figure in figures.items() for file in figure_files(name, figure)]
     assert {"fig04.png", "fig04.pdf", "fig09.png", "fig09.pdf", "fig04_MMM2.png", "validation_3m.pdf"} <= set(files)
     panels = [file for file in files if file.endswith(".png") and file.removesuffix(".png") not in figures]
-    assert (
-        len(panels) == 9 + 2 * 3 + 1 + 11 + 2 * 3
-    )  # of figures 4 and 9, 5 and 6, validation, pictures of roles, curves of roles and of their losses' health
+    # Of figures 4 and 9, 5 and 6, validation, pictures of roles, curves of roles, their influence and their losses.
+    assert len(panels) == 9 + 2 * 3 + 1 + 11 + 3 * 3
     assert {"cost.csv", "cost.md", "cost.tex"} <= set(files)
     assert not [file for file in files if file.startswith("cost_")]
     with pytest.raises(UserError, match="did you mean 'fig04'"):

@@ -19,6 +19,7 @@ from analysis.claims import Verdict, characteristics, validity
 from analysis.claims.evidence import Evidence
 from analysis.summarise import LANDED, inputs_digest
 from analysis.table import Table, markdown
+from analysis.tables import influence
 from analysis.tables.beside import paper
 from analysis.tables.beside import validity as beside_game
 from roma.support.errors import UserError
@@ -103,8 +104,8 @@ def render(study: Study, powers: Mapping[tuple[str, str], str]) -> str:
         study: The study.
         powers: See `analysis.claims.characteristics.read_powers`.
     """
-    parts = [_head(study), _summary(study), _win_rates(study), _claims(study, powers), _game(study), _paper(study)]
-    return "\n".join([*parts, LIMITS])
+    parts = [_head(study), _summary(study), _win_rates(study), _claims(study, powers), _influence(study)]
+    return "\n".join([*parts, _game(study), _paper(study), LIMITS])
 
 
 def _head(study: Study) -> str:
@@ -252,6 +253,16 @@ def _steps_left(study: Study, run: Run) -> int:
 
 def _hours(run: Run, steps: int) -> float:
     return steps / expected_speed(run, SPEEDS) / 3600
+
+
+def _influence(study: Study) -> str:
+    table = influence.table(study.summary, {"maps": [], "arms": []})  # of all arms that have runs with roles
+    said = f"{'. '.join(influence.NOTES)}.\n\n{markdown(table)}" if len(table.frame) else "No run with roles yet."
+    return f"""\
+## How much roles matter
+
+{said}
+"""
 
 
 def _game(study: Study) -> str:

@@ -261,6 +261,13 @@ def test_measures_over_training_stand_beside_their_nulls(summary):
     observed = frame.query("map == 'MMM2' and metric == 'drift' and arm == 'observations'")
     of_observations = table[table["reference"] == "observations"].groupby("step")["value"].mean()
     np.testing.assert_allclose(observed["centre"], of_observations)
+    untrained = frame.query("map == 'MMM2' and metric == 'drift' and arm == 'untrained'")
+    of_networks = table.loc[table["reference"] == "untrained", "value"].to_numpy()
+    assert untrained["step"].tolist() == [0, 200_000]
+    assert set(untrained["n"]) == {len(of_networks)}
+    over_networks = student_interval(of_networks[:, None])
+    np.testing.assert_array_equal(untrained["low"], [over_networks.low[0]] * 2)
+    np.testing.assert_array_equal(untrained["high"], [over_networks.high[0]] * 2)
     figure = measures.draw(frame)
     said = "\n".join([*(text.get_text() for text in figure.legends[0].get_texts()), figure.get_supxlabel()])
     assert "ROMA" in said
@@ -268,7 +275,10 @@ def test_measures_over_training_stand_beside_their_nulls(summary):
     assert "not run yet: $L_{TD}$" in said
     assert "missing runs: 27m_vs_30m/roma" in said
     assert "27m_vs_30m/observations" not in said
-    assert "step 0: untrained" in said.replace("\n", " ")
+    assert "/untrained" not in said  # a level is not a run that could be missing
+    assert "over 3 seeds" in said
+    assert "(n =" not in said
+    assert "untrained networks: mean over 20 for each run" in said.replace("\n", " ")
     assert list(measures.panels(frame)) == specification["maps"]
 
 

@@ -25,7 +25,9 @@ def made_up(folder, tranche, levels, seeds=5, protocol="paper"):
     """A landed tranche whose arms have these levels on the three maps of the ablations."""
     cells = {f"{name}/{arm}": around(level, seeds) for name in LENGTHS for arm, level in levels.items()}
     steps = {cell: LENGTHS[cell.partition("/")[0]] for cell in cells}
-    summary = write_summary(folder / LANDED / tranche / "summary", cells, steps=steps, planned=PLANNED)
+    measured = [("mean_share", around(0.9, seeds)), ("changed_by_exchange", around(0.3, seeds))]
+    roles = [("MMM2/roma", name, LENGTHS["MMM2"], "roles", values) for name, values in measured if "roma" in levels]
+    summary = write_summary(folder / LANDED / tranche / "summary", cells, roles, steps=steps, planned=PLANNED)
     pairs = [
         {"map": "MMM2", "arm": "roma", "seed": seed, "step": step, "scaling": scaling, "relation": relation}
         | {"d_mean": mean + 0.01 * seed, "pairs": 10}
@@ -85,6 +87,10 @@ def test_verdicts_estimates_and_costs_are_said(root, tmp_path, monkeypatch, powe
     assert numbers["environment steps at the first win"][0] == "10000000"
     assert numbers["win rate at 10 M steps less that at 6 M"][-1] == "5"
     assert numbers["best test win rate"] == ["0.2", "0.18 to 0.22", "0.18", "0.22", "5"]
+
+    of_roles = page.partition("## How much roles matter")[2].partition("## ")[0]
+    assert "| MMM2 | ROMA | 0.90 [0.88, 0.92] | – | 0.30 [0.28, 0.32] |" in of_roles
+    assert "MMM2 | QMIX" not in of_roles
 
     # What has no runs yet says with what power it will be asked, and what is still to be trained.
     waiting = line(page, "not_for_its_matched_size")
