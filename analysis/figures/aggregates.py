@@ -104,6 +104,10 @@ def draw(frame: pd.DataFrame) -> Figure:
     if IMPROVEMENT in parts:
         draw_intervals(middle, parts[IMPROVEMENT], f"P({reference} wins more)")
         middle.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
+    else:
+        middle.set_axis_off()
+        words = f"no other arm has {FEWEST_SEEDS} seeds\non the same maps yet"
+        middle.text(0.5, 0.5, words, ha="center", va="center", color="0.4", transform=middle.transAxes)
     for arm, curve in parts[PROFILE].groupby("arm", sort=False):
         line = style.line(str(arm))
         right.fill_between(

@@ -71,6 +71,13 @@ def test_without_seeds_enough_the_figure_says_so(tmp_path):
     assert aggregated.table(summary, SPECIFICATION).frame["interquartile mean"].isna().all()
 
 
+def test_an_arm_alone_has_no_comparison_and_the_panel_says_so(tmp_path):
+    summary = write_summary(tmp_path / "summary", {"3m/roma": around(0.9, 3), "3m/qmix": around(0.5, 1)})
+    _, middle, _ = aggregates.draw(aggregates.data(summary, {"arms": ["roma", "qmix"]}, [])).axes
+    assert [text.get_text() for text in middle.texts] == ["no other arm has 3 seeds\non the same maps yet"]
+    assert not middle.axison
+
+
 def test_the_export_has_marl_evals_layout(summary, scores, tmp_path):
     assert main(["export", "--summary", str(summary), "--out", str(tmp_path / "runs.json")]) == 0
     exported = json.loads((tmp_path / "runs.json").read_text())
