@@ -24,9 +24,8 @@ PALETTE = sns.color_palette("colorblind")
 
 KINDS = ("png", "pdf")
 DOTS_PER_INCH = 200
-COLOURS = (
-    256  # of a PNG file, chosen for each figure; a third of the bytes of full colour, without a visible difference
-)
+# Of a PNG file, chosen for each figure: less than half the bytes of full colour, without a visible difference.
+COLOURS = 256
 
 CHARACTERS_PER_INCH = 20  # of a caption below a figure
 
@@ -95,7 +94,7 @@ METRICS = {
     "drift": "role drift\nper episode",
     "stability": "role change\nper step",
     "probe_role": "$R^2$ of role from\ntrajectory",
-    "probe_action_gain": "accuracy gain,\nnext action",
+    "probe_action_gain": "next action, gain\nover observations",
     "variance_ratio": "variance of $q_\\xi$\nover that of $p$",
     "role_divergence": "$L_I$ in nats",
     "information_q05": "5 % quantile of $I'$",
