@@ -2,18 +2,20 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 
 import seaborn as sns
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from roma.scenarios import load_units
@@ -190,6 +192,12 @@ def web(arm: str) -> dict[str, str]:
     keywords = line(arm)
     dashes = "" if keywords["linestyle"] == "-" else " ".join(f"{2 * part:g}" for part in keywords["linestyle"][1])
     return {"colour": to_hex(keywords["color"]), "dashes": dashes}
+
+
+def ranges(numbers: Sequence[int] | NDArray[np.int64]) -> str:
+    """Format sorted numbers as ranges: [0, 1, 2, 5] becomes "0–2, 5"."""
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{part[0]}" if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
 
 
 def wrapped(lines: Iterable[str], width: float) -> list[str]:

@@ -261,13 +261,17 @@ def caption(frame: pd.DataFrame) -> list[str]:
 
 
 def missing_runs(frame: pd.DataFrame) -> list[str]:
-    """Return the missing runs of the drawn arms: map/arm, or map/arm/seed<k> for a seed that other cells have."""
+    """Return the missing runs of the drawn arms: map/arm, or map/arm/seed<k> for seeds that other cells have."""
     seeds = [name for name in frame.filter(regex=r"^seed\d+$") if frame[name].notna().any()]
     arms_drawn = set(_of_runs(frame[frame["n"] > 0])["arm"])
     missing = []
     for (map_name, arm), cell in frame[frame["arm"].isin(arms_drawn)].groupby(["map", "arm"], sort=False):
         absent = [seed for seed in seeds if cell[seed].isna().all()]
-        missing += [f"{map_name}/{arm}"] if absent == seeds else [f"{map_name}/{arm}/{seed}" for seed in absent]
+        if absent == seeds:
+            missing.append(f"{map_name}/{arm}")
+        elif absent:
+            numbers = style.ranges(sorted(int(str(seed).removeprefix("seed")) for seed in absent))
+            missing += [f"{map_name}/{arm}/seed{part}" for part in numbers.split(", ")]
     return missing
 
 

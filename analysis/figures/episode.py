@@ -161,7 +161,7 @@ def _members(group: pd.DataFrame, living: int) -> str:
     """Return the numbers of a group's agents, or how many there are if marks have no numbers."""
     if living > rolespace.CROWD:
         return f"{len(group)} of {living} agents"
-    return rolespace.ranges(group["unit"].to_numpy(int))
+    return style.ranges(group["unit"].to_numpy(int))
 
 
 def _explained(frame: pd.DataFrame) -> list[str]:

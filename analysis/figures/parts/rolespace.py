@@ -266,7 +266,7 @@ def _number(axes: Axes, agents: pd.DataFrame, places: NDArray[np.float64]) -> No
             style_of: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": ink, "fontsize": 4.6}
             axes.annotate(str(numbers[leader]), places[leader], zorder=9, annotation_clip=False, **style_of)
         else:
-            text = ranges(numbers[members])
+            text = style.ranges(numbers[members])
             middle = in_points[members].mean(0)
             offset = _free_place(middle, text, taken, bounds)
             axes.annotate(
@@ -290,12 +290,6 @@ def _common(one: Box, other: Box) -> float:
     """Return the area that two boxes share."""
     width, height = (min(one[axis + 2], other[axis + 2]) - max(one[axis], other[axis]) for axis in (0, 1))
     return float(max(width, 0) * max(height, 0))
-
-
-def ranges(numbers: NDArray[np.int64]) -> str:
-    """Format sorted numbers as ranges: [0, 1, 2, 5] becomes "0–2, 5"."""
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{part[0]}" if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
 
 
 def absent_panel(axes: Axes, units: pd.DataFrame) -> None:

@@ -68,6 +68,8 @@ def test_few_and_missing_seeds_show_in_the_legend_and_by_name(frame):
     assert "missing runs: MMM2/qmix/seed1, 10z5b_vs_2s3z/roma" in curves.caption(short)
     labels = [text.get_text() for text in curves.draw(short).legends[0].get_texts()]
     assert labels == ["ROMA", "QMIX (n = 2 to 3)"]
+    short.loc[(short["map"] == "MMM2") & (short["arm"] == "qmix"), "seed2"] = float("nan")
+    assert curves.missing_runs(short)[0] == "MMM2/qmix/seed1–2"
     one = frame[frame["n"] > 0].assign(n=1)
     assert curves.draw(one).legends[0].get_texts()[0].get_text() == "ROMA (n = 1)"
 

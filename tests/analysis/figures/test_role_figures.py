@@ -146,7 +146,7 @@ def test_groups_and_what_they_do(summary):
     duty = agents.loc[agents["group"] == "group 1", "duty"].iloc[0]
     assert duty.startswith(f"attack or heal {(decisions >= 6).mean():.0%}, ")
     figure = episode.draw(frame)
-    assert f"group 1: {rolespace.ranges(mine.to_numpy(int))}" in texts(figure)
+    assert f"group 1: {style.ranges(mine.to_numpy(int))}" in texts(figure)
     bold = [line for line in figure.axes[2].lines if line.get_markeredgewidth() == rolespace.SECOND_GROUP]
     assert len(bold) == (agents["group"] == "group 2").sum()
     assert "bold outline: group 2" in [text.get_text() for text in figure.legends[0].get_texts()]
@@ -205,7 +205,7 @@ def test_less_health_is_paler_and_places_have_an_order():
 
 @pytest.mark.parametrize(("numbers", "text"), [([3], "3"), ([0, 1, 2, 5], "0–2, 5"), ([1, 2], "1–2"), ([0, 2], "0, 2")])
 def test_numbers_of_agents_as_ranges(numbers, text):
-    assert rolespace.ranges(np.array(numbers)) == text
+    assert style.ranges(np.array(numbers)) == text
 
 
 def test_stages_of_one_run_beside_its_curve(summary):
