@@ -19,7 +19,7 @@ from analysis.summarise import facts_of
 __all__ = ["data", "draw", "panels"]
 
 CURVE = ["map", "metric", "arm"]
-SAMPLE = "recorded greedy episodes of each saved policy; untrained networks: mean over 20 for each run"
+SAMPLE = "recorded greedy episodes of each saved policy; untrained networks: mean over all"
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
