@@ -23,12 +23,19 @@ QUOTIENTS = {
     "gradient_share_identifiability": ("role_gradient_identifiability", "role_gradient_td"),
     "gradient_share_specialisation": ("role_gradient_specialisation", "role_gradient_td"),
 }
-SAMPLE = "8 episodes of the batch before each test, all agents and pairs, including dead agents"
+SAMPLE = (
+    "8 episodes of the batch before each test, all agents and pairs, including dead agents; no quotient where $L_{TD}$ "
+    "has no gradient"
+)
 
 
 def with_quotients(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with QUOTIENTS as further columns."""
-    return table.assign(**{name: table[upper] / table[lower] for name, (upper, lower) in QUOTIENTS.items()})
+    """Return the table with QUOTIENTS as further columns, missing where the lower column is zero.
+
+    The gradient of L_TD is zero where no unit of the decoder is active, so that roles do not reach the utilities.
+    """
+    parts = {name: (table[upper], table[lower]) for name, (upper, lower) in QUOTIENTS.items()}
+    return table.assign(**{name: upper / lower.where(lower != 0) for name, (upper, lower) in parts.items()})
 
 
 def data(summary: Path, specification: dict[str, Any], metrics: Sequence[str]) -> pd.DataFrame:

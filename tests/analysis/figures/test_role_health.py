@@ -1,5 +1,7 @@
 """Health of the role losses: from the metrics of runs to the figure of the report."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,21 @@ def test_the_frame_has_means_over_seeds_and_quotients(folder, frame):
     np.testing.assert_allclose(rows["centre"], expected.mean)
     np.testing.assert_allclose(rows["low"], expected.low)
     assert rows["n"].tolist() == [3] * len(points.columns)
+
+
+def test_quotients_by_zero_are_missing(folder, tmp_path):
+    """Seed 1 has no gradient of L_TD on its roles: a decoder without an active unit (docs/results_checked.md)."""
+    summary = tmp_path / "summary"
+    shutil.copytree(folder / "summary", summary)
+    table = pd.read_parquet(summary / "role_health.parquet")
+    table.loc[(table["seed"] == 1) & (table["step"] > table["step"].median()), "role_gradient_td"] = 0.0
+    table.to_parquet(summary / "role_health.parquet")
+    frame = role_health.data(summary, SPECIFICATIONS["role_health"], [])
+    rows = frame.query("map == 'MMM2' and arm == 'roma' and metric == 'gradient_share_identifiability'")
+    assert set(rows["n"]) == {2, 3}
+    assert rows.loc[rows["n"] == 2, "seed1"].isna().all()
+    assert np.isfinite(rows[["centre", "seed0", "seed2"]]).all(axis=None)
+    role_health.draw(frame)
 
 
 def test_what_does_not_apply_is_said_and_what_was_not_run_is_named(frame):
