@@ -148,8 +148,8 @@ def _verdict(claim: Claim, variant: str, findings: list[Finding], standing: Mapp
         not_trained = Verdict(claim, variant, NOT_TRAINED, _why(untrained))
         if not known or claim.estimate:
             return not_trained
-    if failed := [name for name, each in standing.items() if each is Standing.FAILED]:
-        return Verdict(claim, variant, NOT_VALIDATED, ", ".join(failed), "", worst, tuple(findings), False, "", caveat)
+    if Standing.FAILED in standing.values():  # the caveat names the maps
+        return Verdict(claim, variant, NOT_VALIDATED, "", "", worst, tuple(findings), False, "", caveat)
     if claim.estimate:
         why = "" if worst else _why(findings)
         return Verdict(claim, variant, ESTIMATED, why, "", worst, tuple(findings), bool(worst) and so_far, "", caveat)

@@ -37,6 +37,7 @@ ON_THE_AXIS = 0.05  # share of a metric's fixed scale below which a curve cannot
 LOGARITHMIC = {"variance_ratio", "role_divergence", "gradient_share_identifiability", "gradient_share_specialisation"}
 FACTS = ["engine", "scale", "protocol", "sample", "inputs", "statistic"]
 SEEDS, AROUND, CENTRE = 1.5, 1.8, 2.5  # zorder; the seeds of an arm must not hide the mean of another arm
+NOTE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}  # ground of words that curves may cross
 HALO = [withStroke(linewidth=2.3, foreground="white")]
 # Columns of the table `intervals` that become the line and the band around it.
 STATISTICS = {
@@ -132,7 +133,8 @@ def _draw_map(stack: Sequence[Axes], frame: pd.DataFrame, metrics: Sequence[str]
             words = "does not apply to this map" if frame["n"].any() else _not_run(frame)
             axis.text(0.5, 0.5, words, ha="center", va="center", color="0.4", fontsize=7, transform=axis.transAxes)
         elif words := _on_the_axis(_of_runs(part), metric):
-            axis.text(0.03, 0.96, words, va="top", color="0.35", fontsize=6, transform=axis.transAxes, zorder=CENTRE)
+            note: dict[str, Any] = {"color": "0.35", "fontsize": 6, "zorder": CENTRE + 0.1, "bbox": NOTE}
+            axis.text(0.03, 0.96, words, va="top", transform=axis.transAxes, **note)
         axis.set(xlabel="", ylabel="")
         axis.set_xlim(left=0)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))

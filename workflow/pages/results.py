@@ -213,7 +213,6 @@ def _sentence(verdict: Verdict) -> str:
         said += f" {_capital(str(verdict.evidence))}, {verdict.evidence.seeds} seeds."
     why = "no runs yet" if verdict.why.startswith(NO_RUNS) else verdict.why
     why = _untrained(why) if str(verdict) == claims.NOT_TRAINED else why
-    why = "" if str(verdict) == claims.NOT_VALIDATED else why  # the caveat names the maps
     if reasons := "; ".join(dict.fromkeys(filter(None, [why, verdict.caveat]))):
         said += f" {_capital(reasons)}."
     return said

@@ -88,7 +88,8 @@ def test_claims_on_a_failed_map_get_no_verdict_but_an_estimate(tmp_path):
     contrast = [{"arm": "roma", "map": "10m_vs_11m"}, {"arm": "vdn", "map": "10m_vs_11m", "weight": -1}]
     cells = {"10m_vs_11m/roma": around(0.9), "10m_vs_11m/vdn": around(0.8), "10m_vs_11m/qmix": around(0.5)}
     (found, *_) = judged_all([CLAIM | {"contrast": contrast}], write_summary(tmp_path / "failed" / "summary", cells))
-    assert (str(found), found.why) == ("engine not validated here", "10m_vs_11m")
+    assert (str(found), found.why) == ("engine not validated here", "")
+    assert found.caveat == "engine not validated here: 10m_vs_11m"
     assert found.evidence.estimate.value == pytest.approx(0.1)
     tests = {"10m_vs_11m/qmix": [0.9] * 4, "10m_vs_11m/vdn": [0.8] * 4, "10m_vs_11m/roma": [0.9] * 4}
     cells["10m_vs_11m/qmix"] = around(0.9)
