@@ -21,6 +21,7 @@ COLUMNS = 3  # panels side by side
 LABEL_CHARACTERS_PER_INCH = 12  # of the legend
 LINE_INCHES = 0.6  # width of a legend line with the space around line and label
 LEGEND_ROW_INCHES = 0.18
+CAPTION_LINES, CAPTION_LINE_INCHES = 3, 0.12  # lines that a figure has room for, and the height of each further one
 # Limits of an axis and the distance of its ticks. SMAC scales rewards so that the return of a won episode is 20.
 SCALES = {
     "test_battle_won_mean": (0.0, 1.0, 0.25),
@@ -231,9 +232,10 @@ def _draw_caption(figure: Figure, frame: pd.DataFrame) -> None:
     widest = LINE_INCHES + max(map(len, labels.values()), default=0) / LABEL_CHARACTERS_PER_INCH
     columns = min(max(len(arms), 1), max(int(figure.get_figwidth() / widest), 1))
     rows = -(-len(arms) // columns)
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_INCHES * max(rows - 1, 0))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.6)
     lines = style.wrapped(caption(frame), figure.get_figwidth())
+    further = LEGEND_ROW_INCHES * max(rows - 1, 0) + CAPTION_LINE_INCHES * max(len(lines) - CAPTION_LINES, 0)
+    figure.set_figheight(figure.get_figheight() + further)
     figure.supxlabel("\n".join(lines), fontsize=6, color="0.25", linespacing=1.4)
 
 

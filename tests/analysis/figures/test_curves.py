@@ -106,6 +106,15 @@ def test_the_legend_fits_the_narrowest_picture(frame):
     assert extent.y1 <= figure.bbox.y1
 
 
+def test_a_long_caption_leaves_the_panel_its_height(frame):
+    one = frame[(frame["map"] == frame["map"].iloc[0]) & (frame["metric"] == BOTH[0]) & (frame["n"] > 0)]
+    few, many = curves.draw(one), curves.draw(one.assign(sample="; ".join(["episodes of a test with a long name"] * 9)))
+    for figure in (few, many):
+        figure.canvas.draw()
+    heights = [figure.axes[0].get_window_extent().height for figure in (few, many)]
+    assert heights[1] > 0.95 * heights[0]
+
+
 def test_nothing_trained_yet_can_still_be_drawn(frame):
     empty = frame[frame["n"] == 0]
     assert curves.caption(empty)[0].startswith("not run yet")
