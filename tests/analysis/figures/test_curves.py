@@ -97,7 +97,7 @@ def test_the_legend_fits_the_narrowest_picture(frame):
     one_arm = one_map[one_map["arm"] == one_map["arm"].iloc[0]]
     crowded = pd.concat([one_arm.assign(arm=arm) for arm in style.ARMS])
     figure = curves.draw(crowded)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     (legend,) = figure.legends
     assert len(legend.get_texts()) == len(style.ARMS)
     extent = legend.get_window_extent()
@@ -110,7 +110,7 @@ def test_a_long_caption_leaves_the_panel_its_height(frame):
     one = frame[(frame["map"] == frame["map"].iloc[0]) & (frame["metric"] == BOTH[0]) & (frame["n"] > 0)]
     few, many = curves.draw(one), curves.draw(one.assign(sample="; ".join(["episodes of a test with a long name"] * 9)))
     for figure in (few, many):
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     heights = [figure.axes[0].get_window_extent().height for figure in (few, many)]
     assert heights[1] > 0.95 * heights[0]
 
@@ -153,7 +153,7 @@ def test_the_names_of_many_missing_runs_are_not_cut_off(frame):
     rows = frame[frame["metric"] == BOTH[0]]
     absent = rows[rows["n"] == 0].iloc[:1].assign(arm="roma")
     figure = curves.draw(pd.concat([rows, *(absent.assign(map=name) for name in maps)]))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     extent = figure._supxlabel.get_window_extent()
     assert figure.bbox.x0 <= extent.x0
     assert extent.x1 <= figure.bbox.x1

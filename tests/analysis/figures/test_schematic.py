@@ -69,7 +69,7 @@ def test_another_size_draws_another_number(monkeypatch):
 def test_nothing_is_cut_off_and_no_name_leaves_its_box():
     for algorithm in ("roma", "qmix"):
         figure = schematic.draw(frame_of(algorithm))
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         for text in (*figure.texts, *figure.axes[0].texts):
             extent = text.get_window_extent()
             assert figure.bbox.x0 <= extent.x0
