@@ -102,9 +102,16 @@ def core_hours(run: Run, speed: Speed) -> float:
 
 
 def expected_speed(run: Run, speeds: Mapping[Cell, Speed]) -> float:
-    """Return the environment steps per second of a run: the speed of its cell, or a rate that fits its time limit."""
-    speed = speeds.get(cell_of(run))
-    return speed.steps_per_cpu_second if speed else run.total_steps / (60 * run.runtime_minutes(1))
+    """Return the environment steps per second of a run.
+
+    This is the speed of its cell, or else the lowest speed on its map under its protocol, or else a rate that fits its
+    time limit.
+    """
+    if speed := speeds.get(cell_of(run)):
+        return speed.steps_per_cpu_second
+    map_and_protocol = run.map, run.config.protocol
+    alike = [each.steps_per_cpu_second for each in speeds.values() if (each.map, each.protocol) == map_and_protocol]
+    return min(alike, default=run.total_steps / (60 * run.runtime_minutes(1)))
 
 
 def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int], int], shipped: int | None) -> str:
@@ -130,7 +137,8 @@ def notice(scale: str, runs: Sequence[Run], steps: Mapping[tuple[str, str, int],
         )
     if hours <= COSTLY:
         return ""
-    return f"{len(missing)} runs of scale {scale!r} are missing, about {hours:,.0f} core-hours (roma cost {scale})"
+    details = f" (roma cost {scale})" if scale in scale_names() else ""
+    return f"{len(missing)} runs of scale {scale!r} are missing, about {hours:,.0f} core-hours{details}"
 
 
 def report(scale: str, speeds: Mapping[Cell, Speed]) -> str:

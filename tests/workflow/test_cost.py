@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,24 @@ def test_the_cost_is_the_sum_over_runs() -> None:
     assert lines[1].split() == ["2s3z", "roma", "5", "2,000,000", "1,000", "2.8"]
 
 
-def test_where_no_speed_was_measured_a_run_is_expected_to_use_its_time_limit() -> None:
+def test_a_run_without_a_measured_speed_is_as_fast_as_the_slowest_of_its_map_or_uses_its_time_limit() -> None:
     (run, *_) = scale_runs("lab")
-    assert cost.expected_speed(run, speeds("lab", 1000.0)) == 1000.0
+    measured = speeds("lab", 1000.0)
+    assert cost.expected_speed(run, measured) == 1000.0
+    map_name, algorithm, protocol = cost.cell_of(run)
+    del measured[map_name, algorithm, protocol]
+    slowest = (map_name, "qmix", protocol)
+    measured[slowest] = replace(measured[slowest], steps_per_cpu_second=250.0)
+    measured["MMM2", "qmix", protocol] = replace(measured["MMM2", "qmix", protocol], steps_per_cpu_second=10.0)
+    assert cost.expected_speed(run, measured) == 250.0
     assert cost.expected_speed(run, {}) == run.total_steps / (60 * run.runtime_minutes(1))
+
+
+def test_the_notice_names_a_command_only_if_it_knows_the_scale() -> None:
+    runs = scale_runs("lab")
+    nothing = {run.key: 0 for run in runs}
+    assert cost.notice("lab", runs, nothing, None).endswith(" core-hours (roma cost lab)")
+    assert cost.notice("compare_mine_2s3z", runs, nothing, None).endswith(" core-hours")
 
 
 def test_each_run_has_the_speed_of_its_map_algorithm_and_protocol() -> None:
