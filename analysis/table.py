@@ -100,6 +100,12 @@ def _latex(rows: Sequence[list[str]], numeric: Sequence[bool], caption: str, gro
     return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
 
 
+def with_interval(value: float, low: float, high: float) -> str:
+    """Format a number to two decimals, with its interval unless that is NaN."""
+    value_text, low_text, high_text = (f"{round(each, 2) + 0.0:.2f}" for each in (value, low, high))  # no -0.00
+    return value_text if math.isnan(low) else f"{value_text} [{low_text}, {high_text}]"
+
+
 def escape(text: str) -> str:
     """Escape text for LaTeX, except mathematics between dollar signs."""
     parts = re.split(r"(\$[^$]+\$)", text)

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import style
 from analysis.claims.evidence import Evidence, with_scales_beside
 from analysis.statistics import FEWEST_SEEDS, student_interval
-from analysis.table import Table
+from analysis.table import Table, with_interval
 
 FEW = "*"  # mark of a cell with fewer seeds than others
 
@@ -62,8 +62,7 @@ def _written(row: dict[Hashable, Any], most: int) -> str | None:
     """Format a cell, with its interval if there is one; None without runs."""
     if not row["seeds"]:
         return None
-    interval = "" if pd.isna(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
-    return f"{row['win rate']:.2f}{interval}{FEW if row['seeds'] < most else ''}"
+    return f"{with_interval(row['win rate'], row['low'], row['high'])}{FEW if row['seeds'] < most else ''}"
 
 
 def _row(evidence: Evidence, map_name: str, arm: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from analysis import style
 from analysis.claims.evidence import Evidence, with_scales_beside
 from analysis.claims.inference import contrast, moments
 from analysis.statistics import FEWEST_SEEDS
-from analysis.table import Table
+from analysis.table import Table, with_interval
 
 SHARE, DIFFERENCE, UNBOUNDED = (0.0, 1.0), (-1.0, 1.0), (-np.inf, np.inf)
 MEASURES = {
@@ -117,8 +117,5 @@ def _layout(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _written(row: dict[Hashable, Any]) -> str | None:
-    """Format a cell, with its interval if there is one; None without runs."""
-    if not row["n"]:
-        return None
-    mean, low, high = (f"{round(row[name], 2) + 0.0:.2f}" for name in ("mean", "low", "high"))  # no minus before 0.00
-    return mean if pd.isna(row["low"]) else f"{mean} [{low}, {high}]"
+    """Format a cell; None without runs."""
+    return with_interval(row["mean"], row["low"], row["high"]) if row["n"] else None

@@ -1,22 +1,35 @@
-"""Effect of single settings on the final win rate: each arm beside the reference from which it differs."""
+"""Effect of single settings on win rates: each arm beside the reference from which it differs.
+
+Readers see one row for each arm. The CSV has a row for each measure, with its intervals.
+"""
 
 import json
+from collections.abc import Hashable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.claims.evidence import FINAL, Evidence
-from analysis.claims.inference import contrast, moments
+from analysis.claims.evidence import AREA, FINAL, Evidence
+from analysis.claims.inference import Estimate, contrast, moments
 from analysis.statistics import FEWEST_SEEDS, Floats, student_interval
 from analysis.summarise import joined
-from analysis.table import Table
+from analysis.table import Table, with_interval
 
-SHOWN = ["map", "setting", "seeds", "win rate", "win rate, 95 %", "difference", "difference, 95 %"]
+MEASURES = {FINAL: "last tenth", AREA: "all tests"}  # and their words for readers
+SHOWN = [
+    "map",
+    "setting",
+    "seeds",
+    *(f"{number}, {words}" for words in MEASURES.values() for number in ("win rate", "difference")),
+]
+NUMBERS = ["seeds", "win rate", "low", "high", "difference", "difference, low", "difference, high"]
 
 
 def table(summary: Path, specification: dict[str, Any]) -> Table:
-    """Return one row per planned (map, arm), after its reference; an arm without runs has a row without numbers.
+    """Return one row per planned (map, arm) and measure, after its reference; without runs it has no numbers.
 
     The runs of a map and reference are compared at the end of the shortest.
 
@@ -36,45 +49,70 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
             compared = [reference, *planned] if planned else []
             there = [arm for arm in compared if evidence.has(map_name, arm)]
             step = min((evidence.total_steps(map_name, arm) for arm in there), default=0)
-            scores = {arm: evidence.values(map_name, arm, FINAL, step).to_numpy(float) for arm in there}
-            for arm in compared:
-                rows.append({"map": map_name, "arm": arm, "setting": arm, "seeds": 0})
-                if arm in scores:
-                    rows[-1] |= {"steps": step, **_numbers(scores[arm], scores.get(reference), arm == reference)}
+            for arm, measure in product(compared, MEASURES):
+                row = {"map": map_name, "arm": arm, "setting": arm, "measure": measure, "seeds": 0}
+                others = None
                 if arm == reference:
-                    rows[-1]["setting"] = f"{arm} (reference)"
-                elif arm in scores and reference in scores:
-                    rows[-1]["setting"] = _change(settings[map_name, reference], settings[map_name, arm])
-    numbers = ["win rate", "low", "high", "difference", "difference, low", "difference, high"]
-    frame = pd.DataFrame(rows).reindex(columns=["map", "arm", "setting", "steps", "seeds", *numbers])
-    frame["win rate, 95 %"] = [_interval(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
-    frame["difference, 95 %"] = [
-        _interval(*pair) for pair in zip(frame["difference, low"], frame["difference, high"], strict=True)
-    ]
-    missing = [f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"]]
+                    row["setting"] = f"{arm} (reference)"
+                elif arm in there and reference in there:
+                    row["setting"] = _change(settings[map_name, reference], settings[map_name, arm])
+                    others = evidence.values(map_name, reference, measure, step).to_numpy(float)
+                if arm in there:
+                    values = evidence.values(map_name, arm, measure, step).to_numpy(float)
+                    row |= {"steps": step, **_numbers(values, others)}
+                rows.append(row)
+    frame = pd.DataFrame(rows, columns=["map", "arm", "setting", "steps", "measure", *NUMBERS])
+    missing = dict.fromkeys(f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"])
+    steps = joined(frame["steps"].dropna().astype(int))
     notes = [
         evidence.origin,
-        f"Win rate: mean of the tests in the last tenth of {joined(frame['steps'].dropna().astype(int))} steps, mean"
-        " over seeds with Student t interval",
+        f"Win rate in tests, mean over seeds with Student t interval of 95 %; last tenth: of {steps} steps; all tests:"
+        " of the whole training, the area under the learning curve",
         "Difference: mean win rate minus that of the reference, with Welch's t interval, not corrected for multiple"
-        " comparisons",
+        f" comparisons; below {FEWEST_SEEDS} seeds, an arm is taken to deviate between seeds as its reference does",
         *([f"Missing runs: {', '.join(missing)}"] if missing else []),
     ]
-    return Table(frame, notes, "map", SHOWN)
+    return Table(frame, notes, "map", _layout(frame))
 
 
-def _numbers(values: Floats, others: Floats | None, is_reference: bool) -> dict[str, float]:
-    """Return the numbers of an arm with the final win rates `values`, beside its reference's if there are any."""
+def _numbers(values: Floats, others: Floats | None) -> dict[str, float]:
+    """Return the numbers of an arm with these win rates, beside its reference's if there are any."""
     interval = student_interval(values[:, None], bounds=(0.0, 1.0))
     found = {"seeds": len(values), "win rate": float(interval.mean[0])}
     found |= {"low": float(interval.low[0]), "high": float(interval.high[0])}
-    if others is None or is_reference:
+    if others is None:
         return found
     found["difference"] = float(values.mean() - others.mean())
-    if min(len(values), len(others)) >= FEWEST_SEEDS:
-        low, high = contrast([moments(values), moments(others)], [1.0, -1.0]).interval()
-        found |= {"difference, low": low, "difference, high": high}
+    if len(others) >= FEWEST_SEEDS:
+        found["difference, low"], found["difference, high"] = _difference(values, others).interval()
     return found
+
+
+def _difference(values: Floats, others: Floats) -> Estimate:
+    """Return Welch's difference of means; an arm with few seeds is taken to deviate as its reference does."""
+    reference = moments(others)
+    if len(values) >= FEWEST_SEEDS:
+        return contrast([moments(values), reference], [1.0, -1.0])
+    variance = reference.variance * (1 / len(values) + 1 / reference.n)
+    return Estimate(values.mean() - reference.mean, np.sqrt(variance), np.asarray(reference.n - 1))
+
+
+def _layout(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per arm, with the win rate and the difference of each measure."""
+    rows = []
+    for (map_name, _, setting), part in frame.groupby(["map", "arm", "setting"], sort=False):
+        row = {"map": map_name, "setting": setting, "seeds": part["seeds"].max()}
+        for numbers in part.to_dict("records"):
+            words = MEASURES[numbers["measure"]]
+            row[f"win rate, {words}"] = _written(numbers, "win rate", "low", "high")
+            row[f"difference, {words}"] = _written(numbers, "difference", "difference, low", "difference, high")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=SHOWN)
+
+
+def _written(numbers: dict[Hashable, Any], value: str, low: str, high: str) -> str | None:
+    """Format the number of a column with the bounds of two others; None without a number."""
+    return None if pd.isna(numbers[value]) else with_interval(numbers[value], numbers[low], numbers[high])
 
 
 def _change(reference: dict[str, Any], other: dict[str, Any]) -> str:
@@ -85,7 +123,3 @@ def _change(reference: dict[str, Any], other: dict[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _interval(low: float, high: float) -> str | None:
-    return None if pd.isna(low) else f"{low:.2f} to {high:.2f}"

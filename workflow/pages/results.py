@@ -19,7 +19,7 @@ from analysis.claims import Verdict, characteristics, validity
 from analysis.claims.evidence import Evidence
 from analysis.summarise import LANDED, inputs_digest
 from analysis.table import Table, markdown
-from analysis.tables import influence
+from analysis.tables import influence, sensitivity
 from analysis.tables.beside import paper
 from analysis.tables.beside import validity as beside_game
 from roma.support.errors import UserError
@@ -105,7 +105,7 @@ def render(study: Study, powers: Mapping[tuple[str, str], str]) -> str:
         powers: See `analysis.claims.characteristics.read_powers`.
     """
     parts = [_head(study), _summary(study), _win_rates(study), _claims(study, powers), _influence(study)]
-    return "\n".join([*parts, _game(study), _paper(study), LIMITS])
+    return "\n".join([*parts, _readings(study), _game(study), _paper(study), LIMITS])
 
 
 def _head(study: Study) -> str:
@@ -259,6 +259,23 @@ def _influence(study: Study) -> str:
     said = f"{'. '.join(influence.NOTES)}.\n\n{markdown(table)}" if len(table.frame) else "No run with roles yet."
     return f"""\
 ## How much roles matter
+
+{said}
+"""
+
+
+def _readings(study: Study) -> str:
+    listed = read_yaml(FIGURES)["sensitivity"]
+    arms = [arm for others in listed["references"].values() for arm in others]
+    said = "No run with another reading yet."
+    if any(study.evidence.has(map_name, arm) for map_name in listed["maps"] for arm in arms):
+        table = sensitivity.table(study.summary, listed)
+        said = f"{'. '.join(table.notes[1:])}.\n\n{markdown(table)}"
+    return f"""\
+## Other readings of the paper
+
+Each row changes one choice that the paper leaves open ([paper_vs_code.md](paper_vs_code.md)). Some choices concern
+parts that ROMA shares with QMIX. If both change alike, the change does not come from the role losses.
 
 {said}
 """

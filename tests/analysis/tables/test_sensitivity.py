@@ -1,12 +1,12 @@
 """The table of other readings: differences from the reference, what was changed, what is missing."""
 
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy.stats import ttest_ind
+from scipy.stats import t, ttest_ind
 
 from analysis import FIGURES, summarise
 from analysis.tables import sensitivity
@@ -23,6 +23,7 @@ TWINS = {"qmix_target_400": {"algorithm": "qmix", "overrides": {"target_update_e
 REFERENCES = {"roma": [*ARMS, "roma_mask_dead"], "qmix": [*TWINS]}
 PLANNED = ("roma", *ARMS, "qmix", *TWINS)
 SHORTER = 100_000  # environment steps
+INTERVAL = ["difference, low", "difference, high"]
 SPECIFICATION = {"maps": ["MMM2"], "references": REFERENCES}
 
 
@@ -42,20 +43,54 @@ def summary(tmp_path_factory):
     return folder / "summary"
 
 
+def of(table, measure):
+    """The rows of a measure, by arm."""
+    return table.frame[table.frame["measure"] == measure].set_index("arm")
+
+
 def test_differences_with_their_intervals(summary):
-    frame = sensitivity.table(summary, SPECIFICATION).frame.set_index("arm")
+    frame = of(sensitivity.table(summary, SPECIFICATION), "final_win_rate")
     finals = pd.read_parquet(summary / "finals.parquet").groupby("arm")["final_win_rate"]
     scores = {arm: values.to_numpy() for arm, values in finals}
     for arm in ("roma_signed_d", "roma_target_400"):
         expected = ttest_ind(scores[arm], scores["roma"], equal_var=False).confidence_interval()
         assert frame.loc[arm, "difference"] == pytest.approx(scores[arm].mean() - scores["roma"].mean())
-        assert frame.loc[arm, ["difference, low", "difference, high"]].tolist() == pytest.approx(list(expected))
+        assert frame.loc[arm, INTERVAL].tolist() == pytest.approx(list(expected))
     assert np.isnan(frame.loc["roma", "difference"])
     assert frame.loc["roma", "win rate"] == pytest.approx(scores["roma"].mean())
 
 
+def test_the_mean_of_all_tests_stands_beside_the_last_tenth(summary):
+    table = sensitivity.table(summary, SPECIFICATION)
+    frame = of(table, "mean_test_win_rate")
+    curves = pd.read_parquet(summary / "curves.parquet")
+    runs = curves[curves["arm"].isin(["roma", "roma_signed_d"])].groupby(["arm", "seed"])["test_battle_won_mean"].mean()
+    means = runs.groupby("arm").mean()
+    assert frame.loc["roma", "win rate"] == pytest.approx(means["roma"])
+    assert frame.loc["roma_signed_d", "difference"] == pytest.approx(means["roma_signed_d"] - means["roma"])
+    low, high = frame.loc["roma_signed_d", INTERVAL]
+    shown = table.shown.set_index("setting").loc["absolute_dissimilarity = false (true)"]
+    difference = means["roma_signed_d"] - means["roma"]
+    assert shown["difference, all tests"] == f"{difference:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def test_a_single_seed_is_taken_to_deviate_as_the_reference_does(summary, tmp_path):
+    alone = copytree(summary, tmp_path / "summary")
+    for name in ("runs", "curves", "evaluations", "finals"):
+        file = alone / f"{name}.parquet"
+        rows = pd.read_parquet(file)
+        rows[(rows["arm"] != "roma_signed_d") | (rows["seed"] == 0)].to_parquet(file)
+    arm = of(sensitivity.table(alone, SPECIFICATION), "final_win_rate").loc["roma_signed_d"]
+    finals = pd.read_parquet(summary / "finals.parquet").set_index(["arm", "seed"])["final_win_rate"]
+    one, reference = finals["roma_signed_d", 0], finals["roma"].to_numpy()
+    half = t.ppf(0.975, len(reference) - 1) * reference.std(ddof=1) * np.sqrt(1 + 1 / len(reference))
+    assert arm["seeds"] == 1
+    assert arm["difference"] == pytest.approx(one - reference.mean())
+    assert arm[INTERVAL].tolist() == pytest.approx([one - reference.mean() - half, one - reference.mean() + half])
+
+
 def test_a_reading_is_compared_with_its_reference_at_equal_steps(summary):
-    frame = sensitivity.table(summary, SPECIFICATION).frame.set_index("arm")
+    frame = of(sensitivity.table(summary, SPECIFICATION), "final_win_rate")
     curves = pd.read_parquet(summary / "curves.parquet")
     tests = summarise.last_tenth(curves[curves["arm"] == "qmix"], SHORTER)
     expected = tests.groupby("seed")["test_battle_won_mean"].mean().mean()
@@ -67,8 +102,7 @@ def test_a_reading_is_compared_with_its_reference_at_equal_steps(summary):
 
 
 def test_what_was_changed_is_said_in_settings(summary):
-    frame = sensitivity.table(summary, SPECIFICATION).frame
-    assert frame["setting"].tolist() == [
+    assert sensitivity.table(summary, SPECIFICATION).shown["setting"].tolist() == [
         "roma (reference)",
         "absolute_dissimilarity = false (true)",
         "target_update_episodes = 400 (200)",
@@ -80,9 +114,12 @@ def test_what_was_changed_is_said_in_settings(summary):
 
 def test_a_planned_arm_without_runs_is_named_and_another_left_out(summary):
     table = sensitivity.table(summary, SPECIFICATION)
-    (row,) = table.frame[table.frame["seeds"] == 0].to_dict("records")
-    assert row["arm"] == "roma_density"
-    assert pd.isna([row["win rate"], row["difference"], row["difference, 95 %"]]).all()
+    rows = table.frame[table.frame["seeds"] == 0]
+    assert rows["arm"].tolist() == ["roma_density", "roma_density"]
+    assert rows[["win rate", "difference"]].isna().all(axis=None)
+    shown = table.shown.set_index("setting").loc["roma_density"]
+    assert shown["seeds"] == 0
+    assert shown.drop(["map", "seeds"]).isna().all()
     assert "Missing runs: MMM2/roma_density" in table.notes
     assert "roma_mask_dead" not in table.frame["arm"].tolist()
     without_reference = sensitivity.table(summary, {"maps": ["MMM2"], "references": {"roma_td": [*ARMS]}})

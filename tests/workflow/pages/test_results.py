@@ -21,13 +21,15 @@ def powers(root):
     return characteristics.read_powers((root / characteristics.PAGE).read_text())
 
 
-def made_up(folder, tranche, levels, seeds=5, protocol="paper"):
+def made_up(folder, tranche, levels, seeds=5, protocol="paper", further=None):
     """A landed tranche whose arms have these levels on the three maps of the ablations."""
     cells = {f"{name}/{arm}": around(level, seeds) for name in LENGTHS for arm, level in levels.items()}
     steps = {cell: LENGTHS[cell.partition("/")[0]] for cell in cells}
     measured = [("mean_share", around(0.9, seeds)), ("changed_by_exchange", around(0.3, seeds))]
     roles = [("MMM2/roma", name, LENGTHS["MMM2"], "roles", values) for name, values in measured if "roma" in levels]
-    summary = write_summary(folder / LANDED / tranche / "summary", cells, roles, steps=steps, planned=PLANNED)
+    summary = write_summary(
+        folder / LANDED / tranche / "summary", cells, roles, steps=steps, planned=PLANNED | (further or {})
+    )
     pairs = [
         {"map": "MMM2", "arm": "roma", "seed": seed, "step": step, "scaling": scaling, "relation": relation}
         | {"d_mean": mean + 0.01 * seed, "pairs": 10}
@@ -115,6 +117,29 @@ def test_a_tie_is_undecided_and_the_tranche_with_most_runs_counts(root, tmp_path
     assert "summary of tranche T1," in page
     assert line(page, "study_lead").startswith("- **Undecided**")
     assert "The interval includes the threshold" in line(page, "study_lead")
+
+
+def test_other_readings_stand_beside_ours(root, tmp_path, monkeypatch, powers):
+    monkeypatch.chdir(root)
+    planned = {"10m_vs_11m/roma_mask_dead": 1, "10m_vs_11m/roma_mean_role": 1}
+
+    def section(folder):
+        page = results.render(results.read(folder), powers)
+        return page.partition("## Other readings of the paper")[2].partition("## ")[0]
+
+    made_up(tmp_path / "ours", "T1", {"roma": 0.5, "qmix": 0.7}, further=planned)
+    assert "No run with another reading yet." in section(tmp_path / "ours")
+
+    summary = made_up(tmp_path / "both", "T1", {"roma": 0.5, "roma_mask_dead": 0.3}, further=planned)
+    values = {"roma": "false", "roma_mask_dead": "true"}
+    settings = [
+        {"map": name, "arm": arm, "setting": "mask_dead", "value": values[arm]} for name in LENGTHS for arm in values
+    ]
+    pd.DataFrame(settings).to_parquet(summary / "settings.parquet")
+    both = section(tmp_path / "both")
+    assert "| 10m_vs_11m | mask_dead = true (false) | 5 | 0.30 [0.28, 0.32] | -0.20 [-0.2" in both
+    assert "| 10m_vs_11m | roma_mean_role | 0 | – | – | – | – |" in both
+    assert "Missing runs: 10m_vs_11m/roma_mean_role" in both
 
 
 def test_where_the_engine_is_not_validated_no_verdict_is_given(root, tmp_path, monkeypatch, powers):
