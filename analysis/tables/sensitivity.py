@@ -63,7 +63,7 @@ def table(summary: Path, specification: dict[str, Any]) -> Table:
                 rows.append(row)
     frame = pd.DataFrame(rows, columns=["map", "arm", "setting", "steps", "measure", *NUMBERS])
     missing = dict.fromkeys(f"{row['map']}/{row['arm']}" for row in rows if not row["seeds"])
-    steps = joined(frame["steps"].dropna().astype(int))
+    steps = joined(f"{step:,}" for step in frame["steps"].dropna().astype(int))
     notes = [
         evidence.origin,
         f"Win rate in tests, mean over seeds with Student t interval of 95 %; last tenth: of {steps} steps; all tests:"

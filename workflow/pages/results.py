@@ -115,8 +115,8 @@ def _head(study: Study) -> str:
     return f"""\
 # Results of the study
 
-This page covers {len(study.finished)} of {len(study.grid.runs)} planned runs. {decided} of {len(primary)} primary
-claims have a verdict. [analysis_plan.md](analysis_plan.md) has the rules. [{CHECKED}]({CHECKED}) has the checks of
+This page covers {len(study.finished)} of {len(study.grid.runs)} planned runs. Primary claims with a verdict: {decided}
+of {len(primary)}. [analysis_plan.md](analysis_plan.md) has the rules. [{CHECKED}]({CHECKED}) has the checks of
 surprising results.
 
 `roma docs results` writes this page from the summary of tranche {study.tranche}, the latest complete one (digest of its
