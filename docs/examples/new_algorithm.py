@@ -8,6 +8,9 @@ this process. To keep it, copy the folder into `roma/learners`. Then `roma train
 this command does the same as the script, with runs side by side:
 
     roma compare hysteretic --map 10m_vs_11m --protocol smac_v1
+
+Without `--protocol`, it compares with five seeds each of QMIX, ROMA and ROMA without role losses under the paper's
+protocol. Three runs of 8 million steps then took 66 minutes on two cores.
 """
 
 import argparse
